@@ -1,12 +1,6 @@
 //! A directory of any type, or none, each of whose calls ends.
 
-use std::{
-    error::Error,
-    fmt,
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{error::Error, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::Instant;
@@ -15,6 +9,7 @@ use super::{
     directory::Directory,
     error::{ManageError, ManageErrorKind},
     names::{Mentions, NamedTeam, Names},
+    patience::{Failing, Patience},
 };
 use crate::{
     log::{Repeated, log},
@@ -28,13 +23,6 @@ const MOST_IDS: usize = 1_000;
 /// The most teams of one list.
 pub(super) const MOST_TEAMS: usize = 1_000;
 
-/// How long an answer about names may take. A page is whole without them, and is read within milliseconds: half a second is
-/// what people do not yet take for a page that hangs. `has_team` guards something, and has the time of a store.
-const PATIENCE: Duration = Duration::from_millis(500);
-
-/// For how long nobody asks for names once an answer did not come in time, so that not each page waits for that.
-const PAUSE: Duration = Duration::from_secs(5);
-
 type AnyError = Box<dyn Error + Send + Sync>;
 
 /// A directory of any type, or none.
@@ -42,10 +30,12 @@ type AnyError = Box<dyn Error + Send + Sync>;
 pub(crate) struct AnyDirectory(Option<Arc<Known<dyn Boxed>>>);
 
 struct Known<D: ?Sized> {
-    /// Answers about names that failed.
+    /// Answers about names and lists of teams that failed.
     failed: Repeated,
-    /// When the last one that came too late was given up.
-    late_at: Mutex<Option<Instant>>,
+    /// Of whom it does not say names.
+    of_names: Failing,
+    /// Whose teams it does not list.
+    of_teams: Failing,
     directory: D,
 }
 
@@ -91,7 +81,8 @@ impl<D: Directory> Boxed for D {
 
 impl AnyDirectory {
     pub(crate) fn new(directory: impl Directory) -> Self {
-        Self(Some(Arc::new(Known { failed: Repeated::new(), late_at: Mutex::new(None), directory })))
+        let (of_names, of_teams) = (Failing::default(), Failing::default());
+        Self(Some(Arc::new(Known { failed: Repeated::new(), of_names, of_teams, directory })))
     }
 
     pub(super) const fn is_none(&self) -> bool {
@@ -106,16 +97,29 @@ impl AnyDirectory {
         said.map(Some).map_err(|unsaid| unavailable.with_source(AnyError::from(unsaid)))
     }
 
-    /// What these are called, and who of them has left, as far as the directory says so in time; of others nothing.
-    pub(super) async fn names(&self, organization: &OrganizationId, of: Mentions, timeout: Duration) -> Names {
-        let mut names = Names::none();
-        let Some(known) = &self.0 else { return names };
-        for (users, teams) in of.parts(MOST_IDS) {
+    /// What these are called, and who of them has left, as far as the directory says so in time; and those of whom it did not
+    /// answer.
+    pub(super) async fn names(
+        &self,
+        organization: &OrganizationId,
+        of: Mentions,
+        patience: &mut Patience,
+    ) -> (Names, Mentions) {
+        let (mut names, mut unanswered) = (Names::none(), Mentions::default());
+        let Some(known) = &self.0 else { return (names, unanswered) };
+        let mut parts = of.parts(MOST_IDS).into_iter();
+        for (users, teams) in parts.by_ref() {
             let answer = known.directory.names(organization, &users, &teams);
-            let Some(said) = known.said(timeout, answer).await else { break };
-            names.extend(said.only(&users, &teams));
+            match known.said(&known.of_names, organization, patience, answer).await {
+                Some(said) => names.extend(said.only(&users, &teams)),
+                None => {
+                    unanswered.extend(users, teams);
+                    break;
+                }
+            }
         }
-        names
+        parts.for_each(|(users, teams)| unanswered.extend(users, teams));
+        (names, unanswered)
     }
 
     /// The teams of the organization, or those with this part in their names, if the directory says that in time.
@@ -123,10 +127,11 @@ impl AnyDirectory {
         &self,
         organization: &OrganizationId,
         named_like: Option<&NamePart>,
-        timeout: Duration,
+        patience: &mut Patience,
     ) -> Option<Vec<NamedTeam>> {
         let known = self.0.as_deref()?;
-        let mut teams = known.said(timeout, known.directory.teams(organization, named_like)).await??;
+        let answer = known.directory.teams(organization, named_like);
+        let mut teams = known.said(&known.of_teams, organization, patience, answer).await??;
         teams.truncate(MOST_TEAMS);
         Some(teams)
     }
@@ -134,26 +139,36 @@ impl AnyDirectory {
 
 impl Known<dyn Boxed> {
     /// An answer about names, which nobody waits for long.
-    async fn said<T>(&self, timeout: Duration, answer: BoxFuture<'_, Result<T, AnyError>>) -> Option<T> {
-        if self.is_paused() {
+    async fn said<T>(
+        &self,
+        failing: &Failing,
+        organization: &OrganizationId,
+        patience: &mut Patience,
+        answer: BoxFuture<'_, Result<T, AnyError>>,
+    ) -> Option<T> {
+        if failing.is_paused(organization) {
             return None;
         }
-        match within(timeout.min(PATIENCE), answer).await {
+        let (limit, is_whole, begun) = (patience.limit(), patience.is_whole(), Instant::now());
+        // With no time left it is not asked: a question that nobody waits for is work for nothing.
+        let said = if limit.is_zero() { Err(Unsaid::Late) } else { within(limit, answer).await };
+        patience.spend(begun.elapsed());
+        match said {
             Ok(said) => {
-                if self.failed.is_over().is_some() {
+                failing.answered(organization);
+                if self.of_names.is_over() && self.of_teams.is_over() && self.failed.is_over().is_some() {
                     log!(info, "the directory says names again");
                 }
                 Some(said)
             }
             Err(unsaid) => {
-                if matches!(unsaid, Unsaid::Late) {
-                    *self.late_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                }
+                failing.failed(organization, is_whole && matches!(unsaid, Unsaid::Late));
                 if let Some(_times) = self.failed.happened() {
                     let _error = AnyError::from(unsaid);
                     log!(
                         warn,
                         times = _times,
+                        organization = organization.as_str(),
                         error = &*_error as &dyn Error,
                         "the directory does not say names: ids are shown, and nobody is known to have left"
                     );
@@ -161,11 +176,6 @@ impl Known<dyn Boxed> {
                 None
             }
         }
-    }
-
-    fn is_paused(&self) -> bool {
-        let late_at = *self.late_at.lock().unwrap_or_else(PoisonError::into_inner);
-        late_at.is_some_and(|at| at.elapsed() < PAUSE)
     }
 }
 

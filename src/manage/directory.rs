@@ -15,7 +15,7 @@ use crate::{
 /// | method | what for | if it fails |
 /// |---|---|---|
 /// | [`has_team`](Self::has_team) | guards: people and keys make keys for teams of the manager's organization only | nothing is done: [`DirectoryUnavailable`](super::ManageErrorKind::DirectoryUnavailable) |
-/// | [`names`](Self::names) | answers carry [`Names`], sentences say them, flags know who has left | ids are shown, and nobody has left |
+/// | [`names`](Self::names) | answers carry [`Names`], sentences say them, flags know who has left | ids are shown, nobody is known to have left, and the answer says that its names are not [complete](Names::is_complete) |
 /// | [`teams`](Self::teams) | select lists of admins | lists have the teams that [`Rights`](super::Rights) name |
 ///
 /// ```
@@ -112,12 +112,16 @@ use crate::{
 ///
 /// # Names
 ///
-/// What reads answer carries the [`Names`] of everybody in it, of nobody else, and is asked for once for a page. A key by
-/// itself and the answer of a change carry none: [`names_of`](super::KeyManager::names_of) asks for them.
+/// What reads answer carries the [`Names`] of everybody in it, and of nobody else. An answer with up to 1,000 people and teams
+/// is one question. An inventory of [those who left](super::InventoryQuery::flagged) is one for each read of the store, because
+/// who has left decides what is read next; a summary asks for each 1,000 keys, and an export for each piece.
+/// A key by itself and the answer of a change carry none: [`names_of`](super::KeyManager::names_of) asks for them.
 ///
-/// `names` and `teams` may take half a second. What is not said by then is not known, and for the next five seconds nobody
-/// asks: a page does not wait for a directory that hangs, and one page after another still less. An error is logged once a
-/// minute at most, and is never part of an answer.
+/// All questions of one answer together, to `names` and `teams`, may take half a second; those of a summary half a second for
+/// each 5,000 keys, and those of each piece of an export. What is not said by then is not known, and the names of the answer are
+/// not [complete](Names::is_complete). If one question had half a second to itself, then for the next five seconds nobody asks
+/// the same of that organization: a page does not wait for a directory that hangs, and one page after another still less. Other
+/// organizations are asked about all the same. An error is logged once a minute at most, and is never part of an answer.
 ///
 /// # Security
 /// A name is told to whoever may read the answer that the id is in. What the directory says of ids that it was not asked
@@ -142,7 +146,8 @@ pub trait Directory: Send + Sync + 'static {
     /// may: trails and keys that they made still show them.
     ///
     /// # Errors
-    /// If it cannot be said: then ids are shown, and nobody has left.
+    /// If it cannot be said: then ids are shown, nobody is known to have left, and the answer's names are not
+    /// [complete](Names::is_complete). Do not answer with a part: that would be taken for all.
     fn names(
         &self,
         organization: &OrganizationId,

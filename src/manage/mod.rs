@@ -183,6 +183,7 @@ mod lint;
 mod manager;
 mod misconfigured;
 mod names;
+mod patience;
 mod plan;
 mod policy;
 mod problem;

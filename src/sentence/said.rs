@@ -112,13 +112,42 @@ impl Sentence {
         saying
     }
 
-    /// The text as the text of an error: without a capital and without the last full stop.
-    pub(crate) fn as_error(&self) -> impl fmt::Display {
-        let text = self.to_string();
-        let text = text.strip_suffix('.').unwrap_or(&text);
-        let mut letters = text.chars();
-        let first = letters.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
-        format!("{first}{}", letters.as_str())
+    /// The text as the text of an error: without a capital and without the last full stop, as far as they are its own. What
+    /// somebody is called, or called something, stays as it is.
+    pub(crate) fn as_error(&self) -> impl fmt::Display + use<> {
+        let mut sentence = self.clone();
+        sentence.begin_small();
+        sentence.end_open();
+        sentence.to_string()
+    }
+
+    fn begin_small(&mut self) {
+        if let Some(place) = self.template.strip_prefix('{') {
+            let name = place.split_once('}').map(|(name, _)| name.to_owned());
+            name.and_then(|name| self.part(&name)).into_iter().for_each(Self::begin_small);
+            return;
+        }
+        let mut letters = self.template.chars();
+        if let Some(first) = letters.next() {
+            self.template = first.to_lowercase().chain(letters).collect();
+        }
+    }
+
+    fn end_open(&mut self) {
+        if let Some(template) = self.template.strip_suffix('.') {
+            self.template = template.to_owned().into();
+        } else if let Some(place) = self.template.strip_suffix('}') {
+            let name = place.rsplit_once('{').map(|(_, name)| name.to_owned());
+            name.and_then(|name| self.part(&name)).into_iter().for_each(Self::end_open);
+        }
+    }
+
+    /// The sentence that is this argument.
+    fn part(&mut self, name: &str) -> Option<&mut Self> {
+        match &mut self.arguments.iter_mut().find(|given| given.name == name)?.argument {
+            Argument::Sentence(part) => Some(part),
+            _ => None,
+        }
     }
 }
 

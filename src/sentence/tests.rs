@@ -49,6 +49,20 @@ fn a_sentence_serializes_with_its_arguments() {
 fn an_error_has_no_capital_and_no_full_stop() {
     let sentence = Sentence::new("test.error", "Not here. Ask again.", Vec::new());
     assert_eq!(sentence.as_error().to_string(), "not here. Ask again");
+    let part = because(Sentence::new("test.part", "Not here.", Vec::new()));
+    let whole = Sentence::new("test.whole", "{part}", vec![("part", part.into())]);
+    assert_eq!(whole.as_error().to_string(), "so it is: Not here");
+}
+
+#[test]
+fn an_error_leaves_names_as_they_are() {
+    let ada = UserId::new("Ada").unwrap();
+    let sentence = Sentence::new("test.error", "{user} has left {user}", vec![("user", (&ada).into())]);
+    assert_eq!(sentence.as_error().to_string(), "Ada has left Ada");
+    let named = sentence.saying(&|_| Some("Ada Jr."));
+    assert_eq!(named.as_error().to_string(), "Ada Jr. has left Ada Jr.");
+    let stop = Sentence::new("test.error", "Left by {user}.", vec![("user", (&ada).into())]);
+    assert_eq!(stop.saying(&|_| Some("Ada Jr.")).as_error().to_string(), "left by Ada Jr.");
 }
 
 #[test]

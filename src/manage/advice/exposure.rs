@@ -60,6 +60,8 @@ pub struct Exposure {
     pub counted: CountedUntil,
     /// What the people and teams in it are called, and who has left. The sentence says it.
     pub names: Names,
+    /// The same in a sentence, with names.
+    said: Sentence,
 }
 
 /// A live key whose text a person saw, and how.
@@ -147,29 +149,24 @@ impl Exposure {
     /// The same in a sentence.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
-        let said = match self.keys.len() + self.unreadable.len() {
-            0 => said::saw_nothing(&self.user),
-            keys if self.names.has_left(&self.user) => said::left_and_saw(&self.user, keys),
-            keys => said::saw(&self.user, keys),
-        };
-        said.naming(&self.names)
+        self.said.clone()
     }
 }
 
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.sentence().fmt(f)
+        self.said.fmt(f)
     }
 }
 
 json_form! {
-    Exposure<'a>, |exposure| Exposure { user, keys, unreadable, counted, names } => {
+    Exposure<'a>, |_exposure| Exposure { user, keys, unreadable, counted, names, said } => {
         user: &'a UserId = user,
         keys: &'a [ExposedKey] = keys,
         unreadable: &'a [KeyId] = unreadable,
         counted: CountedUntil = *counted,
         names: &'a Names = names,
-        sentence: Sentence = exposure.sentence(),
+        sentence: &'a Sentence = said,
     }
 }
 
@@ -216,7 +213,13 @@ impl KeyManager {
                 keys.iter().for_each(|exposed: &ExposedKey| mentions.key(&exposed.key));
             })
             .await;
-        Ok(Exposure { user: user.clone(), keys, unreadable, counted: access.counted, names })
+        let said = match keys.len() + unreadable.len() {
+            0 => said::saw_nothing(user),
+            saw if names.has_left(user) => said::left_and_saw(user, saw),
+            saw => said::saw(user, saw),
+        };
+        let (counted, said) = (access.counted, said.naming(&names));
+        Ok(Exposure { user: user.clone(), keys, unreadable, counted, names, said })
     }
 }
 

@@ -89,6 +89,8 @@ words! {
         NoScopes = "no_scopes",
         /// The user or team is closed.
         OwnerClosed = "owner_closed",
+        /// The person has left, and was neither suspended nor closed.
+        OwnerLeft = "owner_left",
         /// The plan no longer includes keys of the user or team.
         OwnerPlanSuspended = "owner_plan_suspended",
         /// An admin suspended the user or team.

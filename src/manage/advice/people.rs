@@ -65,6 +65,8 @@ pub struct BlastRadius {
     pub counted: CountedUntil,
     /// What the people and teams in it are called, and who has left. The sentences say it.
     pub names: Names,
+    /// The same in sentences, with names.
+    said: Vec<Sentence>,
 }
 
 /// A personal key that stops with its person.
@@ -106,34 +108,46 @@ impl BlastRadius {
     /// The same in sentences.
     #[must_use]
     pub fn sentences(&self) -> Vec<Sentence> {
+        self.said.clone()
+    }
+
+    /// With its sentences.
+    fn saying(self) -> Self {
+        let said = self.say().iter().map(|sentence| sentence.naming(&self.names)).collect();
+        Self { said, ..self }
+    }
+
+    fn say(&self) -> Vec<Sentence> {
         let user = &self.user;
         let in_use = self.stops.iter().filter(|stops| stops.is_in_use(self.asked_at)).count();
         let shared = self.stops.iter().filter(|stops| stops.looks_shared()).count();
+        let (has_left, is_active) = (self.names.has_left(user), self.user_status.is_active());
         let mut said = vec![match self.stops.len() {
+            0 if has_left => said::left_and_no_key(user),
             0 => said::no_key_stops(user),
+            stops if has_left && is_active => said::left_and_not_closed(user, stops, in_use, shared),
+            stops if has_left => said::left_and_refused(user, stops),
             stops => said::keys_stop(user, stops, in_use, shared),
         }];
-        if !self.user_status.is_active() {
+        if !is_active && !has_left {
             said.push(said::refused_already(user));
-        } else if self.names.has_left(user) && !self.stops.is_empty() {
-            said.push(said::left_and_not_closed(user));
         }
         said.push(match self.goes_on.len() {
             0 => said::no_key_goes_on(user),
             goes_on => said::keys_go_on(goes_on, user),
         });
-        said.iter().map(|sentence| sentence.naming(&self.names)).collect()
+        said
     }
 }
 
 impl fmt::Display for BlastRadius {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&joined(&self.sentences()))
+        f.write_str(&joined(&self.said))
     }
 }
 
 json_form! {
-    BlastRadius<'a>, |radius| BlastRadius { user, user_status, asked_at, stops, goes_on, unreadable, counted, names } => {
+    BlastRadius<'a>, |_radius| BlastRadius { user, user_status, asked_at, stops, goes_on, unreadable, counted, names, said } => {
         user: &'a UserId = user,
         user_status: OwnerStatus = *user_status,
         asked_at: Timestamp = *asked_at,
@@ -142,7 +156,7 @@ json_form! {
         unreadable: &'a [KeyId] = unreadable,
         counted: CountedUntil = *counted,
         names: &'a Names = names,
-        sentences: Vec<Sentence> = radius.sentences(),
+        sentences: &'a [Sentence] = said,
     }
 }
 
@@ -191,7 +205,9 @@ impl KeyManager {
             })
             .await;
         let counted = access.counted;
-        Ok(BlastRadius { user: user.clone(), user_status, asked_at: at, stops, goes_on, unreadable, counted, names })
+        let (user, said) = (user.clone(), Vec::new());
+        let radius = BlastRadius { user, user_status, asked_at: at, stops, goes_on, unreadable, counted, names, said };
+        Ok(radius.saying())
     }
 }
 

@@ -108,6 +108,7 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
         notes.add(kind, Severity::Error, sentence);
     }
     notes.of_owner(&request.owner, &owner);
+    notes.of_leaver(&request.owner, &owner, &names);
     notes.of_name(&request.owner, same_name);
     notes.of_words(request);
     notes.of_survival(&request.owner);
@@ -136,6 +137,16 @@ impl Notes {
         }
         if status.has(Suspension::Plan) {
             self.add(NoteKind::OwnerPlanSuspended, Severity::Error, said::owner_plan_suspended(owner));
+        }
+    }
+
+    /// It could be made, and nobody would be there to use it.
+    fn of_leaver(&mut self, owner: &Owner, status: &OwnerStatus, names: &Names) {
+        if let Owner::User(user) = owner
+            && names.has_left(user)
+            && status.is_active()
+        {
+            self.add(NoteKind::OwnerLeft, Severity::Warning, said::owner_left(user));
         }
     }
 

@@ -25,6 +25,8 @@ sentences! {
         "It goes on when whoever makes it leaves or is suspended.";
     pub(super) fn owner_closed(owner: &Owner) = "note.owner_closed":
         "The {owner:user|team} {owner} is closed for good, and gets no keys any more.";
+    pub(super) fn owner_left(user: &UserId) = "note.owner_left":
+        "{user} has left and is not closed: the key would be accepted all the same.";
     pub(super) fn owner_plan_suspended(owner: &Owner) = "note.owner_plan_suspended":
         "The {owner:user|team} {owner} is suspended by the plan: it gets no keys before it is reinstated.";
     pub(super) fn owner_suspended(owner: &Owner) = "note.owner_suspended":
@@ -58,8 +60,14 @@ sentences! {
     pub(super) fn keys_stop(user: &UserId, keys: usize, in_use: usize, shared: usize) = "blast_radius.keys_stop":
         "If {user} leaves, {keys} personal {keys:key stops|keys stop}: {in_use} in use in the last 30 days, {shared} on \
          which others seem to depend.";
-    pub(super) fn left_and_not_closed(user: &UserId) = "blast_radius.left_and_not_closed":
-        "{user} has left and is not closed: personal keys are still accepted.";
+    pub(super) fn left_and_no_key(user: &UserId) = "blast_radius.left_and_no_key":
+        "{user} has left, and has no live personal key.";
+    pub(super) fn left_and_not_closed(user: &UserId, keys: usize, in_use: usize, shared: usize) =
+        "blast_radius.left_and_not_closed":
+        "{user} has left and is not closed: {keys} personal {keys:key is|keys are} still accepted, {in_use} in use in the \
+         last 30 days, {shared} on which others seem to depend.";
+    pub(super) fn left_and_refused(user: &UserId, keys: usize) = "blast_radius.left_and_refused":
+        "{user} has left and is suspended or closed: {keys} personal {keys:key is|keys are} refused already.";
     pub(super) fn no_key_goes_on(user: &UserId) = "blast_radius.no_key_goes_on":
         "No key that {user} made for others goes on.";
     pub(super) fn no_key_stops(user: &UserId) = "blast_radius.no_key_stops": "If {user} leaves, no key stops.";

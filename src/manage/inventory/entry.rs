@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::flag::KeyFlag;
+use super::{flag::KeyFlag, judge::is_made_by_owner};
 use crate::{
     json::json_form,
     key::KeyId,
@@ -13,7 +13,8 @@ use crate::{
         names::Names,
     },
     outcome::Proved,
-    record::OwnerStatus,
+    owner::Owner,
+    record::{ActorId, OwnerStatus},
     sentence::Sentence,
     store::KeyCursor,
     time::Timestamp,
@@ -91,6 +92,24 @@ impl InventoryEntry {
     /// From where it was accepted, as far as that is known.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.usage.successes().map(|count| &count.source).filter(|source| !source.is_empty())
+    }
+
+    /// Raises the flags of those who have left. Keys and parts of the service do not leave.
+    pub(super) fn flag_leavers(&mut self, names: &Names) {
+        let Self { key, flags, .. } = self;
+        if !self.is_live {
+            return;
+        }
+        if matches!(&key.created_by, ActorId::User(creator) if names.has_left(creator))
+            && !is_made_by_owner(&key.created_by, &key.owner)
+        {
+            flags.push(KeyFlag::CreatorInactive);
+        }
+        if matches!(&key.owner, Owner::User(owner) if names.has_left(owner)) && key.owner_status.is_active() {
+            flags.push(KeyFlag::OwnerLeft);
+        }
+        flags.sort_unstable();
+        flags.dedup();
     }
 
     pub(super) fn has_source(&self, source: &Source) -> bool {
@@ -176,7 +195,8 @@ pub struct InventoryPage {
     /// Keys among them whose stored records cannot be read, whatever flags, labels and sources were asked for; requests with
     /// them get 503.
     pub unreadable: Vec<KeyId>,
-    /// What the people and teams of these keys are called, and who has left.
+    /// What the people and teams of these keys are called, and who has left. If they are not
+    /// [complete](Names::is_complete), keys lack flags, and a query for those who left lacks keys: ask for the page again.
     pub names: Names,
     /// Where the next page begins, if there may be one. There may be though this one is short, or has nothing in it: one
     /// call looks at 5,000 keys at most.

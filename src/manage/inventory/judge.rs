@@ -5,7 +5,6 @@ use crate::{
     manage::{
         advice::{InstalledAt, installed_at, shared_because},
         lint::{NameAdvice, lint_name},
-        names::Names,
     },
     outcome::{Outcome, Proved, RefusalCode},
     owner::{KeyKind, Owner},
@@ -32,7 +31,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// - [`CreatorInactive`](KeyFlag::CreatorInactive): the status as it is, and whether they have left as the
 ///   [`Directory`](crate::manage::Directory) says. Of a key that people made for themselves,
 ///   [`OwnerInactive`](KeyFlag::OwnerInactive) and [`OwnerLeft`](KeyFlag::OwnerLeft) say it all.
-/// - [`OwnerLeft`](KeyFlag::OwnerLeft): while they are neither suspended nor closed.
+/// - [`OwnerLeft`](KeyFlag::OwnerLeft): while they are neither suspended nor closed. Nobody has left of whom the directory does
+///   not say so; if it did not answer, the names beside the keys are not [complete](crate::manage::Names::is_complete).
 /// - [`Unnamed`](KeyFlag::Unnamed), [`VagueName`](KeyFlag::VagueName): by [`lint_name`].
 /// - [`WrongClock`](KeyFlag::WrongClock): made or used more than 5 minutes after now, so that a node that made or counted it
 ///   has a wrong clock, or had one. Such a time is no evidence for any other flag: the first use that is not in the future
@@ -99,21 +99,24 @@ impl Default for FlagSettings {
     }
 }
 
+/// Whether people made a key for themselves.
+pub(super) fn is_made_by_owner(creator: &ActorId, owner: &Owner) -> bool {
+    matches!((creator, owner), (ActorId::User(creator), Owner::User(owner)) if creator == owner)
+}
+
 /// What flags are raised by.
 pub(in crate::manage) struct FlagFacts<'a> {
     pub(in crate::manage) now: Timestamp,
     pub(in crate::manage) record: &'a KeyRecord,
     pub(in crate::manage) owner: OwnerStatus,
     pub(in crate::manage) creator: OwnerStatus,
-    /// Who has left.
-    pub(in crate::manage) names: &'a Names,
     pub(in crate::manage) usage: &'a UsageDetail,
     pub(in crate::manage) is_half_rotated: bool,
     pub(in crate::manage) has_old_hash: bool,
 }
 
 impl FlagFacts<'_> {
-    /// The flags of a key, in their order.
+    /// The flags of a key of which the store knows, in their order.
     pub(in crate::manage) fn flags(&self, settings: &FlagSettings) -> Vec<KeyFlag> {
         let recent = self.now.saturating_sub(settings.recent);
         let mut flags = BTreeSet::new();
@@ -126,12 +129,14 @@ impl FlagFacts<'_> {
         if !self.record.is_live(self.now) {
             return flags.into_iter().collect();
         }
-        raise(KeyFlag::CreatorInactive, self.is_of_inactive_creator() && !self.is_made_by_owner());
+        raise(
+            KeyFlag::CreatorInactive,
+            !self.creator.is_active() && !is_made_by_owner(&self.record.created_by, &self.record.owner),
+        );
         raise(KeyFlag::LooksShared, self.record.kind() == KeyKind::User && self.looks_shared(recent));
         raise(KeyFlag::ManagesKeys, self.record.scopes.manage_keys());
         raise(KeyFlag::OldHash, self.has_old_hash);
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
-        raise(KeyFlag::OwnerLeft, self.owner.is_active() && self.has_owner_left());
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);
         raise(KeyFlag::SeveralSources, self.is_installed_in(settings.several, recent));
         raise(
@@ -161,21 +166,6 @@ impl FlagFacts<'_> {
         let died = [revoked, expired, self.owner.closed_at()].into_iter().flatten().min();
         let mut tries = self.usage.refusals().filter(|count| count.outcome.proves() == Proved::Dead);
         died.is_some_and(|died| tries.any(|count| self.is_at_or_after(count, died.max(recent))))
-    }
-
-    /// Whether whoever made it is suspended, closed or gone. Keys and parts of the service do not leave.
-    fn is_of_inactive_creator(&self) -> bool {
-        let has_left = matches!(&self.record.created_by, ActorId::User(creator) if self.names.has_left(creator));
-        has_left || !self.creator.is_active()
-    }
-
-    fn has_owner_left(&self) -> bool {
-        matches!(&self.record.owner, Owner::User(owner) if self.names.has_left(owner))
-    }
-
-    fn is_made_by_owner(&self) -> bool {
-        let made = (&self.record.created_by, &self.record.owner);
-        matches!(made, (ActorId::User(creator), Owner::User(owner)) if creator == owner)
     }
 
     /// As far as it was used recently: what was long ago may have been put right since.

@@ -8,7 +8,7 @@ use super::{
     query::InventoryQuery,
 };
 use crate::{
-    manage::{actor::Actor, error::ManageError, manager::KeyManager, names::Naming, policy::KeyAction},
+    manage::{actor::Actor, error::ManageError, manager::KeyManager, policy::KeyAction},
     store::{KeyCursor, KeyQuery},
     time::Timestamp,
 };
@@ -23,7 +23,8 @@ impl KeyManager {
     /// The writer is written to between reads of the store, in the task that called: one that waits, such as a file on a
     /// network, holds up that thread meanwhile; [`inventory_pieces`](Self::inventory_pieces) leaves that to the caller.
     /// It is flushed at the end. What ended before is told by the end of the text as it is there. How far its counts go is not
-    /// in the text, where each line is a key, but in the answer.
+    /// in the text, where each line is a key, but in the answer; and so is whether a query for those who left lacks keys,
+    /// because the [`Directory`](crate::manage::Directory) did not answer. It has half a second for each piece.
     ///
     /// # Errors
     /// [`ExportError`]: as for [`inventory`](Self::inventory), or what the writer says.
@@ -53,7 +54,9 @@ impl KeyManager {
     /// server break off the body, so that the client sees a transfer that failed. The text says it, too: only the last
     /// piece ends with the end of a line. A table or lines of JSON without it at their end are not all keys; an export
     /// of lines of JSON without any key is empty. Keys whose stored records cannot be read are missing;
-    /// [`inventory_summary`](Self::inventory_summary) counts them, and says how far counts of use go.
+    /// [`inventory_summary`](Self::inventory_summary) counts them, and says how far counts of use go. Each line says whether
+    /// the [`Directory`](crate::manage::Directory) answered about its key; that a query for those who left lacks keys, no line
+    /// can say: take all keys, and those of the lines with the flag, or [`export_inventory`](Self::export_inventory).
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -129,13 +132,16 @@ impl Pieces {
         if let Place::After(cursor) = self.place {
             asked.after = Some(cursor);
         }
-        let page = access.look(&question, asked, &mut Naming::default()).await?;
+        // A piece is an answer of its own.
+        let mut naming = access.parts.naming();
+        let page = access.look(&question, asked, &mut naming).await?;
         let head = if matches!(self.place, Place::Beginning) { self.format.head() } else { Ok(Vec::new()) };
         let mut text = head.map_err(ManageError::corrupt)?;
-        text.extend(self.format.lines(&page.entries, &page.names).map_err(ManageError::corrupt)?);
+        text.extend(self.format.lines(&page.entries, &naming).map_err(ManageError::corrupt)?);
         let piece = self.with_end_of_line(text, page.next.is_none());
         self.exported.keys += page.entries.len() as u64;
         self.exported.unreadable += page.unreadable.len() as u64;
+        self.exported.names_complete &= page.names.is_complete();
         self.place = page.next.map_or(Place::End, Place::After);
         Ok(Some(piece))
     }

@@ -53,6 +53,11 @@ impl KeyManager {
     /// of creation and the id of the last key before it. One call looks at 5,000 keys at most, plus those of one read: a
     /// page of a query that few keys answer can be short, or empty, with a [`next`](InventoryPage::next) all the same.
     ///
+    /// One question to the [`Directory`](crate::manage::Directory), for those on the page; for a query of
+    /// [those who left](InventoryQuery::flagged), one for each read of the store, for nobody else can say which keys are meant.
+    /// If it does not answer about all, the page has no such flags, or lacks keys, and its names are not
+    /// [complete](Names::is_complete).
+    ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see), denied
     /// (an owner whose keys it may see, and not their usage; a key without `keys:read`, an actor that is suspended or closed), invalid, corrupt record, store
@@ -61,10 +66,14 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
         let asked = access.inventory_query(&query)?;
-        access.look(&question, asked, &mut Naming::default()).await
+        access.look(&question, asked, &mut access.parts.naming()).await
     }
 
     /// The inventory in numbers, for each user and team: all pages, from where the query begins, whatever its limit.
+    ///
+    /// The [`Directory`](crate::manage::Directory) is asked about each person once, and has half a second for each 5,000 keys,
+    /// all its answers together. If it does not answer about all, the numbers of those who left are too small, and the names
+    /// are not [complete](Names::is_complete).
     ///
     /// # Errors
     /// As for [`inventory`](Self::inventory).
@@ -76,13 +85,13 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
         let mut asked = KeyQuery { limit: LARGEST_PAGE, ..access.inventory_query(&query)? };
-        let (mut count, mut naming) = (SummaryCount::default(), Naming::default());
+        let (mut count, mut naming) = (SummaryCount::default(), access.parts.naming());
         loop {
             let page = access.look(&question, asked.clone(), &mut naming).await?;
             page.entries.iter().for_each(|entry| count.add(entry));
             count.add_unreadable(page.unreadable.len());
             if page.next.is_none() {
-                return Ok(count.summary(question.now, access.counted, naming.names()));
+                return Ok(count.summary(question.now, access.counted, &naming));
             }
             asked.after = page.next;
         }
@@ -107,19 +116,25 @@ impl Access<'_> {
         asked: KeyQuery,
         naming: &mut Naming,
     ) -> Result<InventoryPage, ManageError> {
-        let mut page = self.page_of_entries(question, asked, naming).await?;
+        let (mut page, looked_at) = self.page_of_entries(question, asked, naming).await?;
         let mut mentions = Mentions::default();
         page.entries.iter().for_each(|entry| mentions.key(&entry.key));
-        page.names = mentions.known_by(naming.names());
+        if !question.query.asks_who_left() {
+            self.parts.learn(naming, |asked| asked.clone_from(&mentions)).await;
+            page.entries.iter_mut().for_each(|entry| entry.flag_leavers(naming.names()));
+        }
+        naming.looked_at(looked_at);
+        page.names = naming.of_whole(&mentions);
         Ok(page)
     }
 
+    /// Who has left is in its flags if the query asks for that. And how many rows were looked at for it.
     async fn page_of_entries(
         &self,
         question: &Selection<'_>,
         mut asked: KeyQuery,
         naming: &mut Naming,
-    ) -> Result<InventoryPage, ManageError> {
+    ) -> Result<(InventoryPage, usize), ManageError> {
         let limit = usize::from(asked.limit);
         let mut page = InventoryPage {
             asked_at: question.now,
@@ -138,11 +153,11 @@ impl Access<'_> {
             let last = used.checked_sub(1).and_then(|last| places.get(last)).copied();
             let is_at_end = used == places.len() && !more;
             if is_at_end || last.is_none() {
-                return Ok(page);
+                return Ok((page, looked_at));
             }
             if page.entries.len() >= limit || looked_at >= MOST_LOOKED_AT {
                 page.next = last;
-                return Ok(page);
+                return Ok((page, looked_at));
             }
             asked.after = last;
             asked.limit = next_read(question.query, asked.limit, limit - page.entries.len());
@@ -165,12 +180,14 @@ impl Access<'_> {
         };
         let ids: Vec<KeyId> = seen.iter().filter_map(candidate).collect();
         let mut usage = self.usage_rows_of(&ids).await?;
-        // Before the flags, which know who has left.
-        let keys = seen.iter().filter_map(|seen| match seen {
-            FoundRow::Key(candidate) => Some(&candidate.shown.record),
-            FoundRow::Nothing | FoundRow::Unreadable(_) => None,
-        });
-        self.parts.learn(naming, |mentions| keys.for_each(|record| mentions.record(record))).await;
+        let asks_who_left = question.query.asks_who_left();
+        if asks_who_left {
+            let keys = seen.iter().filter_map(|seen| match seen {
+                FoundRow::Key(candidate) => Some(&candidate.shown.record),
+                FoundRow::Nothing | FoundRow::Unreadable(_) => None,
+            });
+            self.parts.learn(naming, |mentions| keys.for_each(|record| mentions.record(record))).await;
+        }
         let mut used = 0;
         for seen in seen {
             if page.entries.len() >= limit {
@@ -184,7 +201,10 @@ impl Access<'_> {
                     let rows = usage.remove(&candidate.shown.record.id).unwrap_or_default();
                     match UsageDetail::of(&rows) {
                         Ok(usage) => {
-                            let entry = self.entry(question, *candidate, usage, naming.names());
+                            let mut entry = self.entry(question, *candidate, usage);
+                            if asks_who_left {
+                                entry.flag_leavers(naming.names());
+                            }
                             page.entries.extend(question.query.matches(&entry).then_some(entry));
                         }
                         Err(_) => page.unreadable.push(candidate.shown.record.id),
@@ -213,13 +233,8 @@ impl Access<'_> {
         FoundRow::Key(Box::new(UnjudgedKey { shown, creator, is_half_rotated }))
     }
 
-    fn entry(
-        &self,
-        question: &Selection<'_>,
-        candidate: UnjudgedKey,
-        usage: UsageDetail,
-        names: &Names,
-    ) -> InventoryEntry {
+    /// With the flags of which the store knows.
+    fn entry(&self, question: &Selection<'_>, candidate: UnjudgedKey, usage: UsageDetail) -> InventoryEntry {
         let UnjudgedKey { mut shown, creator, is_half_rotated } = candidate;
         shown.usage = Some(usage.totals());
         let facts = FlagFacts {
@@ -227,7 +242,6 @@ impl Access<'_> {
             record: &shown.record,
             owner: shown.status,
             creator,
-            names,
             usage: &usage,
             is_half_rotated,
             has_old_hash: self.parts.hasher.wants_rehash(&shown.record.hash),

@@ -6,7 +6,7 @@ use super::{entry::InventoryEntry, flag::KeyFlag};
 use crate::{
     manage::{
         counted::CountedUntil,
-        names::{Mentions, Names},
+        names::{Mentions, Names, Naming},
     },
     owner::Owner,
     record::OwnerStatus,
@@ -41,7 +41,8 @@ pub struct InventorySummary {
     pub unreadable: u64,
     /// How far the counts go that it was taken from.
     pub counted: CountedUntil,
-    /// What these users and teams are called, and which of the users have left.
+    /// What these users and teams are called, and which of the users have left. If they are not
+    /// [complete](Names::is_complete), more keys may have a flag that says who left.
     pub names: Names,
 }
 
@@ -122,11 +123,11 @@ impl SummaryCount {
         self,
         asked_at: Timestamp,
         counted: CountedUntil,
-        known: &Names,
+        naming: &Naming,
     ) -> InventorySummary {
         let mut mentions = Mentions::default();
         self.owners.keys().for_each(|owner| mentions.owner(owner));
-        let names = mentions.known_by(known);
+        let names = naming.of_whole(&mentions);
         let owners = self.owners.into_values().collect();
         InventorySummary { asked_at, owners, unreadable: self.unreadable, counted, names }
     }

@@ -10,7 +10,8 @@ use crate::{
         actor::Actor,
         denial::{Denial, DenialReason},
         error::ManageError,
-        names::NamedTeam,
+        names::{Mentions, NamedTeam},
+        patience::Patience,
         policy::{Decision, KeyAction, Target},
         rights::Rights,
     },
@@ -117,7 +118,8 @@ impl KeyManager {
             Ok(access) => access,
             Err(error) => return refused_hint(error).map(|_| Vec::new()),
         };
-        let mut teams = access.listed_teams(part).await;
+        let mut patience = Patience::new(self.0.guarded.limit());
+        let mut teams = access.listed_teams(part, &mut patience).await;
         // Those that the directory did not list, it is asked about one by one: they may be beyond the end of the list.
         let listed: BTreeSet<_> = teams.keys().cloned().collect();
         let unlisted = actor.known_teams().filter(|team| !listed.contains(*team));
@@ -126,7 +128,8 @@ impl KeyManager {
         teams.extend(answers.into_iter().flatten().map(|team| (team.clone(), NamedTeam::new(team))));
 
         let is_unnamed = |team: &&NamedTeam| team.name().is_none();
-        let names = self.0.names(|of| teams.values().filter(is_unnamed).for_each(|team| of.team(team.id()))).await;
+        let unnamed = |of: &mut Mentions| teams.values().filter(is_unnamed).for_each(|team| of.team(team.id()));
+        let names = self.0.names_within(&mut patience, unnamed).await;
         let named = teams.into_values().map(|team| match names.of_team(team.id()) {
             Some(name) => team.with_name(name),
             None => team,
@@ -172,12 +175,12 @@ impl KeyManager {
 impl Access<'_> {
     /// The teams that the directory lists for whoever may make keys for teams that its rights do not name, without those
     /// for which the policy says no.
-    async fn listed_teams(&self, part: Option<&NamePart>) -> BTreeMap<TeamId, NamedTeam> {
+    async fn listed_teams(&self, part: Option<&NamePart>, patience: &mut Patience) -> BTreeMap<TeamId, NamedTeam> {
         if !self.actor.is_org_admin() && !self.actor.is_system() {
             return BTreeMap::new();
         }
-        let (parts, limit) = (self.parts, self.parts.guarded.limit());
-        let listed = parts.rules.directory.teams(&parts.organization, part, limit).await.unwrap_or_default();
+        let parts = self.parts;
+        let listed = parts.rules.directory.teams(&parts.organization, part, patience).await.unwrap_or_default();
         let may_get_a_key = |team: &NamedTeam| {
             let owner = Owner::Team(team.id().clone());
             self.decide(KeyAction::Issue, &Target::new_key(&owner)) == Decision::Allow

@@ -14,8 +14,9 @@ use crate::{
 /// [name of a key](KeyName). Spaces around it are taken away. Another one, or an empty one, is not known either, so that one
 /// bad row of a directory spoils no page.
 ///
-/// It serializes as `{"users": {"alice": {"name": "Alice Jones", "left": false}}, "teams": {"blue": {"name": "Blue"}}}`;
-/// the name of a person of whom only is known that they have left is `null`.
+/// It serializes as
+/// `{"users": {"alice": {"name": "Alice Jones", "left": false}}, "teams": {"blue": {"name": "Blue"}}, "complete": true}`; the
+/// name of a person of whom only is known that they have left is `null`.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, UserId, manage::Names};
@@ -33,13 +34,15 @@ use crate::{
 /// # Security
 /// People choose what they are called. A page escapes names as any other text, and decides nothing by them: two people may
 /// have the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Names {
     /// People by their ids.
     users: BTreeMap<UserId, KnownUser>,
     /// Teams by their ids.
     teams: BTreeMap<TeamId, KnownTeam>,
+    /// Whether the directory answered about everybody in the answer that has these.
+    complete: bool,
 }
 
 /// What is known of a person.
@@ -60,11 +63,17 @@ struct KnownTeam {
     name: Box<str>,
 }
 
+impl Default for Names {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
 impl Names {
     /// Nothing is known.
     #[must_use]
     pub const fn none() -> Self {
-        Self { users: BTreeMap::new(), teams: BTreeMap::new() }
+        Self { users: BTreeMap::new(), teams: BTreeMap::new(), complete: true }
     }
 
     /// And what this person is called.
@@ -129,6 +138,34 @@ impl Names {
         self.users.get(id).is_some_and(|user| user.left)
     }
 
+    /// Whether the [`Directory`](super::super::Directory) answered about everybody whom the answer that has these speaks of,
+    /// and about whom it had to know for it. If not, it failed or took too long: names are missing, and whoever has left may
+    /// be among those of whom nothing is known. Ask again later. Without a directory nothing is known, and nothing is missing.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let actor = tower_api_keys::Actor::system("report")?;
+    /// use tower_api_keys::manage::{InventoryQuery, KeyFlag};
+    ///
+    /// let page = manager.inventory(InventoryQuery::all().flagged([KeyFlag::CreatorInactive]), &actor).await?;
+    /// if !page.names.is_complete() {
+    ///     println!("There may be more: nobody could say who has left.");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The same, if they are complete or not.
+    pub(in crate::manage) fn complete_if(self, is_complete: bool) -> Self {
+        Self { complete: is_complete, ..self }
+    }
+
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -144,12 +181,14 @@ impl Names {
         Self {
             users: users.into_iter().filter_map(|id| Some((id.clone(), self.users.get(id)?.clone()))).collect(),
             teams: teams.into_iter().filter_map(|id| Some((id.clone(), self.teams.get(id)?.clone()))).collect(),
+            complete: self.complete,
         }
     }
 
     pub(in crate::manage) fn extend(&mut self, more: Self) {
         self.users.extend(more.users);
         self.teams.extend(more.teams);
+        self.complete &= more.complete;
     }
 }
 

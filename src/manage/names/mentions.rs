@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 
-use super::known::Names;
 use crate::{
     audit::{Event, Subject},
     manage::info::KeyInfo,
@@ -10,7 +9,7 @@ use crate::{
 };
 
 /// The people and teams that an answer speaks of, each once and in the order of their ids.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::manage) struct Mentions {
     pub(in crate::manage) users: BTreeSet<UserId>,
     pub(in crate::manage) teams: BTreeSet<TeamId>,
@@ -73,18 +72,28 @@ impl Mentions {
         }
     }
 
-    /// What is known of them.
-    pub(in crate::manage) fn known_by(&self, names: &Names) -> Names {
-        names.only(&self.users, &self.teams)
+    pub(in crate::manage) fn extend(
+        &mut self,
+        users: impl IntoIterator<Item = UserId>,
+        teams: impl IntoIterator<Item = TeamId>,
+    ) {
+        self.users.extend(users);
+        self.teams.extend(teams);
     }
 
-    /// Those that are not among the others, which they are from now on.
-    pub(super) fn new_to(mut self, others: &mut Self) -> Self {
+    /// Those that are not among the others.
+    pub(super) fn without(mut self, others: &Self) -> Self {
         self.users.retain(|user| !others.users.contains(user));
         self.teams.retain(|team| !others.teams.contains(team));
-        others.users.extend(self.users.iter().cloned());
-        others.teams.extend(self.teams.iter().cloned());
         self
+    }
+
+    pub(super) fn is_disjoint(&self, others: &Self) -> bool {
+        self.users.is_disjoint(&others.users) && self.teams.is_disjoint(&others.teams)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.teams.is_empty()
     }
 
     /// In parts of so many at most.

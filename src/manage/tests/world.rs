@@ -142,6 +142,7 @@ pub(super) async fn examples() -> Examples {
     let people = people.with_user(user_id("olga"), "Olga Mann").with_left(user_id("bob"));
     let names = people.with_team(team_id("engineering"), "Engineering");
     all.add(&names);
+    all.add(&Names::none().complete_if(false));
     let blue = NamedTeam::new(team_id("blue"));
     all.add_all([blue.clone().with_name("Blue"), blue]);
     let rules = Rules { directory: AnyDirectory::new(Telling(names)), ..Rules::default() };

@@ -1,7 +1,10 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
-    manage::{inventory::entry::InventoryEntry, names::Names},
+    manage::{
+        inventory::entry::InventoryEntry,
+        names::{Mentions, Naming},
+    },
     record::{ActorId, OwnerStatus, Suspension},
     time::Timestamp,
     words::words,
@@ -79,17 +82,22 @@ words! {
         OwnerName = "owner_name",
         /// What the person is called who made it.
         CreatedByName = "created_by_name",
-        /// `true` if the person who made it has left.
+        /// `true` if the person who made it has left, `false` if they have not as far as the directory knows. Empty where it
+        /// did not answer, and where a key or the system made it.
         CreatorLeft = "creator_left",
         /// What the person is called who revoked it.
         RevokedByName = "revoked_by_name",
+        /// `false` if the directory did not answer about all people and teams of the key, as
+        /// [`Names::is_complete`](crate::manage::Names::is_complete) has it: then names may be missing, and flags of those who
+        /// left. `true` if it did, or if there is none.
+        NamesComplete = "names_complete",
     }
 }
 
 impl InventoryColumn {
     /// What it says of a key, before it is made safe.
-    pub(super) fn cell<'a>(self, entry: &'a InventoryEntry, names: &'a Names) -> Cow<'a, str> {
-        let key = &entry.key;
+    pub(super) fn cell<'a>(self, entry: &'a InventoryEntry, naming: &'a Naming) -> Cow<'a, str> {
+        let (key, names) = (&entry.key, naming.names());
         let usage = key.usage.unwrap_or_default();
         match self {
             Self::Id => key.id.as_str().into(),
@@ -124,10 +132,15 @@ impl InventoryColumn {
             Self::OwnerName => names.of_owner(&key.owner).unwrap_or_default().into(),
             Self::CreatedByName => names.of_actor(&key.created_by).unwrap_or_default().into(),
             Self::CreatorLeft => match &key.created_by {
-                ActorId::User(creator) if names.has_left(creator) => "true".into(),
-                _ => "".into(),
+                ActorId::User(creator) => text(naming.has_left(creator)),
+                ActorId::Key(_) | ActorId::System(_) => "".into(),
             },
             Self::RevokedByName => key.revoked_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
+            Self::NamesComplete => {
+                let mut mentions = Mentions::default();
+                mentions.key(key);
+                naming.of(&mentions).is_complete().to_string().into()
+            }
         }
     }
 }

@@ -17,10 +17,10 @@ pub use format::ExportFormat;
 /// use tower_api_keys::manage::InventoryExport;
 ///
 /// fn is_whole(exported: &InventoryExport) -> bool {
-///     exported.unreadable == 0
+///     exported.unreadable == 0 && exported.names_complete
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct InventoryExport {
@@ -30,6 +30,17 @@ pub struct InventoryExport {
     pub unreadable: u64,
     /// How far the counts go in what was written.
     pub counted: CountedUntil,
+    /// Whether the [`Directory`](crate::manage::Directory) answered about everybody, as
+    /// [`Names::is_complete`](crate::manage::Names::is_complete) has it. If not, names and flags of those who left are missing
+    /// where the lines say so, and keys if those with such a flag were asked for.
+    pub names_complete: bool,
+}
+
+/// Of nothing.
+impl Default for InventoryExport {
+    fn default() -> Self {
+        Self { keys: 0, unreadable: 0, counted: CountedUntil::default(), names_complete: true }
+    }
 }
 
 /// Why an export ended before its end. What was written until then stays: whole lines, if the writer took them.

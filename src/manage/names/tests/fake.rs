@@ -23,7 +23,13 @@ pub(super) enum How {
     #[default]
     Answers,
     Fails,
+    /// The next time, and then it answers.
+    FailsOnce,
     Hangs,
+    /// About this organization only.
+    HangsFor(&'static str),
+    /// If it is asked for all teams.
+    HangsAtLists,
     /// Tells names of people and teams that it was not asked about, too.
     Lies,
     Panics,
@@ -98,10 +104,15 @@ impl Fake {
         (self.0.lists.swap(0, Ordering::SeqCst), self.0.single.swap(0, Ordering::SeqCst))
     }
 
-    async fn behave(&self, how: How) -> io::Result<()> {
+    async fn behave(&self, how: How, organization: &OrganizationId) -> io::Result<()> {
         match how {
-            How::Answers | How::Lies => Ok(()),
-            How::Fails => Err(io::Error::other("directory down")),
+            How::FailsOnce => self.be(How::Answers),
+            How::HangsFor(who) if who == organization.as_str() => pending().await,
+            _ => {}
+        }
+        match how {
+            How::Answers | How::Lies | How::HangsFor(_) | How::HangsAtLists => Ok(()),
+            How::Fails | How::FailsOnce => Err(io::Error::other("directory down")),
             How::Hangs => pending().await,
             How::Panics | How::PanicsAtOnce => panic!("the directory's own"),
             How::Takes(time) => {
@@ -138,7 +149,7 @@ impl Directory for Fake {
         self.0.questions.lock().unwrap().push(question);
         let how = self.how();
         async move {
-            self.behave(how).await?;
+            self.behave(how, organization).await?;
             let mut names = Names::none();
             let (mut users, mut teams) = (users.to_vec(), teams.to_vec());
             if how == How::Lies {
@@ -161,14 +172,17 @@ impl Directory for Fake {
     #[allow(clippy::manual_async_fn, reason = "panics before there is a future")]
     fn teams(
         &self,
-        _: &OrganizationId,
+        organization: &OrganizationId,
         named_like: Option<&NamePart>,
         limit: usize,
     ) -> impl Future<Output = io::Result<Option<Vec<NamedTeam>>>> + Send {
         self.0.lists.fetch_add(1, Ordering::SeqCst);
         let how = self.how();
         async move {
-            self.behave(how).await?;
+            if how == How::HangsAtLists {
+                pending::<()>().await;
+            }
+            self.behave(how, organization).await?;
             let teams = self.0.teams.lock().unwrap().clone();
             let limit = if how == How::Lies { usize::MAX } else { limit };
             let asked = teams.into_iter().filter(|team| named_like.is_none_or(|part| part.is_in(team.label())));

@@ -48,7 +48,7 @@ fn who_has_left_keeps_the_name_whatever_is_said_first() {
     let nameless = Names::none().with_left(bob.clone());
     assert_eq!(
         serde_json::to_value(&nameless).unwrap(),
-        serde_json::json!({"users": {"bob": {"name": null, "left": true}}, "teams": {}})
+        serde_json::json!({"users": {"bob": {"name": null, "left": true}}, "teams": {}, "complete": true})
     );
     assert!(!nameless.is_empty() && nameless.of_user(&bob).is_none());
 }

@@ -1,4 +1,4 @@
-//! Names in answers and sentences, leavers in flags, teams in lists; and directories that fail, panic, hang and lie.
+//! Names in answers and sentences, leavers in flags, teams in lists; and directories that fail, panic, hang, lie and dawdle.
 
 mod answers;
 mod broken;
@@ -6,3 +6,4 @@ mod fake;
 mod leavers;
 mod measures;
 mod teams;
+mod times;

@@ -5,7 +5,7 @@ use std::{borrow::Cow, io};
 use super::{column::InventoryColumn, format::ExportFormat};
 use crate::manage::{
     inventory::entry::InventoryEntry,
-    names::{Mentions, Names},
+    names::{Mentions, Names, Naming},
 };
 
 /// Behind one of these a spreadsheet may begin a cell: the separators of lists, where that is no comma, and the ends
@@ -15,8 +15,8 @@ const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 /// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that says it is none.
 const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
 
-fn row<'a>(entry: &'a InventoryEntry, names: &'a Names) -> [Cow<'a, str>; InventoryColumn::ALL.len()] {
-    InventoryColumn::ALL.map(|column| safe(column.cell(entry, names)))
+fn row<'a>(entry: &'a InventoryEntry, naming: &'a Naming) -> [Cow<'a, str>; InventoryColumn::ALL.len()] {
+    InventoryColumn::ALL.map(|column| safe(column.cell(entry, naming)))
 }
 
 /// A cell that no spreadsheet runs, whole or split.
@@ -50,10 +50,10 @@ impl ExportFormat {
     }
 
     /// A line for each key.
-    pub(in crate::manage) fn lines(self, entries: &[InventoryEntry], names: &Names) -> io::Result<Vec<u8>> {
+    pub(in crate::manage) fn lines(self, entries: &[InventoryEntry], naming: &Naming) -> io::Result<Vec<u8>> {
         match self {
-            Self::Csv => table(entries.iter().map(|entry| row(entry, names))),
-            Self::JsonLines => json_lines(entries, names),
+            Self::Csv => table(entries.iter().map(|entry| row(entry, naming))),
+            Self::JsonLines => json_lines(entries, naming),
         }
     }
 
@@ -99,12 +99,12 @@ struct Line<'a> {
     names: Names,
 }
 
-fn json_lines(entries: &[InventoryEntry], names: &Names) -> io::Result<Vec<u8>> {
+fn json_lines(entries: &[InventoryEntry], naming: &Naming) -> io::Result<Vec<u8>> {
     let mut lines = Vec::new();
     for entry in entries {
         let mut mentions = Mentions::default();
         mentions.key(&entry.key);
-        serde_json::to_writer(&mut lines, &Line { entry, names: mentions.known_by(names) })?;
+        serde_json::to_writer(&mut lines, &Line { entry, names: naming.of(&mentions) })?;
         lines.push(b'\n');
     }
     Ok(lines)
