@@ -165,7 +165,9 @@ async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
         }
     };
     timeout(PATIENCE, is_cut).await.expect("a change has the lock, and its line goes silent");
-    // The other five stand in the queue of their node, and none on the server.
+    // The other five stand in the queue of their node, and none on the server. Checks have their connections already.
+    assert!(healthy.find(&known).await.unwrap().is_some());
+    healthy.changes_since(None).await.unwrap();
     let begun = Instant::now();
     let changes = (7..=26).map(|number| {
         let healthy = healthy.clone();
