@@ -5,8 +5,7 @@ use super::{
     authenticator::Inner,
     background::Tried,
     cache::Entry,
-    ticket::RefusalCounter,
-    ticket::{AnonymousUse, UsageTicket},
+    ticket::{AnonymousUse, RefusalCounter, UsageTicket},
     whose::Whose,
 };
 use crate::{
@@ -133,7 +132,7 @@ impl<R: KeyReader> Inner<R> {
         named: Option<&OrganizationId>,
     ) {
         self.meter.refused(code, reason);
-        let named = named.filter(|named| organization != Some(*named));
+        let named = named.filter(|named| self.has_several_organizations && organization != Some(*named));
         if organization.is_some() || named.is_none() {
             self.count(&self.without_key(organization), code, reason, origin);
         }
