@@ -356,9 +356,12 @@ impl Tables {
                 if self.count(live) < *limit as usize { Ok(()) } else { Err(conflict) }
             }
             Guard::OwnerActive(owner) if self.status(Some(owner)).is_active() => Ok(()),
-            Guard::SameRights { key, scopes, expires_at } => {
+            Guard::SameRights { key, scopes, allowed_networks, expires_at } => {
                 let end = expires_at.map(Timestamp::as_millis);
-                let is_same = |row: &KeyRow| row.scopes == *scopes && row.expires_at == end && row.paused_at.is_none();
+                let is_same = |row: &KeyRow| {
+                    let is_as_wide = row.scopes == *scopes && row.allowed_networks == *allowed_networks;
+                    is_as_wide && row.expires_at == end && row.paused_at.is_none()
+                };
                 if self.keys.get(key.as_str()).is_some_and(is_same) { Ok(()) } else { Err(conflict) }
             }
             Guard::SameVersion { key, version } => {
@@ -386,9 +389,12 @@ impl Tables {
                 if key.version != update.expected_version {
                     return Err(Conflict::Version.into());
                 }
-                let matters = key.scopes != update.scopes || key.expires_at != update.expires_at;
+                let matters = key.scopes != update.scopes
+                    || key.allowed_networks != update.allowed_networks
+                    || key.expires_at != update.expires_at;
                 (key.name, key.labels) = (update.name.clone(), update.labels.clone());
                 (key.scopes, key.expires_at) = (update.scopes.clone(), update.expires_at);
+                key.allowed_networks = update.allowed_networks.clone();
                 key.version += 1;
                 if matters {
                     self.log(change.id, Changed::Key(update.id));

@@ -99,6 +99,11 @@ pub(crate) const MOST_SCOPES: usize = 64;
 /// Of one scope.
 pub(crate) const SCOPE: Length = Length::ascii(64);
 
+pub(crate) const MOST_NETWORKS: usize = 32;
+
+/// Of one network: eight groups of four digits, and a length of three.
+const NETWORK: Length = Length::ascii("2001:0db8:0000:0000:0000:0000:0000:0000/128".len());
+
 /// Of what a service says that a key may consume.
 pub(crate) const LIMITS: Length = Length::text(1_024);
 
@@ -138,6 +143,9 @@ const LABELS: Length = {
 
 /// The star, and each scope with a blank before it.
 const SCOPES: Length = Length::ascii(1 + MOST_SCOPES * (1 + SCOPE.bytes));
+
+/// Each network, with a blank between two.
+const NETWORKS: Length = Length::ascii(MOST_NETWORKS * (NETWORK.bytes + 1) - 1);
 
 /// `system:` and a label.
 const ACTOR: Length = Length::text("system:".len() + ID.bytes);
@@ -196,7 +204,7 @@ pub const COLUMNS: &[Column] = &[
     column("api_keys", "hash", HASH),
     column("api_keys", "proof", Length::octets(32)),
     column("api_keys", "scopes", SCOPES),
-    column("api_keys", "allowed_networks", RESERVED),
+    column("api_keys", "allowed_networks", NETWORKS),
     column("api_keys", "limits", LIMITS),
     column("api_keys", "created_by", ACTOR),
     column("api_keys", "created_via_key", KEY_ID),
@@ -248,6 +256,7 @@ mod tests {
     use crate::{
         hash::PepperId,
         key::MalformedReason,
+        networks::Networks,
         outcome::{Outcome, RefusalCode},
         owner::{OrganizationId, TeamId},
         record::{ActorId, KeyName, Labels, SystemLabel, labels_text},
@@ -287,6 +296,8 @@ mod tests {
         assert_longest("api_keys", "name", [KeyName::new(WIDE.repeat(100)).unwrap()]);
         assert_longest("api_keys", "labels", [labels("\""), labels(WIDE)].map(|labels| labels_text(&labels)));
         assert_longest("api_keys", "scopes", [scopes()]);
+        let network = |number: usize| format!("2001:1db8:1111:1111:1111:1111:1111:1{number:03}/128");
+        assert_longest("api_keys", "allowed_networks", [Networks::new((0..MOST_NETWORKS).map(network)).unwrap()]);
         let label = SystemLabel::new("x".repeat(128)).unwrap();
         assert_longest("api_keys", "created_by", [ActorId::System(label)]);
         let source = |client: &str| {

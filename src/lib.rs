@@ -115,6 +115,7 @@ mod background;
 mod json;
 mod lengths;
 mod log;
+mod networks;
 mod owner;
 mod principal;
 mod random;
@@ -154,6 +155,7 @@ pub use key::KeyId;
 #[cfg(any(test, feature = "manage"))]
 pub use manage::{Actor, IssueKey, IssuedKey, KeyManager, Rights, TeamRole};
 pub use middleware::{ApiKeyLayer, Refusal};
+pub use networks::{InvalidNetworks, Networks};
 pub use outcome::RefusalCode;
 pub use owner::{InvalidId, KeyKind, NamesTeam, OrganizationId, Owner, TeamId, TeamRef, UserId, UserRef};
 #[cfg(any(test, feature = "test-util"))]

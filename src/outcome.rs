@@ -64,6 +64,13 @@ words! {
         Misconfigured = "misconfigured": "The service is not set up to check keys there.",
         /// 401: no key.
         MissingCredentials = "missing_credentials": "The request had no key where one is looked for.",
+        /// 403: the key may not be used from where the request came, or nobody knows from where it came. Only a caller who has
+        /// the key is told.
+        NetworkNotAllowed = "network_not_allowed":
+            "The key was used from a network that it may not be used from: the caller had the right text.",
+        /// 403: a key would let another one be used from networks from where it may not be used itself.
+        NetworksTooWide = "networks_too_wide":
+            "The key was accepted, and asked for a key that may be used from more networks than it may give.",
         /// 403: no key may do it, but people may.
         NotForKeys = "not_for_keys": "The key was accepted, and asked for what no key may do.",
         /// 403: only the person whose key it is may do it.
@@ -102,6 +109,8 @@ pub(crate) enum Proved {
     Good,
     /// The key, and it was dead or its owner suspended.
     Dead,
+    /// The key, and it was good, but not to be used from there.
+    Elsewhere,
     /// Nothing.
     Nothing,
 }
@@ -114,6 +123,7 @@ impl RefusalCode {
             | Self::InsufficientRole
             | Self::InsufficientScope
             | Self::LimitsTooWide
+            | Self::NetworksTooWide
             | Self::NotForKeys
             | Self::NotYourKey
             | Self::PlanRequired
@@ -127,6 +137,7 @@ impl RefusalCode {
             | Self::OwnerClosed
             | Self::OwnerPlanSuspended
             | Self::OwnerSuspended => Proved::Dead,
+            Self::NetworkNotAllowed => Proved::Elsewhere,
             Self::AmbiguousCredentials
             | Self::ClockUnsure
             | Self::CorruptRecord

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::{
     audit::Action,
     key::KeyId,
+    networks::Networks,
     outcome::Outcome,
     owner::{OrganizationId, TeamId, UserId},
     record::{ActorId, KeyName, Labels},
@@ -44,6 +45,8 @@ schemas! {
     KeyName: "What people call a key; may be empty.", { "type": "string", "maxLength": 100 };
     Labels: "Short pairs that say what a name cannot.",
         { "type": "object", "maxProperties": 16, "additionalProperties": { "type": "string", "maxLength": 128 } };
+    Networks: "Where a key may be used from: addresses with prefix lengths.",
+        { "type": "array", "minItems": 1, "maxItems": 32, "items": { "type": "string" }, "examples": [["203.0.113.0/24"]] };
     OrganizationId: "The id of an organization.", { "type": "string", "minLength": 1, "maxLength": 128 };
     Outcome: "How a request ended: `success`, or the code of the refusal, with the reason behind a dot where there is one.",
         { "type": "string", "examples": ["success", "key_revoked", "malformed_key.truncated"] };

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_keys::{
     Actor, ApiKeys, RefusalCode,
+    auth::Addresses,
     key::contains_key,
     middleware::Sources,
     store::MemoryStore,
@@ -59,7 +60,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let keys = runtime.block_on(ApiKeys::builder(MemoryStore::new()).build()).expect("keys");
+        let keys = runtime.block_on(ApiKeys::builder(MemoryStore::new()).addresses(Addresses::peer(|peer: &IpAddr| *peer)).build()).expect("keys");
         Self { keys, runtime, system: Actor::system("fuzz").expect("an actor"), requests: 0 }
     }
 
@@ -74,7 +75,7 @@ impl Scene {
             sources = sources.with_client(move |_| Some(text.clone()));
         }
         if has_address {
-            sources = sources.with_address(move |_| Some(address));
+            sources = sources.with_networks();
         }
         if is_whole {
             sources = sources.with_whole_addresses();
@@ -82,6 +83,7 @@ impl Scene {
         let layer = self.keys.layer().source(Source::new(&label).expect("a label")).sources(sources);
         let service = layer.layer(service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(String::new()))));
         let mut request = Request::new(());
+        request.extensions_mut().insert(address);
         let agent = HeaderValue::from_bytes(said);
         if let Ok(agent) = &agent {
             request.headers_mut().insert(USER_AGENT, agent.clone());

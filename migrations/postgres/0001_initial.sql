@@ -92,7 +92,7 @@ comment on column "api_keys".api_keys.tag is 'Four bytes that turn wrong texts a
 comment on column "api_keys".api_keys.pepper_id is 'The pepper that the hash was made with';
 comment on column "api_keys".api_keys.proof is 'Proves the text to a node that knows the pepper, if proofs are stored';
 comment on column "api_keys".api_keys.scopes is 'What it may do; * is everything that its owner may';
-comment on column "api_keys".api_keys.allowed_networks is 'Reserved, null: a key that has some is refused';
+comment on column "api_keys".api_keys.allowed_networks is 'Where the key may be used from, as addresses with prefix lengths; null: from anywhere';
 comment on column "api_keys".api_keys.limits is 'What the service said that it may consume; this library does not enforce it';
 comment on column "api_keys".api_keys.created_by is 'user:<id>, key:<id> or system:<name>';
 comment on column "api_keys".api_keys.created_via_key is 'The key that it was made with';

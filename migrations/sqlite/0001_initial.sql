@@ -18,7 +18,7 @@ create table api_keys (
     pepper_id integer,
     proof blob, -- of the text, for a node that knows the pepper
     scopes text not null, -- with blanks between them
-    allowed_networks text, -- reserved: a key that has some is refused
+    allowed_networks text, -- where it may be used from, words with a blank between them; null: from anywhere
     limits text, -- the service's own words, which this library does not enforce
     created_by text not null,
     created_via_key text,

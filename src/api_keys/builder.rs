@@ -10,7 +10,8 @@ use super::{
 use crate::{
     audit::{EventSink, Notifier},
     auth::{
-        AuthSettings, AuthSetupError, Authenticator, Freshness, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher, Wiring,
+        Addresses, AuthSettings, AuthSetupError, Authenticator, Freshness, Keep, Pruner, StoreUpkeep, Upkeep,
+        UsageFlusher, Wiring,
     },
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
@@ -141,6 +142,16 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// How current a record must be. Default: [`Freshness::Strict`].
     pub fn freshness(mut self, freshness: Freshness) -> Self {
         self.settings = self.settings.with_freshness(freshness);
+        self
+    }
+
+    /// How the address is found that a request comes from. Default: not at all. Then no key can get a list of
+    /// [`Networks`](crate::Networks), one that has a list is refused, and [`Sources`](crate::middleware::Sources) keep no
+    /// networks.
+    ///
+    /// A node that manages keys and serves no requests says it, too: at least [`Addresses::given`], for what others know.
+    pub fn addresses(mut self, addresses: Addresses) -> Self {
+        self.settings = self.settings.with_addresses(addresses);
         self
     }
 

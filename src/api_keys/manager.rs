@@ -28,6 +28,7 @@ pub(super) struct Managed {
     clock: Arc<dyn Clock>,
     counted: Arc<UsageRecorder>,
     lease: Arc<Lease>,
+    finds_addresses: bool,
 }
 
 impl Managed {
@@ -45,6 +46,7 @@ impl Managed {
             clock: Arc::clone(&settings.clock),
             counted: Arc::clone(counted),
             lease: Arc::clone(&wiring.lease),
+            finds_addresses: settings.addresses.is_some(),
         }
     }
 }
@@ -57,7 +59,7 @@ impl Managing {
         notifier: Notifier,
         flush_interval: Duration,
     ) -> KeyManager {
-        let Managed { store, hasher, format, clock, counted, lease } = managed;
+        let Managed { store, hasher, format, clock, counted, lease, finds_addresses } = managed;
         let denials = DenialLog::new(store.clone(), Arc::clone(&clock), flush_interval, notifier.clone());
         KeyManager::new(ManagerParts {
             guarded: Guarded::new(store, self.policy, lease, Arc::new(denials)),
@@ -67,7 +69,7 @@ impl Managing {
             counted,
             organization: OrganizationId::single(),
             names_organization: false,
-            rules: Arc::new(Rules { notifier, ..self.rules }),
+            rules: Arc::new(Rules { notifier, finds_addresses, ..self.rules }),
             new_keys: Some(authenticator.new_keys()),
         })
     }

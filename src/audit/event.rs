@@ -45,6 +45,8 @@ impl Action {
     pub const KEY_ISSUED: Self = Self(Cow::Borrowed(fits("key.issued")));
     /// The scopes of a key were narrowed.
     pub const KEY_NARROWED: Self = Self(Cow::Borrowed(fits("key.narrowed")));
+    /// Another list of networks that a key may be used from, or none: then it may be used from anywhere.
+    pub const KEY_NETWORKS_SET: Self = Self(Cow::Borrowed(fits("key.networks_set")));
     /// The labels of a key were changed.
     pub const KEY_RELABELLED: Self = Self(Cow::Borrowed(fits("key.relabelled")));
     /// A key was renamed.

@@ -74,6 +74,7 @@ impl Event {
                 Ok(labels @ Value::Object(_)) => named("labels", labels),
                 _ => plain("text"),
             },
+            Told::Networks => named("networks", text.split(' ').collect::<Vec<_>>().into()),
             Told::Scopes => named("scopes", list(text)),
             Told::Text(name) => plain(name),
         }
@@ -85,6 +86,7 @@ enum Told {
     /// A code, or an object that has one.
     Code,
     Labels,
+    Networks,
     /// An object, or the id of a key.
     Object,
     Scopes,
@@ -100,6 +102,7 @@ fn name_of(action: &Action) -> Told {
         (Action::KEY_EXPIRY_SET, Told::Text("expires_at")),
         (Action::KEY_ISSUED, Told::Object),
         (Action::KEY_NARROWED, Told::Scopes),
+        (Action::KEY_NETWORKS_SET, Told::Networks),
         (Action::KEY_RELABELLED, Told::Labels),
         (Action::KEY_RENAMED, Told::Text("name")),
         (Action::KEY_REVOKED, Told::Text("reason")),

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    net::IpAddr,
     sync::{
         Arc, Weak,
         atomic::{AtomicU32, Ordering},
@@ -10,7 +11,8 @@ use std::{
 use futures_util::future::BoxFuture;
 
 use super::{
-    AuthError, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
+    AuthError, AuthErrorKind, AuthMetrics, AuthSettings, AuthSetupError, Freshness,
+    addresses::{Addresses, CameFrom},
     background::{AccessLog, Tried, Upkeep},
     cache::{Entry, ProofCache},
     candidate::{Candidate, proves},
@@ -27,12 +29,13 @@ use super::{
 };
 use crate::{
     hash::Hasher,
-    key::{KeyFormat, MalformedReason},
+    key::{KeyFormat, KeyId, MalformedReason},
     log::log,
     metering::UsageRecorder,
+    networks::Networks,
     outcome::RefusalCode,
     owner::OrganizationId,
-    principal::{Principal, WithClaims},
+    principal::{CalledFrom, Principal, WithClaims},
     record::before_its_end,
     store::{KeyReader, Lease},
     time::{Clock, ClockReading, monotonic_millis},
@@ -81,6 +84,7 @@ pub(super) struct Inner<R> {
     pub(super) trouble: Arc<Trouble>,
     pub(super) watching: Watching,
     pub(super) has_several_organizations: bool,
+    pub(super) addresses: Option<Addresses>,
     digest_key: DigestKey,
 }
 
@@ -134,6 +138,7 @@ impl<R: KeyReader> Authenticator<R> {
             trouble,
             watching: Watching::new(streams),
             has_several_organizations: wiring.has_several_organizations,
+            addresses: settings.addresses,
             digest_key: DigestKey::new()?,
         });
         if let Some(usage) = &inner.usage {
@@ -149,13 +154,39 @@ impl<R: KeyReader> Authenticator<R> {
     /// All callers are one source, the empty one: advice and flags cannot tell them apart, and one that moves to the new
     /// key of a rotation makes it look [safe to finish](crate::manage::RotationVerdict::SafeToFinish) for all of them.
     ///
+    /// A key that may be used from some [networks](crate::Networks) only is refused: nobody knows from where it came. Say that
+    /// with [`authenticate_from`](Self::authenticate_from).
+    ///
     /// Needs a tokio runtime with time, unless the key was proved before and the store knows its head at once. Dropping
     /// the future is harmless.
     ///
     /// # Errors
     /// [`AuthError`]; of its kinds, those that are [temporary](super::AuthErrorKind::is_temporary) say nothing against the key.
     pub async fn authenticate(&self, text: &str) -> Result<Principal, AuthError> {
-        match self.check(text.as_bytes(), Origin::Source(&Source::default()), None) {
+        self.authenticated(text, CameFrom::Said(None)).await
+    }
+
+    /// The same for a caller at this address, which decides whether a key with a list of [networks](crate::Networks) is
+    /// accepted. What the settings say of [addresses](AuthSettings::with_addresses) is for requests, and is not looked at here.
+    ///
+    /// ```
+    /// # async fn example(keys: tower_api_keys::Authenticator<tower_api_keys::store::MemoryStore>) {
+    /// # let (text, peer) = ("", std::net::SocketAddr::from(([203, 0, 113, 7], 4_711)));
+    /// let caller = keys.authenticate_from(text, peer.ip()).await;
+    /// # let _ = caller;
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`authenticate`](Self::authenticate);
+    /// [`NetworkNotAllowed`](super::AuthErrorKind::NetworkNotAllowed) if no network of the key contains the address.
+    pub async fn authenticate_from(&self, text: &str, address: IpAddr) -> Result<Principal, AuthError> {
+        self.authenticated(text, CameFrom::Said(Some(address))).await
+    }
+
+    #[inline(always)]
+    async fn authenticated(&self, text: &str, from: CameFrom<'_>) -> Result<Principal, AuthError> {
+        match self.check(text.as_bytes(), Origin::Source(&Source::default()), None, from) {
             Check::Ready(Ok(accepted)) => Ok(accepted.principal),
             Check::Ready(Err(error)) => Err(error),
             Check::Pending(pending) => pending.await.map(|accepted| accepted.principal),
@@ -205,7 +236,13 @@ impl<R: KeyReader> Authenticator<R> {
     /// it comes to a layer of this organization.
     // Always, like the verdict: what is handed from call to call by way of memory costs more than the calls themselves.
     #[inline(always)]
-    pub(crate) fn check(&self, candidate: &[u8], origin: Origin<'_>, organization: Option<&OrganizationId>) -> Check {
+    pub(crate) fn check(
+        &self,
+        candidate: &[u8],
+        origin: Origin<'_>,
+        organization: Option<&OrganizationId>,
+        from: CameFrom<'_>,
+    ) -> Check {
         let Some(located) = self.0.format.locate(candidate) else {
             return Check::Ready(Err(self.0.refuse_shapeless(candidate, origin, organization)));
         };
@@ -220,7 +257,7 @@ impl<R: KeyReader> Authenticator<R> {
             }
             if is_current && self.0.cache.is_current(&entry) {
                 self.0.meter.hit();
-                return Check::Ready(self.0.judge(entry, origin, now));
+                return Check::Ready(self.0.judge(entry, origin, now, from));
             }
             digest = Some(of_text);
             source = entry.rest.usage.source(origin).cloned();
@@ -231,9 +268,9 @@ impl<R: KeyReader> Authenticator<R> {
             Ok(key) => {
                 let source = source.unwrap_or_else(|| origin.to_source());
                 let digest = digest.unwrap_or_else(|| self.0.digest(key.secret()));
-                let organization = organization.cloned();
-                let candidate =
-                    Candidate { key: Arc::new(key.to_plaintext()), prefix: key.prefix(), digest, organization };
+                let (organization, address) = (organization.cloned(), from.address(self.addresses()));
+                let (key, prefix) = (Arc::new(key.to_plaintext()), key.prefix());
+                let candidate = Candidate { key, prefix, digest, organization, address };
                 Check::Pending(Box::pin(Arc::clone(&self.0).check_after_read(candidate, source)))
             }
         }
@@ -258,6 +295,11 @@ impl<R: KeyReader> Authenticator<R> {
         self.0.usage.as_ref()?;
         let (authenticator, source) = (self.0.id, origin.to_source());
         Some(Box::new(AnonymousUse { authenticator, source, organization: organization.cloned() }))
+    }
+
+    /// How the address of a request is found, if somebody said so.
+    pub(crate) fn addresses(&self) -> Option<&Addresses> {
+        self.0.addresses.as_ref()
     }
 
     pub(crate) fn format(&self) -> &KeyFormat {
@@ -303,11 +345,19 @@ impl<R: KeyReader> Inner<R> {
         entry: Arc<WithClaims<Entry>>,
         origin: Origin<'_>,
         now: ClockReading,
+        from: CameFrom<'_>,
     ) -> Result<Accepted, AuthError> {
         if let Some(end) = entry.claims.expires_at
             && let Err(error) = judged(before_its_end(end, now))
         {
             return Err(self.refuse(error, Whose::Key(Tried::of(&entry.claims)), origin));
+        }
+        let mut called_from = CalledFrom::UNKNOWN;
+        if let Some(networks) = entry.claims.particulars.networks() {
+            match self.within(networks, entry.claims.key, from) {
+                Ok(address) => called_from = address,
+                Err(error) => return Err(self.refuse(error, Whose::Key(Tried::of(&entry.claims)), origin)),
+            }
         }
         let now = now.now();
         let seen = self.usage.as_ref().map(|usage| usage.success(&entry, origin, now));
@@ -315,6 +365,19 @@ impl<R: KeyReader> Inner<R> {
             attempts.accepted(&entry.claims, entry.rest.usage.source(origin), origin, now);
         }
         log!(trace, key = entry.claims.key.as_str(), "a key was accepted");
-        Ok(Accepted { principal: Principal::sharing(entry), seen })
+        Ok(Accepted { principal: Principal::sharing(entry).calling_from(called_from), seen })
+    }
+
+    /// From where a key is used that may be used from these networks only, if it is one of them.
+    #[inline(never)]
+    fn within(&self, networks: &Networks, key: KeyId, from: CameFrom<'_>) -> Result<CalledFrom, AuthError> {
+        match from.address(self.addresses.as_ref()) {
+            Some(address) if networks.contains(address) => Ok(address.into()),
+            Some(_) => Err(AuthError::new(AuthErrorKind::NetworkNotAllowed)),
+            None => {
+                self.trouble.without_address(key, self.addresses.is_some());
+                Err(AuthError::new(AuthErrorKind::NetworkNotAllowed))
+            }
+        }
     }
 }

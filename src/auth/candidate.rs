@@ -1,6 +1,6 @@
 //! Alone, so that one place says when a text is the one that was proved.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{cache::Entry, digest::Digest};
 use crate::{
@@ -15,6 +15,8 @@ pub(super) struct Candidate {
     pub(super) digest: Digest,
     /// Of the layer it came to, if that is one's.
     pub(super) organization: Option<OrganizationId>,
+    /// From where it came, if that is known: the request is gone by the time that it matters.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl Candidate {

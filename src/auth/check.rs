@@ -5,6 +5,7 @@ use std::{
 
 use super::{
     AuthError, AuthErrorKind, Freshness,
+    addresses::CameFrom,
     authenticator::Inner,
     background::Tried,
     cache::Proof,
@@ -19,7 +20,7 @@ use crate::{
     hash::{TagErrorKind, VerifyError, VerifyErrorKind},
     key::{KeyId, PlaintextKey},
     owner::OwnerRef,
-    principal::{Claims, Principal, SharedOwner, Texts},
+    principal::{Claims, Particulars, Principal, SharedOwner},
     record::{KeyRecord, OwnerStatus, before_its_end, standing},
     store::{FoundKey, KeyReader, StoreError},
     usage::{Origin, Source},
@@ -55,7 +56,7 @@ impl<R: KeyReader> Inner<R> {
             && candidate.is_proved_by(&entry.rest)
         {
             self.meter.hit();
-            return self.judge(entry, origin, self.clock.reading());
+            return self.judge(entry, origin, self.clock.reading(), CameFrom::Said(candidate.address));
         }
         Box::pin(self.check_slowly(candidate, currency, deadline, source)).await
     }
@@ -69,7 +70,7 @@ impl<R: KeyReader> Inner<R> {
         source: Source,
     ) -> Result<Accepted, AuthError> {
         let origin = Origin::Source(&source);
-        let (id, mut read) = (candidate.key.id(), Some(currency));
+        let (id, from, mut read) = (candidate.key.id(), CameFrom::Said(candidate.address), Some(currency));
         let nobodys = |error| self.refuse(error, Whose::NoKey(candidate.organization.as_ref()), origin);
         // The hash that the text was found to match: a proof, by this check or by an earlier one.
         let mut proved = None;
@@ -89,7 +90,7 @@ impl<R: KeyReader> Inner<R> {
                         // Another request proved it just now.
                         self.meter.hit();
                     }
-                    return self.judge(entry, origin, self.clock.reading());
+                    return self.judge(entry, origin, self.clock.reading(), from);
                 }
                 proved = proved.or(Some(entry.rest.fingerprint));
             }
@@ -131,7 +132,7 @@ impl<R: KeyReader> Inner<R> {
             let entry = self.cache.remember(ticket, proof);
             if is_proved {
                 // The record was read after this request arrived, and nothing was waited for since.
-                return self.judge(entry, origin, self.clock.reading());
+                return self.judge(entry, origin, self.clock.reading(), from);
             }
             // The run took its time: what was read before it may have changed.
         }
@@ -144,10 +145,18 @@ impl<R: KeyReader> Inner<R> {
         let deadline = Deadline::after(self.patience);
         let currency = self.current(deadline).await?;
         let now = self.look_again(principal.key_id(), currency, deadline).await?;
-        if now.is_same_caller(principal) { Ok(now) } else { Err(AuthError::new(AuthErrorKind::Invalid)) }
+        let called_from = principal.called_from();
+        if !now.is_same_caller(principal) {
+            return Err(AuthError::new(AuthErrorKind::Invalid));
+        }
+        if !now.may_call_from(called_from) {
+            return Err(AuthError::new(AuthErrorKind::NetworkNotAllowed));
+        }
+        Ok(now.calling_from(called_from))
     }
 
-    /// Whose key this is now, and what it may do, for who proved it before.
+    /// Whose key this is now, and what it may do, for who proved it before. From where it may be used is not looked at: it is
+    /// asked for several callers at once.
     pub(super) async fn look_again(
         &self,
         id: &KeyId,
@@ -285,7 +294,7 @@ impl<R: KeyReader> Inner<R> {
             owner,
             key: record.id,
             proved_by: self.id,
-            texts: Texts::new(record.name.as_str(), record.limits.as_deref()),
+            particulars: Particulars::new(record.name.as_str(), record.limits.as_deref(), record.networks.as_ref()),
             scopes: record.scopes.clone(),
             expires_at: record.expires_at,
         }

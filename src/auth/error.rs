@@ -65,6 +65,9 @@ pub enum AuthErrorKind {
     Invalid,
     /// The text is no key, and why.
     Malformed(MalformedReason),
+    /// The key may not be used from where the call came, or nobody knows from where it came. Only a caller who has the key is
+    /// told.
+    NetworkNotAllowed,
     /// The owner is closed. Only a caller who has the key is told.
     OwnerClosed,
     /// The plan does not include the owner's keys. Only a caller who has the key is told.
@@ -107,6 +110,7 @@ impl AuthErrorKind {
             Self::Expired => RefusalCode::KeyExpired,
             Self::Invalid => RefusalCode::InvalidKey,
             Self::Malformed(_) => RefusalCode::MalformedKey,
+            Self::NetworkNotAllowed => RefusalCode::NetworkNotAllowed,
             Self::OwnerClosed => RefusalCode::OwnerClosed,
             Self::OwnerPlanSuspended => RefusalCode::OwnerPlanSuspended,
             Self::OwnerSuspended => RefusalCode::OwnerSuspended,
@@ -225,6 +229,9 @@ impl fmt::Display for AuthError {
             AuthErrorKind::HashFailed => "the key could not be hashed: keep it, and ask again",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
             AuthErrorKind::Malformed(reason) => return self.fmt_malformed(reason, f),
+            AuthErrorKind::NetworkNotAllowed => {
+                "the key may not be used from this network: keep it, and call from one that is allowed"
+            }
             AuthErrorKind::OwnerClosed => "the owner of the key is closed, which is final: use a key of another owner",
             AuthErrorKind::OwnerPlanSuspended => "the plan does not include the key: upgrade the plan",
             AuthErrorKind::OwnerSuspended => "the owner of the key is suspended: an admin can reinstate it",

@@ -45,6 +45,7 @@
 //! organization. The names are those of a process; one with several [`ApiKeys`](crate::ApiKeys) that must be told apart
 //! reads [`Authenticator::metrics`] of each, and publishes under names of its own.
 
+mod addresses;
 mod authenticator;
 mod background;
 mod cache;
@@ -68,6 +69,8 @@ mod watch;
 mod whose;
 mod wiring;
 
+pub use addresses::Addresses;
+pub(crate) use addresses::CameFrom;
 pub use authenticator::Authenticator;
 pub(crate) use authenticator::Check;
 pub(crate) use background::{AccessLog, AccessLogWriter, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher};

@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use super::addresses::Addresses;
 use crate::{
     hash::{HasherConfig, HasherSetupError},
     key::KeyFormat,
@@ -29,6 +30,7 @@ pub struct AuthSettings {
     pub(crate) find_wait: Duration,
     pub(crate) answer_timeout: Duration,
     pub(crate) coalescing: Duration,
+    pub(crate) addresses: Option<Addresses>,
 }
 
 /// How current a key's record must be when a request is judged by it.
@@ -72,6 +74,7 @@ impl AuthSettings {
             find_wait: Duration::from_secs(1),
             answer_timeout: Duration::from_secs(1),
             coalescing: Duration::ZERO,
+            addresses: None,
         }
     }
 
@@ -140,6 +143,14 @@ impl AuthSettings {
         self
     }
 
+    /// How the address of a request is found, for keys that may be used from some [networks](crate::Networks) only. Default: not
+    /// at all, and such keys are refused.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: Addresses) -> Self {
+        self.addresses = Some(addresses);
+        self
+    }
+
     /// How long a read of the change log may take: half of a bound, so that one that fails leaves time for another.
     pub(super) fn read_timeout(&self) -> Duration {
         match self.freshness {
@@ -167,6 +178,7 @@ impl AuthSettings {
                 !self.answer_timeout.is_zero() && self.answer_timeout <= LONGEST,
                 "a check waits an hour at most for the store",
             ),
+            (self.addresses.as_ref().is_none_or(Addresses::is_in_range), "trusted proxies are 1 to 255"),
             (self.coalescing <= Duration::from_millis(100), "a read of the change log waits 100 ms at most for others"),
             (
                 !matches!(self.freshness, Freshness::Bounded(bound) if bound < Duration::from_millis(100) || bound > LONGEST),

@@ -30,6 +30,7 @@ pub(super) struct Trouble {
     overloaded: Repeated,
     starved: Repeated,
     unavailable: Repeated,
+    without_address: Repeated,
     /// Stored keys that something is wrong with.
     keys: Mutex<HashMap<KeyId, Repeated>>,
 }
@@ -84,6 +85,30 @@ impl Trouble {
                 error = error as &dyn std::error::Error,
                 "a key could not be checked"
             );
+        }
+        let _ = key; // without the feature `tracing`
+    }
+
+    /// A key with a list of networks was refused, since nobody knows from where it was used.
+    pub(super) fn without_address(&self, key: KeyId, somebody_looked: bool) {
+        if let Some(_refused) = self.without_address.happened() {
+            if somebody_looked {
+                log!(
+                    warn,
+                    key = key.as_str(),
+                    refused = _refused,
+                    "a key that may be used from some networks only is refused: the request has no address where the \
+                     setting `addresses` looks for it"
+                );
+            } else {
+                log!(
+                    warn,
+                    key = key.as_str(),
+                    refused = _refused,
+                    "a key that may be used from some networks only is refused, because this service looks for no addresses: \
+                     set `ApiKeysBuilder::addresses` or `AuthSettings::with_addresses`"
+                );
+            }
         }
         let _ = key; // without the feature `tracing`
     }

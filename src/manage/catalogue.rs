@@ -2,6 +2,7 @@
 
 use super::{advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, rotation, verdict};
 use crate::{
+    networks::InvalidNetworks,
     outcome::Outcome,
     record::{InvalidLabels, InvalidName, InvalidNamePart},
     sentence::Sentence,
@@ -27,6 +28,7 @@ pub fn sentences() -> Vec<Sentence> {
         InvalidLabels::sentences(),
         InvalidName::sentences(),
         InvalidNamePart::sentences(),
+        InvalidNetworks::sentences(),
         leak::sentences(),
         lint::NameAdvice::ALL.map(lint::NameAdvice::sentence).to_vec(),
         misconfigured::Misconfiguration::ALL.map(misconfigured::Misconfiguration::sentence).to_vec(),

@@ -42,6 +42,9 @@ pub enum DenialReason {
     InsufficientScope(ManagingScope),
     /// The key that acts has limits, and may give another key only the same.
     LimitsTooWide,
+    /// A key may let another one be used only from networks from where it may be used itself, and lets none be used from more
+    /// networks than before.
+    NetworksTooWide,
     /// No key may do this, whatever its scopes: it cannot be taken back, or undoes what somebody decided.
     NotForKeys,
     /// Only the person whose key it is may do this.
@@ -77,6 +80,7 @@ impl DenialReason {
             Self::InsufficientRole => RefusalCode::InsufficientRole,
             Self::ActorKeyChanged | Self::InsufficientScope(_) => RefusalCode::InsufficientScope,
             Self::LimitsTooWide => RefusalCode::LimitsTooWide,
+            Self::NetworksTooWide => RefusalCode::NetworksTooWide,
             Self::NotForKeys => RefusalCode::NotForKeys,
             Self::NotYourKey => RefusalCode::NotYourKey,
             Self::PlanRequired => RefusalCode::PlanRequired,
@@ -135,6 +139,7 @@ impl Denial {
             DenialReason::InsufficientRole => insufficient_role(),
             DenialReason::InsufficientScope(scope) => insufficient_scope(scope),
             DenialReason::LimitsTooWide => limits_too_wide(),
+            DenialReason::NetworksTooWide => networks_too_wide(),
             DenialReason::NotForKeys => not_for_keys(),
             DenialReason::NotYourKey => not_your_key(),
             DenialReason::PlanRequired => self.upgrade.map_or_else(plan_required, own_words),
@@ -158,6 +163,7 @@ impl Denial {
             DenialReason::InsufficientRole => ask_an_admin(),
             DenialReason::InsufficientScope(_) => use_a_key_with_that_scope(),
             DenialReason::LimitsTooWide => ask_for_the_same_limits(),
+            DenialReason::NetworksTooWide => ask_for_fewer_networks(),
             DenialReason::NotForKeys => a_person_has_to(),
             DenialReason::NotYourKey => ask_that_person(),
             DenialReason::ScopesTooWide => ask_for_fewer_scopes(),
@@ -181,6 +187,8 @@ sentences! {
     fn insufficient_scope(scope: ManagingScope) = "denial.insufficient_scope":
         "This needs the scope `{scope}`, which the key does not have.";
     fn limits_too_wide() = "denial.limits_too_wide": "A key with limits can give another key only the same limits.";
+    fn networks_too_wide() = "denial.networks_too_wide":
+        "A key can let another key be used only from networks from where it may be used itself, and from no more than before.";
     fn not_for_keys() = "denial.not_for_keys": "No API key may do this.";
     fn not_your_key() = "denial.not_your_key": "Only the person whose key it is may do this.";
     fn own_words(sentence: &str) = "denial.own_words": "{sentence}";
@@ -194,6 +202,7 @@ sentences! {
     fn ask_for_an_earlier_end() = "remedy.ask_for_an_earlier_end":
         "Ask for an earlier end, or let a person create the key.";
     fn ask_for_fewer_scopes() = "remedy.ask_for_fewer_scopes": "Ask for fewer scopes, or let a person create the key.";
+    fn ask_for_fewer_networks() = "remedy.ask_for_fewer_networks": "Ask for fewer networks, or let a person do it.";
     fn ask_for_the_same_limits() = "remedy.ask_for_the_same_limits":
         "Ask for the same limits, or let a person create the key.";
     fn ask_that_person() = "remedy.ask_that_person": "Ask that person, or revoke the key.";
@@ -252,7 +261,8 @@ impl DenialReason {
             Self::Custom(_) => Self::ExpiryTooLate,
             Self::ExpiryTooLate => Self::InsufficientRole,
             Self::InsufficientRole => Self::LimitsTooWide,
-            Self::LimitsTooWide => Self::NotForKeys,
+            Self::LimitsTooWide => Self::NetworksTooWide,
+            Self::NetworksTooWide => Self::NotForKeys,
             Self::NotForKeys => Self::NotYourKey,
             Self::NotYourKey => Self::PlanRequired,
             Self::PlanRequired => Self::ScopesTooWide,

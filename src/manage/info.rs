@@ -3,6 +3,7 @@ use serde::Serialize;
 use super::{counted::CountedUntil, names::Names};
 use crate::{
     key::KeyId,
+    networks::Networks,
     owner::{KeyKind, OrganizationId, Owner},
     record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus, Standing, standing},
     scope::Scopes,
@@ -46,6 +47,8 @@ pub struct KeyInfo {
     pub labels: Labels,
     /// What it may do.
     pub scopes: Scopes,
+    /// The only networks that it may be used from; from anywhere if none.
+    pub networks: Option<Networks>,
     /// What a request with it would have met when this was asked for.
     pub state: KeyState,
     /// Who made it.
@@ -67,7 +70,7 @@ pub struct KeyInfo {
     pub successor: Option<KeyId>,
     /// Whether it replaces a key that is still live. None where nobody looked.
     pub predecessor_is_live: Option<bool>,
-    /// 1 when it was made, one more with each change of name, labels, scopes or expiry.
+    /// 1 when it was made, one more with each change of name, labels, scopes, networks or expiry.
     pub version: i64,
     /// Whether its owner is suspended or closed.
     pub owner_status: OwnerStatus,
@@ -97,6 +100,7 @@ impl KeyInfo {
             name: record.name,
             labels: record.labels,
             scopes: record.scopes,
+            networks: record.networks,
             state,
             created_by: record.created_by,
             created_via_key: record.created_via_key,
@@ -114,7 +118,7 @@ impl KeyInfo {
         }
     }
 
-    /// Whether a request with it is accepted at `now`: neither revoked nor expired, and its owner neither suspended nor
+    /// Whether a request with it is accepted at `now`, from a network that it may be used from: neither revoked nor expired, and its owner neither suspended nor
     /// closed.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {

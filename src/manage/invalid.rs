@@ -37,6 +37,10 @@ told_words! {
         /// The name breaks a rule of [`KeyName`](crate::record::KeyName).
         Name = "name":
             "A name has at most 100 characters, none of them a control or text direction character, and no key in it.",
+        /// Nobody said how the address of a request is found: a key with a list of networks would be refused everywhere.
+        NetworksUnchecked = "networks_unchecked":
+            "This service does not look from where requests come, so a key with a list of networks would never be accepted: \
+             let the service say how (`ApiKeysBuilder::addresses`).",
         /// A page has 1 to 1,000 keys or events.
         PageSize = "page_size": "A page has 1 to 1000 keys or events.",
         /// There are more than 64 scopes.
@@ -75,6 +79,7 @@ impl InvalidInput {
             Self::Labels => "labels",
             Self::Limits => "limits",
             Self::Name => "name",
+            Self::NetworksUnchecked => "networks",
             Self::PageSize => "limit",
             Self::Scopes | Self::ScopesWider | Self::UnknownScope => "scopes",
             Self::Texts => "texts",

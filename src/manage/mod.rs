@@ -30,7 +30,7 @@
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
 //! | none | reinstate, close: people and the system only |
 //!
-//! It gives another key no scope that it does not have, none of these, no end later than its own, and no other limits if it
+//! It gives another key no scope that it does not have, none of these, no end later than its own, no networks beyond its own, and no other limits if it
 //! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
 //! may read.
 //!

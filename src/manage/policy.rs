@@ -62,7 +62,8 @@ words! {
         Expire = "expire",
         /// Make a key.
         Issue = "issue",
-        /// Take scopes from a key.
+        /// Take scopes from a key, or say from which networks it may be used. From more than before, whoever may [issue](Self::Issue)
+        /// such a key too.
         Narrow = "narrow",
         /// Reinstate a user or a team.
         Reinstate = "reinstate",

@@ -2,6 +2,7 @@ use std::fmt;
 
 use crate::{
     key::{KeyId, redact},
+    networks::Networks,
     owner::{KeyKind, Owner, TeamId, UserId},
     record::{ActorId, NamePart},
     scope::Scopes,
@@ -30,6 +31,7 @@ pub struct IssueKey {
     pub(super) labels: Vec<(String, String)>,
     pub(super) scopes: Scopes,
     pub(super) expires_at: Option<Timestamp>,
+    pub(super) networks: Option<Networks>,
     pub(super) limits: Option<String>,
     pub(super) idempotency_key: Option<String>,
 }
@@ -57,6 +59,7 @@ impl IssueKey {
             labels: Vec::new(),
             scopes: Scopes::all(),
             expires_at: None,
+            networks: None,
             limits: None,
             idempotency_key: None,
         }
@@ -84,6 +87,23 @@ impl IssueKey {
     /// The first moment at which it is refused. Default: none.
     pub fn expires_at(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
+        self
+    }
+
+    /// The only networks that it may be used from. A rotation keeps them. Default: from anywhere.
+    ///
+    /// Refused unless the service said [how addresses are found](crate::ApiKeysBuilder::addresses): the key would never be
+    /// accepted.
+    ///
+    /// ```
+    /// use tower_api_keys::{IssueKey, Networks, TeamId};
+    ///
+    /// let office = Networks::new(["203.0.113.0/24", "2001:db8::/32"])?;
+    /// let request = IssueKey::team(TeamId::new("engineering")?).networks(office);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn networks(mut self, networks: Networks) -> Self {
+        self.networks = Some(networks);
         self
     }
 

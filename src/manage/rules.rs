@@ -13,6 +13,8 @@ pub(crate) struct Rules {
     /// The scopes that there are; anything goes if it was not said.
     pub(crate) scopes: Option<BTreeSet<Scope>>,
     pub(crate) on_downgrade: OnDowngrade,
+    /// Whether somebody said how the address of a request is found.
+    pub(crate) finds_addresses: bool,
     /// Whether there are several, each of which has to be named.
     pub(crate) several_organizations: bool,
     /// What is said where the plan does not include team keys; the crate's own sentence if it was not said.

@@ -29,7 +29,7 @@ pub(super) struct StoredSources {
     sources: HashMap<(CountedFor, Proved), HashSet<Source>>,
 }
 
-const PROVED: [Proved; 3] = [Proved::Good, Proved::Dead, Proved::Nothing];
+const PROVED: [Proved; 4] = [Proved::Good, Proved::Dead, Proved::Elsewhere, Proved::Nothing];
 
 impl Budget {
     /// That of such requests from this source.

@@ -33,6 +33,8 @@ impl Kind {
     const AMBIGUOUS: Self = Self::new(StatusCode::BAD_REQUEST, 3, Challenge::Error("invalid_request"));
     const DEFECT: Self = Self::new(StatusCode::INTERNAL_SERVER_ERROR, 13, Challenge::None);
     const FORBIDDEN: Self = Self::new(StatusCode::FORBIDDEN, 7, Challenge::Error("insufficient_scope"));
+    /// A 403 without a challenge: no other scope would help.
+    const ELSEWHERE: Self = Self::new(StatusCode::FORBIDDEN, 7, Challenge::None);
     const LIMITED: Self = Self::new(StatusCode::TOO_MANY_REQUESTS, 8, Challenge::None);
     /// "If the request lacks any authentication information […] the resource server SHOULD NOT include an error code"
     /// (RFC 6750 §3.1).
@@ -113,6 +115,14 @@ impl RefusalCode {
             Self::MissingCredentials => Kind::MISSING.with(
                 "The request has no API key; send one in the header Authorization, after the word Bearer and a space, \
                  or in the header x-api-key.",
+            ),
+            Self::NetworkNotAllowed => Kind::ELSEWHERE.with(
+                "The API key may not be used from this network; keep the key, call from a network that is allowed, or ask an \
+                 administrator of the organization to allow this one.",
+            ),
+            Self::NetworksTooWide => Kind::FORBIDDEN.with(
+                "A key can let another key be used only from networks from where it may be used itself, and from no more than \
+                 before; ask for fewer networks, or let a person do it.",
             ),
             Self::NotForKeys => Kind::FORBIDDEN.with("No API key may do this; a person has to do it."),
             Self::NotYourKey => Kind::FORBIDDEN

@@ -20,7 +20,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    auth::{Authenticator, Check},
+    auth::{Authenticator, CameFrom, Check},
     outcome::RefusalCode,
     principal::Principal,
     store::KeyReader,
@@ -71,12 +71,17 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         let settings = &self.settings;
-        let asked = if settings.sources.asks() { Some(settings.sources.ask(&mut request)) } else { None };
+        let asked = if settings.sources.asks() {
+            Some(settings.sources.ask(&mut request, self.authenticator.addresses()))
+        } else {
+            None
+        };
         let lines = Lines::find(request.headers(), &settings.headers);
         let origin = settings.sources.origin(&settings.label, asked.as_ref(), lines.user_agent);
         let (check, carried) = match credentials::read(&lines, self.authenticator.format(), settings.foreign_bearer) {
             Reading::Key { text, carried } => {
-                (self.authenticator.check(text, origin, settings.organization.as_ref()), carried)
+                let from = CameFrom::Request(request.headers(), request.extensions());
+                (self.authenticator.check(text, origin, settings.organization.as_ref(), from), carried)
             }
             Reading::Nothing if self.is_proved_abroad(request.extensions()) => {
                 // The layer further out that proved it counts that it was denied downstream.

@@ -7,6 +7,7 @@ use std::{
 use http::{HeaderValue, Request, header::USER_AGENT, request::Parts};
 
 use crate::{
+    auth::Addresses,
     key::{contains_foreign_credential, may_hold_secret},
     lengths::CLIENT_CHARACTERS,
     text::is_invisible,
@@ -36,12 +37,11 @@ const LOOKED_AT: usize = 1_024;
 /// whose extensions a layer in between took away.
 ///
 /// ```
-/// use std::net::SocketAddr;
 /// use tower_api_keys::{ApiKeyLayer, middleware::Sources, usage::Source};
 ///
 /// # fn example<R>(layer: ApiKeyLayer<R>) -> Result<ApiKeyLayer<R>, tower_api_keys::InvalidId> {
-/// // `intake/curl@203.0.113.0/24`, where a server layer leaves the address of the connection in the extensions.
-/// let sources = Sources::new().with_address(|request| request.extensions.get::<SocketAddr>().map(SocketAddr::ip));
+/// // `intake/curl@203.0.113.0/24`, where the service said how addresses are found.
+/// let sources = Sources::new().with_networks();
 /// # Ok(
 /// layer.source(Source::new("intake")?).sources(sources)
 /// # )
@@ -53,18 +53,18 @@ const LOOKED_AT: usize = 1_024;
 #[derive(Clone, Default)]
 pub struct Sources {
     ignores_agent: bool,
-    client: Option<Arc<dyn Of<String>>>,
-    address: Option<Arc<dyn Of<IpAddr>>>,
+    client: Option<Arc<dyn Client>>,
+    keeps_networks: bool,
     whole_addresses: bool,
 }
 
 /// A function of a request.
-trait Of<T>: Send + Sync {
-    fn of(&self, request: &Parts) -> Option<T>;
+trait Client: Send + Sync {
+    fn of(&self, request: &Parts) -> Option<String>;
 }
 
-impl<T, F: Fn(&Parts) -> Option<T> + Send + Sync> Of<T> for F {
-    fn of(&self, request: &Parts) -> Option<T> {
+impl<F: Fn(&Parts) -> Option<String> + Send + Sync> Client for F {
+    fn of(&self, request: &Parts) -> Option<String> {
         self(request)
     }
 }
@@ -88,22 +88,21 @@ impl Sources {
         self
     }
 
-    /// Adds the network of the client, whose address this function finds: `203.0.113.0/24`. Default: no addresses. Runs as the function of [`with_client`](Self::with_client) does.
+    /// Adds the network of the client: `203.0.113.0/24`. Its address is found as the service said
+    /// ([`ApiKeysBuilder::addresses`](crate::ApiKeysBuilder::addresses)); if it did not, there is none. Default: no networks.
     ///
     /// Only the first 24 bits of an address are kept, 48 of one of version 6: a network, not a person. An IPv4 address that
     /// is written as one of version 6 (`::ffff:203.0.113.7`) is taken for what it is.
     ///
     /// # Security
-    /// Addresses are personal data in many places, and 64 networks are soon reached by a key that roams. Behind a proxy the
-    /// address of the connection is the proxy's; what a header says of the client (`X-Forwarded-For`) is only as good as
-    /// the proxy that set it.
+    /// Addresses are personal data in many places, and 64 networks are soon reached by a key that roams.
     #[must_use]
-    pub fn with_address(mut self, address: impl Fn(&Parts) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
-        self.address = Some(Arc::new(address));
+    pub fn with_networks(mut self) -> Self {
+        self.keeps_networks = true;
         self
     }
 
-    /// Keeps whole addresses: `203.0.113.7`. Default: networks.
+    /// Keeps whole addresses: `203.0.113.7`. Default: networks, if [they are kept](Self::with_networks).
     #[must_use]
     pub fn with_whole_addresses(mut self) -> Self {
         self.whole_addresses = true;
@@ -118,14 +117,17 @@ impl Sources {
         self
     }
 
-    /// Whether there are functions of the embedder's to ask.
+    /// Whether there is more to ask than the user agent.
     pub(crate) const fn asks(&self) -> bool {
-        self.client.is_some() || self.address.is_some()
+        self.client.is_some() || self.keeps_networks
     }
 
     /// Asks them for client and network.
     #[inline(never)]
-    pub(crate) fn ask<B>(&self, request: &mut Request<B>) -> NamedClient {
+    pub(crate) fn ask<B>(&self, request: &mut Request<B>, addresses: Option<&Addresses>) -> NamedClient {
+        let address = addresses.filter(|_| self.keeps_networks);
+        let address = address.and_then(|addresses| addresses.find(request.headers(), request.extensions()));
+        let network = address.map(|address| self.written(address)).unwrap_or_default();
         // Lent to the functions in the shape that they know, and put back: to take the request apart and together again
         // would move all of it, on the path of those who do not ask, too.
         let (mut parts, ()) = Request::new(()).into_parts();
@@ -137,7 +139,7 @@ impl Sources {
             mem::swap(request.extensions_mut(), &mut parts.extensions);
         };
         swap(request, &mut parts);
-        let named = NamedClient { client: self.client_of(&parts), network: self.network_of(&parts) };
+        let named = NamedClient { client: self.client_of(&parts), network };
         swap(request, &mut parts);
         named
     }
@@ -167,11 +169,6 @@ impl Sources {
                 self.agent(request.headers.get(USER_AGENT)).and_then(Origin::product).unwrap_or_default().to_owned()
             }
         }
-    }
-
-    fn network_of(&self, request: &Parts) -> String {
-        let address = self.address.as_ref().and_then(|address| address.of(request));
-        address.map(|address| self.written(address.to_canonical())).unwrap_or_default()
     }
 
     fn written(&self, address: IpAddr) -> String {

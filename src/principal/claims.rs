@@ -1,9 +1,12 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use crate::{key::KeyId, owner::OwnerRef, scope::Scopes, time::Timestamp};
+use crate::{key::KeyId, networks::Networks, owner::OwnerRef, scope::Scopes, time::Timestamp};
 
 /// Claims, and what else whoever proved them keeps in the same piece of memory: a check that finds both in one place
 /// counts one reference, not two.
@@ -20,27 +23,82 @@ pub(crate) struct Claims {
     pub(crate) key: KeyId,
     /// Which authenticator proved it; 0 for none, as in tests.
     pub(crate) proved_by: u32,
-    pub(crate) texts: Texts,
+    pub(crate) particulars: Particulars,
     pub(crate) scopes: Scopes,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// A key's name and, behind a NUL, its limits, which few keys have: each remembered key has room for one text.
-#[derive(Debug)]
-pub(crate) struct Texts(Box<str>);
+/// From where a caller called, if that mattered. In the room of an address of version 6: principals are moved about with
+/// each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CalledFrom([u8; 16]);
 
-impl Texts {
-    /// No name has a NUL in it.
-    pub(crate) fn new(name: &str, limits: Option<&str>) -> Self {
-        Self(limits.map_or_else(|| name.into(), |limits| format!("{name}\0{limits}").into()))
+impl CalledFrom {
+    /// Nobody calls from the address that is not specified.
+    pub(crate) const UNKNOWN: Self = Self([0; 16]);
+
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        (self != Self::UNKNOWN).then(|| IpAddr::from(Ipv6Addr::from(self.0)).to_canonical())
+    }
+}
+
+impl From<IpAddr> for CalledFrom {
+    fn from(address: IpAddr) -> Self {
+        Self(match address {
+            IpAddr::V4(four) => Ipv4Addr::to_ipv6_mapped(&four).octets(),
+            IpAddr::V6(six) => six.octets(),
+        })
+    }
+}
+
+/// A key's name, and what few keys have beside it: each remembered key has room for a name.
+#[derive(Debug)]
+pub(crate) enum Particulars {
+    Name(Box<str>),
+    More(Box<More>),
+}
+
+const _: () = assert!(size_of::<Particulars>() == size_of::<Box<str>>());
+
+#[derive(Debug)]
+pub(crate) struct More {
+    name: Box<str>,
+    limits: Option<Box<str>>,
+    networks: Option<Networks>,
+}
+
+impl Particulars {
+    pub(crate) fn new(name: &str, limits: Option<&str>, networks: Option<&Networks>) -> Self {
+        let name = name.into();
+        if limits.is_none() && networks.is_none() {
+            return Self::Name(name);
+        }
+        Self::More(Box::new(More { name, limits: limits.map(Into::into), networks: networks.cloned() }))
     }
 
     pub(crate) fn name(&self) -> &str {
-        self.0.split_once('\0').map_or(&self.0, |(name, _)| name)
+        match self {
+            Self::Name(name) => name,
+            Self::More(more) => &more.name,
+        }
     }
 
     pub(crate) fn limits(&self) -> Option<&str> {
-        self.0.split_once('\0').map(|(_, limits)| limits)
+        self.more().and_then(|more| more.limits.as_deref())
+    }
+
+    /// Where the key may be used from; from anywhere if none.
+    #[inline]
+    pub(crate) fn networks(&self) -> Option<&Networks> {
+        self.more().and_then(|more| more.networks.as_ref())
+    }
+
+    #[inline]
+    fn more(&self) -> Option<&More> {
+        match self {
+            Self::Name(_) => None,
+            Self::More(more) => Some(more),
+        }
     }
 }
 

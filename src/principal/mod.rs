@@ -4,7 +4,7 @@ mod claims;
 
 use std::{fmt, future::Future, panic::RefUnwindSafe, sync::Arc};
 
-pub(crate) use claims::{Claims, SharedOwner, Texts, WithClaims};
+pub(crate) use claims::{CalledFrom, Claims, Particulars, SharedOwner, WithClaims};
 
 #[cfg(any(test, feature = "test-util"))]
 use crate::owner::{InvalidId, OwnerRef};
@@ -31,38 +31,58 @@ use crate::{
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Principal(Arc<WithClaims<dyn Send + Sync + RefUnwindSafe>>);
+pub struct Principal {
+    of: Arc<WithClaims<dyn Send + Sync + RefUnwindSafe>>,
+    /// Known only of a key with a list of networks: streams are judged by it when the list changes.
+    called_from: CalledFrom,
+}
 
 impl Principal {
     pub(crate) fn new(claims: Claims) -> Self {
-        Self(Arc::new(WithClaims { claims, rest: () }))
+        Self { of: Arc::new(WithClaims { claims, rest: () }), called_from: CalledFrom::UNKNOWN }
     }
 
     /// The principal whose claims these are, which keeps the rest of them alive.
     pub(crate) fn sharing<T: Send + Sync + RefUnwindSafe + 'static>(shared: Arc<WithClaims<T>>) -> Self {
-        Self(shared)
+        Self { of: shared, called_from: CalledFrom::UNKNOWN }
+    }
+
+    /// The same caller, calling from there.
+    #[inline]
+    pub(crate) fn calling_from(self, called_from: CalledFrom) -> Self {
+        Self { called_from, ..self }
+    }
+
+    pub(crate) const fn called_from(&self) -> CalledFrom {
+        self.called_from
+    }
+
+    /// Whether the key may be used from there. Where nobody knows from where, one with a list may not.
+    pub(crate) fn may_call_from(&self, called_from: CalledFrom) -> bool {
+        let networks = self.of.claims.particulars.networks();
+        networks.is_none_or(|networks| called_from.address().is_some_and(|address| networks.contains(address)))
     }
 
     /// Whether both are proved by the same key of the same owner.
     pub(crate) fn is_same_caller(&self, other: &Self) -> bool {
-        let (one, two) = (&self.0.claims, &other.0.claims);
+        let (one, two) = (&self.of.claims, &other.of.claims);
         one.key == two.key && one.owner.of == two.owner.of
     }
 
     pub(crate) fn proved_by(&self) -> u32 {
-        self.0.claims.proved_by
+        self.of.claims.proved_by
     }
 
     /// The customer the key belongs to.
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
-        &self.0.claims.owner.of.organization
+        &self.of.claims.owner.of.organization
     }
 
     /// The user or the team whose permissions the caller has.
     #[must_use]
     pub fn owner(&self) -> &Owner {
-        &self.0.claims.owner.of.owner
+        &self.of.claims.owner.of.owner
     }
 
     /// Personal, or a team's.
@@ -106,19 +126,19 @@ impl Principal {
     /// The public id of the key: what logs may show.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
-        &self.0.claims.key
+        &self.of.claims.key
     }
 
     /// What people call the key; may be empty. As of the moment this node last read the key's record.
     #[must_use]
     pub fn key_name(&self) -> &str {
-        self.0.claims.texts.name()
+        self.of.claims.particulars.name()
     }
 
     /// What the key may do.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
-        &self.0.claims.scopes
+        &self.of.claims.scopes
     }
 
     /// Whether the key may do what `scope` names.
@@ -131,13 +151,13 @@ impl Principal {
     /// enforces them. None if nothing was said.
     #[must_use]
     pub fn limits(&self) -> Option<&str> {
-        self.0.claims.texts.limits()
+        self.of.claims.particulars.limits()
     }
 
     /// The first moment at which the key is refused, if it has one.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.0.claims.expires_at
+        self.of.claims.expires_at
     }
 
     /// Whether this caller may work on what belongs to `team`, which is a [`TeamRef`], or a [`TeamId`] alone in a service
@@ -335,7 +355,7 @@ impl FakePrincipal {
             owner: SharedOwner::new(self.owner),
             key: self.key,
             proved_by: 0,
-            texts: Texts::new("fake", None),
+            particulars: Particulars::new("fake", None, None),
             scopes: self.scopes,
             expires_at: None,
         })

@@ -2,6 +2,7 @@ use super::{ActorId, KeyName, Labels};
 use crate::{
     hash::KeyHash,
     key::KeyId,
+    networks::Networks,
     owner::{KeyKind, OrganizationId, Owner},
     scope::Scopes,
     time::Timestamp,
@@ -35,6 +36,8 @@ pub struct KeyRecord {
     pub hash: KeyHash,
     /// What it may do.
     pub scopes: Scopes,
+    /// Where it may be used from; from anywhere if none.
+    pub networks: Option<Networks>,
     /// The embedder's own words about what it may consume; nothing here enforces them.
     pub limits: Option<Box<str>>,
     /// Who made it. Whatever becomes of them, a team key goes on.

@@ -47,8 +47,8 @@ pub struct KeyRow {
     pub proof: Option<Vec<u8>>,
     /// [`Scopes`](crate::Scopes) in their text form, words with a blank between them; empty for none.
     pub scopes: String,
-    /// Reserved for the networks that the key may be used from, words with a blank between them; none: from anywhere.
-    /// Always none in this version, which refuses a key that has one: it cannot keep that limit.
+    /// [`Networks`](crate::Networks) that the key may be used from in their text form, words with a blank between them; none:
+    /// from anywhere. An empty one is none of these, and a key that has it is refused.
     pub allowed_networks: Option<String>,
     /// The embedder's own words about what the key may consume, carried in its
     /// [`Principal`](crate::Principal::limits). This crate enforces nothing of it.
@@ -205,7 +205,7 @@ impl From<&KeyRecord> for KeyRow {
             pepper_id: record.hash.pepper().map(|id| id.as_u32().into()),
             proof: record.hash.proof().map(Vec::from),
             scopes: record.scopes.to_string(),
-            allowed_networks: None,
+            allowed_networks: record.networks.as_ref().map(ToString::to_string),
             limits: record.limits.as_deref().map(str::to_owned),
             created_by: record.created_by.to_string(),
             created_via_key: record.created_via_key.as_ref().map(text),
@@ -235,10 +235,6 @@ impl TryFrom<&KeyRow> for KeyRecord {
         let actor = |column: &'static str, text: &str| text.parse::<ActorId>().map_err(|_| corrupt(column));
         let kind = row.kind()?;
         let pepper = row.pepper_id.map(u32::try_from).transpose().map_err(|_| corrupt("pepper_id"))?;
-        // A limit that this version cannot keep.
-        if row.allowed_networks.is_some() {
-            return Err(corrupt("allowed_networks"));
-        }
         let maybe_time = |column, at: Option<i64>| at.map(|at| time(column, at)).transpose();
         let ended = |[at_column, by_column]: [&'static str; 2], at: Option<i64>, by: Option<&str>| {
             let by = by.map(|text| actor(by_column, text)).transpose()?;
@@ -264,6 +260,13 @@ impl TryFrom<&KeyRow> for KeyRecord {
             created_by: actor("created_by", &row.created_by)?,
             created_via_key: row.created_via_key.as_deref().map(|text| key("created_via_key", text)).transpose()?,
             created_at: time("created_at", row.created_at)?,
+            // A list that nobody can read is not taken for none.
+            networks: row
+                .allowed_networks
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|_| corrupt("allowed_networks"))?,
             limits: row.limits.as_deref().map(Into::into),
             expires_at: maybe_time("expires_at", row.expires_at)?,
             revoked: revoked.map(|(at, by)| Revocation { at, by }),
@@ -329,6 +332,7 @@ mod tests {
             replaces: Some("BBBBBBBBBBBBBBBBBBBB".into()),
             created_via_key: Some("CCCCCCCCCCCCCCCCCCCC".into()),
             proof: Some(vec![255; 32]),
+            allowed_networks: Some("10.0.0.0/8 2001:db8::/32".into()),
             limits: Some("{\"per_minute\": 60}".into()),
             imported_from: Some("old".into()),
             responsible: Some("user:bob".into()),
@@ -375,7 +379,8 @@ mod tests {
             ("lineage", KeyRow { lineage: String::new(), ..row() }),
             ("predecessor_expires_at", KeyRow { predecessor_expires_at: Some(-1), ..row() }),
             ("grace_ends_at", KeyRow { grace_ends_at: Some(i64::MAX), ..row() }),
-            ("allowed_networks", KeyRow { allowed_networks: Some("10.0.0.0/8".into()), ..row() }),
+            ("allowed_networks", KeyRow { allowed_networks: Some("10.0.0.1/8".into()), ..row() }),
+            ("allowed_networks", KeyRow { allowed_networks: Some(String::new()), ..row() }),
             ("version", KeyRow { version: 0, ..row() }),
         ];
         for (column, row) in cases {

@@ -186,6 +186,7 @@ pub(crate) const ORGANIZATION: &str = "organization";
 ///     name: "Monday cron".into(),
 ///     labels: "{}".into(),
 ///     scopes: "*".into(),
+///     allowed_networks: None,
 ///     expires_at: None,
 /// };
 /// assert_eq!(rename.expected_version, 1);
@@ -205,6 +206,8 @@ pub struct KeyUpdate {
     pub labels: String,
     /// As in [`KeyRow`].
     pub scopes: String,
+    /// As in [`KeyRow`].
+    pub allowed_networks: Option<String>,
     /// As in [`KeyRow`].
     pub expires_at: Option<i64>,
 }
@@ -288,16 +291,19 @@ pub enum Guard {
     NoLiveSuccessor(KeyId),
     /// Neither the owner nor its organization is suspended or closed.
     OwnerActive(OwnerRef),
-    /// The key exists, is not paused, and its scopes and its end are these: what it was when somebody decided by it.
+    /// The key exists, is not paused, and its scopes, its networks and its end are these: what it was when somebody decided by
+    /// it.
     SameRights {
         /// Which key.
         key: KeyId,
         /// Its scopes, to the byte.
         scopes: String,
+        /// Its networks, to the byte; none if it has none.
+        allowed_networks: Option<String>,
         /// Its end.
         expires_at: Option<Timestamp>,
     },
-    /// The key exists and has this version: nobody changed its name, labels, scopes or end since somebody looked at it.
+    /// The key exists and has this version: nobody changed its name, labels, scopes, networks or end since somebody looked at it.
     SameVersion {
         /// Which key.
         key: KeyId,

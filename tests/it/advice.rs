@@ -112,6 +112,7 @@ fn broken(id: KeyId) -> Write {
         name: String::new(),
         labels: "{}".into(),
         scopes: " ".into(),
+        allowed_networks: None,
         expires_at: None,
     })
 }

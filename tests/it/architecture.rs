@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["owner", "random", "scope", "time"],
     &["key"],
     &["sentence"],
-    &["hash", "outcome"],
+    &["hash", "networks", "outcome"],
     &["principal", "record"],
     &["audit", "usage"],
     &["store"],

@@ -135,6 +135,7 @@ broken! {
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
     ids_of_any_case_are_noticed: FoldsCase breaks "R2";
     an_expiry_not_in_the_log_is_noticed: ForgetsExpiries breaks "R15";
+    networks_not_in_the_log_are_noticed: ForgetsNetworks breaks "R29";
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
     a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";

@@ -3,7 +3,7 @@
 #[path = "../../benches/usage/exact.rs"]
 mod exact;
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,6 +12,7 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_api_keys::{
     ApiKeyLayer, ApiKeys, KeyKind, OrganizationId, Scope, Scopes,
     audit::{Event, EventRow, Subject},
+    auth::Addresses,
     key::{KeyFormat, PlaintextKey},
     manage::{InventoryQuery, IssueKey, KeyFlag, Recommendation},
     middleware::{Refusal, RefusalCode, RequireKeyLayer, Sources},
@@ -21,7 +22,7 @@ use tower_api_keys::{
 };
 
 use crate::support::{
-    clock,
+    cheap, clock,
     hooked::{self, Fault, Hooked, Hooks},
     issue, keys, secrets, system, team, user, wrong_secret,
 };
@@ -32,7 +33,9 @@ async fn service() -> (ApiKeys<Store>, Arc<MemoryStore>, Arc<Hooks>) {
     let memory = Arc::new(MemoryStore::new());
     let store = Hooked::new(memory.clone());
     let hooks = store.hooks.clone();
-    (keys(store, &clock()).await, memory, hooks)
+    let addresses = Addresses::by(|headers, _| headers.get("x-address")?.to_str().ok()?.parse().ok());
+    let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock()).addresses(addresses);
+    (builder.build().await.unwrap(), memory, hooks)
 }
 
 fn label(label: &str) -> Source {
@@ -99,14 +102,13 @@ async fn a_program_is_known_in_whatever_network_it_runs() {
             [issue(&keys, user("a")).await, issue(&keys, user("b")).await, issue(&keys, user("c")).await];
         for (agent, key) in agents.iter().zip(&keys_of_agents) {
             for address in ["203.0.113.7", "198.51.100.9", "192.0.2.1", "2001:db8:7::9"] {
-                let address: IpAddr = address.parse().unwrap();
-                let mut sources = Sources::new().with_address(move |_| Some(address));
+                let mut sources = Sources::new().with_networks();
                 let layer = if labelled { keys.layer().source(label("api")) } else { keys.layer() };
                 if whole {
                     sources = sources.with_whole_addresses();
                 }
                 for _ in 0..3 {
-                    let lines = [("x-api-key", key.expose_secret()), ("user-agent", agent)];
+                    let lines = [("x-api-key", key.expose_secret()), ("user-agent", agent), ("x-address", address)];
                     assert_eq!(send(layer.clone().sources(sources.clone()), &lines).await, None);
                 }
             }
@@ -130,10 +132,12 @@ async fn an_embedder_names_client_and_address() {
     let (keys, store, _) = service().await;
     let key = issue(&keys, user("alice")).await;
     let key_inside = key.expose_secret().to_owned();
-    let send = async |sources: Sources, agent: &'static str| {
+    let send_from = async |sources: Sources, address: &str| {
         let layer = keys.layer().source(label("in")).sources(sources);
-        assert_eq!(send(layer, &[("x-api-key", key.expose_secret()), ("user-agent", agent)]).await, None);
+        let lines = [("x-api-key", key.expose_secret()), ("user-agent", "curl/8"), ("x-address", address)];
+        assert_eq!(send(layer, &lines).await, None);
     };
+    let send = async |sources: Sources| send_from(sources, "192.0.2.1").await;
     let client = |client: &str| {
         let client = client.to_owned();
         Sources::new().with_client(move |request| {
@@ -141,20 +145,17 @@ async fn an_embedder_names_client_and_address() {
             Some(client.clone()).filter(|client| !client.is_empty())
         })
     };
-    let address = |address: &str| {
-        let address: IpAddr = address.parse().unwrap();
-        Sources::new().with_address(move |_| Some(address))
-    };
-    send(client("ci \u{7}job\n"), "curl/8").await;
-    send(client(""), "curl/8").await;
-    send(client(&format!("job {key_inside}")), "curl/8").await;
-    send(client(&"é".repeat(100)), "curl/8").await;
-    send(address("203.0.113.7"), "curl/8").await;
-    send(address("::ffff:203.0.113.7"), "curl/8").await;
-    send(address("2001:db8:1:2:3:4:5:6"), "curl/8").await;
-    send(address("203.0.113.7").with_whole_addresses(), "curl/8").await;
-    send(address("::ffff:203.0.113.7").with_whole_addresses().without_user_agent(), "curl/8").await;
-    send(Sources::new().with_address(|_| None), "curl/8").await;
+    let networks = || Sources::new().with_networks();
+    send(client("ci \u{7}job\n")).await;
+    send(client("")).await;
+    send(client(&format!("job {key_inside}"))).await;
+    send(client(&"é".repeat(100))).await;
+    send_from(networks(), "203.0.113.7").await;
+    send_from(networks(), "::ffff:203.0.113.7").await;
+    send_from(networks(), "2001:db8:1:2:3:4:5:6").await;
+    send_from(networks().with_whole_addresses(), "203.0.113.7").await;
+    send_from(networks().with_whole_addresses().without_user_agent(), "::ffff:203.0.113.7").await;
+    send_from(networks(), "unknown").await;
     let long = format!("in/{}", "é".repeat(64));
     let mut expected = vec![
         ("success", "in", 2),
@@ -186,8 +187,8 @@ async fn an_address_is_whole_beside_the_longest_label() {
     let mut expected = Vec::new();
     for length in [100, 110, 112, 113, 114, 120, 128] {
         let name = "l".repeat(length);
-        let sources = Sources::new().with_address(|_| "203.0.113.7".parse().ok());
-        let lines = [("x-api-key", key.expose_secret()), ("user-agent", "curl/8")];
+        let sources = Sources::new().with_networks();
+        let lines = [("x-api-key", key.expose_secret()), ("user-agent", "curl/8"), ("x-address", "203.0.113.7")];
         send(keys.layer().source(label(&name)).sources(sources), &lines).await;
         expected.push(("success".to_owned(), format!("{name}/curl@203.0.113.0/24"), 1));
     }
@@ -199,14 +200,15 @@ async fn an_address_is_whole_beside_the_longest_label() {
 async fn label_and_sources_are_set_in_any_order() {
     let (keys, store, _) = service().await;
     let key = issue(&keys, user("alice")).await;
-    let sources = Sources::new().with_address(|_| "203.0.113.7".parse().ok());
+    let sources = Sources::new().with_networks();
     let whole = label("in").with_client("ignored").unwrap().with_network("ignored").unwrap();
     for layer in [
         keys.layer().source(label("in")).sources(sources.clone()),
         keys.layer().sources(sources.clone()).source(label("in")),
         keys.layer().source(whole).sources(sources),
     ] {
-        send(layer, &[("x-api-key", key.expose_secret()), ("user-agent", "curl/8")]).await;
+        let lines = [("x-api-key", key.expose_secret()), ("user-agent", "curl/8"), ("x-address", "203.0.113.7")];
+        send(layer, &lines).await;
     }
     keys.flush_usage().await.unwrap();
     let rows = store.usage(&UsageScope::Keys(vec![key.id()])).await.unwrap();

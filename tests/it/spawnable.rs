@@ -102,6 +102,8 @@ macro_rules! calls_over {
             spawns!(Ledger::trail; store: $store, before: Timestamp => store.trail(false, before));
 
             spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
+            spawns!(Authenticator::authenticate_from; keys: Authenticator<$store>, text: String, at: std::net::IpAddr
+                => keys.authenticate_from(&text, at));
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
             spawns!(Authenticator::until_refused; keys: Authenticator<$store>, caller: Principal
                 => keys.until_refused(&caller));

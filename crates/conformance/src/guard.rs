@@ -42,6 +42,7 @@ pub(crate) async fn same_rights_means_these_scopes_and_this_end<S: KeyStore>(
     let end = Some(at(1_000));
     let mortal = scene.key()?.with(|row| {
         row.scopes = "a:read b".into();
+        row.allowed_networks = Some("10.0.0.0/8 2001:db8::/32".into());
         row.expires_at = end.map(Timestamp::as_millis);
     });
     let (endless, absent) = (scene.key()?.with(|row| row.scopes = String::new()), scene.key()?);
@@ -63,11 +64,31 @@ pub(crate) async fn same_rights_means_these_scopes_and_this_end<S: KeyStore>(
         ("an absent key", &absent, &absent.row.scopes, None, false),
     ];
     for (what, key, scopes, expires_at, holds) in cases {
-        let guard = Guard::SameRights { key: key.id, scopes: scopes.into(), expires_at };
+        let allowed_networks = key.row.allowed_networks.clone();
+        let guard = Guard::SameRights { key: key.id, scopes: scopes.into(), allowed_networks, expires_at };
         guarded(candidate, &scene, at(1), guard, what, (!holds).then_some(Conflict::Guard(0))).await?;
     }
+    for (what, networks) in [
+        ("a key with networks", None),
+        ("a key with more networks", Some("10.0.0.0/8")),
+        ("a key with fewer networks", Some("10.0.0.0/8 192.0.2.0/24 2001:db8::/32")),
+        ("networks in another order", Some("2001:db8::/32 10.0.0.0/8")),
+        ("no networks that are no null", Some("")),
+    ] {
+        let allowed_networks = networks.map(str::to_owned);
+        let guard = Guard::SameRights { key: mortal.id, scopes: "a:read b".into(), allowed_networks, expires_at: end };
+        guarded(candidate, &scene, at(1), guard, what, Some(Conflict::Guard(0))).await?;
+    }
+    let allowed_networks = Some("10.0.0.0/8".into());
+    let guard = Guard::SameRights { key: endless.id, scopes: String::new(), allowed_networks, expires_at: None };
+    guarded(candidate, &scene, at(1), guard, "a key without networks", Some(Conflict::Guard(0))).await?;
     // What the writes of the change itself do to the key comes after the guard.
-    let guards = vec![Guard::SameRights { key: mortal.id, scopes: "a:read b".into(), expires_at: end }];
+    let guards = vec![Guard::SameRights {
+        key: mortal.id,
+        scopes: "a:read b".into(),
+        allowed_networks: mortal.row.allowed_networks.clone(),
+        expires_at: end,
+    }];
     candidate.written(&Change { guards, ..scene.change(at(2), vec![mortal.revoke()]) }).await
 }
 

@@ -100,6 +100,18 @@ pub(crate) async fn scopes_are_logged<R: KeyReader>(candidate: &Candidate<'_, R>
     Ok(())
 }
 
+pub(crate) async fn networks_are_logged<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
+    let scene = Scene::new()?;
+    let key = scene.key()?;
+    candidate.written(&scene.insert([&key])).await?;
+    for (version, networks) in (1..).zip([Some("10.0.0.0/8"), Some("10.0.0.0/8 192.0.2.0/24"), None]) {
+        let update = KeyUpdate { allowed_networks: networks.map(str::to_owned), ..key.update(version) };
+        let change = scene.change(at(1), vec![Write::Update(update)]);
+        logged_key(candidate, &format!("networks set to {networks:?}"), &key.id, &change).await?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn an_owner_s_status_is_logged<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let steps = [

@@ -200,6 +200,7 @@ impl Sample {
             name: self.row.name.clone(),
             labels: self.row.labels.clone(),
             scopes: self.row.scopes.clone(),
+            allowed_networks: self.row.allowed_networks.clone(),
             expires_at: self.row.expires_at,
         }
     }

@@ -52,7 +52,7 @@ async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: T
         where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
     // Plain SQL may write microseconds, which nothing here reads.
     const HAS_RIGHTS: &str = "select exists (select 1 from keys.api_keys where id = $1 and array_to_string(scopes, ' ') = $2 \
-        and paused_at is null \
+        and paused_at is null and array_to_string(allowed_networks, ' ') is not distinct from $4 \
         and date_trunc('milliseconds', expires_at) is not distinct from $3)";
     const HAS_NO_SUCCESSOR: &str = "select not exists (select 1 from keys.api_keys \
         where replaces = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
@@ -89,9 +89,9 @@ async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: T
             let query = sqlx::query_scalar(HAS_NO_SUCCESSOR).bind(id.as_str()).bind(Time(at.as_millis()));
             (query.fetch_one(&mut *connection).await?, Conflict::Successor)
         }
-        Guard::SameRights { key, scopes, expires_at } => {
+        Guard::SameRights { key, scopes, allowed_networks, expires_at } => {
             let end = expires_at.map(|end| Time(end.as_millis()));
-            let query = sqlx::query_scalar(HAS_RIGHTS).bind(key.as_str()).bind(scopes).bind(end);
+            let query = sqlx::query_scalar(HAS_RIGHTS).bind(key.as_str()).bind(scopes).bind(end).bind(allowed_networks);
             (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
         }
         Guard::SameVersion { key, version } => {
@@ -182,7 +182,7 @@ async fn state(connection: &mut PgConnection, organization: &str, id: &str) -> R
 
 async fn update(connection: &mut PgConnection, update: &KeyUpdate) -> Result<Effect, Failure> {
     const SQL: &str = "update keys.api_keys \
-        set name = $3, labels = $4::text::jsonb, scopes = $5, expires_at = $6, version = version + 1 \
+        set name = $3, labels = $4::text::jsonb, scopes = $5, expires_at = $6, allowed_networks = $7, version = version + 1 \
         where organization = $1 and id = $2";
     let (organization, id) = (update.organization.as_str(), update.id.as_str());
     match state(connection, organization, id).await? {
@@ -191,7 +191,8 @@ async fn update(connection: &mut PgConnection, update: &KeyUpdate) -> Result<Eff
         _ => {}
     }
     let query = sqlx::query(SQL).bind(organization).bind(id).bind(&update.name).bind(&update.labels);
-    query.bind(split(&update.scopes)).bind(update.expires_at.map(Time)).execute(&mut *connection).await?;
+    let query = query.bind(split(&update.scopes)).bind(update.expires_at.map(Time));
+    query.bind(update.allowed_networks.as_deref().map(split)).execute(&mut *connection).await?;
     Ok(Effect::Changed)
 }
 

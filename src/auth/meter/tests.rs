@@ -86,6 +86,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
             | AuthErrorKind::Expired
             | AuthErrorKind::HashFailed
             | AuthErrorKind::Invalid
+            | AuthErrorKind::NetworkNotAllowed
             | AuthErrorKind::OwnerClosed
             | AuthErrorKind::OwnerPlanSuspended
             | AuthErrorKind::OwnerSuspended
@@ -107,6 +108,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
         AuthErrorKind::Expired,
         AuthErrorKind::Paused,
         AuthErrorKind::Revoked,
+        AuthErrorKind::NetworkNotAllowed,
         AuthErrorKind::Overloaded,
         AuthErrorKind::OwnerClosed,
         AuthErrorKind::OwnerPlanSuspended,
@@ -126,7 +128,7 @@ fn each_code_of_an_authenticator_has_a_counter() {
 #[test]
 fn refusals_are_sorted_and_listed_before_there_are_any() {
     let refusals = meter().read().refusals;
-    assert_eq!(refusals.len(), 13 + MalformedReason::ALL.len());
+    assert_eq!(refusals.len(), 14 + MalformedReason::ALL.len());
     assert!(refusals.is_sorted_by_key(|refusal| (refusal.code, refusal.reason)));
     assert!(refusals.iter().all(|refusal| refusal.count == 0));
 }

@@ -313,10 +313,12 @@ impl State {
                 let changed = self.streams.range(of_key).filter(|(_, stream)| !goes_on(&stream.principal, &now));
                 let changed = changed.map(|(place, _)| *place).collect();
                 self.end(changed, |before| {
-                    if before.is_same_caller(&now) {
-                        StreamEnd::Narrowed(now.clone())
-                    } else {
+                    if !before.is_same_caller(&now) {
                         StreamEnd::of(AuthError::new(AuthErrorKind::Invalid))
+                    } else if !now.may_call_from(before.called_from()) {
+                        StreamEnd::of(AuthError::new(AuthErrorKind::NetworkNotAllowed))
+                    } else {
+                        StreamEnd::Narrowed(now.clone().calling_from(before.called_from()))
                     }
                 })
             }
@@ -369,9 +371,12 @@ impl Drop for Place {
     }
 }
 
-/// Whether a stream may go on as it began: the same caller may do all that it could.
+/// Whether a stream may go on as it began: the same caller may do all that it could, from where it called.
 pub(super) fn goes_on(before: &Principal, now: &Principal) -> bool {
-    before.is_same_caller(now) && before.scopes().is_within(now.scopes()) && before.limits() == now.limits()
+    before.is_same_caller(now)
+        && now.may_call_from(before.called_from())
+        && before.scopes().is_within(now.scopes())
+        && before.limits() == now.limits()
 }
 
 fn tell(answers: Answers) {

@@ -59,6 +59,10 @@ impl<R: KeyReader> Authenticator<R> {
     /// once a second. If nobody can say how things stand for longer than a request waits for the store
     /// ([`answer_timeout`](crate::auth::AuthSettings::with_answer_timeout)), that is the answer, too: [`StreamEnd::Unsure`].
     ///
+    /// A stream that began with a key without a list of [networks](crate::Networks) ends once when the key gets one, wherever
+    /// it comes from: nobody noted that. One of a key that had a list goes on as long as a network of the list contains the
+    /// address that it began from.
+    ///
     /// However many wait, one task reads the change log for all of them, once in 25 ms and not at all where the store
     /// knows its head at once or freshness is bounded; and looks up each key that may have changed once. Nothing runs
     /// when nobody waits. A stream that waits takes some 1.2 KB, the task around it included.

@@ -136,7 +136,9 @@ impl Access<'_> {
     fn actor_is_active(&self) -> impl Iterator<Item = (Guard, GuardRefusal)> {
         let key = self.actor.key_id().copied().map(|id| (Guard::Live(id), GuardRefusal::ActorKey));
         let rights = self.own.as_ref().map(|own| {
-            let guard = Guard::SameRights { key: own.id, scopes: own.scopes.clone(), expires_at: own.expires_at };
+            let allowed_networks = own.networks.as_ref().map(ToString::to_string);
+            let (scopes, expires_at) = (own.scopes.clone(), own.expires_at);
+            let guard = Guard::SameRights { key: own.id, scopes, allowed_networks, expires_at };
             (guard, GuardRefusal::ActorKeyRights)
         });
         let owner = self

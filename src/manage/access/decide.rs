@@ -8,9 +8,11 @@ use crate::{
         actor::Actor,
         denial::DenialReason,
         error::{ManageError, ManageErrorKind},
+        invalid::InvalidInput,
         policy::{Decision, KeyAction, Target},
         trail::{Attempt, HIDDEN, NOT_FOUND},
     },
+    networks::Networks,
     owner::{OrganizationId, Owner, TeamId, TeamRef},
     scope::Scopes,
     store::KeyQuery,
@@ -128,14 +130,25 @@ impl Access<'_> {
         self.excess(gift).map_or(Ok(()), |reason| Err(self.deny(action, reason, target)))
     }
 
+    /// A list of networks for a key: refused where nobody looks from where requests come.
+    pub(in crate::manage) fn require_addresses(&self, networks: Option<&Networks>) -> Result<(), ManageError> {
+        if networks.is_some() && !self.parts.rules.finds_addresses {
+            return Err(ManageError::invalid(InvalidInput::NetworksUnchecked));
+        }
+        Ok(())
+    }
+
     /// What such a key would have beyond the key that acts, if one does.
     pub(in crate::manage) fn excess(&self, gift: Gift<'_>) -> Option<DenialReason> {
-        let OwnKey { expires_at: own_end, limits, .. } = self.own.as_ref()?;
+        let OwnKey { expires_at: own_end, networks, limits, .. } = self.own.as_ref()?;
         if exceed(gift.scopes, self.actor.scopes()?) {
             return Some(DenialReason::ScopesTooWide);
         }
         if own_end.is_some_and(|own_end| gift.expires_at.is_none_or(|end| end > own_end)) {
             return Some(DenialReason::ExpiryTooLate);
+        }
+        if is_wider(gift.networks, networks.as_ref()) {
+            return Some(DenialReason::NetworksTooWide);
         }
         // What limits mean, the service alone knows: others might be wider.
         let is_limited_alike = limits.is_none() || limits.as_deref() == gift.limits;
@@ -151,6 +164,11 @@ impl Access<'_> {
         let said = self.parts.rules.directory.has_team(&team, limit).await?;
         Ok(said.unwrap_or_else(|| *organization == OrganizationId::single() || self.actor.names_team(&team.team)))
     }
+}
+
+/// Whether a key with this list may be used from where one with the other may not. No list is from anywhere.
+pub(in crate::manage) fn is_wider(networks: Option<&Networks>, other: Option<&Networks>) -> bool {
+    other.is_some_and(|other| networks.is_none_or(|networks| !networks.is_within(other)))
 }
 
 /// What an attempt aims at; none for an organization.

@@ -78,8 +78,13 @@ impl<'a> Access<'a> {
     pub(in crate::manage) async fn entered(mut self, wants: &[KeyAction]) -> Result<Self, ManageError> {
         if let Some(id) = self.actor.key_id().copied() {
             let (record, written) = self.own_key(&id).await?;
-            self.own =
-                Some(OwnKey { id, scopes: written, expires_at: record.expires_at, limits: record.limits.clone() });
+            self.own = Some(OwnKey {
+                id,
+                scopes: written,
+                networks: record.networks.clone(),
+                expires_at: record.expires_at,
+                limits: record.limits.clone(),
+            });
             self.actor = Cow::Owned(self.actor.into_owned().with_scopes(record.scopes));
             self.require_scope(wants)?;
         } else if let Some(person) = self.actor.standing_on()

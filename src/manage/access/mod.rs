@@ -20,6 +20,7 @@ use crate::{
     hash::Hasher,
     key::{KeyFormat, KeyId},
     metering::UsageRecorder,
+    networks::Networks,
     owner::{OrganizationId, Owner},
     record::NewKeys,
     scope::Scopes,
@@ -28,6 +29,7 @@ use crate::{
 };
 
 pub(in crate::manage) use apply::{GuardRefusal, Wanted, WantedWrite};
+pub(in crate::manage) use decide::is_wider;
 pub(in crate::manage) use keys::{Row, Shown, Sight, Unseen};
 pub(in crate::manage) use pages::{LARGEST_PAGE, Reach, Walk, cursor};
 
@@ -120,6 +122,7 @@ struct OwnKey {
     id: KeyId,
     /// As they are written.
     scopes: String,
+    networks: Option<Networks>,
     expires_at: Option<Timestamp>,
     limits: Option<Box<str>>,
 }
@@ -129,12 +132,18 @@ struct OwnKey {
 pub(in crate::manage) struct Gift<'a> {
     pub(in crate::manage) scopes: &'a Scopes,
     pub(in crate::manage) expires_at: Option<Timestamp>,
+    pub(in crate::manage) networks: Option<&'a Networks>,
     pub(in crate::manage) limits: Option<&'a str>,
 }
 
 impl<'a> Gift<'a> {
     pub(in crate::manage) fn of(request: &'a IssueKey) -> Self {
-        Self { scopes: &request.scopes, expires_at: request.expires_at, limits: request.limits.as_deref() }
+        Self {
+            scopes: &request.scopes,
+            expires_at: request.expires_at,
+            networks: request.networks.as_ref(),
+            limits: request.limits.as_deref(),
+        }
     }
 }
 

@@ -64,6 +64,7 @@ impl Access<'_> {
                 name: String::new(),
                 labels: labels_text(&Labels::default()),
                 scopes: String::new(),
+                allowed_networks: None,
                 expires_at: None,
             }),
             action: Action::KEY_RENAMED,

@@ -5,13 +5,15 @@ use crate::{
     audit::{Action, Subject},
     key::{KeyId, redact},
     manage::{
-        access::{Access, Wanted, WantedWrite},
+        access::{Access, Wanted, WantedWrite, is_wider},
         actor::Actor,
+        denial::DenialReason,
         error::{ManageError, ManageErrorKind},
         info::KeyInfo,
         invalid::InvalidInput,
         policy::{KeyAction, Target},
     },
+    networks::Networks,
     record::{KeyName, KeyRecord, KeyRow, Labels, labels_text},
     scope::Scopes,
     store::{KeyUpdate, Write},
@@ -40,6 +42,7 @@ pub struct EditKey {
     name: Option<String>,
     labels: Option<Labels>,
     scopes: Option<Scopes>,
+    networks: Option<Option<Networks>>,
     expires_at: Option<Timestamp>,
     expected_version: Option<i64>,
 }
@@ -47,7 +50,7 @@ pub struct EditKey {
 impl EditKey {
     /// Nothing yet, of this key.
     pub const fn of(id: KeyId) -> Self {
-        Self { id, name: None, labels: None, scopes: None, expires_at: None, expected_version: None }
+        Self { id, name: None, labels: None, scopes: None, networks: None, expires_at: None, expected_version: None }
     }
 
     /// Another name: rules are with [`KeyName`]. Needs the right to [rename](KeyAction::Rename).
@@ -69,6 +72,16 @@ impl EditKey {
         self
     }
 
+    /// The only networks that it may be used from, instead of those it has; `None` for anywhere. From the next request on, and
+    /// streams end that began from another network. Needs the right to [narrow](KeyAction::Narrow).
+    ///
+    /// More networks than before, so that a slip can be put right, need the right to [issue](KeyAction::Issue) such a key, too,
+    /// and no key that acts lets one be used from more.
+    pub fn networks(mut self, networks: impl Into<Option<Networks>>) -> Self {
+        self.networks = Some(networks.into());
+        self
+    }
+
     /// An end that is yet to come, and earlier than what it has. For a later end, [rotate](KeyManager::begin_rotation) the
     /// key; to end it now, [revoke](KeyManager::revoke) it: that says who did. Needs the right to
     /// [expire](KeyAction::Expire).
@@ -86,11 +99,11 @@ impl EditKey {
 
     /// What it takes to do this.
     fn actions(&self) -> Vec<KeyAction> {
-        let Self { name, labels, scopes, expires_at, .. } = self;
+        let Self { name, labels, scopes, networks, expires_at, .. } = self;
         let named = [
             (name.is_some(), KeyAction::Rename),
             (labels.is_some(), KeyAction::Relabel),
-            (scopes.is_some(), KeyAction::Narrow),
+            (scopes.is_some() || networks.is_some(), KeyAction::Narrow),
             (expires_at.is_some(), KeyAction::Expire),
         ];
         let actions: Vec<_> = named.into_iter().filter_map(|(is_named, action)| is_named.then_some(action)).collect();
@@ -105,6 +118,7 @@ impl fmt::Debug for EditKey {
             .field("id", &self.id)
             .field("name", &self.name.as_deref().map(redact))
             .field("scopes", &self.scopes)
+            .field("networks", &self.networks)
             .field("expires_at", &self.expires_at)
             .field("expected_version", &self.expected_version)
             .finish_non_exhaustive()
@@ -117,12 +131,13 @@ struct Checked {
     name: Option<KeyName>,
     labels: Option<Labels>,
     scopes: Option<Scopes>,
+    networks: Option<Option<Networks>>,
     expires_at: Option<Timestamp>,
     expected_version: Option<i64>,
 }
 
 impl KeyManager {
-    /// Changes name, labels, scopes and expiry of a key, as far as the request names them: in one change, which is made as
+    /// Changes name, labels, scopes, networks and expiry of a key, as far as the request names them: in one change, which is made as
     /// a whole or not at all. Each field needs the right to change it, and has an event of its own. What is so already
     /// writes nothing; a request that names nothing answers with the key.
     ///
@@ -155,11 +170,12 @@ impl KeyManager {
         let actions = request.actions();
         let access = self.acting(actor, &actions).await?;
         access.require_each_scope(&actions)?;
-        let EditKey { id, name, labels, scopes, expires_at, expected_version } = request;
+        let EditKey { id, name, labels, scopes, networks, expires_at, expected_version } = request;
+        access.require_addresses(networks.as_ref().and_then(Option::as_ref))?;
         let name = name.map(KeyName::new).transpose();
         let name = name.map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
         let scopes = scopes.map(|scopes| access.parts.known_scopes(&scopes)).transpose()?;
-        let edit = Checked { actions, name, labels, scopes, expires_at, expected_version };
+        let edit = Checked { actions, name, labels, scopes, networks, expires_at, expected_version };
         match access.edit_once(&id, &edit).await {
             // The key was changed between the reading and the writing: what still makes sense and is still allowed is done.
             Err(error) if error.kind() == ManageErrorKind::Conflict => access.edit_once(&id, &edit).await,
@@ -210,6 +226,7 @@ impl Access<'_> {
         if record.revoked.is_some() {
             return Err(ManageError::new(ManageErrorKind::KeyRevoked));
         }
+        self.require_networks(&record, edit).await?;
         let guards = self.same_version(&record, edit.expected_version)?;
         let now = self.parts.clock.reading();
         let writes = self.steps(&mut record, edit, now)?;
@@ -217,6 +234,19 @@ impl Access<'_> {
             self.apply(Wanted { guards, ..Wanted::all(first, now.now(), writes) }).await?;
         }
         Ok(KeyInfo::new(record, status, None, now))
+    }
+
+    /// A wider list is given by whoever may make a key with it. No key gives one.
+    async fn require_networks(&self, record: &KeyRecord, edit: &Checked) -> Result<(), ManageError> {
+        let Some(networks) = edit.networks.as_ref() else { return Ok(()) };
+        let target = Target::NewKey { owner: &record.owner, scopes: &record.scopes };
+        if !is_wider(networks.as_ref(), record.networks.as_ref()) {
+            return Ok(());
+        }
+        if self.actor.key_id().is_some() {
+            return Err(self.deny(KeyAction::Narrow, DenialReason::NetworksTooWide, &Target::key(record)));
+        }
+        self.require(KeyAction::Issue, &target).await
     }
 
     /// Brings a record up to an edit. One write for each field that changes, each under the version that the one before
@@ -244,6 +274,11 @@ impl Access<'_> {
             let before = mem::replace(&mut record.scopes, scopes.clone());
             writes.push(self.step(record, Action::KEY_NARROWED, Some(before.to_string()), scopes.to_string()));
         }
+        if let Some(networks) = edit.networks.as_ref().filter(|networks| **networks != record.networks) {
+            let before = mem::replace(&mut record.networks, networks.clone());
+            let [before, after] = [&before, networks].map(|list| list.as_ref().map(ToString::to_string));
+            writes.push(self.step(record, Action::KEY_NETWORKS_SET, before, after));
+        }
         if let Some(at) = edit.expires_at {
             if now.has_passed(at)? {
                 return Err(ManageError::invalid(InvalidInput::ExpiryPast));
@@ -260,7 +295,13 @@ impl Access<'_> {
         Ok(writes)
     }
 
-    fn step(&self, record: &mut KeyRecord, action: Action, before: Option<String>, after: String) -> WantedWrite {
+    fn step(
+        &self,
+        record: &mut KeyRecord,
+        action: Action,
+        before: Option<String>,
+        after: impl Into<Option<String>>,
+    ) -> WantedWrite {
         let write = self.update_to(record);
         record.version += 1;
         WantedWrite {
@@ -268,7 +309,7 @@ impl Access<'_> {
             action,
             subject: Subject::Key(record.id, record.owner.clone()),
             before,
-            after: Some(after),
+            after: after.into(),
         }
     }
 
@@ -282,6 +323,7 @@ impl Access<'_> {
             name: row.name,
             labels: row.labels,
             scopes: row.scopes,
+            allowed_networks: row.allowed_networks,
             expires_at: row.expires_at,
         })
     }

@@ -13,6 +13,7 @@ use crate::{
         policy::{KeyAction, Target},
         request::IssueKey,
     },
+    networks::Networks,
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
     store::{IdempotentRequest, Write},
     time::Timestamp,
@@ -22,7 +23,7 @@ impl KeyManager {
     /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
     ///
     /// A key that acts gives only scopes it has itself, no [`ManagingScope`](crate::ManagingScope), which people and the system
-    /// name, and no end later than its own.
+    /// name, no end later than its own, and no networks beyond its own.
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
@@ -41,12 +42,13 @@ impl KeyManager {
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
         let scopes = access.parts.known_scopes(&request.scopes)?;
+        access.require_addresses(request.networks.as_ref())?;
         let has_ended = request.expires_at.map(|end| now.has_passed(end)).transpose()?;
         let limits = request.limits.map(checked_limits).transpose()?;
         let idempotency = request.idempotency_key.map(|key| {
             let asked =
                 (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
-            access.idempotent(&key, &asked)
+            access.idempotent(&key, &(asked, &request.networks))
         });
         let idempotency = idempotency.transpose()?;
         if has_ended == Some(true) {
@@ -64,6 +66,7 @@ impl KeyManager {
             labels,
             hash: access.hash(&plaintext).await?,
             scopes,
+            networks: request.networks,
             limits,
             created_by: actor.id(),
             created_via_key: actor.key_id().copied(),
@@ -156,10 +159,12 @@ pub(in crate::manage) fn summary(record: &KeyRecord) -> String {
         labels: &'a Labels,
         /// One text, as rows have it.
         scopes: String,
+        networks: Option<&'a Networks>,
         expires_at: Option<Timestamp>,
     }
-    let KeyRecord { name, labels, scopes, expires_at, .. } = record;
+    let KeyRecord { name, labels, scopes, networks, expires_at, .. } = record;
     let scopes = scopes.to_string();
     // Fails only on maps whose keys are no strings; these are strings.
-    serde_json::to_string(&Summary { name, labels, scopes, expires_at: *expires_at }).unwrap_or_default()
+    serde_json::to_string(&Summary { name, labels, scopes, networks: networks.as_ref(), expires_at: *expires_at })
+        .unwrap_or_default()
 }

@@ -4,8 +4,9 @@ use crate::{
     hash::KeyHash,
     key::KeyId,
     manage::{
-        access::{Access, Gift, GuardRefusal, Wanted, WantedWrite},
+        access::{Access, Gift, GuardRefusal, Wanted, WantedWrite, is_wider},
         actor::Actor,
+        denial::DenialReason,
         error::{ManageError, ManageErrorKind},
         info::KeyInfo,
         invalid::InvalidInput,
@@ -13,6 +14,7 @@ use crate::{
         manager::{KeyManager, summary},
         policy::{KeyAction, Target},
     },
+    networks::Networks,
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},
     scope::Scopes,
@@ -88,7 +90,7 @@ impl KeyManager {
 impl Access<'_> {
     async fn begin_once(&self, request: &RotateKey, made: Made) -> Result<KeyRecord, ManageError> {
         let (old, _) = self.key(&request.id, KeyAction::Rotate).await?;
-        let Successor { owner, name, scopes, expires_at, at } = self.may_begin(request, &old).await?;
+        let Successor { owner, name, scopes, networks, expires_at, at } = self.may_begin(request, &old).await?;
         let grace_ends_at = request.old_key_ends_at.filter(|grace| old.expires_at.is_none_or(|end| *grace < end));
         let new = KeyRecord {
             organization: old.organization.clone(),
@@ -98,6 +100,7 @@ impl Access<'_> {
             labels: request.labels.clone().unwrap_or_else(|| old.labels.clone()),
             hash: made.hash,
             scopes,
+            networks,
             limits: old.limits.clone(),
             created_by: self.actor.id(),
             created_via_key: self.actor.key_id().copied(),
@@ -174,8 +177,14 @@ impl Access<'_> {
             None if owner == old.owner => old.scopes.clone(),
             None => old.scopes.without_managing(),
         };
+        self.require_addresses(request.networks.as_ref().and_then(Option::as_ref))?;
+        let networks = request.networks.clone().unwrap_or_else(|| old.networks.clone());
+        let is_wider = is_wider(networks.as_ref(), old.networks.as_ref());
+        if is_wider && self.actor.key_id().is_some() {
+            return Err(self.deny(KeyAction::Rotate, DenialReason::NetworksTooWide, &Target::key(old)));
+        }
         // What is more than a key in the place of the old one is given only by whoever may make it without that.
-        if owner != old.owner || !scopes.is_within(&old.scopes) {
+        if owner != old.owner || is_wider || !scopes.is_within(&old.scopes) {
             let target = Target::NewKey { owner: &owner, scopes: &scopes };
             if let Some(reason) = self.lacks_scope(&[KeyAction::Issue]) {
                 return Err(self.deny(KeyAction::Issue, reason, &target));
@@ -197,12 +206,13 @@ impl Access<'_> {
             }
             // It has its own text already. Of another key it gets that of a successor, which may do what that one may.
             if *own != old.id {
-                let gift = Gift { scopes: &old.scopes, expires_at, limits: old.limits.as_deref() };
+                let (networks, limits) = (networks.as_ref(), old.limits.as_deref());
+                let gift = Gift { scopes: &old.scopes, expires_at, networks, limits };
                 self.require_gift(KeyAction::Rotate, &Target::key(old), gift)?;
             }
         }
         let name = name.unwrap_or_else(|| old.name.clone());
-        Ok(Successor { owner, name, scopes, expires_at, at })
+        Ok(Successor { owner, name, scopes, networks, expires_at, at })
     }
 
     /// Writes to the old key that it has a successor, and its end of grace. Under the version that was read, so that the
@@ -231,6 +241,7 @@ struct Successor {
     owner: Owner,
     name: KeyName,
     scopes: Scopes,
+    networks: Option<Networks>,
     expires_at: Option<Timestamp>,
     at: Timestamp,
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     audit::Action,
     key::{KeyId, redact},
+    networks::Networks,
     owner::TeamId,
     record::Labels,
     scope::Scopes,
@@ -31,6 +32,7 @@ pub struct RotateKey {
     pub(in crate::manage) name: Option<String>,
     pub(in crate::manage) labels: Option<Labels>,
     pub(in crate::manage) scopes: Option<Scopes>,
+    pub(in crate::manage) networks: Option<Option<Networks>>,
     pub(in crate::manage) expiry: SuccessorExpiry,
     pub(in crate::manage) old_key_ends_at: Option<Timestamp>,
     pub(in crate::manage) expected_version: Option<i64>,
@@ -49,13 +51,34 @@ pub(in crate::manage) enum SuccessorExpiry {
 impl RotateKey {
     /// All that it asks for, to tell a repeat from another request.
     pub(in crate::manage) fn asked(&self) -> impl Serialize {
-        let Self { id, into_team, name, labels, scopes, expiry, old_key_ends_at, expected_version, idempotency_key: _ } =
-            self;
+        let Self {
+            id,
+            into_team,
+            name,
+            labels,
+            scopes,
+            networks,
+            expiry,
+            old_key_ends_at,
+            expected_version,
+            idempotency_key: _,
+        } = self;
         let expiry = match *expiry {
             SuccessorExpiry::AsBefore => (false, None),
             SuccessorExpiry::At(end) => (true, end),
         };
-        (Action::KEY_ROTATION_BEGUN, id, into_team, name, labels, scopes, expiry, old_key_ends_at, expected_version)
+        (
+            Action::KEY_ROTATION_BEGUN,
+            id,
+            into_team,
+            name,
+            labels,
+            scopes,
+            expiry,
+            old_key_ends_at,
+            expected_version,
+            networks,
+        )
     }
 
     /// A new key in the place of this one: of the same owner, with its name, labels, scopes and expiry.
@@ -66,6 +89,7 @@ impl RotateKey {
             name: None,
             labels: None,
             scopes: None,
+            networks: None,
             expiry: SuccessorExpiry::AsBefore,
             old_key_ends_at: None,
             expected_version: None,
@@ -97,6 +121,13 @@ impl RotateKey {
     /// owner: needs the right to [issue](super::super::KeyAction::Issue) it, too.
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(scopes);
+        self
+    }
+
+    /// The only networks that the new key may be used from; `None` for anywhere. Default: those of the old key. More than the old
+    /// key has are given by whoever may [issue](super::super::KeyAction::Issue) such a key, and by no key that acts.
+    pub fn networks(mut self, networks: impl Into<Option<Networks>>) -> Self {
+        self.networks = Some(networks.into());
         self
     }
 

@@ -70,10 +70,14 @@ impl<'a> Staged<'a> {
                     let mut successors = self.tables.successors_of(id.as_str());
                     (!successors.any(|key| key.is_live(self.at)), Conflict::Successor)
                 }
-                Guard::SameRights { key, scopes, expires_at } => {
+                Guard::SameRights { key, scopes, allowed_networks, expires_at } => {
                     let end = expires_at.map(Timestamp::as_millis);
-                    let is_same =
-                        |row: &KeyRow| row.scopes == *scopes && row.expires_at == end && row.paused_at.is_none();
+                    let is_same = |row: &KeyRow| {
+                        row.scopes == *scopes
+                            && row.allowed_networks == *allowed_networks
+                            && row.expires_at == end
+                            && row.paused_at.is_none()
+                    };
                     (self.key(key).is_some_and(is_same), Conflict::Guard(place))
                 }
                 Guard::SameVersion { key, version } => {
@@ -127,13 +131,17 @@ impl<'a> Staged<'a> {
         if before.version != update.expected_version {
             return Err(Conflict::Version);
         }
-        if before.scopes != update.scopes || before.expires_at != update.expires_at {
+        if before.scopes != update.scopes
+            || before.allowed_networks != update.allowed_networks
+            || before.expires_at != update.expires_at
+        {
             self.log.push(Logged::Key(update.id));
         }
         let after = KeyRow {
             name: update.name.clone(),
             labels: update.labels.clone(),
             scopes: update.scopes.clone(),
+            allowed_networks: update.allowed_networks.clone(),
             expires_at: update.expires_at,
             version: before.version + 1,
             ..before

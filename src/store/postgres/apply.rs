@@ -94,9 +94,9 @@ async fn check(session: &Session<'_>, sql: &Sql, place: usize, guard: &Guard, at
             let has_one = is_true(session, &sql.has_live_successor, &[&id.as_str(), &at]).await?;
             (!has_one, Conflict::Successor)
         }
-        Guard::SameRights { key, scopes, expires_at } => {
+        Guard::SameRights { key, scopes, allowed_networks, expires_at } => {
             let end = expires_at.map(Timestamp::as_millis).written();
-            let rights: [&(dyn ToSql + Sync); 3] = [&key.as_str(), scopes, &end];
+            let rights: [&(dyn ToSql + Sync); 4] = [&key.as_str(), scopes, &end, allowed_networks];
             (is_true(session, &sql.has_rights, &rights).await?, Conflict::Guard(place))
         }
         Guard::SameVersion { key, version } => {

@@ -54,7 +54,15 @@ async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<
     session
         .execute(
             &sql.update,
-            &[&organization, &id, &update.name, &update.labels, &update.scopes, &update.expires_at.written()],
+            &[
+                &organization,
+                &id,
+                &update.name,
+                &update.labels,
+                &update.scopes,
+                &update.expires_at.written(),
+                &update.allowed_networks,
+            ],
         )
         .await?;
     Ok(Effect::Changed)

@@ -89,7 +89,8 @@ const IS_LIVE: &str = "\
         select 1 from api_keys where id = ?1 and revoked_at is null and (expires_at is null or ?2 < expires_at)\
     )";
 const HAS_RIGHTS: &str = "\
-    select exists (select 1 from api_keys where id = ?1 and scopes = ?2 and expires_at is ?3 and paused_at is null)";
+    select exists (select 1 from api_keys \
+        where id = ?1 and scopes = ?2 and expires_at is ?3 and allowed_networks is ?4 and paused_at is null)";
 const HAS_VERSION: &str = "select exists (select 1 from api_keys where id = ?1 and version = ?2)";
 const HAS_LIVE_SUCCESSOR: &str = "\
     select exists (\
@@ -134,8 +135,8 @@ fn check(connection: &Connection, place: usize, guard: &Guard, at: Timestamp) ->
             let has_one: bool = statement.query_row(params![id.as_str(), at], |row| row.get(0))?;
             (!has_one, Conflict::Successor)
         }
-        Guard::SameRights { key, scopes, expires_at } => {
-            let rights = params![key.as_str(), scopes, expires_at.map(Timestamp::as_millis)];
+        Guard::SameRights { key, scopes, allowed_networks, expires_at } => {
+            let rights = params![key.as_str(), scopes, expires_at.map(Timestamp::as_millis), allowed_networks];
             let is_same = connection.prepare_cached(HAS_RIGHTS)?.query_row(rights, |row| row.get(0))?;
             (is_same, Conflict::Guard(place))
         }

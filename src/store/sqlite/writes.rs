@@ -29,7 +29,7 @@ fn insert(connection: &Connection, row: &KeyRow) -> Result<Effect, Failure> {
 
 const STATE: &str = "select revoked_at is not null, version from api_keys where organization = ?1 and id = ?2";
 const UPDATE: &str = "\
-    update api_keys set name = ?3, labels = ?4, scopes = ?5, expires_at = ?6, version = version + 1 \
+    update api_keys set name = ?3, labels = ?4, scopes = ?5, expires_at = ?6, allowed_networks = ?7, version = version + 1 \
     where organization = ?1 and id = ?2";
 
 fn update(connection: &Connection, update: &KeyUpdate) -> Result<Effect, Failure> {
@@ -45,7 +45,8 @@ fn update(connection: &Connection, update: &KeyUpdate) -> Result<Effect, Failure
     if version != update.expected_version {
         return Err(Conflict::Version.into());
     }
-    let row = params![organization, id, update.name, update.labels, update.scopes, update.expires_at];
+    let KeyUpdate { name, labels, scopes, allowed_networks, expires_at, .. } = update;
+    let row = params![organization, id, name, labels, scopes, expires_at, allowed_networks];
     connection.prepare_cached(UPDATE)?.execute(row)?;
     Ok(Effect::Changed)
 }

@@ -72,6 +72,7 @@ pub async fn sample(store: &impl Ledger) {
                 name: "Tuesday cron".into(),
                 labels: row.labels,
                 scopes: "a b".into(),
+                allowed_networks: None,
                 expires_at: None,
             }),
             2 => Write::Owner(owner, OwnerChange::Suspend(Suspension::Admin)),

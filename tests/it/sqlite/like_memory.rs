@@ -119,6 +119,7 @@ fn write() -> impl Strategy<Value = Write> {
                 expected_version,
                 name,
                 labels: "{}".into(),
+                allowed_networks: (expires_at == Some(1)).then(|| scopes.clone()),
                 scopes,
                 expires_at,
             })
@@ -149,7 +150,7 @@ fn guard() -> impl Strategy<Value = Guard> {
         (number(), prop::option::of(at()), prop::sample::select(vec!["*", "", "read", "READ"])).prop_map(
             |(number, end, scopes)| {
                 let expires_at = end.map(|end| Timestamp::from_millis(end).unwrap());
-                Guard::SameRights { key: id(number), scopes: scopes.into(), expires_at }
+                Guard::SameRights { key: id(number), scopes: scopes.into(), allowed_networks: None, expires_at }
             }
         ),
     ]

@@ -43,6 +43,7 @@ pub(crate) enum Fault {
     FollowsStrangers,
     /// An expiry is not in the log.
     ForgetsExpiries,
+    ForgetsNetworks,
     /// Counts that name no key are asked for in vain.
     ForgetsKeylessCounts,
     /// Reinstatements are not in the log.
@@ -203,6 +204,7 @@ pub(crate) struct BrokenStore {
 struct Memory {
     ids: Vec<KeyId>,
     used: Vec<String>,
+    networked: Vec<KeyId>,
     scoped: Vec<KeyId>,
     aged: Vec<KeyId>,
     reinstated: Vec<OwnerRef>,
@@ -264,6 +266,11 @@ impl BrokenStore {
                         memory.ids.push(KeyId::new(&row.id).unwrap());
                         memory.successors.extend(row.replaces.clone().map(|old| (old, row.id.clone())));
                     }
+                    Write::Update(KeyUpdate { id, allowed_networks, .. })
+                        if allowed_networks.is_some() || memory.networked.contains(id) =>
+                    {
+                        memory.networked.push(*id);
+                    }
                     Write::Update(KeyUpdate { id, expires_at, scopes, .. })
                         if expires_at.is_some() || scopes == "*" =>
                     {
@@ -272,6 +279,7 @@ impl BrokenStore {
                     Write::Update(KeyUpdate { id, .. }) => memory.scoped.push(*id),
                     Write::Revoke { id, .. } => {
                         memory.aged.retain(|aged| aged != id);
+                        memory.networked.retain(|networked| networked != id);
                         memory.scoped.retain(|scoped| scoped != id);
                     }
                     Write::Owner(owner, OwnerChange::Reinstate(_)) => memory.reinstated.push(owner.clone()),
@@ -623,6 +631,7 @@ impl KeyReader for BrokenStore {
         if let Changes::Changed { keys, owners, .. } = &mut changes {
             self.memory(|memory| match self.fault {
                 Fault::ForgetsExpiries => keys.retain(|key| !memory.aged.contains(key)),
+                Fault::ForgetsNetworks => keys.retain(|key| !memory.networked.contains(key)),
                 Fault::ForgetsReinstatements => owners.retain(|owner| !memory.reinstated.contains(owner)),
                 Fault::ForgetsScopes => keys.retain(|key| !memory.scoped.contains(key)),
                 Fault::SkipsLateCommits if keys.len() > 1 => keys.truncate(keys.len() - 1),

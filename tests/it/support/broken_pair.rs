@@ -99,11 +99,12 @@ impl Handle {
             let conflict = match guard {
                 Guard::Live(id) if self.store.find(id).await?.is_some_and(|found| is_live(&found)) => None,
                 Guard::OwnerActive(owner) if self.store.owner_status(owner).await?.is_active() => None,
-                Guard::SameRights { key, scopes, expires_at } => {
+                Guard::SameRights { key, scopes, allowed_networks, expires_at } => {
                     let end = expires_at.map(Timestamp::as_millis);
                     let found = self.store.find(key).await?;
                     let is_same = found.is_some_and(|found| {
-                        found.key.scopes == *scopes && found.key.expires_at == end && found.key.paused_at.is_none()
+                        let is_as_wide = found.key.scopes == *scopes && found.key.allowed_networks == *allowed_networks;
+                        is_as_wide && found.key.expires_at == end && found.key.paused_at.is_none()
                     });
                     (!is_same).then_some(Conflict::Guard(place))
                 }

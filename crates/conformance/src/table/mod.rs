@@ -137,6 +137,9 @@ clauses! {
     "R28" longest::the_longest_owner_is_logged
         "Owners and organizations with the longest ids are in the log."
         "Are the log's columns as wide as those of the tables that it tells of?";
+    "R29" log::networks_are_logged
+        "Another list of networks is in the log, and so is its end."
+        "Does the log's trigger compare the networks, too?";
 }
 
 clauses! {
@@ -189,7 +192,8 @@ clauses! {
          suspension, nor after closing; other owners do not matter."
         "Are both suspensions and the closing looked at, of this owner only?";
     "S96" guard::same_rights_means_these_scopes_and_this_end
-        "`SameRights` holds for a key that is not paused and whose scopes and end are these, to the byte and the millisecond."
+        "`SameRights` holds for a key that is not paused and whose scopes, networks and end are these, to the byte and the \
+         millisecond."
         "Are scopes compared byte by byte, without padding, and the end so that two missing ones are the same?";
     "S22" guard::guards_come_before_the_writes
         "Guards look at what stands before the writes, and all of them must hold."
@@ -350,7 +354,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 28), ('S', 108), ('C', 21), ('P', 15)] {
+        for (letter, count) in [('R', 29), ('S', 108), ('C', 21), ('P', 15)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
         }

@@ -160,7 +160,8 @@ impl Queue {
     fn share(&mut self, proved: Proved) -> (&mut Share, usize) {
         match proved {
             Proved::Good => (&mut self.good, MOST_LINES),
-            Proved::Dead => (&mut self.dead, MOST_REFUSED),
+            // A key that is used from elsewhere may be a stolen one: it takes no room from those who use it rightly.
+            Proved::Dead | Proved::Elsewhere => (&mut self.dead, MOST_REFUSED),
             Proved::Nothing => (&mut self.nothing, MOST_REFUSED),
         }
     }

@@ -91,6 +91,8 @@ words! {
         /// [`Names::is_complete`](crate::manage::Names::is_complete) has it: then names may be missing, and flags of those who
         /// left. `true` if it did, or if there is none.
         NamesComplete = "names_complete",
+        /// The only networks that it may be used from, with spaces between; empty for anywhere.
+        Networks = "networks",
     }
 }
 
@@ -141,6 +143,7 @@ impl InventoryColumn {
                 mentions.key(key);
                 naming.of(&mentions).is_complete().to_string().into()
             }
+            Self::Networks => text(key.networks.as_ref()),
         }
     }
 }

@@ -54,6 +54,7 @@ fn change(scopes: &str, expires_at: Option<Timestamp>) -> Write {
         name: String::new(),
         labels: "{}".into(),
         scopes: scopes.into(),
+        allowed_networks: None,
         expires_at: expires_at.map(Timestamp::as_millis),
     })
 }

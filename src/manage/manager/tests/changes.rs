@@ -31,6 +31,7 @@ async fn rename_behind(bench: &Bench, id: &KeyId, version: i64, name: &str) -> c
             name: name.into(),
             labels: row.labels,
             scopes: row.scopes,
+            allowed_networks: row.allowed_networks.clone(),
             expires_at: row.expires_at,
         }),
     )

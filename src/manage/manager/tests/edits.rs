@@ -62,6 +62,7 @@ async fn overtake(bench: &Bench, id: &KeyId) -> Change {
             name: row.name,
             labels: row.labels,
             scopes: row.scopes,
+            allowed_networks: row.allowed_networks.clone(),
             expires_at: row.expires_at,
         }),
     )

@@ -78,7 +78,10 @@ async fn issue_writes_one_event_with_what_was_asked_for() {
     assert_eq!(events[0].action, "key.issued");
     assert_eq!(events[0].actor, "system:test");
     assert_eq!(events[0].key.as_deref(), Some(issued.info().id.as_str()));
-    assert_eq!(events[0].after.as_deref(), Some(r#"{"name":"laptop","labels":{},"scopes":"*","expires_at":null}"#));
+    assert_eq!(
+        events[0].after.as_deref(),
+        Some(r#"{"name":"laptop","labels":{},"scopes":"*","networks":null,"expires_at":null}"#)
+    );
 }
 
 /// A store may have room for no more: the quotes of labels and names are escaped.

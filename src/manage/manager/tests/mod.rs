@@ -9,6 +9,7 @@ mod edits;
 mod faults;
 mod issue;
 mod lists;
+mod networks;
 mod organizations;
 mod owners;
 mod policies;

@@ -144,9 +144,10 @@ statements! {
         select exists (select 1 from {s}.api_keys \
             where id {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
     // Plain SQL may write microseconds, which nothing here reads.
-    has_rights: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ], "\
+    has_rights: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         select exists (select 1 from {s}.api_keys where id {=} $1 and paused_at is null \
             and pg_catalog.array_to_string(scopes, ' ') {=} $2 \
+            and (pg_catalog.array_to_string(allowed_networks, ' ') {=} $4 or allowed_networks is null and $4 is null) \
             and (pg_catalog.date_trunc('milliseconds', expires_at) {=} $3 or expires_at is null and $3 is null))";
     has_version: &[Type::TEXT, Type::INT8], "\
         select exists (select 1 from {s}.api_keys where id {=} $1 and version {=} $2)";
@@ -176,9 +177,10 @@ statements! {
         where organization {=} $1 and (kind {=} $2 and id {=} $3 or kind {=} 'organization' and id {=} '')";
     state: &[Type::TEXT, Type::TEXT],
         "select revoked_at is not null, version from {s}.api_keys where organization {=} $1 and id {=} $2";
-    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ], "\
+    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set name = $3, labels = $4::pg_catalog.jsonb, \
-            scopes = pg_catalog.string_to_array($5, ' '), expires_at = $6, version = version {+} 1 \
+            scopes = pg_catalog.string_to_array($5, ' '), expires_at = $6, \
+            allowed_networks = pg_catalog.string_to_array($7, ' '), version = version {+} 1 \
         where organization {=} $1 and id {=} $2";
     revoke: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
