@@ -152,7 +152,10 @@ impl KeyStore for TableStore {
         if query.newest_first {
             found.reverse();
         }
-        let listed = found.into_iter().map(|key| {
+        // None, never used, is less than any time.
+        let unused =
+            |key: &&KeyRow| query.unused_since.is_none_or(|at| tables.totals(&key.id).last_success_at < Some(at));
+        let listed = found.into_iter().filter(unused).map(|key| {
             // A database looks these up by an index: on `replaces`, and on the id.
             let others =
                 || tables.keys.values().filter(|other| other.organization == key.organization && other.is_live(now));
@@ -162,14 +165,12 @@ impl KeyStore for TableStore {
                 owner,
                 organization,
                 creator: tables.status(OwnerRef::creator_of(key).as_ref()).owner,
-                usage: tables.totals(&key.id),
+                usage: query.with_usage.then(|| tables.totals(&key.id)),
                 successor: others().find(|other| other.replaces.as_ref() == Some(&key.id)).map(SuccessorRow::from),
                 predecessor_is_live: others().any(|other| key.replaces.as_ref() == Some(&other.id)),
             }
         });
-        // None, never used, is less than any time.
-        let unused = |listed: &ListedKey| query.unused_since.is_none_or(|at| listed.usage.last_success_at < Some(at));
-        Ok(page(listed.filter(unused), query.limit))
+        Ok(page(listed, query.limit))
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

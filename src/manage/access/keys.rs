@@ -194,7 +194,7 @@ impl Access<'_> {
     pub(in crate::manage) fn show(&self, row: &Unseen, record: KeyRecord, status: OwnerStatus) -> Shown {
         let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
         Shown {
-            usage: sees_usage.then_some(row.0.usage),
+            usage: sees_usage.then(|| row.0.usage.unwrap_or_default()),
             successor: self.known_successor(row),
             predecessor_is_live: row.0.predecessor_is_live,
             now: self.parts.clock.reading(),

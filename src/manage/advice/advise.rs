@@ -94,6 +94,7 @@ impl Access<'_> {
         let query = KeyQuery {
             owners: vec![owner.clone()],
             liveness: Some(Liveness::Live),
+            with_usage: false,
             limit: LARGEST_PAGE,
             ..KeyQuery::all(self.parts.organization.clone())
         };

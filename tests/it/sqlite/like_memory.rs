@@ -269,7 +269,7 @@ prop_compose! {
         (unused_since, created_since, created_before) in
             (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(at())),
         after in proptest::option::of((at(), number())),
-        limit in 1..4_u16,
+        (with_usage, limit) in (any::<bool>(), 1..4_u16),
     ) -> KeyQuery {
         KeyQuery {
             organization,
@@ -286,6 +286,7 @@ prop_compose! {
             created_before: created_before.map(time),
             newest_first,
             after: after.map(|(at, number)| KeyCursor { created_at: time(at), id: id(number) }),
+            with_usage,
             limit,
         }
     }

@@ -69,6 +69,8 @@ pub(crate) enum Fault {
     TakesWildcards,
     /// Of many owners, the last are not looked at.
     TakesAHundredOwners,
+    /// How keys are used is told of a list that does not ask for it.
+    TellsUsageUnasked,
     /// The page after a key has what comes before it in the order that is asked for.
     TurnsListsTheWrongWay,
     /// A successor is taken to be of the owner of the key that it replaces.
@@ -702,6 +704,7 @@ impl KeyStore for BrokenStore {
                 query.created_since = query.created_since.map(|time| time.saturating_add(late));
             }
             Fault::TakesAHundredOwners => query.owners.truncate(100),
+            Fault::TellsUsageUnasked => query.with_usage = true,
             Fault::TurnsListsTheWrongWay if query.after.is_some() => query.newest_first = false,
             Fault::IncludesCreation => {
                 query.created_before = query.created_before.map(|time| time.saturating_add(late))
@@ -713,7 +716,7 @@ impl KeyStore for BrokenStore {
             self.mistake(listed).await?;
         }
         if self.is(Fault::WantsUse) && query.unused_since.is_some() {
-            page.rows.retain(|listed| listed.usage.last_success_at.is_some());
+            page.rows.retain(|listed| listed.usage.unwrap_or_default().last_success_at.is_some());
         }
         Ok(page)
     }
