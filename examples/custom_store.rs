@@ -380,10 +380,7 @@ impl Tables {
             Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken.into()),
             Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
             Write::Update(update) => {
-                let key = self.key(update.organization.as_str(), &update.id)?;
-                if key.revoked_at.is_some() {
-                    return Err(Conflict::Revoked.into());
-                }
+                let key = self.living_key(update.organization.as_str(), &update.id)?;
                 if key.version != update.expected_version {
                     return Err(Conflict::Version.into());
                 }
@@ -394,6 +391,27 @@ impl Tables {
                 if matters {
                     self.log(change.id, Changed::Key(update.id));
                 }
+            }
+            Write::Pause { organization, id, by } => {
+                let key = self.living_key(organization.as_str(), id)?;
+                if key.paused_at.is_some() {
+                    return Ok(Effect::Unchanged);
+                }
+                (key.paused_at, key.paused_by) = (Some(change.at.as_millis()), Some(by.clone()));
+                key.version += 1;
+                self.log(change.id, Changed::Key(*id));
+            }
+            Write::Resume { organization, id, paused_at, paused_by } => {
+                let key = self.living_key(organization.as_str(), id)?;
+                if key.paused_at.is_none() {
+                    return Ok(Effect::Unchanged);
+                }
+                if (key.paused_at, &key.paused_by) != (Some(*paused_at), paused_by) {
+                    return Err(Conflict::Version.into());
+                }
+                (key.paused_at, key.paused_by) = (None, None);
+                key.version += 1;
+                self.log(change.id, Changed::Key(*id));
             }
             Write::Revoke { organization, id, by } => {
                 let key = self.key(organization.as_str(), id)?;
@@ -427,6 +445,11 @@ impl Tables {
 
     fn key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {
         self.keys.get_mut(id.as_str()).filter(|key| key.organization == organization).ok_or(Conflict::Missing)
+    }
+
+    fn living_key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {
+        let key = self.key(organization, id)?;
+        if key.revoked_at.is_some() { Err(Conflict::Revoked) } else { Ok(key) }
     }
 
     fn status(&self, of: Option<&OwnerRef>) -> FoundOwner {

@@ -65,6 +65,7 @@ impl ManageErrorKind {
             Self::Invalid(InvalidInput::TwoRotations) => (StatusCode::CONFLICT, InvalidInput::TwoRotations.code()),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::KeyExpired => (StatusCode::CONFLICT, RefusalCode::KeyExpired.as_str()),
+            Self::KeyPaused => (StatusCode::CONFLICT, RefusalCode::KeyPaused.as_str()),
             Self::KeyRevoked => (StatusCode::CONFLICT, RefusalCode::KeyRevoked.as_str()),
             Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
             Self::NoRotation => (StatusCode::CONFLICT, "no_rotation"),
@@ -117,6 +118,7 @@ impl ManageErrorKind {
             Self::IdempotencyKeyUsed => idempotency_key_used(),
             Self::Invalid(what) => what.sentence(),
             Self::KeyExpired => key_expired(),
+            Self::KeyPaused => key_paused(),
             Self::KeyRevoked => key_revoked(),
             Self::Misconfigured(what) => what.sentence(),
             Self::NoRotation => no_rotation(),
@@ -172,6 +174,8 @@ sentences! {
         "This request made a key before: if the text of that key is lost, revoke it and ask for another one under a new \
          idempotency key.";
     fn key_expired() = "error.key_expired": "The key has expired, which is final: issue a new one.";
+    fn key_paused() = "error.key_paused":
+        "The key is paused, and a paused key takes no part in a rotation: resume it first, or revoke it.";
     fn key_revoked() = "error.key_revoked": "The key is revoked, which is final: issue a new one.";
     fn no_rotation() = "error.no_rotation": "This key was never rotated: begin a rotation.";
     fn not_found() = "error.not_found": "Not found, or you do not have access to it.";

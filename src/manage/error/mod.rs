@@ -72,6 +72,8 @@ pub enum ManageErrorKind {
     Invalid(InvalidInput),
     /// The key has expired, which is final.
     KeyExpired,
+    /// The key is paused: it takes no part in a rotation before it is [resumed](super::KeyManager::resume).
+    KeyPaused,
     /// The key is revoked, which is final.
     KeyRevoked,
     /// The service is not set up to manage keys like that: a defect of its code. Over HTTP it is a 500.

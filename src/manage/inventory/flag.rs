@@ -38,6 +38,9 @@ told_words! {
         /// It is a personal key whose person has left and was not closed.
         OwnerLeft = "owner_left":
             "Its user has left, and it is still accepted. Close the user, or revoke the key.",
+        /// It is paused.
+        Paused = "paused":
+            "It is paused, so it is refused. Resume it if it is still needed, and revoke it if not.",
         /// It was rotated, and both keys are live.
         RotationUnfinished = "rotation_unfinished":
             "It was rotated, and both keys work. Finish the rotation when nobody uses the old key any more.",

@@ -137,6 +137,7 @@ impl FlagFacts<'_> {
         raise(KeyFlag::ManagesKeys, self.record.scopes.manage_keys());
         raise(KeyFlag::OldHash, self.has_old_hash);
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
+        raise(KeyFlag::Paused, self.record.paused.is_some());
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);
         raise(KeyFlag::SeveralSources, self.is_installed_in(settings.several, recent));
         raise(

@@ -21,7 +21,8 @@ fn follows(kind: ManageErrorKind) -> Option<ManageErrorKind> {
         Kind::IdempotencyKeyReused => Kind::IdempotencyKeyUsed,
         Kind::IdempotencyKeyUsed => Kind::Invalid(InvalidInput::ALL[0]),
         Kind::Invalid(what) => follows(what).map_or(Kind::KeyExpired, Kind::Invalid),
-        Kind::KeyExpired => Kind::KeyRevoked,
+        Kind::KeyExpired => Kind::KeyPaused,
+        Kind::KeyPaused => Kind::KeyRevoked,
         Kind::KeyRevoked => Kind::Misconfigured(Misconfiguration::ActorWithoutOrganization),
         Kind::Misconfigured(Misconfiguration::ActorWithoutOrganization) => {
             Kind::Misconfigured(Misconfiguration::ManagerWithoutOrganization)

@@ -13,9 +13,9 @@ use crate::{
         Advice, AnyDirectory, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOwner, CountedUntil, Decision,
         Denial, DenialReason, Directory, EditKey, Effect, ExportFormat, ExposureReason, InvalidInput, InventoryQuery,
         KeyAction, KeyFlag, KeyMatches, KeyState, KeyUse, ListKeys, ManageError, ManageErrorKind, MatchConfidence,
-        Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PlanChange, PresentedKey, PresentedOutcome,
-        Problem, Quota, Recommendation, RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage,
-        RotationVerdict, Rules, Severity, TeamRole, Weight,
+        Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PauseKey, PlanChange, PresentedKey,
+        PresentedOutcome, Problem, Quota, Recommendation, RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights,
+        RotationStage, RotationVerdict, Rules, Severity, TeamRole, Weight,
         fixture::{Bench, team_id, time, user, user_id},
     },
     record::{KeyRow, Labels, Suspension},
@@ -321,6 +321,8 @@ async fn changes(all: &mut Examples, rules: &Rules) {
     all.add(&manager.revoke_many(many.clone().dry_run(), system).await.unwrap());
     all.add(&manager.revoke_many(many, system).await.unwrap());
     all.add(&RevokedMany::default());
+    let pause = PauseKey::of(id(NEW)).because("laptop stolen");
+    all.add(&manager.pause(pause, system).await.unwrap());
 
     let page = manager.events(AuditQuery::all().limit(1), system).await.unwrap();
     assert!(page.next.is_some());

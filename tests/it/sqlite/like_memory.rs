@@ -125,6 +125,13 @@ fn write() -> impl Strategy<Value = Write> {
         }),
         2 => (organization(), number(), text())
             .prop_map(|(organization, number, by)| Write::Revoke { organization, id: id(number), by }),
+        3 => (organization(), number(), prop_oneof![Just("user:a"), Just("user:b")])
+            .prop_map(|(organization, number, by)| Write::Pause { organization, id: id(number), by: by.into() }),
+        3 => (organization(), number(), at(), proptest::option::of(prop_oneof![Just("user:a"), Just("user:b")])).prop_map(
+            |(organization, number, paused_at, by)| {
+                Write::Resume { organization, id: id(number), paused_at, paused_by: by.map(str::to_owned) }
+            }
+        ),
         1 => (organization(), owner_change.clone())
             .prop_map(|(organization, change)| Write::Organization(organization, change)),
         2 => (owner_ref(), owner_change).prop_map(|(owner, change)| Write::Owner(owner, change)),

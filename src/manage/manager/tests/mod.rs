@@ -11,6 +11,7 @@ mod issue;
 mod lists;
 mod organizations;
 mod owners;
+mod pauses;
 mod policies;
 mod quotas;
 mod replays;

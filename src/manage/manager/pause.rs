@@ -1,0 +1,223 @@
+use super::KeyManager;
+use crate::{
+    audit::{Action, Subject},
+    key::KeyId,
+    manage::{
+        access::{Access, GuardRefusal, Wanted, WantedWrite},
+        actor::Actor,
+        error::{ManageError, ManageErrorKind},
+        info::{KeyInfo, PauseChanged},
+        policy::KeyAction,
+        reason::cleaned,
+    },
+    record::{KeyRecord, Pause},
+    store::{Effect, Guard, Write},
+    time::Timestamp,
+};
+
+/// A request of these three parts.
+macro_rules! request {
+    ($(#[$meta:meta])* $name:ident, $must_use:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        #[must_use = $must_use]
+        pub struct $name {
+            id: KeyId,
+            because: Option<String>,
+            expected_version: Option<i64>,
+        }
+
+        impl $name {
+            /// This key.
+            pub const fn of(id: KeyId) -> Self {
+                Self { id, because: None, expected_version: None }
+            }
+
+            /// Why, as for [`RevokeKey`](super::RevokeKey::because). Default: nothing.
+            pub fn because(mut self, reason: impl AsRef<str>) -> Self {
+                self.because = cleaned(reason.as_ref());
+                self
+            }
+
+            /// Only if this is the [version](KeyInfo::version) of the key: what an `If-Match` asks for. Default: whichever it
+            /// has.
+            pub const fn expecting(mut self, version: i64) -> Self {
+                self.expected_version = Some(version);
+                self
+            }
+        }
+
+        impl From<KeyId> for $name {
+            fn from(id: KeyId) -> Self {
+                Self::of(id)
+            }
+        }
+
+        impl From<&KeyId> for $name {
+            fn from(id: &KeyId) -> Self {
+                Self::of(*id)
+            }
+        }
+    };
+}
+
+request! {
+    /// A key to be paused, why, and in which version. An id is one, too, with nothing more to say.
+    ///
+    /// ```
+    /// use tower_api_keys::{key::KeyId, manage::PauseKey};
+    ///
+    /// let id = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+    /// let pause = PauseKey::of(id).because("who uses this?").expecting(3);
+    /// # let _ = pause;
+    /// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
+    /// ```
+    PauseKey, "nothing is paused before `KeyManager::pause`"
+}
+
+request! {
+    /// A key to be resumed, why, and in which version. An id is one, too, with nothing more to say.
+    ///
+    /// ```
+    /// use tower_api_keys::{key::KeyId, manage::ResumeKey};
+    ///
+    /// let id = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+    /// let resume = ResumeKey::of(id).because("the nightly report").expecting(4);
+    /// # let _ = resume;
+    /// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
+    /// ```
+    ResumeKey, "nothing is resumed before `KeyManager::resume`"
+}
+
+impl KeyManager {
+    /// Pauses a key: it is refused from the next request on, on every node, until somebody [resumes](Self::resume) it. For a
+    /// key of which nobody knows whether it is still needed, or that may have leaked. Everything else stays: its text, its
+    /// scopes, and its end, which comes while it is paused, too. Whoever may revoke it may pause it. A key that is paused
+    /// stays as it is, whatever the request says, and the answer says so.
+    ///
+    /// A paused key can be renamed, narrowed and revoked, and counts as live; it begins no rotation. Of a rotation that is
+    /// under way either key can be paused: it is not finished by itself in favour of a paused key, and one that is aborted
+    /// in favour of a paused key leaves that one paused.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let id = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+    /// use tower_api_keys::manage::{KeyState, PauseKey};
+    ///
+    /// let paused = manager.pause(PauseKey::of(id).because("does anybody use this?"), &admin).await?;
+    /// assert_eq!(paused.info().state, KeyState::KeyPaused);
+    ///
+    /// let resumed = manager.resume(&id, &admin).await?;
+    /// assert_eq!(resumed.info().state, KeyState::Live);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, corrupt record, store unavailable, outcome
+    /// unknown. After the last two it may be asked again: pausing twice does no harm.
+    pub async fn pause(&self, request: impl Into<PauseKey>, actor: &Actor) -> Result<PauseChanged, ManageError> {
+        let request = request.into();
+        self.acting(actor, &[KeyAction::Pause]).await?.pause(request).await
+    }
+
+    /// Ends the pause of a key: it is accepted again from the next request on, unless it expired meanwhile, or its owner is
+    /// suspended or closed. A key that is not paused stays as it is, and the answer says so. What is revoked stays revoked.
+    ///
+    /// Admins of the team or the organization may, and people whose personal key it is if they paused it themselves: what an
+    /// admin stopped, only an admin starts again. No key resumes a key.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, conflict (it was resumed and paused again in this
+    /// moment), corrupt record, store unavailable, outcome unknown. After the last three it may be asked again.
+    pub async fn resume(&self, request: impl Into<ResumeKey>, actor: &Actor) -> Result<PauseChanged, ManageError> {
+        let request = request.into();
+        self.acting(actor, &[KeyAction::Resume]).await?.resume(request).await
+    }
+}
+
+impl Access<'_> {
+    async fn pause(&self, request: PauseKey) -> Result<PauseChanged, ManageError> {
+        let PauseKey { id, because, expected_version } = request;
+        let (mut record, status) = self.key(&id, KeyAction::Pause).await?;
+        let now = self.parts.clock.reading();
+        require_unrevoked(&record)?;
+        if record.paused.is_some() {
+            return Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
+        }
+        let guards = self.same_version(&record, expected_version)?;
+        match self.pause_record(&mut record, because, guards, now.now()).await? {
+            Effect::Changed => Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Changed)),
+            // Somebody else was quicker: say who.
+            Effect::Unchanged => self.found_so(&id, KeyAction::Pause).await,
+        }
+    }
+
+    /// Pauses the key of a record, which says so then unless somebody else was quicker.
+    pub(in crate::manage) async fn pause_record(
+        &self,
+        record: &mut KeyRecord,
+        because: Option<String>,
+        guards: Vec<(Guard, GuardRefusal)>,
+        at: Timestamp,
+    ) -> Result<Effect, ManageError> {
+        let (organization, by) = (self.parts.organization.clone(), self.actor.id());
+        let write = WantedWrite {
+            write: Write::Pause { organization, id: record.id, by: by.to_string() },
+            action: Action::KEY_PAUSED,
+            subject: Subject::Key(record.id, record.owner.clone()),
+            before: None,
+            after: because,
+        };
+        let effect = self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Pause, at, write) }).await?;
+        if effect == Effect::Changed {
+            record.paused = Some(Pause { at, by: Some(by) });
+            record.version += 1;
+        }
+        Ok(effect)
+    }
+
+    async fn resume(&self, request: ResumeKey) -> Result<PauseChanged, ManageError> {
+        let ResumeKey { id, because, expected_version } = request;
+        let (mut record, status) = self.key(&id, KeyAction::Resume).await?;
+        let now = self.parts.clock.reading();
+        require_unrevoked(&record)?;
+        let Some(Pause { at, by }) = record.paused.take() else {
+            return Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
+        };
+        let guards = self.same_version(&record, expected_version)?;
+        let write = WantedWrite {
+            write: Write::Resume {
+                organization: self.parts.organization.clone(),
+                id,
+                paused_at: at.as_millis(),
+                paused_by: by.as_ref().map(ToString::to_string),
+            },
+            action: Action::KEY_RESUMED,
+            subject: Subject::Key(id, record.owner.clone()),
+            before: None,
+            after: because,
+        };
+        match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Resume, now.now(), write) }).await? {
+            Effect::Changed => {
+                record.version += 1;
+                Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Changed))
+            }
+            // Somebody else was quicker.
+            Effect::Unchanged => self.found_so(&id, KeyAction::Resume).await,
+        }
+    }
+
+    async fn found_so(&self, id: &KeyId, action: KeyAction) -> Result<PauseChanged, ManageError> {
+        let (record, status) = self.key(id, action).await?;
+        Ok(PauseChanged::new(KeyInfo::new(record, status, None, self.parts.clock.reading()), Effect::Unchanged))
+    }
+}
+
+/// What is revoked is neither paused nor resumed.
+fn require_unrevoked(record: &KeyRecord) -> Result<(), ManageError> {
+    if record.revoked.is_some() { Err(ManageError::new(ManageErrorKind::KeyRevoked)) } else { Ok(()) }
+}
