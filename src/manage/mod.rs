@@ -15,7 +15,7 @@
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
 //! | team key: issue, rotate to more scopes (if the plan includes team keys) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
-//! | owner: suspend, reinstate, close; exposure of a person | no | no | no | yes |
+//! | owner: suspend, reinstate, close; exposure of a person; reconcile with the directory | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
@@ -189,6 +189,7 @@ mod policy;
 mod problem;
 mod quota;
 mod reason;
+mod reconcile;
 mod request;
 mod rights;
 mod rotation;
@@ -230,11 +231,12 @@ pub use manager::{
     RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
-pub use names::{NamedTeam, Names};
+pub use names::{NamedTeam, Names, Presence};
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, Policy, Target};
 pub use problem::Problem;
 pub use quota::Quota;
+pub use reconcile::{MissingOwner, Reconcile, Reconciled};
 pub use request::{IssueKey, ListKeys};
 pub use rights::{ActorTeam, Rights, TeamRole};
 pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};

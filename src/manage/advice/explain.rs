@@ -13,6 +13,7 @@ use super::{
         unreadable, upgrade_the_plan,
     },
     explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation},
+    said,
 };
 use crate::{
     audit::Action,
@@ -23,7 +24,7 @@ use crate::{
         counted::CountedUntil,
         error::ManageError,
         manager::KeyManager,
-        names::Names,
+        names::{Names, Presence},
         policy::{KeyAction, Target},
     },
     owner::Owner,
@@ -68,6 +69,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         verdict,
         verdict_sentence: verdict.sentence(),
         checks,
+        notes: Vec::new(),
         call_history,
         call_history_sentence: call_history.sentence(),
         seen: usage.by_outcome(),
@@ -195,6 +197,15 @@ fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
     checks
 }
 
+/// What the directory says of an owner whose keys are accepted, if it does not have them any more.
+fn note_of_missing(owner: &Owner, names: &Names) -> Option<Sentence> {
+    match (owner, names.presence(owner)?) {
+        (Owner::User(user), Presence::Left) => Some(said::owner_left(user)),
+        (_, Presence::Unknown) => Some(said::owner_unknown(owner)),
+        _ => None,
+    }
+}
+
 const fn passed(kind: CheckKind, sentence: Sentence) -> CallCheck {
     CallCheck { kind, result: CheckResult::Passed, sentence, since: None, by: None, remedy: None }
 }
@@ -232,10 +243,14 @@ impl KeyManager {
             }),
             Err(corrupt) => Err(corrupt),
         };
+        let owner = known.as_ref().ok().map(|readable| readable.record.owner.clone());
         let usage = access.usage_of_one(id).await?;
         let state = State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted };
-        let explanation = explain(state);
+        let mut explanation = explain(state);
         let names = access.parts.names(|mentions| explanation.mention(mentions)).await;
+        if explanation.verdict == CallVerdict::Accepted {
+            explanation.notes.extend(owner.and_then(|owner| note_of_missing(&owner, &names)));
+        }
         Ok(explanation.naming(names))
     }
 }

@@ -10,10 +10,9 @@ use crate::{
         advice::{Advice, AdvisedKey, advise},
         counted::CountedUntil,
         info::KeyInfo,
-        names::Names,
+        names::{Names, Presence},
     },
     outcome::Proved,
-    owner::Owner,
     record::{ActorId, OwnerStatus},
     sentence::Sentence,
     store::KeyCursor,
@@ -94,7 +93,7 @@ impl InventoryEntry {
         self.usage.successes().map(|count| &count.source).filter(|source| !source.is_empty())
     }
 
-    /// Raises the flags of those who have left. Keys and parts of the service do not leave.
+    /// Raises the flags of those who have left or are not known. Keys and parts of the service do not leave.
     pub(super) fn flag_leavers(&mut self, names: &Names) {
         let Self { key, flags, .. } = self;
         if !self.is_live {
@@ -105,8 +104,10 @@ impl InventoryEntry {
         {
             flags.push(KeyFlag::CreatorInactive);
         }
-        if matches!(&key.owner, Owner::User(owner) if names.has_left(owner)) && key.owner_status.is_active() {
-            flags.push(KeyFlag::OwnerLeft);
+        match names.presence(&key.owner) {
+            Some(Presence::Left) if key.owner_status.is_active() => flags.push(KeyFlag::OwnerLeft),
+            Some(Presence::Unknown) if key.owner_status.is_active() => flags.push(KeyFlag::OwnerUnknown),
+            _ => {}
         }
         flags.sort_unstable();
         flags.dedup();

@@ -38,6 +38,9 @@ told_words! {
         /// It is a personal key whose person has left and was not closed.
         OwnerLeft = "owner_left":
             "Its user has left, and it is still accepted. Close the user, or revoke the key.",
+        /// Its owner is neither suspended nor closed, and the directory knows no such user or team.
+        OwnerUnknown = "owner_unknown":
+            "The directory does not know its user or team, and it is still accepted. Close the owner, or revoke the key.",
         /// It was rotated, and both keys are live.
         RotationUnfinished = "rotation_unfinished":
             "It was rotated, and both keys work. Finish the rotation when nobody uses the old key any more.",

@@ -33,6 +33,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///   [`OwnerInactive`](KeyFlag::OwnerInactive) and [`OwnerLeft`](KeyFlag::OwnerLeft) say it all.
 /// - [`OwnerLeft`](KeyFlag::OwnerLeft): while they are neither suspended nor closed. Nobody has left of whom the directory does
 ///   not say so; if it did not answer, the names beside the keys are not [complete](crate::manage::Names::is_complete).
+/// - [`OwnerUnknown`](KeyFlag::OwnerUnknown): likewise, of an owner that the directory says is
+///   [unknown](crate::manage::Names::with_unknown). [`reconcile`](crate::KeyManager::reconcile) finds them all.
 /// - [`Unnamed`](KeyFlag::Unnamed), [`VagueName`](KeyFlag::VagueName): by [`lint_name`].
 /// - [`WrongClock`](KeyFlag::WrongClock): made or used more than 5 minutes after now, so that a node that made or counted it
 ///   has a wrong clock, or had one. Such a time is no evidence for any other flag: the first use that is not in the future

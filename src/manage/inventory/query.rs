@@ -81,8 +81,8 @@ impl InventoryQuery {
 
     /// Only those with at least one of these flags; with none of them in particular, all. Default: all.
     ///
-    /// Who has left, of [`CreatorInactive`](KeyFlag::CreatorInactive) and [`OwnerLeft`](KeyFlag::OwnerLeft), the
-    /// [`Directory`](crate::manage::Directory) says. While it does not answer, keys that would be asked for are left out, and
+    /// Who has left or is not known, of [`CreatorInactive`](KeyFlag::CreatorInactive), [`OwnerLeft`](KeyFlag::OwnerLeft) and
+    /// [`OwnerUnknown`](KeyFlag::OwnerUnknown), the [`Directory`](crate::manage::Directory) says. While it does not answer, keys that would be asked for are left out, and
     /// the answer says that its names are not [complete](crate::manage::Names::is_complete).
     pub fn flagged(mut self, flags: impl IntoIterator<Item = KeyFlag>) -> Self {
         self.flags = flags.into_iter().collect();
@@ -139,7 +139,9 @@ impl InventoryQuery {
 
     /// Whether who has left decides which keys are asked for.
     pub(in crate::manage) fn asks_who_left(&self) -> bool {
-        [KeyFlag::CreatorInactive, KeyFlag::OwnerLeft].iter().any(|flag| self.flags.contains(flag))
+        [KeyFlag::CreatorInactive, KeyFlag::OwnerLeft, KeyFlag::OwnerUnknown]
+            .iter()
+            .any(|flag| self.flags.contains(flag))
     }
 
     /// Whether a key may be one that was asked for, before anybody looked how it is used.

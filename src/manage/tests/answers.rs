@@ -31,6 +31,7 @@ const NO_ANSWERS: &[&str] = &[
     "OnDowngrade",
     "PlanChange",
     "Policy",
+    "Reconcile",
     "RevokeKey",
     "RevokeMany",
     "Rights",
