@@ -1,7 +1,8 @@
 //! The list of all sentences, for who translates them.
 
 use super::{
-    advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, reconcile, rotation, verdict,
+    advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, reconcile, rotation, soon,
+    verdict,
 };
 use crate::{
     outcome::Outcome,
@@ -38,6 +39,7 @@ pub fn sentences() -> Vec<Sentence> {
         quota::all(),
         reconcile::all(),
         rotation::RotationStage::ALL.map(rotation::RotationStage::sentence).to_vec(),
+        soon::all(),
         verdict::all(),
     ]
     .concat();

@@ -194,6 +194,7 @@ mod request;
 mod rights;
 mod rotation;
 mod rules;
+mod soon;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@ use crate::{
         manager::KeyManager,
         names::{Names, Presence},
         policy::{KeyAction, Target},
+        soon::{SOON, ends_soon, ends_within},
     },
     owner::Owner,
     record::{ActorId, CorruptRow, KeyRecord, OwnerStatus, Standing, Stopped, Suspension, standing},
@@ -243,12 +244,14 @@ impl KeyManager {
             }),
             Err(corrupt) => Err(corrupt),
         };
-        let owner = known.as_ref().ok().map(|readable| readable.record.owner.clone());
+        let told = known.as_ref().ok().map(|readable| (readable.record.owner.clone(), readable.record.expires_at));
         let usage = access.usage_of_one(id).await?;
         let state = State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted };
         let mut explanation = explain(state);
         let names = access.parts.names(|mentions| explanation.mention(mentions)).await;
         if explanation.verdict == CallVerdict::Accepted {
+            let (owner, end) = told.unzip();
+            explanation.notes.extend(ends_within(end.flatten(), SOON, explanation.asked_at).map(ends_soon));
             explanation.notes.extend(owner.and_then(|owner| note_of_missing(&owner, &names)));
         }
         Ok(explanation.naming(names))

@@ -11,6 +11,7 @@ use crate::{
         counted::CountedUntil,
         info::KeyInfo,
         names::{Names, Presence},
+        soon::ends_soon,
     },
     outcome::Proved,
     record::{ActorId, OwnerStatus},
@@ -93,6 +94,15 @@ impl InventoryEntry {
         self.usage.successes().map(|count| &count.source).filter(|source| !source.is_empty())
     }
 
+    /// What to do about a flag of this key: the [sentence](KeyFlag::sentence) of the flag, with the date where one says more.
+    #[must_use]
+    pub fn flag_sentence(&self, flag: KeyFlag) -> Sentence {
+        match (flag, self.key.expires_at) {
+            (KeyFlag::EndsSoon, Some(end)) => ends_soon(end),
+            _ => flag.sentence(),
+        }
+    }
+
     /// Raises the flags of those who have left or are not known. Keys and parts of the service do not leave.
     pub(super) fn flag_leavers(&mut self, names: &Names) {
         let Self { key, flags, .. } = self;
@@ -127,7 +137,7 @@ struct RaisedFlag {
 }
 
 json_form! {
-    InventoryEntry<'a>, |_entry| InventoryEntry {
+    InventoryEntry<'a>, |entry| InventoryEntry {
         key, asked_at, is_live, creator_status, usage, attempts_since_death, flags
     } => {
         key: &'a KeyInfo = key,
@@ -137,7 +147,7 @@ json_form! {
         usage: &'a UsageDetail = usage,
         attempts_since_death: Attempts = *attempts_since_death,
         flags: Vec<RaisedFlag> =
-            flags.iter().map(|flag| RaisedFlag { flag: *flag, sentence: flag.sentence() }).collect(),
+            flags.iter().map(|flag| RaisedFlag { flag: *flag, sentence: entry.flag_sentence(*flag) }).collect(),
     }
 }
 

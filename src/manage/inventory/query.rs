@@ -34,6 +34,7 @@ pub struct InventoryQuery {
     flags: Vec<KeyFlag>,
     label: Option<(String, Option<String>)>,
     source: Option<Source>,
+    ends_before: Option<Timestamp>,
 }
 
 impl InventoryQuery {
@@ -58,6 +59,7 @@ impl InventoryQuery {
             flags: Vec::new(),
             label: None,
             source: None,
+            ends_before: None,
         }
     }
 
@@ -108,6 +110,13 @@ impl InventoryQuery {
         self
     }
 
+    /// Only those with an end before this time, live or dead. Whoever wants those that are to end adds
+    /// [`Liveness::Live`](crate::store::Liveness::Live) to the list.
+    pub const fn ends_before(mut self, time: Timestamp) -> Self {
+        self.ends_before = Some(time);
+        self
+    }
+
     /// Only those with this in their names.
     pub fn named_like(mut self, part: NamePart) -> Self {
         self.list = self.list.named_like(part);
@@ -134,7 +143,7 @@ impl InventoryQuery {
 
     /// Whether every key that a store finds is one that was asked for.
     pub(in crate::manage) fn is_plain(&self) -> bool {
-        self.flags.is_empty() && self.label.is_none() && self.source.is_none()
+        self.flags.is_empty() && self.label.is_none() && self.source.is_none() && self.ends_before.is_none()
     }
 
     /// Whether who has left decides which keys are asked for.
@@ -146,7 +155,8 @@ impl InventoryQuery {
 
     /// Whether a key may be one that was asked for, before anybody looked how it is used.
     pub(in crate::manage) fn may_match(&self, key: &KeyRecord) -> bool {
-        self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
+        let ends = self.ends_before.is_none_or(|time| key.expires_at.is_some_and(|end| end < time));
+        ends && self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(has), Some(value)) => has == value,

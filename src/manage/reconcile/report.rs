@@ -17,7 +17,7 @@ use crate::{
 ///
 /// ```
 /// # use std::convert::Infallible;
-/// # use tower_api_keys::{ApiKeys, OrganizationId, TeamId, TeamRef, store::MemoryStore, manage::{Directory, Names}};
+/// # use tower_api_keys::{ApiKeys, OrganizationId, TeamId, TeamRef, UserId, store::MemoryStore, manage::{Directory, Names}};
 /// # struct People;
 /// # impl Directory for People {
 /// #     type Error = Infallible;

@@ -29,7 +29,7 @@ impl Reconcile {
     }
 
     /// Closes these users and teams, each of them if it is still missing: those that somebody read in a report and meant.
-    /// [`Reconciled::closing`] names all of a report.
+    /// [`Reconciled::closing`](super::Reconciled::closing) names all of a report.
     ///
     /// # Security
     /// Closing is final. It is refused while the directory does not answer about everybody, or is missing more than a tenth of
