@@ -76,7 +76,7 @@ impl IssuedKey {
     /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
     /// # let admin = tower_api_keys::Actor::system("first start")?;
     /// # let request = tower_api_keys::IssueKey::team("blue".parse()?);
-    /// # let in_an_hour = tower_api_keys::Clock::now(&tower_api_keys::SystemClock::new())
+    /// # let in_an_hour = tower_api_keys::Clock::now(&tower_api_keys::SystemClock::default())
     /// #     .saturating_add(std::time::Duration::from_secs(3_600));
     /// # let old = manager.issue(request.expires_at(in_an_hour), &admin).await?.info().id;
     /// use tower_api_keys::manage::RotateKey;
