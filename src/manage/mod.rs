@@ -16,7 +16,7 @@
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
 //! | team key: issue, rotate to more scopes (if the plan includes team keys) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, pause, resume, revoke, revoke many (any plan) | - | no | yes | yes |
-//! | owner: suspend, reinstate, close; exposure of a person | no | no | no | yes |
+//! | owner: suspend, reinstate, close; exposure of a person; reconcile with the directory | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
@@ -190,10 +190,12 @@ mod policy;
 mod problem;
 mod quota;
 mod reason;
+mod reconcile;
 mod request;
 mod rights;
 mod rotation;
 mod rules;
+mod soon;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -232,11 +234,12 @@ pub use manager::{
     ResumeKey, RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
-pub use names::{NamedTeam, Names};
+pub use names::{NamedTeam, Names, Presence};
 pub use plan::{PlanChange, PlanChanged};
 pub use policy::{Decision, KeyAction, PausedBy, Policy, Target};
 pub use problem::Problem;
 pub use quota::Quota;
+pub use reconcile::{MissingOwner, Reconcile, Reconciled};
 pub use request::{IssueKey, ListKeys};
 pub use rights::{ActorTeam, Rights, TeamRole};
 pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};

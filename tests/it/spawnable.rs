@@ -24,7 +24,7 @@ use tower_api_keys::{
     key::KeyId,
     manage::{
         AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, KeyAction, KeyPage, ListKeys, PlanChange,
-        RevokeMany, Rights, RotateKey, Target,
+        Reconcile, RevokeMany, Rights, RotateKey, Target,
     },
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, NamePart, Suspension},
@@ -177,6 +177,8 @@ macro_rules! calls_over {
             spawns!(KeyManager::pause; keys: KeyManager, id: KeyId, actor: Actor => keys.pause(&id, &actor));
             spawns!(KeyManager::plan_changed; keys: KeyManager, change: PlanChange, actor: Actor
                 => keys.plan_changed(change.clone(), &actor));
+            spawns!(KeyManager::reconcile; keys: KeyManager, request: Reconcile, actor: Actor
+                => keys.reconcile(request.clone(), &actor));
             spawns!(KeyManager::preview; keys: KeyManager, request: IssueKey, actor: Actor
                 => keys.preview(&request, &actor));
             spawns!(KeyManager::refusals_without_key; keys: KeyManager, actor: Actor

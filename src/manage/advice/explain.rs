@@ -13,6 +13,7 @@ use super::{
         unreadable, upgrade_the_plan,
     },
     explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation},
+    said,
 };
 use crate::{
     audit::Action,
@@ -23,8 +24,9 @@ use crate::{
         counted::CountedUntil,
         error::ManageError,
         manager::KeyManager,
-        names::Names,
+        names::{Names, Presence},
         policy::{KeyAction, Target},
+        soon::{SOON, ends_soon, ends_within},
     },
     owner::Owner,
     record::{ActorId, CorruptRow, KeyRecord, OwnerStatus, Standing, Stopped, Suspension, standing},
@@ -68,6 +70,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         verdict,
         verdict_sentence: verdict.sentence(),
         checks,
+        notes: Vec::new(),
         call_history,
         call_history_sentence: call_history.sentence(),
         seen: usage.by_outcome(),
@@ -195,6 +198,15 @@ fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
     checks
 }
 
+/// What the directory says of an owner whose keys are accepted, if it does not have them any more.
+fn note_of_missing(owner: &Owner, names: &Names) -> Option<Sentence> {
+    match (owner, names.presence(owner)?) {
+        (Owner::User(user), Presence::Left) => Some(said::owner_left(user)),
+        (_, Presence::Unknown) => Some(said::owner_unknown(owner)),
+        _ => None,
+    }
+}
+
 const fn passed(kind: CheckKind, sentence: Sentence) -> CallCheck {
     CallCheck { kind, result: CheckResult::Passed, sentence, since: None, by: None, remedy: None }
 }
@@ -232,10 +244,16 @@ impl KeyManager {
             }),
             Err(corrupt) => Err(corrupt),
         };
+        let told = known.as_ref().ok().map(|readable| (readable.record.owner.clone(), readable.record.expires_at));
         let usage = access.usage_of_one(id).await?;
         let state = State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted };
-        let explanation = explain(state);
+        let mut explanation = explain(state);
         let names = access.parts.names(|mentions| explanation.mention(mentions)).await;
+        if explanation.verdict == CallVerdict::Accepted {
+            let (owner, end) = told.unzip();
+            explanation.notes.extend(ends_within(end.flatten(), SOON, explanation.asked_at).map(ends_soon));
+            explanation.notes.extend(owner.and_then(|owner| note_of_missing(&owner, &names)));
+        }
         Ok(explanation.naming(names))
     }
 }

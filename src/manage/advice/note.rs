@@ -95,6 +95,8 @@ words! {
         OwnerPlanSuspended = "owner_plan_suspended",
         /// An admin suspended the user or team.
         OwnerSuspended = "owner_suspended",
+        /// The directory knows no such user or team, and it was neither suspended nor closed.
+        OwnerUnknown = "owner_unknown",
         /// A team key goes on when whoever made it leaves.
         OutlivesCreator = "outlives_creator",
         /// What it reaches, and what not.

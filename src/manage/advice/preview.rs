@@ -9,7 +9,7 @@ use crate::{
     manage::{
         denial::Denial,
         lint::{NameAdvice, lint_name},
-        names::Names,
+        names::{Names, Presence},
         policy::{Decision, SaidDecision},
         request::IssueKey,
     },
@@ -142,11 +142,15 @@ impl Notes {
 
     /// It could be made, and nobody would be there to use it.
     fn of_leaver(&mut self, owner: &Owner, status: &OwnerStatus, names: &Names) {
-        if let Owner::User(user) = owner
-            && names.has_left(user)
-            && status.is_active()
-        {
-            self.add(NoteKind::OwnerLeft, Severity::Warning, said::owner_left(user));
+        match (owner, names.presence(owner)) {
+            _ if !status.is_active() => {}
+            (Owner::User(user), Some(Presence::Left)) => {
+                self.add(NoteKind::OwnerLeft, Severity::Warning, said::owner_left(user));
+            }
+            (_, Some(Presence::Unknown)) => {
+                self.add(NoteKind::OwnerUnknown, Severity::Warning, said::owner_unknown(owner));
+            }
+            _ => {}
         }
     }
 

@@ -31,6 +31,8 @@ sentences! {
         "The {owner:user|team} {owner} is suspended by the plan: it gets no keys before it is reinstated.";
     pub(super) fn owner_suspended(owner: &Owner) = "note.owner_suspended":
         "The {owner:user|team} {owner} is suspended: it gets no keys before it is reinstated.";
+    pub(super) fn owner_unknown(owner: &Owner) = "note.owner_unknown":
+        "The directory knows no {owner:user|team} {owner}, and it is not closed: the key would be accepted all the same.";
     pub(super) fn reach_of_team(team: &TeamId) = "note.reach_of_team":
         "It reaches the team {team} only: no other team, and nothing that is a person's.";
     pub(super) fn reach_of_user(user: &UserId) = "note.reach_of_user":

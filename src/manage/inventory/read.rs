@@ -28,6 +28,7 @@ struct UnjudgedKey {
     shown: Shown,
     creator: OwnerStatus,
     is_half_rotated: bool,
+    is_replaced: bool,
 }
 
 /// One row of the store, as far as the actor may know of it and asked for it.
@@ -232,12 +233,13 @@ impl Access<'_> {
         }
         // The flag says that a rotation is not finished, whoever the other key belongs to.
         let is_half_rotated = listed.successor.is_some() || listed.predecessor_is_live;
-        FoundRow::Key(Box::new(UnjudgedKey { shown, creator, is_half_rotated }))
+        let is_replaced = listed.successor.is_some();
+        FoundRow::Key(Box::new(UnjudgedKey { shown, creator, is_half_rotated, is_replaced }))
     }
 
     /// With the flags of which the store knows.
     fn entry(&self, question: &Selection<'_>, candidate: UnjudgedKey, usage: UsageDetail) -> InventoryEntry {
-        let UnjudgedKey { mut shown, creator, is_half_rotated } = candidate;
+        let UnjudgedKey { mut shown, creator, is_half_rotated, is_replaced } = candidate;
         shown.usage = Some(usage.totals());
         let facts = FlagFacts {
             now: question.now,
@@ -246,6 +248,7 @@ impl Access<'_> {
             creator,
             usage: &usage,
             is_half_rotated,
+            is_replaced,
             has_old_hash: self.parts.hasher.wants_rehash(&shown.record.hash),
         };
         InventoryEntry {

@@ -33,6 +33,7 @@ const NO_ANSWERS: &[&str] = &[
     "PausedBy",
     "PlanChange",
     "Policy",
+    "Reconcile",
     "ResumeKey",
     "RevokeKey",
     "RevokeMany",
