@@ -60,6 +60,8 @@ fn key(number: usize) -> KeyRow {
         },
         revoked_at: number.is_multiple_of(7).then(|| at(3)),
         revoked_by: number.is_multiple_of(7).then(|| "user:olga".into()),
+        paused_at: (number % 10 == 3).then(|| at(2)),
+        paused_by: (number % 10 == 3).then(|| "user:olga".into()),
         replaces: (number % 9 == 8).then(|| id(number - 4)),
         hash: if number.is_multiple_of(17) { "broken".into() } else { KeyRow::example().hash },
         ..KeyRow::example()

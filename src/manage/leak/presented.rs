@@ -112,15 +112,6 @@ impl Stop {
             (Self::Revoke, Effect::Unchanged) => PresentedOutcome::AlreadyRevoked,
         }
     }
-
-    /// What is told of a key as it stands, if there is nothing to do.
-    fn needless(self, record: &KeyRecord) -> Option<PresentedOutcome> {
-        match self {
-            _ if record.revoked.is_some() => Some(PresentedOutcome::AlreadyRevoked),
-            Self::Pause if record.paused.is_some() => Some(PresentedOutcome::AlreadyPaused),
-            Self::Pause | Self::Revoke => None,
-        }
-    }
 }
 
 impl KeyManager {
@@ -191,7 +182,7 @@ impl Access<'_> {
             PresentedKey { key: Some(key), ..outcome.into() }
         };
         // Judged before Argon2id, as a request is.
-        if let Some(outcome) = stop.needless(&record) {
+        if let Some(outcome) = self.needless(stop, &record) {
             return Ok(told(outcome, record));
         }
         if let Some(no) = self.disproved_by_hash(key, &record).await {
@@ -212,8 +203,17 @@ impl Access<'_> {
         if let Some(now) = self.row(&record.id).await? {
             record = KeyRecord::try_from(now.peek().key()).map_err(ManageError::corrupt)?;
         }
-        let outcome = stop.needless(&record).unwrap_or(stop.outcome(Effect::Unchanged));
+        let outcome = self.needless(stop, &record).unwrap_or(stop.outcome(Effect::Unchanged));
         Ok(told(outcome, record))
+    }
+
+    /// What is told of a key as it stands, if there is nothing to do.
+    fn needless(&self, stop: Stop, record: &KeyRecord) -> Option<PresentedOutcome> {
+        match stop {
+            _ if record.revoked.is_some() => Some(PresentedOutcome::AlreadyRevoked),
+            Stop::Pause if self.is_stopped_by_pause(record) => Some(PresentedOutcome::AlreadyPaused),
+            Stop::Pause | Stop::Revoke => None,
+        }
     }
 
     fn disproved_by_tag(&self, key: &PlaintextKey, record: &KeyRecord) -> Option<PresentedOutcome> {

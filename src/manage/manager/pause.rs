@@ -10,7 +10,8 @@ use crate::{
         policy::KeyAction,
         reason::cleaned,
     },
-    record::{KeyRecord, Pause},
+    owner::Owner,
+    record::{ActorId, KeyRecord, Pause},
     store::{Effect, Guard, Write},
     time::Timestamp,
 };
@@ -93,7 +94,8 @@ impl KeyManager {
     /// Pauses a key: it is refused from the next request on, on every node, until somebody [resumes](Self::resume) it. For a
     /// key of which nobody knows whether it is still needed, or that may have leaked. Everything else stays: its text, its
     /// scopes, and its end, which comes while it is paused, too. Whoever may revoke it may pause it. A key that is paused
-    /// stays as it is, whatever the request says, and the answer says so.
+    /// stays as it is, whatever the request says, and the answer says so; but the pause of a person's own key by that person
+    /// gives way to that of anybody else, who then is the one to end it: the trail has the end of one and the other.
     ///
     /// A paused key can be renamed, narrowed and revoked, and counts as live; it begins no rotation. Of a rotation that is
     /// under way either key can be paused: it is not finished by itself in favour of a paused key, and one that is aborted
@@ -117,8 +119,8 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, corrupt record, store unavailable, outcome
-    /// unknown. After the last two it may be asked again: pausing twice does no harm.
+    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, conflict (it was resumed and paused in this moment), corrupt record, store unavailable,
+    /// outcome unknown. After the last three it may be asked again: pausing twice does no harm.
     pub async fn pause(&self, request: impl Into<PauseKey>, actor: &Actor) -> Result<PauseChanged, ManageError> {
         let request = request.into();
         self.acting(actor, &[KeyAction::Pause]).await?.pause(request).await
@@ -145,7 +147,7 @@ impl Access<'_> {
         let (mut record, status) = self.key(&id, KeyAction::Pause).await?;
         let now = self.parts.clock.reading();
         require_unrevoked(&record)?;
-        if record.paused.is_some() {
+        if self.is_stopped_by_pause(&record) {
             return Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
         }
         let guards = self.same_version(&record, expected_version)?;
@@ -156,7 +158,15 @@ impl Access<'_> {
         }
     }
 
-    /// Pauses the key of a record, which says so then unless somebody else was quicker.
+    /// Whether the key of a record is paused, and needs no pause of this actor. Of their own key, people end a pause of their
+    /// own: that of somebody else takes its place, so that they do not end that one with it.
+    pub(in crate::manage) fn is_stopped_by_pause(&self, record: &KeyRecord) -> bool {
+        let Some(pause) = &record.paused else { return false };
+        let is_own = matches!((&pause.by, &record.owner), (Some(ActorId::User(by)), Owner::User(owner)) if by == owner);
+        !is_own || pause.by == Some(self.actor.id())
+    }
+
+    /// Pauses the key of a record, which says so then unless somebody else was quicker. A pause that it has ends.
     pub(in crate::manage) async fn pause_record(
         &self,
         record: &mut KeyRecord,
@@ -165,19 +175,38 @@ impl Access<'_> {
         at: Timestamp,
     ) -> Result<Effect, ManageError> {
         let (organization, by) = (self.parts.organization.clone(), self.actor.id());
-        let write = WantedWrite {
+        let pause = WantedWrite {
             write: Write::Pause { organization, id: record.id, by: by.to_string() },
             action: Action::KEY_PAUSED,
             subject: Subject::Key(record.id, record.owner.clone()),
             before: None,
             after: because,
         };
-        let effect = self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Pause, at, write) }).await?;
+        let ends = record.paused.as_ref().map(|pause| self.end_of(record, pause, None));
+        let writes: Vec<_> = ends.into_iter().chain([pause]).collect();
+        let effects = self.apply(Wanted { guards, ..Wanted::all(KeyAction::Pause, at, writes) }).await?;
+        let effect = effects.last().copied().unwrap_or(Effect::Unchanged);
         if effect == Effect::Changed {
             record.paused = Some(Pause { at, by: Some(by) });
-            record.version += 1;
+            record.version += effects.iter().filter(|effect| **effect == Effect::Changed).map(|_| 1).sum::<i64>();
         }
         Ok(effect)
+    }
+
+    /// The end of a pause that was seen, and of no other.
+    fn end_of(&self, record: &KeyRecord, pause: &Pause, because: Option<String>) -> WantedWrite {
+        WantedWrite {
+            write: Write::Resume {
+                organization: self.parts.organization.clone(),
+                id: record.id,
+                paused_at: pause.at.as_millis(),
+                paused_by: pause.by.as_ref().map(ToString::to_string),
+            },
+            action: Action::KEY_RESUMED,
+            subject: Subject::Key(record.id, record.owner.clone()),
+            before: None,
+            after: because,
+        }
     }
 
     async fn resume(&self, request: ResumeKey) -> Result<PauseChanged, ManageError> {
@@ -185,22 +214,11 @@ impl Access<'_> {
         let (mut record, status) = self.key(&id, KeyAction::Resume).await?;
         let now = self.parts.clock.reading();
         require_unrevoked(&record)?;
-        let Some(Pause { at, by }) = record.paused.take() else {
+        let Some(pause) = record.paused.take() else {
             return Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Unchanged));
         };
         let guards = self.same_version(&record, expected_version)?;
-        let write = WantedWrite {
-            write: Write::Resume {
-                organization: self.parts.organization.clone(),
-                id,
-                paused_at: at.as_millis(),
-                paused_by: by.as_ref().map(ToString::to_string),
-            },
-            action: Action::KEY_RESUMED,
-            subject: Subject::Key(id, record.owner.clone()),
-            before: None,
-            after: because,
-        };
+        let write = self.end_of(&record, &pause, because);
         match self.apply_one(Wanted { guards, ..Wanted::one(KeyAction::Resume, now.now(), write) }).await? {
             Effect::Changed => {
                 record.version += 1;

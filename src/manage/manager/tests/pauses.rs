@@ -6,8 +6,8 @@ use crate::{
     Actor, Scopes,
     key::KeyId,
     manage::{
-        DenialReason, InventoryQuery, KeyFlag, KeyState, ManageErrorKind, PauseKey, ResumeKey, RevokeMany, Rights,
-        RotateKey, TeamRole,
+        DenialReason, InventoryQuery, KeyFlag, KeyInfo, KeyState, ManageErrorKind, PauseKey, ResumeKey, RevokeMany,
+        Rights, RotateKey, TeamRole,
         fixture::{Bench, Fault, START, person, plain_change, principal, system, team, team_id, time, user, user_id},
     },
     owner::OrganizationId,
@@ -37,7 +37,7 @@ async fn pause_says_who_and_when_and_a_second_one_says_already() {
     let first = PauseKey::of(id).because("does anybody use this?");
     let paused = bench.manager.pause(first, &person("alice")).await.unwrap();
     bench.clock.advance(Duration::from_secs(60));
-    let again = bench.manager.pause(PauseKey::of(id).because("again").expecting(99), &root()).await.unwrap();
+    let again = bench.manager.pause(PauseKey::of(id).because("again").expecting(99), &person("alice")).await.unwrap();
     assert_eq!((paused.effect(), again.effect()), (Effect::Changed, Effect::Unchanged));
     for info in [paused.info(), again.info(), &bench.manager.find(&id, &root()).await.unwrap()] {
         assert_eq!((info.state, info.paused_at), (KeyState::KeyPaused, Some(time(START))));
@@ -246,4 +246,32 @@ async fn lost_answers_of_a_pause_and_its_end_are_resolved() {
         assert_eq!((row.paused_at, row.paused_by, row.version), (None, None, 3));
         assert_eq!(bench.events().await.len(), 2);
     }
+}
+
+/// Else a person would undo what an admin did, by having been first.
+#[tokio::test]
+async fn pause_of_somebody_else_takes_the_place_of_a_person_s_own() {
+    let (bench, id) = bench().await;
+    bench.manager.pause(&id, &person("alice")).await.unwrap();
+    bench.clock.advance(Duration::from_secs(60));
+    let paused = bench.manager.pause(PauseKey::of(id).because("leaked"), &root()).await.unwrap();
+    assert_eq!(paused.effect(), Effect::Changed);
+    assert_eq!(paused.into_info(), bench.manager.find(&id, &root()).await.map(without_usage).unwrap());
+    let row = bench.row(&id).await;
+    assert_eq!((row.paused_by.as_deref(), row.version), (Some("user:root"), 4));
+    assert!(bench.manager.resume(&id, &person("alice")).await.is_err());
+    // Not the other way round, and not once more.
+    for actor in [person("alice"), root(), system()] {
+        assert_eq!(bench.manager.pause(&id, &actor).await.unwrap().effect(), Effect::Unchanged);
+    }
+    assert_eq!(bench.row(&id).await, row);
+    let events = bench.events().await;
+    let told: Vec<_> = events.iter().map(|event| (&*event.action, &*event.actor)).collect();
+    let expected = [("key.paused", "user:alice"), ("key.resumed", "user:root"), ("key.paused", "user:root")];
+    assert_eq!(told, expected);
+}
+
+/// As the answer of a change has it.
+fn without_usage(info: KeyInfo) -> KeyInfo {
+    KeyInfo { usage: None, counted: None, predecessor_is_live: None, ..info }
 }
