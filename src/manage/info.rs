@@ -212,101 +212,83 @@ pub struct KeyPage {
     pub counted: CountedUntil,
 }
 
-/// A key after a call that paused or resumed it, or found that it was so already. It serializes as `{"key": …, "effect": …}`.
-///
-/// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// # let admin = tower_api_keys::Actor::system("first start")?;
-/// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
-/// # let id = issued.info().id;
-/// use tower_api_keys::manage::Effect;
-///
-/// let paused = manager.pause(&id, &admin).await?;
-/// assert_eq!((paused.effect(), paused.info().paused_by.clone()), (Effect::Changed, Some(admin.id())));
-/// assert_eq!(manager.pause(&id, &admin).await?.effect(), Effect::Unchanged);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-pub struct PauseChanged {
-    #[serde(rename = "key")]
-    info: KeyInfo,
-    effect: Effect,
+/// The answer of a call that stops a key, or lets it go on.
+macro_rules! key_and_effect {
+    ($(#[$meta:meta])* $name:ident, $effect:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+        pub struct $name {
+            #[serde(rename = "key")]
+            info: KeyInfo,
+            effect: Effect,
+        }
+
+        impl $name {
+            pub(super) const fn new(info: KeyInfo, effect: Effect) -> Self {
+                Self { info, effect }
+            }
+
+            /// The key.
+            #[must_use]
+            pub const fn info(&self) -> &KeyInfo {
+                &self.info
+            }
+
+            /// The key, kept.
+            #[must_use]
+            pub fn into_info(self) -> KeyInfo {
+                self.info
+            }
+
+            #[doc = $effect]
+            #[must_use]
+            pub const fn effect(&self) -> Effect {
+                self.effect
+            }
+        }
+    };
 }
 
-impl PauseChanged {
-    pub(super) const fn new(info: KeyInfo, effect: Effect) -> Self {
-        Self { info, effect }
-    }
-
-    /// The key.
-    #[must_use]
-    pub const fn info(&self) -> &KeyInfo {
-        &self.info
-    }
-
-    /// The key, kept.
-    #[must_use]
-    pub fn into_info(self) -> KeyInfo {
-        self.info
-    }
-
-    /// Whether this call paused or resumed it.
-    #[must_use]
-    pub const fn effect(&self) -> Effect {
-        self.effect
-    }
+key_and_effect! {
+    /// A key after a call that paused or resumed it, or found that it was so already. It serializes as `{"key": …, "effect": …}`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+    /// # let id = issued.info().id;
+    /// use tower_api_keys::manage::Effect;
+    ///
+    /// let paused = manager.pause(&id, &admin).await?;
+    /// assert_eq!((paused.effect(), paused.info().paused_by.clone()), (Effect::Changed, Some(admin.id())));
+    /// assert_eq!(manager.pause(&id, &admin).await?.effect(), Effect::Unchanged);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    PauseChanged, "Whether this call paused or resumed it."
 }
 
-/// A key that is revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.
-///
-/// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// # let admin = tower_api_keys::Actor::system("first start")?;
-/// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
-/// # let id = issued.info().id;
-/// use tower_api_keys::{Actor, manage::Effect};
-///
-/// let revoked = manager.revoke(&id, &Actor::system("leak response")?).await?;
-/// if revoked.effect() == Effect::Unchanged {
-///     println!("revoked before, at {:?} by {:?}", revoked.info().revoked_at, revoked.info().revoked_by);
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-pub struct Revoked {
-    #[serde(rename = "key")]
-    info: KeyInfo,
-    effect: Effect,
-}
-
-impl Revoked {
-    pub(super) const fn new(info: KeyInfo, effect: Effect) -> Self {
-        Self { info, effect }
-    }
-
-    /// The key.
-    #[must_use]
-    pub const fn info(&self) -> &KeyInfo {
-        &self.info
-    }
-
-    /// The key, kept.
-    #[must_use]
-    pub fn into_info(self) -> KeyInfo {
-        self.info
-    }
-
-    /// Whether this call revoked it.
-    #[must_use]
-    pub const fn effect(&self) -> Effect {
-        self.effect
-    }
+key_and_effect! {
+    /// A key that is revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+    /// # let id = issued.info().id;
+    /// use tower_api_keys::{Actor, manage::Effect};
+    ///
+    /// let revoked = manager.revoke(&id, &Actor::system("leak response")?).await?;
+    /// if revoked.effect() == Effect::Unchanged {
+    ///     println!("revoked before, at {:?} by {:?}", revoked.info().revoked_at, revoked.info().revoked_by);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Revoked, "Whether this call revoked it."
 }

@@ -3,6 +3,7 @@
 mod edit;
 mod hints;
 mod issue;
+mod key_request;
 mod owner;
 mod pause;
 mod read;

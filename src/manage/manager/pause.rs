@@ -1,4 +1,4 @@
-use super::KeyManager;
+use super::{KeyManager, key_request::key_request};
 use crate::{
     audit::{Action, Subject},
     key::KeyId,
@@ -8,7 +8,6 @@ use crate::{
         error::{ManageError, ManageErrorKind},
         info::{KeyInfo, PauseChanged},
         policy::KeyAction,
-        reason::cleaned,
     },
     owner::Owner,
     record::{ActorId, KeyRecord, Pause},
@@ -16,53 +15,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A request of these three parts.
-macro_rules! request {
-    ($(#[$meta:meta])* $name:ident, $must_use:literal) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug)]
-        #[must_use = $must_use]
-        pub struct $name {
-            id: KeyId,
-            because: Option<String>,
-            expected_version: Option<i64>,
-        }
-
-        impl $name {
-            /// This key.
-            pub const fn of(id: KeyId) -> Self {
-                Self { id, because: None, expected_version: None }
-            }
-
-            /// Why, as for [`RevokeKey`](super::RevokeKey::because). Default: nothing.
-            pub fn because(mut self, reason: impl AsRef<str>) -> Self {
-                self.because = cleaned(reason.as_ref());
-                self
-            }
-
-            /// Only if this is the [version](KeyInfo::version) of the key: what an `If-Match` asks for. Default: whichever it
-            /// has.
-            pub const fn expecting(mut self, version: i64) -> Self {
-                self.expected_version = Some(version);
-                self
-            }
-        }
-
-        impl From<KeyId> for $name {
-            fn from(id: KeyId) -> Self {
-                Self::of(id)
-            }
-        }
-
-        impl From<&KeyId> for $name {
-            fn from(id: &KeyId) -> Self {
-                Self::of(*id)
-            }
-        }
-    };
-}
-
-request! {
+key_request! {
     /// A key to be paused, why, and in which version. An id is one, too, with nothing more to say.
     ///
     /// ```
@@ -76,7 +29,7 @@ request! {
     PauseKey, "nothing is paused before `KeyManager::pause`"
 }
 
-request! {
+key_request! {
     /// A key to be resumed, why, and in which version. An id is one, too, with nothing more to say.
     ///
     /// ```
@@ -188,7 +141,8 @@ impl Access<'_> {
         let effect = effects.last().copied().unwrap_or(Effect::Unchanged);
         if effect == Effect::Changed {
             record.paused = Some(Pause { at, by: Some(by) });
-            record.version += effects.iter().filter(|effect| **effect == Effect::Changed).map(|_| 1).sum::<i64>();
+            // Each write that changed something made a new version.
+            record.version += effects.iter().map(|effect| i64::from(*effect == Effect::Changed)).sum::<i64>();
         }
         Ok(effect)
     }

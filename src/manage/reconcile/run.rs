@@ -100,7 +100,7 @@ impl Access<'_> {
     async fn owners_of_live_keys(&self, kind: Option<KeyKind>) -> Result<(BTreeMap<Owner, Found>, u64), ManageError> {
         let (mut owners, mut unreadable) = (BTreeMap::<Owner, Found>::new(), 0);
         let all = KeyQuery::all(self.parts.organization.clone());
-        let mut walk = Walk::new(KeyQuery { kind, liveness: Some(Liveness::Live), ..all });
+        let mut walk = Walk::new(KeyQuery { kind, liveness: Some(Liveness::Live), with_usage: false, ..all });
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let listed = row.peek();
