@@ -20,7 +20,16 @@
     reason = "it measures and prints, and without a key there is nothing to measure"
 )]
 
-use std::{collections::BTreeMap, convert::Infallible, env, fmt::Write, fs, hint::black_box, process::Command};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    env,
+    fmt::Write,
+    fs,
+    hint::black_box,
+    net::{IpAddr, Ipv6Addr},
+    process::Command,
+};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bytes::Bytes;
@@ -29,7 +38,8 @@ use http::{Request, Response};
 use http_body_util::{Empty, Full};
 use tower::{Layer, Service, service_fn};
 use tower_api_keys::{
-    Actor, ApiKeys, IssueKey, UserId,
+    Actor, ApiKeys, IssueKey, Networks, UserId,
+    auth::Addresses,
     hash::Argon2Params,
     key::{KeyFormat, PlaintextKey},
     store::MemoryStore,
@@ -44,10 +54,14 @@ const KEYS: usize = 500;
 /// The most that a count may differ from its record, in percent.
 const TOLERANCE: f64 = 3.0;
 
+/// From where a key is used that may be used from some networks only.
+const OFFICE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
+
 /// What is measured.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "bare_service",
     "check_warm",
+    "check_warm_networks",
     "layer_by_bearer",
     "layer_by_x_api_key",
     "malformed_checksum",
@@ -164,6 +178,9 @@ fn run(name: &str) {
     match name {
         "bare_service" => measured(requests("authorization", "Bearer "), |request| bare.call(request).now_or_never()),
         "check_warm" => measured(texts, |text| authenticator.authenticate(text).now_or_never().unwrap().unwrap()),
+        "check_warm_networks" => {
+            measured(texts, |text| authenticator.authenticate_from(text, OFFICE).now_or_never().unwrap().unwrap())
+        }
         "layer_by_bearer" => {
             measured(requests("authorization", "Bearer "), |request| layered.call(request).now_or_never())
         }
@@ -182,13 +199,18 @@ fn run(name: &str) {
 
 async fn proved_keys(name: &str) -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
     let builder = ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET);
-    let (keys, actor) = (builder.build().await.unwrap(), Actor::system("bench").unwrap());
-    let mut texts = Vec::new();
+    let (keys, actor) = (builder.addresses(Addresses::given()).build().await.unwrap(), Actor::system("bench").unwrap());
+    // Four, of which the last one has the caller's address.
+    let networks = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"];
+    let (networks, mut texts) = (Networks::new(networks).unwrap(), Vec::new());
     for number in 0..KEYS {
-        let request = IssueKey::user(UserId::from(number as u64));
+        let mut request = IssueKey::user(UserId::from(number as u64));
+        if name == "check_warm_networks" {
+            request = request.networks(networks.clone());
+        }
         let issued = keys.manager().issue(request, &actor).await.unwrap();
         if !name.starts_with("layer_") {
-            keys.authenticator().authenticate(issued.plaintext().expose_secret()).await.unwrap();
+            keys.authenticator().authenticate_from(issued.plaintext().expose_secret(), OFFICE).await.unwrap();
         }
         texts.push(issued.into_plaintext());
     }

@@ -152,7 +152,10 @@ impl KeyStore for TableStore {
         if query.newest_first {
             found.reverse();
         }
-        let listed = found.into_iter().map(|key| {
+        // None, never used, is less than any time.
+        let unused =
+            |key: &&KeyRow| query.unused_since.is_none_or(|at| tables.totals(&key.id).last_success_at < Some(at));
+        let listed = found.into_iter().filter(unused).map(|key| {
             // A database looks these up by an index: on `replaces`, and on the id.
             let others =
                 || tables.keys.values().filter(|other| other.organization == key.organization && other.is_live(now));
@@ -162,14 +165,12 @@ impl KeyStore for TableStore {
                 owner,
                 organization,
                 creator: tables.status(OwnerRef::creator_of(key).as_ref()).owner,
-                usage: tables.totals(&key.id),
+                usage: query.with_usage.then(|| tables.totals(&key.id)),
                 successor: others().find(|other| other.replaces.as_ref() == Some(&key.id)).map(SuccessorRow::from),
                 predecessor_is_live: others().any(|other| key.replaces.as_ref() == Some(&other.id)),
             }
         });
-        // None, never used, is less than any time.
-        let unused = |listed: &ListedKey| query.unused_since.is_none_or(|at| listed.usage.last_success_at < Some(at));
-        Ok(page(listed.filter(unused), query.limit))
+        Ok(page(listed, query.limit))
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
@@ -382,10 +383,7 @@ impl Tables {
             Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken.into()),
             Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
             Write::Update(update) => {
-                let key = self.key(update.organization.as_str(), &update.id)?;
-                if key.revoked_at.is_some() {
-                    return Err(Conflict::Revoked.into());
-                }
+                let key = self.living_key(update.organization.as_str(), &update.id)?;
                 if key.version != update.expected_version {
                     return Err(Conflict::Version.into());
                 }
@@ -399,6 +397,27 @@ impl Tables {
                 if matters {
                     self.log(change.id, Changed::Key(update.id));
                 }
+            }
+            Write::Pause { organization, id, by } => {
+                let key = self.living_key(organization.as_str(), id)?;
+                if key.paused_at.is_some() {
+                    return Ok(Effect::Unchanged);
+                }
+                (key.paused_at, key.paused_by) = (Some(change.at.as_millis()), Some(by.clone()));
+                key.version += 1;
+                self.log(change.id, Changed::Key(*id));
+            }
+            Write::Resume { organization, id, paused_at, paused_by } => {
+                let key = self.living_key(organization.as_str(), id)?;
+                if key.paused_at.is_none() {
+                    return Ok(Effect::Unchanged);
+                }
+                if (key.paused_at, &key.paused_by) != (Some(*paused_at), paused_by) {
+                    return Err(Conflict::Version.into());
+                }
+                (key.paused_at, key.paused_by) = (None, None);
+                key.version += 1;
+                self.log(change.id, Changed::Key(*id));
             }
             Write::Revoke { organization, id, by } => {
                 let key = self.key(organization.as_str(), id)?;
@@ -432,6 +451,11 @@ impl Tables {
 
     fn key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {
         self.keys.get_mut(id.as_str()).filter(|key| key.organization == organization).ok_or(Conflict::Missing)
+    }
+
+    fn living_key(&mut self, organization: &str, id: &KeyId) -> Result<&mut KeyRow, Conflict> {
+        let key = self.key(organization, id)?;
+        if key.revoked_at.is_some() { Err(Conflict::Revoked) } else { Ok(key) }
     }
 
     fn status(&self, of: Option<&OwnerRef>) -> FoundOwner {

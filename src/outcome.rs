@@ -50,7 +50,7 @@ words! {
             "There is no such key, or the secret behind a known id was wrong: somebody has another text.",
         /// 401: the key's time is over. Only a caller who has the key is told.
         KeyExpired = "key_expired": "The key had expired: whoever called had the right text.",
-        /// 401: the key is paused. Only a caller who has the key is told. Reserved: no key is paused yet.
+        /// 401: the key is paused. Only a caller who has the key is told.
         KeyPaused = "key_paused": "The key was paused: the caller had the right text.",
         /// 401: the key was revoked. Only a caller who has the key is told.
         KeyRevoked = "key_revoked": "The key was revoked: whoever called had the right text.",

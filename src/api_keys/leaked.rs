@@ -2,7 +2,7 @@
 
 use super::ApiKeys;
 use crate::{
-    manage::{Actor, ManageError, PresentedKey, Traced},
+    manage::{Actor, ManageError, PresentedKey, Stop, Traced},
     store::Ledger,
     usage::Source,
 };
@@ -89,6 +89,43 @@ impl<S: Ledger> ApiKeys<S> {
         texts: &[T],
         source: Source,
     ) -> Result<Vec<PresentedKey>, ManageError> {
-        self.0.manager.revoke_presented(texts, source).await
+        self.0.manager.stop_presented(texts, Stop::Revoke, source).await
+    }
+
+    /// Pauses the keys whose whole texts these are, of whatever organization, until an admin
+    /// [resumes](crate::KeyManager::resume) them: for reports that may be wrong, and for keys whose end would stop too much
+    /// before anybody has looked. Whoever reported one cannot resume it, and neither can its user.
+    ///
+    /// All else is as for [`revoke_presented`](Self::revoke_presented). A key that is revoked stays so.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// # let keys = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?;
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, manage::PresentedOutcome, usage::Source};
+    ///
+    /// let admin = Actor::system("first start")?;
+    /// let issued = keys.manager().issue(IssueKey::team(TeamId::new("blue")?), &admin).await?;
+    ///
+    /// let texts = [issued.plaintext().expose_secret()];
+    /// let answers = keys.pause_presented(&texts, Source::new("found-keys")?).await?;
+    /// assert_eq!(answers[0].outcome, PresentedOutcome::Paused);
+    /// keys.manager().resume(&issued.info().id, &admin).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`revoke_presented`](Self::revoke_presented).
+    ///
+    /// # Security
+    /// As for [`revoke_presented`](Self::revoke_presented).
+    pub async fn pause_presented<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        source: Source,
+    ) -> Result<Vec<PresentedKey>, ManageError> {
+        self.0.manager.stop_presented(texts, Stop::Pause, source).await
     }
 }

@@ -49,8 +49,12 @@ impl Action {
     pub const KEY_NETWORKS_SET: Self = Self(Cow::Borrowed(fits("key.networks_set")));
     /// The labels of a key were changed.
     pub const KEY_RELABELLED: Self = Self(Cow::Borrowed(fits("key.relabelled")));
+    /// A key was paused. [`Event::after`] says why, if that was said.
+    pub const KEY_PAUSED: Self = Self(Cow::Borrowed(fits("key.paused")));
     /// A key was renamed.
     pub const KEY_RENAMED: Self = Self(Cow::Borrowed(fits("key.renamed")));
+    /// The pause of a key was ended. [`Event::after`] says why, if that was said.
+    pub const KEY_RESUMED: Self = Self(Cow::Borrowed(fits("key.resumed")));
     /// A key was revoked. [`Event::after`] says why, if that was said.
     pub const KEY_REVOKED: Self = Self(Cow::Borrowed(fits("key.revoked")));
     /// A rotation was given up: the new key was revoked in favour of the old one, whose id stands after.

@@ -35,7 +35,7 @@ use crate::{
     networks::Networks,
     outcome::RefusalCode,
     owner::OrganizationId,
-    principal::{CalledFrom, Principal, WithClaims},
+    principal::{Principal, WithClaims},
     record::before_its_end,
     store::{KeyReader, Lease},
     time::{Clock, ClockReading, monotonic_millis},
@@ -354,12 +354,10 @@ impl<R: KeyReader> Inner<R> {
         {
             return Err(self.refuse(error, Whose::Key(Tried::of(&entry.claims)), origin));
         }
-        let mut called_from = CalledFrom::UNKNOWN;
-        if let Some(networks) = entry.claims.particulars.networks() {
-            match self.within(networks, entry.claims.key, from) {
-                Ok(address) => called_from = address,
-                Err(error) => return Err(self.refuse(error, Whose::Key(Tried::of(&entry.claims)), origin)),
-            }
+        if let Some(networks) = entry.claims.particulars.networks()
+            && let Err(error) = self.within(networks, entry.claims.key, from)
+        {
+            return Err(self.refuse(error, Whose::Key(Tried::of(&entry.claims)), origin));
         }
         let now = now.now();
         let seen = self.usage.as_ref().map(|usage| usage.success(&entry, origin, now));
@@ -367,19 +365,19 @@ impl<R: KeyReader> Inner<R> {
             attempts.accepted(&entry.claims, entry.rest.usage.source(origin), origin, now);
         }
         log!(trace, key = entry.claims.key.as_str(), "a key was accepted");
-        Ok(Accepted { principal: Principal::sharing(entry).calling_from(called_from), seen })
+        Ok(Accepted { principal: Principal::sharing(entry), seen })
     }
 
-    /// From where a key is used that may be used from these networks only, if it is one of them.
+    /// Whether the call comes from one of these networks, from which alone the key may be used.
     #[inline(never)]
-    fn within(&self, networks: &Networks, key: KeyId, from: CameFrom<'_>) -> Result<CalledFrom, AuthError> {
-        match from.address(self.addresses.as_ref()) {
-            Some(address) if networks.contains(address) => Ok(address.into()),
-            Some(_) => Err(AuthError::new(AuthErrorKind::NetworkNotAllowed)),
-            None => {
-                self.trouble.without_address(key, self.addresses.is_some());
-                Err(AuthError::new(AuthErrorKind::NetworkNotAllowed))
-            }
+    fn within(&self, networks: &Networks, key: KeyId, from: CameFrom<'_>) -> Result<(), AuthError> {
+        let address = from.address(self.addresses.as_ref());
+        if address.is_some_and(|address| networks.contains(address)) {
+            return Ok(());
         }
+        if address.is_none() {
+            self.trouble.without_address(key, self.addresses.is_some());
+        }
+        Err(AuthError::new(AuthErrorKind::NetworkNotAllowed))
     }
 }

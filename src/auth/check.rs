@@ -145,14 +145,13 @@ impl<R: KeyReader> Inner<R> {
         let deadline = Deadline::after(self.patience);
         let currency = self.current(deadline).await?;
         let now = self.look_again(principal.key_id(), currency, deadline).await?;
-        let called_from = principal.called_from();
         if !now.is_same_caller(principal) {
             return Err(AuthError::new(AuthErrorKind::Invalid));
         }
-        if !now.may_call_from(called_from) {
+        if !now.reaches_as_far_as(principal) {
             return Err(AuthError::new(AuthErrorKind::NetworkNotAllowed));
         }
-        Ok(now.calling_from(called_from))
+        Ok(now)
     }
 
     /// Whose key this is now, and what it may do, for who proved it before. From where it may be used is not looked at: it is

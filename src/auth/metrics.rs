@@ -98,6 +98,9 @@ pub struct AuthMetrics {
     /// Requests that were counted under the source `other`, since their key, or the requests that name none, have come
     /// from too many [sources](crate::middleware::Sources) to tell them all apart.
     pub usage_sources_folded: u64,
+    /// Users and teams with live keys that are missing in the [`Directory`](crate::manage::Directory), when this process last
+    /// [reconciled](crate::KeyManager::reconcile) each organization, added up. None before that.
+    pub owners_missing: Option<usize>,
     /// Attempts with keys that were written to the access log, each in a line or added up with others. 0 unless they
     /// are [asked for](crate::ApiKeysBuilder::access_log).
     pub access_log_written: u64,

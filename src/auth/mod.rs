@@ -38,6 +38,7 @@
 //! | `api_keys_last_usage_flush_timestamp_seconds` | gauge | seconds since 1970 | [`last_usage_flush`](AuthMetrics::last_usage_flush) |
 //! | `api_keys_usage_refused_total` | counter | requests | [`usage_refused`](AuthMetrics::usage_refused) |
 //! | `api_keys_usage_sources_folded_total` | counter | requests | [`usage_sources_folded`](AuthMetrics::usage_sources_folded) |
+//! | `api_keys_owners_missing` | gauge | users and teams | [`owners_missing`](AuthMetrics::owners_missing) |
 //! | `api_keys_access_log_written_total` | counter | attempts | [`access_log_written`](AuthMetrics::access_log_written) |
 //! | `api_keys_access_log_dropped_total` | counter | attempts | [`access_log_dropped`](AuthMetrics::access_log_dropped) |
 //!

@@ -52,7 +52,7 @@ pub(super) fn publish(metrics: &AuthMetrics) {
     }
 }
 
-fn figures(metrics: &AuthMetrics) -> [Figure; 26] {
+fn figures(metrics: &AuthMetrics) -> [Figure; 27] {
     [
         count(
             "api_keys_argon2_runs_total",
@@ -151,6 +151,12 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 26] {
             "requests counted under the source `other` because their key was used from too many sources",
             metrics.usage_sources_folded,
         ),
+        Figure {
+            name: "api_keys_owners_missing",
+            unit: Unit::Count,
+            meaning: "users and teams with live keys that the directory did not know when it was last asked about all of them",
+            value: Value::Level(metrics.owners_missing.map(|owners| owners as f64)),
+        },
         count(
             "api_keys_access_log_written_total",
             "attempts with keys that were written to the access log",

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{
     directory::Directory,
     error::{ManageError, ManageErrorKind},
+    misconfigured::Misconfiguration,
     names::{Mentions, NamedTeam, Names},
     patience::{Failing, Patience},
 };
@@ -120,6 +121,26 @@ impl AnyDirectory {
         }
         parts.for_each(|(users, teams)| unanswered.extend(users, teams));
         (names, unanswered)
+    }
+
+    /// What it says of these, for what is done by that: there is time for an answer, and none is an error.
+    pub(super) async fn asked_about(
+        &self,
+        organization: &OrganizationId,
+        of: Mentions,
+        timeout: Duration,
+    ) -> Result<Names, ManageError> {
+        let no_directory = ManageErrorKind::Misconfigured(Misconfiguration::NoDirectory);
+        let known = self.0.as_ref().ok_or_else(|| ManageError::new(no_directory))?;
+        let mut names = Names::none();
+        for (users, teams) in of.parts(MOST_IDS) {
+            let said =
+                within(timeout, known.directory.names(organization, &users, &teams)).await.map_err(|unsaid| {
+                    ManageError::new(ManageErrorKind::DirectoryUnavailable).with_source(AnyError::from(unsaid))
+                })?;
+            names.extend(said.only(&users, &teams));
+        }
+        Ok(names)
     }
 
     /// The teams of the organization, or those with this part in their names, if the directory says that in time.

@@ -1,6 +1,9 @@
 //! The list of all sentences, for who translates them.
 
-use super::{advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, rotation, verdict};
+use super::{
+    advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, reconcile, rotation, soon,
+    verdict,
+};
 use crate::{
     networks::InvalidNetworks,
     outcome::Outcome,
@@ -36,7 +39,9 @@ pub fn sentences() -> Vec<Sentence> {
         plan::all(),
         problem::all(),
         quota::all(),
+        reconcile::all(),
         rotation::RotationStage::ALL.map(rotation::RotationStage::sentence).to_vec(),
+        soon::all(),
         verdict::all(),
     ]
     .concat();

@@ -15,7 +15,8 @@ use crate::{
 /// | method | what for | if it fails |
 /// |---|---|---|
 /// | [`has_team`](Self::has_team) | guards: people and keys make keys for teams of the manager's organization only | nothing is done: [`DirectoryUnavailable`](super::ManageErrorKind::DirectoryUnavailable) |
-/// | [`names`](Self::names) | answers carry [`Names`], sentences say them, flags know who has left | ids are shown, nobody is known to have left, and the answer says that its names are not [complete](Names::is_complete) |
+/// | [`names`](Self::names) | [`reconcile`](super::KeyManager::reconcile) finds owners of live keys who are gone, and closes them if asked to | nothing is done, as above |
+/// | the same | answers carry [`Names`], sentences say them, flags know who has left or is unknown | ids are shown, nobody is known to have left, and the answer says that its names are not [complete](Names::is_complete) |
 /// | [`teams`](Self::teams) | select lists of admins | lists have the teams that [`Rights`](super::Rights) name |
 ///
 /// ```
@@ -50,7 +51,10 @@ use crate::{
 ///         let mut names = Names::none();
 ///         // select id, name, left_at is not null from people where organization = $1 and id = any($2)
 ///         for user in users {
-///             let Some(person) = self.people.get(&(of.clone(), user.clone())) else { continue };
+///             let Some(person) = self.people.get(&(of.clone(), user.clone())) else {
+///                 names = names.with_unknown(user.clone());
+///                 continue;
+///             };
 ///             names = names.with_user(user.clone(), &person.name);
 ///             if person.has_left {
 ///                 names = names.with_left(user.clone());
@@ -58,9 +62,10 @@ use crate::{
 ///         }
 ///         // select id, name from teams where organization = $1 and id = any($2)
 ///         for team in teams {
-///             if let Some(name) = self.teams.get(&TeamRef::new(of.clone(), team.clone())) {
-///                 names = names.with_team(team.clone(), name);
-///             }
+///             names = match self.teams.get(&TeamRef::new(of.clone(), team.clone())) {
+///                 Some(name) => names.with_team(team.clone(), name),
+///                 None => names.with_unknown(team.clone()),
+///             };
 ///         }
 ///         Ok(names)
 ///     }
@@ -123,6 +128,14 @@ use crate::{
 /// the same of that organization: a page does not wait for a directory that hangs, and one page after another still less. Other
 /// organizations are asked about all the same. An error is logged once a minute at most, and is never part of an answer.
 ///
+/// # Who is still there
+///
+/// [`reconcile`](super::KeyManager::reconcile) asks `names` about all owners of live keys, and takes the answer for more than a
+/// hint: each question may take as long as an answer of the store, and an error ends it. Say of each of them that they are
+/// there ([`with_user`](Names::with_user), [`with_team`](Names::with_team), [`with_known`](Names::with_known)), that they have
+/// [left](Names::with_left), or that there is [nobody](Names::with_unknown) of this id. Whoever is in none of these is in
+/// doubt, and in doubt nobody is closed.
+///
 /// # Security
 /// A name is told to whoever may read the answer that the id is in. What the directory says of ids that it was not asked
 /// about is left out.
@@ -140,7 +153,8 @@ pub trait Directory: Send + Sync + 'static {
 
     /// What these people and teams of the organization are called, and which of the people have left. Each id comes once, in
     /// the order of the ids, and at most 1,000 at a time, people and teams together; of an answer with more, the rest is asked
-    /// about after that. What is not known is left out. Default: nothing is known.
+    /// about after that. What is not known is left out, and what is known not to be there is said to be
+    /// [unknown](Names::with_unknown). Default: nothing is known.
     ///
     /// Left are those who are no longer of the organization, whatever your tables call that. Keep their names as long as you
     /// may: trails and keys that they made still show them.

@@ -216,6 +216,10 @@ impl Bench {
         Self::made_of(DefaultPolicy, rules, HASHER.clone())
     }
 
+    pub(super) fn with_policy_and_rules(policy: impl Policy, rules: Rules) -> Self {
+        Self::made_of(policy, rules, HASHER.clone())
+    }
+
     pub(super) fn with_hasher(hasher: Hasher) -> Self {
         Self::made_of(DefaultPolicy, Rules::default(), hasher)
     }

@@ -63,6 +63,10 @@ pub struct KeyInfo {
     pub revoked_at: Option<Timestamp>,
     /// By whom; unknown if somebody's plain SQL did it.
     pub revoked_by: Option<ActorId>,
+    /// Since when it is paused: refused until it is resumed.
+    pub paused_at: Option<Timestamp>,
+    /// By whom; unknown if somebody's plain SQL did it.
+    pub paused_by: Option<ActorId>,
     /// The key it succeeds.
     pub replaces: Option<KeyId>,
     /// A live key that replaces it, if the actor may see that one. None, too, in the answer of a call that looks at nothing but
@@ -70,7 +74,8 @@ pub struct KeyInfo {
     pub successor: Option<KeyId>,
     /// Whether it replaces a key that is still live. None where nobody looked.
     pub predecessor_is_live: Option<bool>,
-    /// 1 when it was made, one more with each change of name, labels, scopes, networks or expiry.
+    /// 1 when it was made, one more with each change of name, labels, scopes, networks or expiry, and with each pause and
+    /// its end.
     pub version: i64,
     /// Whether its owner is suspended or closed.
     pub owner_status: OwnerStatus,
@@ -91,6 +96,7 @@ impl KeyInfo {
         let state = KeyState::from(standing(&record, &owner_status, now));
         let kind = record.kind();
         let (revoked_at, revoked_by) = record.revoked.map(|revoked| (revoked.at, revoked.by)).unzip();
+        let (paused_at, paused_by) = record.paused.map(|paused| (paused.at, paused.by)).unzip();
         Self {
             redacted: format!("{kind}.{}.[REDACTED]", record.id),
             organization: record.organization,
@@ -108,6 +114,8 @@ impl KeyInfo {
             expires_at: record.expires_at,
             revoked_at,
             revoked_by: revoked_by.flatten(),
+            paused_at,
+            paused_by: paused_by.flatten(),
             replaces: record.replaces,
             successor: None,
             predecessor_is_live: None,
@@ -118,15 +126,15 @@ impl KeyInfo {
         }
     }
 
-    /// Whether a request with it is accepted at `now`, from a network that it may be used from: neither revoked nor expired, and its owner neither suspended nor
-    /// closed.
+    /// Whether a request with it is accepted at `now`, from a network that it may be used from: neither revoked nor
+    /// expired nor paused, and its owner neither suspended nor closed.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
-        self.is_live(now) && self.owner_status.is_active()
+        self.is_live(now) && self.paused_at.is_none() && self.owner_status.is_active()
     }
 
-    /// Whether it is neither revoked nor expired at this time. Requests with it are accepted only if its owner may use
-    /// it, too: [`is_usable`](Self::is_usable).
+    /// Whether it is neither revoked nor expired at this time. One that is paused is live, too, for it can be resumed:
+    /// requests with it are accepted only if it is [usable](Self::is_usable).
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
@@ -209,52 +217,83 @@ pub struct KeyPage {
     pub counted: CountedUntil,
 }
 
-/// A key that is revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.
-///
-/// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
-/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// # let admin = tower_api_keys::Actor::system("first start")?;
-/// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
-/// # let id = issued.info().id;
-/// use tower_api_keys::{Actor, manage::Effect};
-///
-/// let revoked = manager.revoke(&id, &Actor::system("leak response")?).await?;
-/// if revoked.effect() == Effect::Unchanged {
-///     println!("revoked before, at {:?} by {:?}", revoked.info().revoked_at, revoked.info().revoked_by);
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
-pub struct Revoked {
-    #[serde(rename = "key")]
-    info: KeyInfo,
-    effect: Effect,
+/// The answer of a call that stops a key, or lets it go on.
+macro_rules! key_and_effect {
+    ($(#[$meta:meta])* $name:ident, $effect:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+        pub struct $name {
+            #[serde(rename = "key")]
+            info: KeyInfo,
+            effect: Effect,
+        }
+
+        impl $name {
+            pub(super) const fn new(info: KeyInfo, effect: Effect) -> Self {
+                Self { info, effect }
+            }
+
+            /// The key.
+            #[must_use]
+            pub const fn info(&self) -> &KeyInfo {
+                &self.info
+            }
+
+            /// The key, kept.
+            #[must_use]
+            pub fn into_info(self) -> KeyInfo {
+                self.info
+            }
+
+            #[doc = $effect]
+            #[must_use]
+            pub const fn effect(&self) -> Effect {
+                self.effect
+            }
+        }
+    };
 }
 
-impl Revoked {
-    pub(super) const fn new(info: KeyInfo, effect: Effect) -> Self {
-        Self { info, effect }
-    }
+key_and_effect! {
+    /// A key after a call that paused or resumed it, or found that it was so already. It serializes as `{"key": …, "effect": …}`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+    /// # let id = issued.info().id;
+    /// use tower_api_keys::manage::Effect;
+    ///
+    /// let paused = manager.pause(&id, &admin).await?;
+    /// assert_eq!((paused.effect(), paused.info().paused_by.clone()), (Effect::Changed, Some(admin.id())));
+    /// assert_eq!(manager.pause(&id, &admin).await?.effect(), Effect::Unchanged);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    PauseChanged, "Whether this call paused or resumed it."
+}
 
-    /// The key.
-    #[must_use]
-    pub const fn info(&self) -> &KeyInfo {
-        &self.info
-    }
-
-    /// The key, kept.
-    #[must_use]
-    pub fn into_info(self) -> KeyInfo {
-        self.info
-    }
-
-    /// Whether this call revoked it.
-    #[must_use]
-    pub const fn effect(&self) -> Effect {
-        self.effect
-    }
+key_and_effect! {
+    /// A key that is revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+    /// # let id = issued.info().id;
+    /// use tower_api_keys::{Actor, manage::Effect};
+    ///
+    /// let revoked = manager.revoke(&id, &Actor::system("leak response")?).await?;
+    /// if revoked.effect() == Effect::Unchanged {
+    ///     println!("revoked before, at {:?} by {:?}", revoked.info().revoked_at, revoked.info().revoked_by);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Revoked, "Whether this call revoked it."
 }

@@ -1,7 +1,10 @@
 use std::fmt;
 
-use super::info::KeyInfo;
-use crate::key::PlaintextKey;
+use super::{
+    info::KeyInfo,
+    soon::{SOON, ends_soon, ends_within},
+};
+use crate::{key::PlaintextKey, sentence::Sentence};
 
 /// A key that was just made, with its text, which exists nowhere else and cannot be had again.
 ///
@@ -63,6 +66,30 @@ impl IssuedKey {
     #[must_use]
     pub const fn info(&self) -> &KeyInfo {
         &self.info
+    }
+
+    /// That it ends within a week of being made, in a sentence: one that came from a rotation ends when the old one would have,
+    /// unless the request gave it [another end](super::RotateKey::expires_at). None of a key that ends later, or does not end.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let request = tower_api_keys::IssueKey::team("blue".parse()?);
+    /// # let in_an_hour = tower_api_keys::Clock::now(&tower_api_keys::SystemClock::default())
+    /// #     .saturating_add(std::time::Duration::from_secs(3_600));
+    /// # let old = manager.issue(request.expires_at(in_an_hour), &admin).await?.info().id;
+    /// use tower_api_keys::manage::RotateKey;
+    ///
+    /// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
+    /// assert!(new.ends_soon().is_some_and(|sentence| sentence.id() == "note.ends_soon"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn ends_soon(&self) -> Option<Sentence> {
+        ends_within(self.info.expires_at, SOON, self.info.created_at).map(ends_soon)
     }
 }
 

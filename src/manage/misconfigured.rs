@@ -1,9 +1,9 @@
 use crate::sentence::told_words;
 
 told_words! {
-    /// What a service of several organizations left out: which of them is meant. Every call says so, and does nothing.
+    /// What a service left out when it was set up. Every call that needs it says so, and does nothing.
     ///
-    /// See the page [Several customers in one service](crate::manual::several_customers).
+    /// A service of several organizations has to say which of them is meant. See the page [Several customers in one service](crate::manual::several_customers).
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -39,5 +39,8 @@ told_words! {
         ManagerWithoutOrganization = "manager_without_organization":
             "The service has several organizations and does not say whose keys are meant: take `ApiKeys::manager_for` and \
              not `ApiKeys::manager`.",
+        /// Who is still there was asked for, and nobody can say it.
+        NoDirectory = "no_directory":
+            "The service has no directory that says who is still there: give the builder one, by `ApiKeysBuilder::directory`.",
     }
 }

@@ -10,12 +10,13 @@
 //! | | self | member of the team | Team Admin, Team Owner | org admin |
 //! |---|---|---|---|---|
 //! | personal key: issue, rename, relabel, narrow, expire, rotate | yes | - | - | no |
-//! | personal key: see with usage, audit, revoke, revoke many; the person's status | yes | - | - | yes |
+//! | personal key: see with usage, audit, pause, revoke, revoke many; the person's status | yes | - | - | yes |
+//! | personal key: resume | what they paused | - | - | yes |
 //! | team key: see; the team's status | - | yes | yes | yes |
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
 //! | team key: issue, rotate to more scopes (if the plan includes team keys) | - | no | yes | yes |
-//! | team key: rename, relabel, narrow, expire, rotate, revoke, revoke many (any plan) | - | no | yes | yes |
-//! | owner: suspend, reinstate, close; exposure of a person | no | no | no | yes |
+//! | team key: rename, relabel, narrow, expire, rotate, pause, resume, revoke, revoke many (any plan) | - | no | yes | yes |
+//! | owner: suspend, reinstate, close; exposure of a person; reconcile with the directory | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
@@ -26,9 +27,9 @@
 //! | `keys:read` | see keys, their owners' status, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
 //! | `keys:issue` | issue |
 //! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team, or to more scopes, with `keys:issue` |
-//! | `keys:revoke` | revoke, revoke many, narrow, expire |
+//! | `keys:revoke` | pause, revoke, revoke many, narrow, expire |
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
-//! | none | reinstate, close: people and the system only |
+//! | none | resume, reinstate, close: people and the system only |
 //!
 //! It gives another key no scope that it does not have, none of these, no end later than its own, no networks beyond its own, and no other limits if it
 //! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
@@ -189,10 +190,12 @@ mod policy;
 mod problem;
 mod quota;
 mod reason;
+mod reconcile;
 mod request;
 mod rights;
 mod rotation;
 mod rules;
+mod soon;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -213,28 +216,30 @@ pub use counted::CountedUntil;
 pub use denial::{Denial, DenialReason};
 pub use directory::Directory;
 pub use error::{ManageError, ManageErrorKind};
-pub use info::{KeyInfo, KeyPage, KeyState, Revoked};
+pub use info::{KeyInfo, KeyPage, KeyState, PauseChanged, Revoked};
 pub use invalid::InvalidInput;
 pub use inventory::{
     Attempts, ExportError, ExportFormat, FlagSettings, InventoryColumn, InventoryEntry, InventoryExport, InventoryPage,
     InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
 };
 pub use issued::IssuedKey;
+pub(crate) use leak::Stop;
 pub use leak::{
     KeyMatch, KeyMatches, LeakReport, MatchConfidence, PresentedKey, PresentedOutcome, RevokeMany, RevokeManyError,
     RevokedMany, SourceUse, Traced,
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, RefusalsWithoutKey,
-    RevokeKey, UsageDay,
+    ChangeOwner, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey, RefusalsWithoutKey,
+    ResumeKey, RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
-pub use names::{NamedTeam, Names};
+pub use names::{NamedTeam, Names, Presence};
 pub use plan::{PlanChange, PlanChanged};
-pub use policy::{Decision, KeyAction, Policy, Target};
+pub use policy::{Decision, KeyAction, PausedBy, Policy, Target};
 pub use problem::Problem;
 pub use quota::Quota;
+pub use reconcile::{MissingOwner, Reconcile, Reconciled};
 pub use request::{IssueKey, ListKeys};
 pub use rights::{ActorTeam, Rights, TeamRole};
 pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};

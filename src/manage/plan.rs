@@ -173,8 +173,11 @@ impl Access<'_> {
         let now = self.parts.clock.now();
         // Whether the keys of a team count.
         let mut teams: HashMap<TeamId, bool> = HashMap::new();
-        let mut walk =
-            Walk::new(KeyQuery { kind: Some(KeyKind::Team), ..KeyQuery::all(self.parts.organization.clone()) });
+        let mut walk = Walk::new(KeyQuery {
+            kind: Some(KeyKind::Team),
+            with_usage: false,
+            ..KeyQuery::all(self.parts.organization.clone())
+        });
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
                 let listed = row.peek();

@@ -65,12 +65,16 @@ words! {
         /// Take scopes from a key, or say from which networks it may be used. From more than before, whoever may [issue](Self::Issue)
         /// such a key too.
         Narrow = "narrow",
+        /// Pause a key: it is refused until it is resumed.
+        Pause = "pause",
         /// Reinstate a user or a team.
         Reinstate = "reinstate",
         /// Change the labels of a key.
         Relabel = "relabel",
         /// Change the name of a key.
         Rename = "rename",
+        /// Resume a key that is paused.
+        Resume = "resume",
         /// Revoke a key. Of a user or a team: revoke many of their keys at once.
         Revoke = "revoke",
         /// Begin, finish or abort the rotation of a key.
@@ -113,6 +117,8 @@ pub enum Target<'a> {
         created_by: &'a ActorId,
         /// The key that made it, if one did.
         created_via_key: Option<&'a KeyId>,
+        /// Whether it is paused, and by whom.
+        paused: PausedBy<'a>,
     },
     /// A key to be made.
     #[non_exhaustive]
@@ -128,6 +134,35 @@ pub enum Target<'a> {
     Owner(&'a Owner),
 }
 
+/// Whether a key is paused, and by whom.
+///
+/// ```
+/// use tower_api_keys::{manage::PausedBy, record::ActorId};
+///
+/// let alice = ActorId::User("alice".parse()?);
+/// assert_ne!(PausedBy::Actor(&alice), PausedBy::Unknown);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy<'a> {
+    /// By this user, key or part of the system.
+    Actor(&'a ActorId),
+    /// It is not paused.
+    Nobody,
+    /// By somebody's plain SQL.
+    Unknown,
+}
+
+impl<'a> PausedBy<'a> {
+    const fn new(is_paused: bool, by: Option<&'a ActorId>) -> Self {
+        match by {
+            _ if !is_paused => Self::Nobody,
+            Some(by) => Self::Actor(by),
+            None => Self::Unknown,
+        }
+    }
+}
+
 impl KeyAction {
     /// Whether it can be done to a key that exists.
     pub(super) const fn is_of_a_key(self) -> bool {
@@ -135,8 +170,10 @@ impl KeyAction {
             Self::Audit
             | Self::Expire
             | Self::Narrow
+            | Self::Pause
             | Self::Relabel
             | Self::Rename
+            | Self::Resume
             | Self::Revoke
             | Self::Rotate
             | Self::See
@@ -155,9 +192,9 @@ impl KeyAction {
             }
             Self::Issue => Some(ManagingScope::Issue),
             Self::Rotate => Some(ManagingScope::Rotate),
-            Self::Expire | Self::Narrow | Self::Revoke => Some(ManagingScope::Revoke),
+            Self::Expire | Self::Narrow | Self::Pause | Self::Revoke => Some(ManagingScope::Revoke),
             Self::Relabel | Self::Rename | Self::Suspend => Some(ManagingScope::Manage),
-            Self::Close | Self::Reinstate => None,
+            Self::Close | Self::Reinstate | Self::Resume => None,
         }
     }
 }
@@ -187,15 +224,17 @@ impl<'a> Target<'a> {
             owner: &key.owner,
             created_by: &key.created_by,
             created_via_key: key.created_via_key.as_ref(),
+            paused: PausedBy::new(key.paused_at.is_some(), key.paused_by.as_ref()),
         }
     }
 
-    pub(super) const fn key(record: &'a KeyRecord) -> Self {
+    pub(super) fn key(record: &'a KeyRecord) -> Self {
         Self::Key {
             id: &record.id,
             owner: &record.owner,
             created_by: &record.created_by,
             created_via_key: record.created_via_key.as_ref(),
+            paused: PausedBy::new(record.paused.is_some(), record.paused.as_ref().and_then(|pause| pause.by.as_ref())),
         }
     }
 }

@@ -58,6 +58,7 @@ impl ManageErrorKind {
             Self::Conflict => (StatusCode::CONFLICT, "conflict"),
             Self::CorruptRecord => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::CorruptRecord.as_str()),
             Self::Denied(denial) => (StatusCode::FORBIDDEN, denial.reason().code().as_str()),
+            Self::DirectoryIncomplete { .. } => (StatusCode::SERVICE_UNAVAILABLE, "directory_incomplete"),
             Self::DirectoryUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "directory_unavailable"),
             Self::HashFailed => (StatusCode::SERVICE_UNAVAILABLE, "hash_failed"),
             Self::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch"),
@@ -65,6 +66,7 @@ impl ManageErrorKind {
             Self::Invalid(InvalidInput::TwoRotations) => (StatusCode::CONFLICT, InvalidInput::TwoRotations.code()),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Self::KeyExpired => (StatusCode::CONFLICT, RefusalCode::KeyExpired.as_str()),
+            Self::KeyPaused => (StatusCode::CONFLICT, RefusalCode::KeyPaused.as_str()),
             Self::KeyRevoked => (StatusCode::CONFLICT, RefusalCode::KeyRevoked.as_str()),
             Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
             Self::NoRotation => (StatusCode::CONFLICT, "no_rotation"),
@@ -84,6 +86,7 @@ impl ManageErrorKind {
             Self::Starved => (StatusCode::SERVICE_UNAVAILABLE, "starved"),
             Self::StoreRefused => (StatusCode::INTERNAL_SERVER_ERROR, "store_refused"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::StoreUnavailable.as_str()),
+            Self::TooManyMissing { .. } => (StatusCode::CONFLICT, "too_many_missing"),
             Self::VersionDiffers { .. } => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
         }
     }
@@ -111,12 +114,14 @@ impl ManageErrorKind {
             Self::Conflict => conflict(),
             Self::CorruptRecord => corrupt_record(),
             Self::Denied(denial) => denial.sentence(),
+            Self::DirectoryIncomplete { unanswered } => directory_incomplete(unanswered),
             Self::DirectoryUnavailable => directory_unavailable(),
             Self::HashFailed => hash_failed(),
             Self::IdempotencyKeyReused => idempotency_key_reused(),
             Self::IdempotencyKeyUsed => idempotency_key_used(),
             Self::Invalid(what) => what.sentence(),
             Self::KeyExpired => key_expired(),
+            Self::KeyPaused => key_paused(),
             Self::KeyRevoked => key_revoked(),
             Self::Misconfigured(what) => what.sentence(),
             Self::NoRotation => no_rotation(),
@@ -135,6 +140,7 @@ impl ManageErrorKind {
             Self::Starved => starved(),
             Self::StoreRefused => store_refused(),
             Self::StoreUnavailable => store_unavailable(),
+            Self::TooManyMissing { missing, owners } => too_many_missing(missing, owners),
             Self::VersionDiffers { current } => version_differs(current),
         }
     }
@@ -145,6 +151,7 @@ impl ManageErrorKind {
         match self {
             Self::Denied(denial) => denial.remedy(),
             Self::NotSafeToFinish(_) => Some(finish_it_anyway()),
+            Self::TooManyMissing { .. } => Some(close_even_if_many()),
             _ => None,
         }
     }
@@ -158,11 +165,16 @@ sentences! {
     fn clock_unsure() = "error.clock_unsure":
         "Whether an expiry has passed depends on a jump of this node's clock that is not explained yet, so nothing was \
          changed: ask again in half a minute.";
+    fn close_even_if_many() = "remedy.close_even_if_many":
+        "Look whether the directory is right, and if it is, close them even if they are many.";
     fn conflict() = "error.conflict": "Somebody else changed the same thing meanwhile: look at it and ask again.";
     fn corrupt_record() = "error.corrupt_record":
         "The key cannot be managed: restore or replace its stored record.";
+    fn directory_incomplete(unanswered: u64) = "error.directory_incomplete":
+        "The directory did not say of {unanswered} {unanswered:user or team|users and teams} with live keys whether they are \
+         there, so nobody was closed: let it answer about everybody.";
     fn directory_unavailable() = "error.directory_unavailable":
-        "The directory could not be asked whether the team is one of the organization's, nothing was changed: ask again.";
+        "The directory could not be asked who and which teams are the organization's, nothing was changed: ask again.";
     fn finish_it_anyway() = "remedy.finish_it_anyway":
         "Nothing was changed, and whoever knows better finishes the rotation anyway.";
     fn hash_failed() = "error.hash_failed": "The new key could not be hashed and was not made: ask again.";
@@ -172,6 +184,8 @@ sentences! {
         "This request made a key before: if the text of that key is lost, revoke it and ask for another one under a new \
          idempotency key.";
     fn key_expired() = "error.key_expired": "The key has expired, which is final: issue a new one.";
+    fn key_paused() = "error.key_paused":
+        "The key is paused, and a paused key takes no part in a rotation: resume it first, or revoke it.";
     fn key_revoked() = "error.key_revoked": "The key is revoked, which is final: issue a new one.";
     fn no_rotation() = "error.no_rotation": "This key was never rotated: begin a rotation.";
     fn not_found() = "error.not_found": "Not found, or you do not have access to it.";
@@ -196,6 +210,9 @@ sentences! {
         "The key store does not take what was asked for, and nothing was changed: tell the operator of the service.";
     fn store_unavailable() = "error.store_unavailable":
         "Keys cannot be managed at the moment, and nothing was changed: ask again.";
+    fn too_many_missing(missing: u64, owners: u64) = "error.too_many_missing":
+        "{missing} of {owners} {owners:user or team|users and teams} with live keys {missing:is|are} missing in the directory, \
+         more than a tenth, so nobody was closed.";
     fn version_differs(current: i64) = "error.version_differs":
         "The key was changed meanwhile and has version {current} now: look at it and ask again.";
 }

@@ -1,7 +1,7 @@
 use super::{
     actor::Actor,
     denial::DenialReason,
-    policy::{Decision, KeyAction, Policy, Target},
+    policy::{Decision, KeyAction, PausedBy, Policy, Target},
 };
 use crate::owner::{Owner, TeamId, UserId};
 
@@ -27,7 +27,7 @@ impl Policy for DefaultPolicy {
             return Decision::Allow;
         }
         match target.owner() {
-            Some(Owner::User(user)) => of_user(actor, action, user),
+            Some(Owner::User(user)) => of_user(actor, action, user, is_anothers_pause(actor, target)),
             Some(Owner::Team(team)) => of_team(actor, action, team),
             None if actor.is_org_admin() => Decision::Allow,
             None => Decision::Deny(DenialReason::InsufficientRole),
@@ -54,15 +54,25 @@ const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
     }
 }
 
+/// Whether somebody else paused the key: what an admin stopped, its person does not start again.
+fn is_anothers_pause(actor: &Actor, target: &Target<'_>) -> bool {
+    match target {
+        Target::Key { paused: PausedBy::Actor(by), .. } => **by != actor.id(),
+        Target::Key { paused: PausedBy::Unknown, .. } => true,
+        _ => false,
+    }
+}
+
 /// A person and their personal keys.
-fn of_user(actor: &Actor, action: KeyAction, user: &UserId) -> Decision {
+fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: bool) -> Decision {
     use KeyAction::{
-        Audit, Close, Expire, Issue, Narrow, Reinstate, Relabel, Rename, Revoke, Rotate, See, SeeBlastRadius,
-        SeeExposure, SeeUsage, Suspend,
+        Audit, Close, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See,
+        SeeBlastRadius, SeeExposure, SeeUsage, Suspend,
     };
     let is_self = actor.user_id() == Some(user);
     match action {
-        Audit | Revoke | See | SeeBlastRadius | SeeUsage if is_self || actor.is_org_admin() => Decision::Allow,
+        Audit | Pause | Revoke | See | SeeBlastRadius | SeeUsage if is_self || actor.is_org_admin() => Decision::Allow,
+        Resume if actor.is_org_admin() || is_self && !is_anothers_pause => Decision::Allow,
         Expire | Issue | Narrow | Relabel | Rename | Rotate if is_self => Decision::Allow,
         Close | Reinstate | SeeExposure | Suspend if actor.is_org_admin() => Decision::Allow,
         _ if is_self => Decision::Deny(DenialReason::InsufficientRole),
@@ -74,13 +84,16 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId) -> Decision {
 /// A team and its keys.
 fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
     use KeyAction::{
-        Audit, Close, Expire, Issue, Narrow, Reinstate, Relabel, Rename, Revoke, Rotate, See, SeeUsage, Suspend,
+        Audit, Close, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See, SeeUsage,
+        Suspend,
     };
     let role = actor.role_in(team);
     let manages = actor.is_org_admin() || role.is_some_and(|role| role.manages_keys());
     match action {
         See if manages || role.is_some() => Decision::Allow,
-        Audit | Expire | Narrow | Relabel | Rename | Revoke | Rotate | SeeUsage if manages => Decision::Allow,
+        Audit | Expire | Narrow | Pause | Relabel | Rename | Resume | Revoke | Rotate | SeeUsage if manages => {
+            Decision::Allow
+        }
         Issue if manages && actor.includes_team_keys(team) => Decision::Allow,
         Issue if manages => Decision::Deny(DenialReason::PlanRequired),
         Close | Reinstate | Suspend if actor.is_org_admin() => Decision::Allow,

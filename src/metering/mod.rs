@@ -4,6 +4,7 @@ mod budget;
 mod counted_for;
 mod draft;
 mod known;
+mod missing;
 mod pairs;
 mod recorder;
 mod source_slots;

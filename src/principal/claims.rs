@@ -1,9 +1,6 @@
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use crate::{key::KeyId, networks::Networks, owner::OwnerRef, scope::Scopes, time::Timestamp};
@@ -26,29 +23,6 @@ pub(crate) struct Claims {
     pub(crate) particulars: Particulars,
     pub(crate) scopes: Scopes,
     pub(crate) expires_at: Option<Timestamp>,
-}
-
-/// From where a caller called, if that mattered. In the room of an address of version 6: principals are moved about with
-/// each request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CalledFrom([u8; 16]);
-
-impl CalledFrom {
-    /// Nobody calls from the address that is not specified.
-    pub(crate) const UNKNOWN: Self = Self([0; 16]);
-
-    pub(crate) fn address(self) -> Option<IpAddr> {
-        (self != Self::UNKNOWN).then(|| IpAddr::from(Ipv6Addr::from(self.0)).to_canonical())
-    }
-}
-
-impl From<IpAddr> for CalledFrom {
-    fn from(address: IpAddr) -> Self {
-        Self(match address {
-            IpAddr::V4(four) => Ipv4Addr::to_ipv6_mapped(&four).octets(),
-            IpAddr::V6(six) => six.octets(),
-        })
-    }
 }
 
 /// A key's name, and what few keys have beside it: each remembered key has room for a name.

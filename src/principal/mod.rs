@@ -4,7 +4,7 @@ mod claims;
 
 use std::{fmt, future::Future, panic::RefUnwindSafe, sync::Arc};
 
-pub(crate) use claims::{CalledFrom, Claims, Particulars, SharedOwner, WithClaims};
+pub(crate) use claims::{Claims, Particulars, SharedOwner, WithClaims};
 
 #[cfg(any(test, feature = "test-util"))]
 use crate::owner::{InvalidId, OwnerRef};
@@ -31,58 +31,48 @@ use crate::{
 /// }
 /// ```
 #[derive(Clone)]
-pub struct Principal {
-    of: Arc<WithClaims<dyn Send + Sync + RefUnwindSafe>>,
-    /// Known only of a key with a list of networks: streams are judged by it when the list changes.
-    called_from: CalledFrom,
-}
+pub struct Principal(Arc<WithClaims<dyn Send + Sync + RefUnwindSafe>>);
 
 impl Principal {
     pub(crate) fn new(claims: Claims) -> Self {
-        Self { of: Arc::new(WithClaims { claims, rest: () }), called_from: CalledFrom::UNKNOWN }
+        Self(Arc::new(WithClaims { claims, rest: () }))
     }
 
     /// The principal whose claims these are, which keeps the rest of them alive.
     pub(crate) fn sharing<T: Send + Sync + RefUnwindSafe + 'static>(shared: Arc<WithClaims<T>>) -> Self {
-        Self { of: shared, called_from: CalledFrom::UNKNOWN }
+        Self(shared)
     }
 
-    /// The same caller, calling from there.
-    #[inline]
-    pub(crate) fn calling_from(self, called_from: CalledFrom) -> Self {
-        Self { called_from, ..self }
-    }
-
-    pub(crate) const fn called_from(&self) -> CalledFrom {
-        self.called_from
-    }
-
-    /// Whether the key may be used from there. Where nobody knows from where, one with a list may not.
-    pub(crate) fn may_call_from(&self, called_from: CalledFrom) -> bool {
-        let networks = self.of.claims.particulars.networks();
-        networks.is_none_or(|networks| called_from.address().is_some_and(|address| networks.contains(address)))
+    /// Whether the key may be used from wherever it could be used when `earlier` called. Nobody noted the address: that
+    /// would cost each request, and most keys may be used from anywhere.
+    pub(crate) fn reaches_as_far_as(&self, earlier: &Self) -> bool {
+        match (self.0.claims.particulars.networks(), earlier.0.claims.particulars.networks()) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(now), Some(before)) => before.is_within(now),
+        }
     }
 
     /// Whether both are proved by the same key of the same owner.
     pub(crate) fn is_same_caller(&self, other: &Self) -> bool {
-        let (one, two) = (&self.of.claims, &other.of.claims);
+        let (one, two) = (&self.0.claims, &other.0.claims);
         one.key == two.key && one.owner.of == two.owner.of
     }
 
     pub(crate) fn proved_by(&self) -> u32 {
-        self.of.claims.proved_by
+        self.0.claims.proved_by
     }
 
     /// The customer the key belongs to.
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
-        &self.of.claims.owner.of.organization
+        &self.0.claims.owner.of.organization
     }
 
     /// The user or the team whose permissions the caller has.
     #[must_use]
     pub fn owner(&self) -> &Owner {
-        &self.of.claims.owner.of.owner
+        &self.0.claims.owner.of.owner
     }
 
     /// Personal, or a team's.
@@ -126,19 +116,19 @@ impl Principal {
     /// The public id of the key: what logs may show.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
-        &self.of.claims.key
+        &self.0.claims.key
     }
 
     /// What people call the key; may be empty. As of the moment this node last read the key's record.
     #[must_use]
     pub fn key_name(&self) -> &str {
-        self.of.claims.particulars.name()
+        self.0.claims.particulars.name()
     }
 
     /// What the key may do.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
-        &self.of.claims.scopes
+        &self.0.claims.scopes
     }
 
     /// Whether the key may do what `scope` names.
@@ -151,13 +141,13 @@ impl Principal {
     /// enforces them. None if nothing was said.
     #[must_use]
     pub fn limits(&self) -> Option<&str> {
-        self.of.claims.particulars.limits()
+        self.0.claims.particulars.limits()
     }
 
     /// The first moment at which the key is refused, if it has one.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.of.claims.expires_at
+        self.0.claims.expires_at
     }
 
     /// Whether this caller may work on what belongs to `team`, which is a [`TeamRef`], or a [`TeamId`] alone in a service

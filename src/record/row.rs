@@ -69,7 +69,7 @@ pub struct KeyRow {
     pub revoked_at: Option<i64>,
     /// [`ActorId`] of who revoked it.
     pub revoked_by: Option<String>,
-    /// When it was paused. Only plain SQL sets this in this version; a paused key is refused.
+    /// When it was paused. A paused key is refused.
     pub paused_at: Option<i64>,
     /// [`ActorId`] of who paused it.
     pub paused_by: Option<String>,

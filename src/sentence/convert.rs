@@ -28,6 +28,7 @@ from! {
     ManagingScope => |scope| Self::Word(scope.as_str().to_owned());
     Sentence => |sentence| Self::Sentence(Box::new(sentence));
     Timestamp => |time| Self::Time(time);
+    Vec<String> => |texts| Self::List(texts);
     Vec<&Scope> => |scopes| Self::List(scopes.into_iter().map(ToString::to_string).collect());
     i64 => |number| Self::Number(u64::try_from(number).unwrap_or(0));
     &Owner => |owner| match owner {
@@ -65,6 +66,7 @@ examples! {
     ManagingScope => ManagingScope::Rotate.into();
     Sentence => Sentence::new("example.part", "a part", Vec::new()).into();
     Timestamp => Timestamp::MIN.into();
+    Vec<String> => Argument::List(vec!["one".to_owned(), "two".to_owned()]);
     Vec<&Scope> => vec![&Scope::KEYS_READ, &Scope::KEYS_ROTATE].into();
     i64 => Argument::Number(2);
     &Owner => <&TeamId>::example();

@@ -2,12 +2,12 @@ use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use super::error::Conflict;
+use super::{error::Conflict, owner_change::OwnerChange};
 use crate::{
     audit::EventRow,
     key::KeyId,
     owner::{OrganizationId, Owner, OwnerRef},
-    record::{ActorId, KeyRow, OwnerStatusRow, Suspension},
+    record::{ActorId, KeyRow},
     time::Timestamp,
     words::words,
 };
@@ -135,6 +135,28 @@ pub enum Write {
     Insert(KeyRow),
     /// New values for what may change about a living key.
     Update(KeyUpdate),
+    /// Pauses a key at the change's time, under a new version. One that is paused stays as it is: unchanged, and no
+    /// conflict, as one that is revoked is.
+    Pause {
+        /// Whose key.
+        organization: OrganizationId,
+        /// Which.
+        id: KeyId,
+        /// [`ActorId`](crate::record::ActorId) of who pauses it.
+        by: String,
+    },
+    /// Ends this pause of a key, under a new version. One that is not paused stays as it is: unchanged, and no conflict,
+    /// as another pause ([`Conflict::Version`]) and one that is revoked are.
+    Resume {
+        /// Whose key.
+        organization: OrganizationId,
+        /// Which.
+        id: KeyId,
+        /// Since when it is paused, as in [`KeyRow`].
+        paused_at: i64,
+        /// By whom, as in [`KeyRow`].
+        paused_by: Option<String>,
+    },
     /// Revokes a key at the change's time. A key that is revoked stays as it is: unchanged, and no conflict.
     Revoke {
         /// Whose key.
@@ -210,46 +232,6 @@ pub struct KeyUpdate {
     pub allowed_networks: Option<String>,
     /// As in [`KeyRow`].
     pub expires_at: Option<i64>,
-}
-
-/// What happens to an owner. A second suspension of the same kind, the end of one that there is not, and a second close
-/// change nothing and are no conflicts; to suspend or reinstate a closed owner is one.
-///
-/// ```
-/// use tower_api_keys::{Timestamp, record::{Suspension, OwnerStatusRow}, store::OwnerChange};
-///
-/// let suspended = OwnerChange::Suspend(Suspension::Admin).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
-/// assert_eq!(suspended.suspended_at, Some(0));
-/// # Ok::<(), tower_api_keys::store::Conflict>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnerChange {
-    /// Closes it for good.
-    Close,
-    /// Ends this suspension, and no other.
-    Reinstate(Suspension),
-    /// Suspends it.
-    Suspend(Suspension),
-}
-
-impl OwnerChange {
-    /// The status after this change of it; what is so already keeps its time.
-    ///
-    /// # Errors
-    /// [`Conflict::OwnerClosed`] if it is closed, and this is no close.
-    pub fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
-        let now = Some(at.as_millis());
-        let mut after = before;
-        match self {
-            Self::Close => after.closed_at = before.closed_at.or(now),
-            _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
-            Self::Reinstate(Suspension::Admin) => after.suspended_at = None,
-            Self::Reinstate(Suspension::Plan) => after.plan_suspended_at = None,
-            Self::Suspend(Suspension::Admin) => after.suspended_at = before.suspended_at.or(now),
-            Self::Suspend(Suspension::Plan) => after.plan_suspended_at = before.plan_suspended_at.or(now),
-        }
-        Ok(after)
-    }
 }
 
 /// What must hold at the moment of commit, before the writes.

@@ -14,11 +14,11 @@ use crate::{
 ///     owner: OwnerStatusRow::default(),
 ///     organization: OwnerStatusRow::default(),
 ///     creator: OwnerStatusRow::default(),
-///     usage: UsageTotals::default(),
+///     usage: Some(UsageTotals::default()),
 ///     successor: None,
 ///     predecessor_is_live: false,
 /// };
-/// assert_eq!(listed.usage.successes, 0);
+/// assert_eq!(listed.usage.map(|usage| usage.successes), Some(0));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedKey {
@@ -31,8 +31,8 @@ pub struct ListedKey {
     /// The status of the user who made it, in the key's organization; the default if there is no row of it, and for keys
     /// that a key or the system made.
     pub creator: OwnerStatusRow,
-    /// How it was used, over all outcomes and sources.
-    pub usage: UsageTotals,
+    /// How it was used, over all outcomes and sources; none if the query is [without usage](super::KeyQuery::with_usage).
+    pub usage: Option<UsageTotals>,
     /// A key of the same organization that replaces it and is live at the `now` of the query. A guard sees to it that there
     /// is one at most; the one with the least id if plain SQL made several.
     pub successor: Option<SuccessorRow>,

@@ -35,6 +35,7 @@ mod key_range;
 mod lease;
 mod listed;
 mod memory;
+mod owner_change;
 mod peppers;
 mod portion;
 #[cfg(feature = "postgres")]
@@ -50,9 +51,7 @@ pub use any::{ErasedLedger, ErasedReader, ErasedStore};
 pub(crate) use calls::Calls;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use change::StatusOf;
-pub use change::{
-    Applied, AuditedWrite, Change, ChangeId, Effect, Guard, IdempotentRequest, KeyUpdate, OwnerChange, Write,
-};
+pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, IdempotentRequest, KeyUpdate, Write};
 pub(crate) use change::{ORGANIZATION, created_by};
 pub use contract::{FoundKey, FoundOwner, KeyReader, KeyStore, Ledger};
 pub use error::{Conflict, StoreError, StoreErrorKind};
@@ -62,6 +61,7 @@ pub use key_cursor::{InvalidCursor, KeyCursor};
 pub(crate) use lease::{Lease, Moment};
 pub use listed::{ListedKey, SuccessorRow};
 pub use memory::MemoryStore;
+pub use owner_change::OwnerChange;
 pub(crate) use peppers::PeppersInUse;
 pub(crate) use portion::Portion;
 #[cfg(feature = "postgres")]

@@ -54,12 +54,14 @@ pub struct KeyQuery {
     /// After the key with this time of creation and id, in the order that is asked for: those made later, or those made
     /// earlier if the newest come first.
     pub after: Option<KeyCursor>,
+    /// Whether each is told with [how it was used](super::ListedKey::usage), which costs about a third of a list.
+    pub with_usage: bool,
     /// At most so many, 1 to 1,000.
     pub limit: u16,
 }
 
 impl KeyQuery {
-    /// All keys of an organization, the oldest first, 100 a page.
+    /// All keys of an organization with their usage, the oldest first, 100 a page.
     #[must_use]
     pub fn all(organization: OrganizationId) -> Self {
         Self {
@@ -77,6 +79,7 @@ impl KeyQuery {
             created_before: None,
             newest_first: false,
             after: None,
+            with_usage: true,
             limit: 100,
         }
     }

@@ -209,6 +209,9 @@ broken! {
     a_key_of_the_very_millisecond_left_out_is_noticed: LeavesOutTheFirst breaks "S102";
     an_owner_of_a_successor_mistaken_is_noticed: MistakesOwnersOfSuccessors breaks "S103";
     owners_that_are_left_out_are_noticed: TakesAHundredOwners breaks "S104";
+    pauses_that_begin_anew_are_noticed: PausesAnew breaks "S109";
+    ends_of_other_pauses_are_noticed: EndsAnyPause breaks "S110";
+    usage_that_nobody_asks_for_is_noticed: TellsUsageUnasked breaks "S45";
     a_look_up_that_wedges_the_next_is_noticed: HangsAfterADrop breaks "R24";
 }
 

@@ -40,7 +40,7 @@ fn listed() -> ListedKey {
         owner: active,
         organization: active,
         creator: active,
-        usage: UsageTotals::default(),
+        usage: Some(UsageTotals::default()),
         successor: None,
         predecessor_is_live: false,
     }

@@ -35,6 +35,7 @@ fn at(days_ago: i64) -> i64 {
 
 fn key(number: usize) -> KeyRow {
     let (kind, owner, created_by) = match number % 4 {
+        0 if number % 40 == 36 => ("user", "carol", "user:carol"),
         0 => ("user", "alice", "user:alice"),
         1 => ("team", "blue", "user:alice"),
         2 => ("team", "red", "user:bob"),
@@ -52,9 +53,15 @@ fn key(number: usize) -> KeyRow {
         created_via_key: number.is_multiple_of(8).then(|| id(1)),
         // Many of one moment.
         created_at: at(200 - (number / 10) as i64 * 10),
-        expires_at: number.is_multiple_of(13).then(|| at(5)),
+        expires_at: match number % 13 {
+            0 => Some(at(5)),
+            1 => Some(at(-3)),
+            _ => None,
+        },
         revoked_at: number.is_multiple_of(7).then(|| at(3)),
         revoked_by: number.is_multiple_of(7).then(|| "user:olga".into()),
+        paused_at: (number % 10 == 3).then(|| at(2)),
+        paused_by: (number % 10 == 3).then(|| "user:olga".into()),
         replaces: (number % 9 == 8).then(|| id(number - 4)),
         hash: if number.is_multiple_of(17) { "broken".into() } else { KeyRow::example().hash },
         ..KeyRow::example()
@@ -123,6 +130,7 @@ fn queries() -> Vec<InventoryQuery> {
     queries.extend(KeyFlag::ALL.map(|flag| all().flagged([flag])));
     queries.extend([
         all().created_since(time(150)).created_before(time(110)),
+        all().ends_before(time(-4)),
         all().label("ticket"),
         all().label_value("env", "prod"),
         all().source(Source::new("intake").unwrap().with_client("curl").unwrap()),
@@ -161,7 +169,7 @@ async fn told(manager: &KeyManager) -> Vec<String> {
     told
 }
 
-/// Alice has left, and nobody told the store.
+/// Alice has left, and nobody told the store. Of Carol nobody has heard.
 struct Leavers;
 
 impl Directory for Leavers {
@@ -174,8 +182,11 @@ impl Directory for Leavers {
     async fn names(&self, _: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> Result<Names, Infallible> {
         let names =
             teams.iter().fold(Names::none(), |names, team| names.with_team(team.clone(), format!("Team {team}")));
-        let left = users.iter().filter(|user| user.as_str() == "alice");
-        Ok(left.fold(names, |names, user| names.with_user(user.clone(), "Alice Jones").with_left(user.clone())))
+        Ok(users.iter().fold(names, |names, user| match user.as_str() {
+            "alice" => names.with_user(user.clone(), "Alice Jones").with_left(user.clone()),
+            "carol" => names.with_unknown(user.clone()),
+            _ => names,
+        }))
     }
 }
 
@@ -199,8 +210,7 @@ async fn inventory_of_the_memory_store_has_every_flag_and_every_readable_key() {
     }
     let unreadable = ours.iter().filter(|number| number.is_multiple_of(17)).count();
     assert!(told[1].contains(&format!("\"unreadable\":{unreadable},")), "{}", told[1]);
-    let named =
-        r#""names":{"users":{"alice":{"name":"Alice Jones","left":true}},"teams":{"blue":{"name":"Team blue"},"red":"#;
+    let named = r#""names":{"users":{"alice":{"name":"Alice Jones","left":true,"unknown":false},"carol":"#;
     assert!(told[1].contains(named), "{}", told[1]);
     assert!(told[2].contains(",Alice Jones,true,"), "{}", told[2]);
 }

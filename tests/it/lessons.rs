@@ -338,7 +338,7 @@ async fn a_use_is_counted_though_its_proof_was_pushed_out() {
     keys.shutdown().await.unwrap();
     let query = KeyQuery::all(tower_api_keys::OrganizationId::single());
     let listed = store.list(&query, noon()).await.unwrap();
-    assert!(listed.rows.iter().all(|key| key.usage.successes == 2));
+    assert!(listed.rows.iter().all(|key| key.usage.unwrap().successes == 2));
     assert_eq!(listed.rows.len(), 20);
 }
 

@@ -20,10 +20,12 @@ use http::{Request, Response};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_keys::{
-    ApiKeys, Authenticator, Clock, IssueKey, KeyKind, ManualClock, OrganizationId, RefusalCode,
+    ApiKeys, Authenticator, Clock, IssueKey, KeyKind, KeyManager, ManualClock, OrganizationId, RefusalCode, TeamId,
+    TeamRef, UserId,
     auth::{AuthErrorKind, AuthMetrics, AuthSettings, RefusalCount},
     hash::HasherConfig,
     key::{KeyFormat, KeyId, MalformedReason, PlaintextKey},
+    manage::{Directory, Names, Reconcile},
     store::{Changes, FoundKey, Head, KeyReader, MemoryStore, StoreError},
 };
 
@@ -46,10 +48,27 @@ struct Service {
 async fn service() -> Service {
     let (store, clock) = (Hooked::new(Arc::new(MemoryStore::new())), clock());
     let hooks = store.hooks.clone();
-    let keys = keys(store, &clock).await;
+    let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).directory(Nobody);
+    let keys = builder.build().await.unwrap();
     let key = issue(&keys, user("alice-of-the-ids")).await;
     keys.authenticator().forget_proofs();
     Service { keys, hooks, clock, key }
+}
+
+/// Says that nobody is there.
+struct Nobody;
+
+impl Directory for Nobody {
+    type Error = Infallible;
+
+    async fn has_team(&self, _: &TeamRef) -> Result<bool, Infallible> {
+        Ok(true)
+    }
+
+    async fn names(&self, _: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> Result<Names, Infallible> {
+        let names = users.iter().cloned().fold(Names::none(), Names::with_unknown);
+        Ok(teams.iter().cloned().fold(names, Names::with_unknown))
+    }
 }
 
 impl Service {
@@ -83,6 +102,7 @@ impl Service {
         self.check(&wrong_secret(&self.key)).await.unwrap_err();
         self.check(&self.key.expose_secret()[..70]).await.unwrap_err();
         self.send(&[]).await;
+        self.keys.manager().reconcile(Reconcile::report(), &system()).await.unwrap();
         self.keys.manager().revoke(&self.key.id(), &system()).await.unwrap();
         self.check_key().await.unwrap_err();
         self.keys.flush_usage().await.unwrap();
@@ -442,6 +462,7 @@ async fn what_is_published_is_what_metrics_says() {
         ("api_keys_hash_wait_longest_seconds", metrics.hash_wait_longest.as_secs_f64()),
         ("api_keys_proofs_remembered", 1.0),
         ("api_keys_proof_capacity", 100_000.0),
+        ("api_keys_owners_missing", 1.0),
         ("api_keys_last_freshness_read_timestamp_seconds", at_noon),
         ("api_keys_last_usage_flush_timestamp_seconds", at_noon),
     ] {
@@ -449,6 +470,31 @@ async fn what_is_published_is_what_metrics_says() {
     }
     let age = exporter.gauge("api_keys_last_freshness_read_age_seconds").unwrap();
     assert!(age > 0.0 && age <= metrics.last_freshness_read_age.unwrap().as_secs_f64(), "{age}");
+}
+
+#[tokio::test]
+async fn missing_owners_are_those_of_the_last_look_at_each_organization() {
+    let service = service().await;
+    assert_eq!(service.metrics().owners_missing, None);
+    let acme = service.keys.manager_for(OrganizationId::new("acme").unwrap());
+    for owner in ["alice-of-the-ids", "bob"] {
+        let _ = acme.issue(IssueKey::user(user(owner)), &system()).await.unwrap();
+    }
+    let _ = acme.issue(IssueKey::team(team("blue")), &system()).await.unwrap();
+    let missing = async |manager: &KeyManager, request| {
+        manager.reconcile(request, &system()).await.unwrap();
+        service.metrics().owners_missing
+    };
+    assert_eq!(missing(&service.keys.manager(), Reconcile::report()).await, Some(1));
+    assert_eq!(missing(&acme, Reconcile::report().of_kind(KeyKind::User)).await, Some(3));
+    assert_eq!(missing(&acme, Reconcile::report()).await, Some(4));
+    // Those that were closed are not missing any more.
+    let bob = Reconcile::close([user("bob").into()]).even_if_many();
+    assert_eq!(missing(&acme, bob).await, Some(3));
+    acme.close(&user("alice-of-the-ids").into(), &system()).await.unwrap();
+    assert_eq!(service.metrics().owners_missing, Some(3), "until somebody looks again");
+    assert_eq!(missing(&acme, Reconcile::report().of_kind(KeyKind::Team)).await, Some(3));
+    assert_eq!(missing(&acme, Reconcile::report()).await, Some(2));
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use tower_api_keys::{
     key::KeyId,
     manage::{
         AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, KeyAction, KeyPage, ListKeys, PlanChange,
-        RevokeMany, Rights, RotateKey, Target,
+        Reconcile, RevokeMany, Rights, RotateKey, Target,
     },
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, NamePart, Suspension},
@@ -107,6 +107,8 @@ macro_rules! calls_over {
             spawns!(Authenticator::recheck; keys: Authenticator<$store>, caller: Principal => keys.recheck(&caller));
             spawns!(Authenticator::until_refused; keys: Authenticator<$store>, caller: Principal
                 => keys.until_refused(&caller));
+            spawns!(ApiKeys::pause_presented; keys: ApiKeys<$store>, texts: Vec<String>
+                => keys.pause_presented(&texts, made::<Source>()));
             spawns!(ApiKeys::revoke_presented; keys: ApiKeys<$store>, texts: Vec<String>
                 => keys.revoke_presented(&texts, made::<Source>()));
             spawns!(ApiKeys::refusals_without_organization; keys: ApiKeys<$store>, actor: Actor
@@ -174,8 +176,11 @@ macro_rules! calls_over {
                 => keys.names_of(page.keys.iter().filter(|key| key.revoked_at.is_none())));
             spawns!(KeyManager::narrow_scopes; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.narrow_scopes(&id, made(), &actor));
+            spawns!(KeyManager::pause; keys: KeyManager, id: KeyId, actor: Actor => keys.pause(&id, &actor));
             spawns!(KeyManager::plan_changed; keys: KeyManager, change: PlanChange, actor: Actor
                 => keys.plan_changed(change.clone(), &actor));
+            spawns!(KeyManager::reconcile; keys: KeyManager, request: Reconcile, actor: Actor
+                => keys.reconcile(request.clone(), &actor));
             spawns!(KeyManager::preview; keys: KeyManager, request: IssueKey, actor: Actor
                 => keys.preview(&request, &actor));
             spawns!(KeyManager::refusals_without_key; keys: KeyManager, actor: Actor
@@ -184,6 +189,7 @@ macro_rules! calls_over {
                 => keys.relabel(&id, made::<Labels>(), &actor));
             spawns!(KeyManager::rename; keys: KeyManager, id: KeyId, name: String, actor: Actor
                 => keys.rename(&id, &name, &actor));
+            spawns!(KeyManager::resume; keys: KeyManager, id: KeyId, actor: Actor => keys.resume(&id, &actor));
             spawns!(KeyManager::revoke; keys: KeyManager, id: KeyId, actor: Actor => keys.revoke(&id, &actor));
             spawns!(KeyManager::revoke_many; keys: KeyManager, actor: Actor
                 => keys.revoke_many(made::<RevokeMany>(), &actor));

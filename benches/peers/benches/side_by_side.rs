@@ -15,6 +15,8 @@
 //! | `warm_overhead_ns` | the same, less the bare service in the same round |
 //! | `warm_over_floor` | `warm_overhead_ns` over `floor_overhead_ns` of the same round; not nanoseconds |
 //! | `check_ns` | our `Authenticator` alone, 1,000 keys |
+//! | `check_networks_ns` | the same with an address, for keys of four networks, of which the last one has it |
+//! | `networks_ns` | the same, less `check_ns` in the same round |
 //! | `warm_overhead_100k_ns` | as `warm_overhead_ns`, with 100,000 keys in random order |
 //! | `malformed_ns` | our `Authenticator` refusing a text with an unknown prefix |
 //! | `malformed_over_floor` | `malformed_ns` over `floor_overhead_ns` of the same round; not nanoseconds |
@@ -39,7 +41,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use peers::{
     floor::{Floor, Known},
     measure::{BATCH, Rounds, timed, timed_batches, timed_once},
-    ours::{Ours, with_another_prefix, with_another_secret},
+    ours::{OFFICE, Ours, with_another_prefix, with_another_secret},
     peers::{Modo, Prefixed, Simplified, Tollgate, tower_http_static},
     requests::{Turns, answers, bare, request},
     threads::two_over_one,
@@ -47,7 +49,7 @@ use peers::{
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service, service_fn};
 use tower_api_keys::{
-    Authenticator, Principal,
+    Authenticator, Networks, Principal,
     auth::{AuthError, AuthErrorKind},
     hash::Argon2Params,
     key::MalformedReason,
@@ -61,7 +63,7 @@ const ROUNDS: usize = 301;
 const SLOW_ROUNDS: usize = 25;
 const THREAD_ROUNDS: usize = 25;
 
-const LINES: [&str; 22] = [
+const LINES: [&str; 24] = [
     "bare_ns",
     "floor_ns",
     "floor_overhead_ns",
@@ -74,6 +76,8 @@ const LINES: [&str; 22] = [
     "warm_overhead_ns",
     "warm_over_floor",
     "check_ns",
+    "check_networks_ns",
+    "networks_ns",
     "warm_overhead_100k_ns",
     "malformed_ns",
     "malformed_over_floor",
@@ -106,6 +110,7 @@ fn main() {
                 let ratio = |[malformed, floor, bare]: [f64; 3]| malformed / (floor - bare);
                 println!("{line}\t{:.2}", quick.median_of(["malformed_ns", "floor_ns", "bare_ns"], ratio));
             }
+            "networks_ns" => println!("{line}\t{:.0}", quick.median_over("check_networks_ns", "check_ns")),
             "warm_overhead_ns" => println!("{line}\t{:.0}", quick.median_over("warm_ns", "bare_ns")),
             "warm_overhead_100k_ns" => println!("{line}\t{:.0}", quick.median_over("warm_100k_ns", "bare_ns")),
             "bare_2_threads_ratio" | "warm_2_threads_ratio" => println!("{line}\t{:.2}", threads.median(line)),
@@ -137,6 +142,8 @@ struct Contenders {
     warm: Ours,
     /// Keys that were used without a request: all requests come from a second source.
     checked: Ours,
+    /// Keys that may be used from four networks only, and were, without a request.
+    listed: Ours,
     malformed: Vec<String>,
     wrong_cached: Vec<String>,
     warm_100k: Ours,
@@ -152,6 +159,8 @@ impl Contenders {
         runtime.block_on(async {
             let warm = Ours::issued(KEYS, cheap, 100_000).await.requested().await;
             let checked = Ours::issued(KEYS, cheap, 100_000).await.used().await;
+            let networks = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"];
+            let networks = Networks::new(networks).expect("networks");
             let unused = Ours::issued(KEYS, cheap, 100_000).await;
             Self {
                 prefixed: Prefixed::new(),
@@ -162,6 +171,7 @@ impl Contenders {
                 wrong_cached: checked.texts.iter().map(|text| with_another_secret(text)).collect(),
                 warm,
                 checked,
+                listed: Ours::listed(KEYS, cheap, 100_000, &networks).await.used().await,
                 warm_100k: Ours::issued(MANY_KEYS, cheap, 2 * MANY_KEYS).await.requested().await,
                 wrong_uncached: unused.texts.iter().map(|text| with_another_secret(text)).collect(),
                 unused,
@@ -218,6 +228,10 @@ impl Contenders {
             move |text: &str| checked.authenticate(text).now_or_never().is_some_and(|result| ended(&result, kind))
         };
         add_check(rounds, "check_ns", &self.checked.texts, check(None));
+        let listed = self.listed.keys.authenticator();
+        add_check(rounds, "check_networks_ns", &self.listed.texts, move |text| {
+            listed.authenticate_from(text, OFFICE).now_or_never().is_some_and(|result| ended(&result, None))
+        });
         let malformed = AuthErrorKind::Malformed(MalformedReason::UnknownPrefix);
         add_check(rounds, "malformed_ns", &self.malformed, check(Some(malformed)));
         add_check(rounds, "wrong_secret_cached_ns", &self.wrong_cached, check(Some(AuthErrorKind::Invalid)));

@@ -1,19 +1,27 @@
 //! This crate, filled, and texts that it refuses.
 
-use std::{future::ready, time::Duration};
+use std::{
+    future::ready,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{StatusCode, header::AUTHORIZATION};
 use tower::{Layer, ServiceExt};
 use tower_api_keys::{
-    Actor, ApiKeys, IssueKey, KeyKind, UserId,
+    Actor, ApiKeys, IssueKey, KeyKind, Networks, UserId,
+    auth::Addresses,
     hash::{Argon2Params, HasherConfig},
     key::{KeyFormat, MalformedReason},
     store::MemoryStore,
 };
 
 use crate::requests::{bare, request, shuffle};
+
+/// From where callers call that say where they are.
+pub const OFFICE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
 
 /// Keys being issued at a time: work for the hashing threads, and no more than may wait for one.
 const AT_A_TIME: usize = 16;
@@ -30,12 +38,21 @@ impl Ours {
     /// So many keys, none of them used yet. Everything is as by default but for what is said here: hashes of these
     /// parameters, so many proofs remembered, and the longest wait for a hash, because the machine may be busy.
     pub async fn issued(keys: usize, params: Argon2Params, proofs: usize) -> Self {
+        Self::made(keys, params, proofs, |request| request).await
+    }
+
+    /// The same, of keys that may be used from these networks only.
+    pub async fn listed(keys: usize, params: Argon2Params, proofs: usize, networks: &Networks) -> Self {
+        Self::made(keys, params, proofs, |request| request.networks(networks.clone())).await
+    }
+
+    async fn made(keys: usize, params: Argon2Params, proofs: usize, with: impl Fn(IssueKey) -> IssueKey) -> Self {
         let hasher = HasherConfig::new().with_params(params).with_check_wait(Duration::from_secs(60));
-        let built =
-            ApiKeys::builder(MemoryStore::new()).hasher(hasher).cache_capacity(proofs).build().await.expect("settings");
+        let builder = ApiKeys::builder(MemoryStore::new()).hasher(hasher).cache_capacity(proofs);
+        let built = builder.addresses(Addresses::given()).build().await.expect("settings");
         let (manager, actor) = (built.manager(), Actor::system("bench").expect("a label"));
         let issued = stream::iter(0..keys as u64)
-            .map(|number| manager.issue(IssueKey::user(UserId::from(number)), &actor))
+            .map(|number| manager.issue(with(IssueKey::user(UserId::from(number))), &actor))
             .buffer_unordered(AT_A_TIME)
             .map_ok(|key| key.plaintext().expose_secret().to_owned());
         let mut texts: Vec<String> = issued.try_collect().await.expect("a key");
@@ -54,10 +71,11 @@ impl Ours {
         self
     }
 
-    /// Uses each key once without a request, so that it is remembered.
+    /// Uses each key once without a request, from [`OFFICE`], so that it is remembered.
     pub async fn used(self) -> Self {
         let authenticator = self.keys.authenticator();
-        let uses = stream::iter(&self.texts).map(|text| authenticator.authenticate(text)).buffer_unordered(AT_A_TIME);
+        let uses = stream::iter(&self.texts).map(|text| authenticator.authenticate_from(text, OFFICE));
+        let uses = uses.buffer_unordered(AT_A_TIME);
         uses.try_for_each(|_| ready(Ok(()))).await.expect("a good key");
         self
     }

@@ -138,7 +138,8 @@ impl<S: ErasedLedger + ?Sized> Candidate<'_, S> {
     /// How the scene's only key was used.
     pub(super) async fn usage(&self, scene: &Scene) -> Result<UsageTotals, Unmet> {
         let listed = self.list(&scene.query(), at(0)).await?.rows.pop();
-        Ok(listed.ok_or_else(|| Unmet::failed("expected `list` to give the key, saw nothing"))?.usage)
+        let listed = listed.ok_or_else(|| Unmet::failed("expected `list` to give the key, saw nothing"))?;
+        listed.usage.ok_or_else(|| Unmet::failed("expected `list` to give the key with its usage, saw it without"))
     }
 
     pub(super) async fn record(&self, batch: &UsageBatch) -> Result<(), Unmet> {

@@ -55,6 +55,7 @@ mod longest;
 mod meta;
 mod owner;
 mod pair;
+mod pause;
 mod portable;
 mod prune;
 mod race;

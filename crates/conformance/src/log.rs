@@ -230,7 +230,7 @@ pub(crate) async fn a_follower_misses_nothing<R: KeyReader>(candidate: &Candidat
     follow::nothing_is_missed(candidate, from_ref(candidate)).await
 }
 
-async fn logged_key<R: KeyReader>(
+pub(crate) async fn logged_key<R: KeyReader>(
     candidate: &Candidate<'_, R>,
     what: &str,
     id: &KeyId,

@@ -144,6 +144,8 @@ impl Scene {
         match write {
             Write::Insert(row) => about(&row.id, "key.issued"),
             Write::Update(update) => about(update.id.as_str(), "key.renamed"),
+            Write::Pause { id, .. } => about(id.as_str(), "key.paused"),
+            Write::Resume { id, .. } => about(id.as_str(), "key.resumed"),
             Write::Revoke { id, .. } => about(id.as_str(), "key.revoked"),
             Write::Organization(..) => EventRow { action: "organization.suspended".to_owned(), ..self.event(at) },
             Write::Owner(owner, _) => EventRow {
@@ -189,6 +191,20 @@ impl Sample {
 
     pub(super) fn revoke_by(&self, by: &str) -> Write {
         Write::Revoke { organization: self.organization.clone(), id: self.id, by: by.to_owned() }
+    }
+
+    pub(super) fn pause_by(&self, by: &str) -> Write {
+        Write::Pause { organization: self.organization.clone(), id: self.id, by: by.to_owned() }
+    }
+
+    /// The end of a pause that began at this time.
+    pub(super) fn resume(&self, paused_at: Timestamp, paused_by: Option<&str>) -> Write {
+        Write::Resume {
+            organization: self.organization.clone(),
+            id: self.id,
+            paused_at: paused_at.as_millis(),
+            paused_by: paused_by.map(str::to_owned),
+        }
     }
 
     /// An update that writes what the row says, for a key that has this version.

@@ -111,6 +111,31 @@ async fn write(connection: &mut PgConnection, write: &Write, at: Timestamp) -> R
     match write {
         Write::Insert(row) => insert(connection, row).await,
         Write::Update(update) => self::update(connection, update).await,
+        Write::Pause { organization, id, by } => {
+            const SQL: &str = "update keys.api_keys set paused_at = $3, paused_by = $4, version = version + 1 \
+                where organization = $1 and id = $2 and revoked_at is null and paused_at is null";
+            let query =
+                sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str()).bind(Time(at.as_millis())).bind(by);
+            if query.execute(&mut *connection).await?.rows_affected() > 0 {
+                return Ok(Effect::Changed);
+            }
+            // It is paused, unless it is none of those that can be.
+            is_paused(connection, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
+        }
+        Write::Resume { organization, id, paused_at, paused_by } => {
+            const SQL: &str = "update keys.api_keys set paused_at = null, paused_by = null, version = version + 1 \
+                where organization = $1 and id = $2 and revoked_at is null and paused_at = $3 \
+                    and paused_by is not distinct from $4";
+            let query =
+                sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str()).bind(Time(*paused_at)).bind(paused_by);
+            if query.execute(&mut *connection).await?.rows_affected() > 0 {
+                return Ok(Effect::Changed);
+            }
+            match is_paused(connection, organization.as_str(), id.as_str()).await? {
+                true => Err(Conflict::Version.into()),
+                false => Ok(Effect::Unchanged),
+            }
+        }
         Write::Revoke { organization, id, by } => {
             const SQL: &str = "update keys.api_keys set revoked_at = $3, revoked_by = $4 \
                 where organization = $1 and id = $2 and revoked_at is null";
@@ -178,6 +203,17 @@ async fn state(connection: &mut PgConnection, organization: &str, id: &str) -> R
     const SQL: &str = "select revoked_at is not null, version from keys.api_keys where organization = $1 and id = $2";
     let state = sqlx::query_as(SQL).bind(organization).bind(id).fetch_optional(&mut *connection).await?;
     Ok(state.ok_or(Conflict::Missing)?)
+}
+
+/// Whether a key that is not revoked is paused.
+async fn is_paused(connection: &mut PgConnection, organization: &str, id: &str) -> Result<bool, Failure> {
+    const SQL: &str = "select revoked_at is not null, paused_at is not null from keys.api_keys \
+        where organization = $1 and id = $2";
+    let state = sqlx::query_as(SQL).bind(organization).bind(id).fetch_optional(&mut *connection).await?;
+    match state.ok_or(Conflict::Missing)? {
+        (true, _) => Err(Conflict::Revoked.into()),
+        (false, is_paused) => Ok(is_paused),
+    }
 }
 
 async fn update(connection: &mut PgConnection, update: &KeyUpdate) -> Result<Effect, Failure> {

@@ -65,7 +65,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
                 max(last_at) filter (where outcome = 'success') as last_success, \
                 sum(count) filter (where outcome <> 'success')::bigint as failures, \
                 max(last_at) filter (where outcome <> 'success') as last_failure \
-            from keys.api_key_usage where key_id = k.id\
+            from keys.api_key_usage where $21 and key_id = k.id\
         ) u on true \
         where k.organization = $1 and ($3::text[] is null or k.id = any($3)) \
             and case when $14 then (k.created_at, k.id) < ($8, $9) else (k.created_at, k.id) > ($8, $9) end \
@@ -77,7 +77,8 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
             and ($4::text is null or k.created_by = $4) and ($5::text is null or k.created_via_key = $5) \
             and ($6::boolean is null \
                 or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
-            and ($7::timestamptz is null or u.last_success is null or u.last_success < $7) \
+            and ($7::timestamptz is null or coalesce((select max(last_at) from keys.api_key_usage \
+                where key_id = k.id and outcome = 'success') < $7, true)) \
         order by case when $14 then k.created_at end desc, case when $14 then k.id end desc, k.created_at, k.id limit $11";
     let (after, after_id) = match &query.after {
         Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
@@ -108,9 +109,10 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(query.named_like.as_ref().map(NamePart::as_str))
         .bind(capitals)
         .bind(letters)
+        .bind(query.with_usage)
         .fetch_all(pool)
         .await?;
-    page(&rows, query.limit, rows::listed_key)
+    page(&rows, query.limit, |row| rows::listed_key(row, query.with_usage))
 }
 
 pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<EventRow>, Failure> {
@@ -142,7 +144,7 @@ pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<Eve
 }
 
 /// One row more than the limit was asked for, to know whether more follows.
-fn page<T>(rows: &[PgRow], limit: u16, read: fn(&PgRow) -> Result<T, Failure>) -> Result<Page<T>, Failure> {
+fn page<T>(rows: &[PgRow], limit: u16, read: impl Fn(&PgRow) -> Result<T, Failure>) -> Result<Page<T>, Failure> {
     let limit = usize::from(limit);
     Ok(Page { rows: rows.iter().take(limit).map(read).collect::<Result<_, _>>()?, more: rows.len() > limit })
 }

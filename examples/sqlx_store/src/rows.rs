@@ -77,7 +77,7 @@ pub(crate) fn status(row: &PgRow, prefix: &str) -> Result<OwnerStatusRow, Failur
     })
 }
 
-pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
+pub(crate) fn listed_key(row: &PgRow, with_usage: bool) -> Result<ListedKey, Failure> {
     let number = |name: &str| row.try_get::<Option<i64>, _>(name);
     let at = |name: &str| Ok::<_, Failure>(time(row, name)?.and_then(|millis| Timestamp::from_millis(millis).ok()));
     let usage = UsageTotals {
@@ -92,7 +92,7 @@ pub(crate) fn listed_key(row: &PgRow) -> Result<ListedKey, Failure> {
         owner,
         organization,
         creator: status(row, "creator_")?,
-        usage,
+        usage: with_usage.then_some(usage),
         successor: successor(row)?,
         predecessor_is_live: row.try_get("predecessor_is_live")?,
     })

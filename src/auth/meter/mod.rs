@@ -179,6 +179,7 @@ impl Meter {
             usage_flushes_failed: value(&self.usage_flushes.failed),
             last_usage_flush: flush.map(|flush| flush.wall),
             usage_refused: self.usage.get().map_or(0, |usage| usage.refused()),
+            owners_missing: self.usage.get().and_then(|usage| usage.missing().sum()),
             usage_sources_folded: self.usage.get().map_or(0, |usage| usage.folded()),
             access_log_written: value(&self.access_log_written),
             access_log_dropped: value(&self.access_log_dropped),

@@ -315,10 +315,10 @@ impl State {
                 self.end(changed, |before| {
                     if !before.is_same_caller(&now) {
                         StreamEnd::of(AuthError::new(AuthErrorKind::Invalid))
-                    } else if !now.may_call_from(before.called_from()) {
+                    } else if !now.reaches_as_far_as(before) {
                         StreamEnd::of(AuthError::new(AuthErrorKind::NetworkNotAllowed))
                     } else {
-                        StreamEnd::Narrowed(now.clone().calling_from(before.called_from()))
+                        StreamEnd::Narrowed(now.clone())
                     }
                 })
             }
@@ -371,10 +371,10 @@ impl Drop for Place {
     }
 }
 
-/// Whether a stream may go on as it began: the same caller may do all that it could, from where it called.
+/// Whether a stream may go on as it began: the same caller may do all that it could, from wherever it could.
 pub(super) fn goes_on(before: &Principal, now: &Principal) -> bool {
     before.is_same_caller(now)
-        && now.may_call_from(before.called_from())
+        && now.reaches_as_far_as(before)
         && before.scopes().is_within(now.scopes())
         && before.limits() == now.limits()
 }

@@ -59,9 +59,9 @@ impl<R: KeyReader> Authenticator<R> {
     /// once a second. If nobody can say how things stand for longer than a request waits for the store
     /// ([`answer_timeout`](crate::auth::AuthSettings::with_answer_timeout)), that is the answer, too: [`StreamEnd::Unsure`].
     ///
-    /// A stream that began with a key without a list of [networks](crate::Networks) ends once when the key gets one, wherever
-    /// it comes from: nobody noted that. One of a key that had a list goes on as long as a network of the list contains the
-    /// address that it began from.
+    /// From which address a stream came is not noted. So it ends, with the code `network_not_allowed`, when the
+    /// [networks](crate::Networks) that its key may be used from no longer contain all that it could be used from: whoever
+    /// calls from one that is left is let in again.
     ///
     /// However many wait, one task reads the change log for all of them, once in 25 ms and not at all where the store
     /// knows its head at once or freshness is bounded; and looks up each key that may have changed once. Nothing runs

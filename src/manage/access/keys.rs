@@ -5,7 +5,7 @@ use crate::{
     manage::{
         error::ManageError,
         info::KeyInfo,
-        policy::{KeyAction, Target},
+        policy::{KeyAction, PausedBy, Target},
     },
     owner::{OrganizationId, Owner},
     record::{ActorId, CorruptRow, KeyRecord, KeyRow, OwnerStatus},
@@ -194,7 +194,7 @@ impl Access<'_> {
     pub(in crate::manage) fn show(&self, row: &Unseen, record: KeyRecord, status: OwnerStatus) -> Shown {
         let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
         Shown {
-            usage: sees_usage.then_some(row.0.usage),
+            usage: sees_usage.then(|| row.0.usage.unwrap_or_default()),
             successor: self.known_successor(row),
             predecessor_is_live: row.0.predecessor_is_live,
             now: self.parts.clock.reading(),
@@ -213,7 +213,9 @@ impl Access<'_> {
         // As for a row of its own that cannot be read.
         let target = match (&owner, &created_by, &created_via_key) {
             (Some(owner), Some(created_by), Some(created_via_key)) => {
-                Target::Key { id: &id, owner, created_by, created_via_key: created_via_key.as_ref() }
+                // Whether it may be seen does not depend on a pause.
+                let paused = PausedBy::Nobody;
+                Target::Key { id: &id, owner, created_by, created_via_key: created_via_key.as_ref(), paused }
             }
             (Some(owner), ..) => Target::Owner(owner),
             (None, ..) => Target::Organization,

@@ -146,7 +146,7 @@ impl Access<'_> {
 
     /// Whether a query finds any key, by itself and unseen.
     pub(in crate::manage) async fn finds_any(&self, query: KeyQuery) -> Result<bool, ManageError> {
-        let (rows, _) = self.page(&KeyQuery { limit: 1, ..query }, self.parts.clock.now()).await?;
+        let (rows, _) = self.page(&KeyQuery { with_usage: false, limit: 1, ..query }, self.parts.clock.now()).await?;
         Ok(!rows.is_empty())
     }
 
@@ -155,6 +155,7 @@ impl Access<'_> {
         let mut walk = Walk::new(KeyQuery {
             owners: vec![owner.clone()],
             liveness: Some(Liveness::Live),
+            with_usage: false,
             ..KeyQuery::all(self.parts.organization.clone())
         });
         let mut count = 0;

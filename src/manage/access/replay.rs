@@ -36,6 +36,7 @@ impl Access<'_> {
             error.kind(),
             ManageErrorKind::Invalid(InvalidInput::ExpiryPast)
                 | ManageErrorKind::KeyExpired
+                | ManageErrorKind::KeyPaused
                 | ManageErrorKind::KeyRevoked
                 | ManageErrorKind::VersionDiffers { .. }
         );

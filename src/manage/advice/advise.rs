@@ -94,6 +94,7 @@ impl Access<'_> {
         let query = KeyQuery {
             owners: vec![owner.clone()],
             liveness: Some(Liveness::Live),
+            with_usage: false,
             limit: LARGEST_PAGE,
             ..KeyQuery::all(self.parts.organization.clone())
         };
@@ -122,6 +123,9 @@ fn invalid(parts: &ManagerParts, request: &IssueKey, now: Timestamp) -> Vec<(Not
             Some(unknown) => (NoteKind::UnknownScope, said::unknown_scope(unknown.as_str())),
             None => (NoteKind::InvalidScopes, error.sentence()),
         });
+    }
+    if request.networks.is_some() && !parts.rules.finds_addresses {
+        found.push((NoteKind::NetworksUnchecked, InvalidInput::NetworksUnchecked.sentence()));
     }
     if request.expires_at.is_some_and(|end| end <= now) {
         found.push((NoteKind::ExpiryPast, InvalidInput::ExpiryPast.sentence()));

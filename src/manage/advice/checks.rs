@@ -5,6 +5,7 @@ use crate::{owner::Owner, record::ActorId, sentence::sentences, time::Timestamp}
 sentences! {
     pub(in crate::manage) fn all;
 
+    pub(super) fn any_network() = "check.any_network": "It may be used from any network.";
     pub(super) fn does_not_expire() = "check.does_not_expire": "It does not expire.";
     pub(super) fn exists() = "check.exists": "There is a key of this id.";
     pub(super) fn expired(at: Timestamp) = "check.expired": "It expired at {at}.";
@@ -14,6 +15,8 @@ sentences! {
     pub(super) fn hash_accepted() = "check.hash_accepted": "This node accepts what its hash costs.";
     pub(super) fn hash_not_looked_at() = "check.hash_not_looked_at": "Without the pepper its hash is not looked at.";
     pub(super) fn hash_refused() = "check.hash_refused": "Its hash was made at a cost that this node does not accept.";
+    pub(super) fn network_assumed(networks: Vec<String>) = "check.network_assumed":
+        "It may be used only from {networks}: that the caller is there is assumed.";
     pub(super) fn not_looked_at() = "check.not_looked_at": "This cannot be looked at before the record can be read.";
     pub(super) fn not_paused() = "check.not_paused": "It is not paused.";
     pub(super) fn not_revoked() = "check.not_revoked": "It is not revoked.";

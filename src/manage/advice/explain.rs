@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use super::{
     checks::{
-        accept_the_profile, does_not_expire, exists, expired, expires, expiry_in_doubt, expiry_is_never_later,
-        hash_accepted, hash_not_looked_at, hash_refused, issue_a_new_key, issue_for_another_owner,
-        keep_it_until_resumed, look_at_the_clock, make_the_pepper_known, not_looked_at, not_paused, not_revoked,
-        owner_active, owner_closed, owner_closed_by, owner_plan_suspended, owner_plan_suspended_by, owner_suspended,
-        owner_suspended_by, owner_suspended_twice, owner_suspended_twice_by, paused_by, paused_since, pepper_known,
-        pepper_unknown, readable, reinstate, restore_the_record, revoked_by, revoked_by_nobody, text_assumed,
-        unreadable, upgrade_the_plan,
+        accept_the_profile, any_network, does_not_expire, exists, expired, expires, expiry_in_doubt,
+        expiry_is_never_later, hash_accepted, hash_not_looked_at, hash_refused, issue_a_new_key,
+        issue_for_another_owner, keep_it_until_resumed, look_at_the_clock, make_the_pepper_known, network_assumed,
+        not_looked_at, not_paused, not_revoked, owner_active, owner_closed, owner_closed_by, owner_plan_suspended,
+        owner_plan_suspended_by, owner_suspended, owner_suspended_by, owner_suspended_twice, owner_suspended_twice_by,
+        paused_by, paused_since, pepper_known, pepper_unknown, readable, reinstate, restore_the_record, revoked_by,
+        revoked_by_nobody, text_assumed, unreadable, upgrade_the_plan,
     },
     explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation},
+    said,
 };
 use crate::{
     audit::Action,
@@ -23,8 +24,9 @@ use crate::{
         counted::CountedUntil,
         error::ManageError,
         manager::KeyManager,
-        names::Names,
+        names::{Names, Presence},
         policy::{KeyAction, Target},
+        soon::{SOON, ends_soon, ends_within},
     },
     owner::Owner,
     record::{ActorId, CorruptRow, KeyRecord, OwnerStatus, Standing, Stopped, Suspension, standing},
@@ -68,6 +70,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
         verdict,
         verdict_sentence: verdict.sentence(),
         checks,
+        notes: Vec::new(),
         call_history,
         call_history_sentence: call_history.sentence(),
         seen: usage.by_outcome(),
@@ -101,7 +104,7 @@ fn of_readable(known: &Readable, now: ClockReading) -> Vec<CallCheck> {
         } else {
             failed(CheckKind::PepperKnown, pepper_unknown(), make_the_pepper_known())
         },
-        CallCheck { result: CheckResult::Assumed, ..passed(CheckKind::TextMatches, text_assumed()) },
+        assumed(CheckKind::TextMatches, text_assumed()),
         check_revoked(record),
         check_end(record, now),
         check_pause(record),
@@ -112,6 +115,10 @@ fn of_readable(known: &Readable, now: ClockReading) -> Vec<CallCheck> {
             failed(CheckKind::HashAccepted, hash_refused(), accept_the_profile())
         } else {
             unknown(CheckKind::HashAccepted, hash_not_looked_at())
+        },
+        match &record.networks {
+            None => passed(CheckKind::NetworkAllowed, any_network()),
+            Some(networks) => assumed(CheckKind::NetworkAllowed, network_assumed(networks.iter().collect())),
         },
     ]
 }
@@ -189,14 +196,28 @@ fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
         CheckKind::NotPaused,
         CheckKind::OwnerActive,
         CheckKind::HashAccepted,
+        CheckKind::NetworkAllowed,
     ] {
         checks.push(unknown(kind, not_looked_at()));
     }
     checks
 }
 
+/// What the directory says of an owner whose keys are accepted, if it does not have them any more.
+fn note_of_missing(owner: &Owner, names: &Names) -> Option<Sentence> {
+    match (owner, names.presence(owner)?) {
+        (Owner::User(user), Presence::Left) => Some(said::owner_left(user)),
+        (_, Presence::Unknown) => Some(said::owner_unknown(owner)),
+        _ => None,
+    }
+}
+
 const fn passed(kind: CheckKind, sentence: Sentence) -> CallCheck {
     CallCheck { kind, result: CheckResult::Passed, sentence, since: None, by: None, remedy: None }
+}
+
+fn assumed(kind: CheckKind, sentence: Sentence) -> CallCheck {
+    CallCheck { result: CheckResult::Assumed, ..passed(kind, sentence) }
 }
 
 fn failed(kind: CheckKind, sentence: Sentence, remedy: Sentence) -> CallCheck {
@@ -232,10 +253,16 @@ impl KeyManager {
             }),
             Err(corrupt) => Err(corrupt),
         };
+        let told = known.as_ref().ok().map(|readable| (readable.record.owner.clone(), readable.record.expires_at));
         let usage = access.usage_of_one(id).await?;
         let state = State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted };
-        let explanation = explain(state);
+        let mut explanation = explain(state);
         let names = access.parts.names(|mentions| explanation.mention(mentions)).await;
+        if explanation.verdict == CallVerdict::Accepted {
+            let (owner, end) = told.unzip();
+            explanation.notes.extend(ends_within(end.flatten(), SOON, explanation.asked_at).map(ends_soon));
+            explanation.notes.extend(owner.and_then(|owner| note_of_missing(&owner, &names)));
+        }
         Ok(explanation.naming(names))
     }
 }

@@ -56,6 +56,8 @@ pub struct Explanation {
     /// Every check, in the order in which a request meets them. The first that failed gives the verdict; the others that
     /// failed would be next.
     pub checks: Vec<CallCheck>,
+    /// What else should be known of a key that would be accepted, in sentences.
+    pub notes: Vec<Sentence>,
     /// Whether anybody ever called with it.
     pub call_history: CallHistory,
     /// The same in a sentence.
@@ -189,6 +191,8 @@ words! {
         OwnerActive = "owner_active",
         /// This node accepts the cost that its hash was made with.
         HashAccepted = "hash_accepted",
+        /// It may be used from where the caller is. Only a request tells, if the key has a list of networks.
+        NetworkAllowed = "network_allowed",
     }
 }
 
@@ -219,11 +223,13 @@ impl Explanation {
             mentions.sentence(&check.sentence);
             check.by.iter().for_each(|by| mentions.actor(by));
         }
+        self.notes.iter().for_each(|note| mentions.sentence(note));
     }
 
     /// The same with names.
     pub(in crate::manage) fn naming(mut self, names: Names) -> Self {
         self.checks.iter_mut().for_each(|check| check.sentence = check.sentence.naming(&names));
+        self.notes.iter_mut().for_each(|note| *note = note.naming(&names));
         Self { names, ..self }
     }
 
@@ -238,7 +244,8 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failed = self.checks.iter().filter(|check| check.result == CheckResult::Failed);
         let failed = failed.flat_map(|check| [&check.sentence].into_iter().chain(&check.remedy));
-        let all = [&self.verdict_sentence].into_iter().chain(failed).chain([&self.call_history_sentence]);
+        let all =
+            [&self.verdict_sentence].into_iter().chain(failed).chain(&self.notes).chain([&self.call_history_sentence]);
         f.write_str(&joined(all))
     }
 }

@@ -85,6 +85,10 @@ words! {
         ManagesKeys = "manages_keys",
         /// It may not manage keys.
         ManagesNoKeys = "manages_no_keys",
+        /// It may be used from some networks only.
+        NetworksLimited = "networks_limited",
+        /// It has a list of networks, and this service does not look from where requests come.
+        NetworksUnchecked = "networks_unchecked",
         /// It has no scope at all.
         NoScopes = "no_scopes",
         /// The user or team is closed.
@@ -95,6 +99,8 @@ words! {
         OwnerPlanSuspended = "owner_plan_suspended",
         /// An admin suspended the user or team.
         OwnerSuspended = "owner_suspended",
+        /// The directory knows no such user or team, and it was neither suspended nor closed.
+        OwnerUnknown = "owner_unknown",
         /// A team key goes on when whoever made it leaves.
         OutlivesCreator = "outlives_creator",
         /// What it reaches, and what not.

@@ -9,7 +9,7 @@ use crate::{
     manage::{
         denial::Denial,
         lint::{NameAdvice, lint_name},
-        names::Names,
+        names::{Names, Presence},
         policy::{Decision, SaidDecision},
         request::IssueKey,
     },
@@ -113,6 +113,9 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
     notes.of_words(request);
     notes.of_survival(&request.owner);
     notes.of_scopes(request);
+    if let Some(networks) = &request.networks {
+        notes.add(NoteKind::NetworksLimited, Severity::Info, said::networks_limited(networks.iter().collect()));
+    }
     notes.of_time(request.expires_at, now);
     notes.add(NoteKind::ShownOnce, Severity::Info, said::shown_once());
     notes.0.sort_by_key(|note| note.severity);
@@ -142,11 +145,15 @@ impl Notes {
 
     /// It could be made, and nobody would be there to use it.
     fn of_leaver(&mut self, owner: &Owner, status: &OwnerStatus, names: &Names) {
-        if let Owner::User(user) = owner
-            && names.has_left(user)
-            && status.is_active()
-        {
-            self.add(NoteKind::OwnerLeft, Severity::Warning, said::owner_left(user));
+        match (owner, names.presence(owner)) {
+            _ if !status.is_active() => {}
+            (Owner::User(user), Some(Presence::Left)) => {
+                self.add(NoteKind::OwnerLeft, Severity::Warning, said::owner_left(user));
+            }
+            (_, Some(Presence::Unknown)) => {
+                self.add(NoteKind::OwnerUnknown, Severity::Warning, said::owner_unknown(owner));
+            }
+            _ => {}
         }
     }
 

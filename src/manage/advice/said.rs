@@ -19,6 +19,8 @@ sentences! {
         "It looks after keys, as far as its owner may: it has {scopes}.";
     pub(super) fn manages_no_keys() = "note.manages_no_keys":
         "It cannot see, create, rotate or revoke keys: it has none of the scopes for that.";
+    pub(super) fn networks_limited(networks: Vec<String>) = "note.networks_limited":
+        "It is accepted only from {networks}. This can be changed later.";
     pub(super) fn no_scopes() = "note.no_scopes":
         "It has no scope: whatever asks for a scope refuses it, and so do the layers and extractors that ask for none.";
     pub(super) fn outlives_creator() = "note.outlives_creator":
@@ -31,6 +33,8 @@ sentences! {
         "The {owner:user|team} {owner} is suspended by the plan: it gets no keys before it is reinstated.";
     pub(super) fn owner_suspended(owner: &Owner) = "note.owner_suspended":
         "The {owner:user|team} {owner} is suspended: it gets no keys before it is reinstated.";
+    pub(super) fn owner_unknown(owner: &Owner) = "note.owner_unknown":
+        "The directory knows no {owner:user|team} {owner}, and it is not closed: the key would be accepted all the same.";
     pub(super) fn reach_of_team(team: &TeamId) = "note.reach_of_team":
         "It reaches the team {team} only: no other team, and nothing that is a person's.";
     pub(super) fn reach_of_user(user: &UserId) = "note.reach_of_user":

@@ -59,6 +59,12 @@ pub enum ManageErrorKind {
     CorruptRecord,
     /// The actor may not do this.
     Denied(Denial),
+    /// The embedder's [`Directory`](super::Directory) did not say of all users and teams with live keys whether they are there,
+    /// so that none of them is closed.
+    DirectoryIncomplete {
+        /// Of how many it did not.
+        unanswered: u64,
+    },
     /// The embedder's [`Directory`](super::Directory) could not be asked.
     DirectoryUnavailable,
     /// The new key could not be hashed.
@@ -72,6 +78,8 @@ pub enum ManageErrorKind {
     Invalid(InvalidInput),
     /// The key has expired, which is final.
     KeyExpired,
+    /// The key is paused: it takes no part in a rotation before it is [resumed](super::KeyManager::resume).
+    KeyPaused,
     /// The key is revoked, which is final.
     KeyRevoked,
     /// The service is not set up to manage keys like that: a defect of its code. Over HTTP it is a 500.
@@ -110,6 +118,14 @@ pub enum ManageErrorKind {
     StoreRefused,
     /// The store could not be asked.
     StoreUnavailable,
+    /// More than a tenth of the users and teams with live keys are missing in the directory, and it may be the directory that is
+    /// wrong. People who know better say so: [`Reconcile::even_if_many`](super::Reconcile::even_if_many).
+    TooManyMissing {
+        /// How many are.
+        missing: u64,
+        /// Of how many.
+        owners: u64,
+    },
     /// The key does not have the version that was expected: somebody changed it since it was looked at. Nothing was
     /// changed, and nothing is tried again by itself. Over HTTP it is a 412.
     VersionDiffers {

@@ -10,10 +10,10 @@ use crate::{
         advice::{Advice, AdvisedKey, advise},
         counted::CountedUntil,
         info::KeyInfo,
-        names::Names,
+        names::{Names, Presence},
+        soon::ends_soon,
     },
     outcome::Proved,
-    owner::Owner,
     record::{ActorId, OwnerStatus},
     sentence::Sentence,
     store::KeyCursor,
@@ -94,7 +94,16 @@ impl InventoryEntry {
         self.usage.successes().map(|count| &count.source).filter(|source| !source.is_empty())
     }
 
-    /// Raises the flags of those who have left. Keys and parts of the service do not leave.
+    /// What to do about a flag of this key: the [sentence](KeyFlag::sentence) of the flag, with the date where one says more.
+    #[must_use]
+    pub fn flag_sentence(&self, flag: KeyFlag) -> Sentence {
+        match (flag, self.key.expires_at) {
+            (KeyFlag::EndsSoon, Some(end)) => ends_soon(end),
+            _ => flag.sentence(),
+        }
+    }
+
+    /// Raises the flags of those who have left or are not known. Keys and parts of the service do not leave.
     pub(super) fn flag_leavers(&mut self, names: &Names) {
         let Self { key, flags, .. } = self;
         if !self.is_live {
@@ -105,8 +114,10 @@ impl InventoryEntry {
         {
             flags.push(KeyFlag::CreatorInactive);
         }
-        if matches!(&key.owner, Owner::User(owner) if names.has_left(owner)) && key.owner_status.is_active() {
-            flags.push(KeyFlag::OwnerLeft);
+        match names.presence(&key.owner) {
+            Some(Presence::Left) if key.owner_status.is_active() => flags.push(KeyFlag::OwnerLeft),
+            Some(Presence::Unknown) if key.owner_status.is_active() => flags.push(KeyFlag::OwnerUnknown),
+            _ => {}
         }
         flags.sort_unstable();
         flags.dedup();
@@ -126,7 +137,7 @@ struct RaisedFlag {
 }
 
 json_form! {
-    InventoryEntry<'a>, |_entry| InventoryEntry {
+    InventoryEntry<'a>, |entry| InventoryEntry {
         key, asked_at, is_live, creator_status, usage, attempts_since_death, flags
     } => {
         key: &'a KeyInfo = key,
@@ -136,7 +147,7 @@ json_form! {
         usage: &'a UsageDetail = usage,
         attempts_since_death: Attempts = *attempts_since_death,
         flags: Vec<RaisedFlag> =
-            flags.iter().map(|flag| RaisedFlag { flag: *flag, sentence: flag.sentence() }).collect(),
+            flags.iter().map(|flag| RaisedFlag { flag: *flag, sentence: entry.flag_sentence(*flag) }).collect(),
     }
 }
 

@@ -20,6 +20,9 @@ told_words! {
         /// Whoever made it, not for themselves, is suspended or closed, or has left.
         CreatorInactive = "creator_inactive":
             "Whoever made it, and saw its text, has left or is suspended or closed. Rotate it if they may still have it.",
+        /// It is live, has an end and no successor, and the end is near.
+        EndsSoon = "ends_soon":
+            "It ends soon, and is refused from then on. If it is still needed then, rotate it before, to a later end.",
         /// It is a personal key, and used as if it were not one person's.
         LooksShared = "looks_shared":
             "It is one person's key, and used like a service's: it stops when they leave. Move it to a team.",
@@ -38,6 +41,12 @@ told_words! {
         /// It is a personal key whose person has left and was not closed.
         OwnerLeft = "owner_left":
             "Its user has left, and it is still accepted. Close the user, or revoke the key.",
+        /// Its owner is neither suspended nor closed, and the directory knows no such user or team.
+        OwnerUnknown = "owner_unknown":
+            "The directory does not know its user or team, and it is still accepted. Close the owner, or revoke the key.",
+        /// It is paused.
+        Paused = "paused":
+            "It is paused, so it is refused. Resume it if it is still needed, and revoke it if not.",
         /// It was rotated, and both keys are live.
         RotationUnfinished = "rotation_unfinished":
             "It was rotated, and both keys work. Finish the rotation when nobody uses the old key any more.",

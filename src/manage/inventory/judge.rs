@@ -5,6 +5,7 @@ use crate::{
     manage::{
         advice::{InstalledAt, installed_at, shared_because},
         lint::{NameAdvice, lint_name},
+        soon::{SOON, ends_within},
     },
     outcome::{Outcome, Proved, RefusalCode},
     owner::{KeyKind, Owner},
@@ -17,6 +18,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// From when on a key gets a [`KeyFlag`].
 ///
+/// - [`EndsSoon`](KeyFlag::EndsSoon): the end is to come within [7 days](Self::with_ends_within), and the key is not being
+///   rotated.
 /// - [`NeverUsed`](KeyFlag::NeverUsed): never accepted, and made at least [1 day](Self::with_grace) ago.
 /// - [`Unused`](KeyFlag::Unused): accepted, and last so [90 days](Self::with_unused_after) ago or longer.
 /// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several) within the last
@@ -33,6 +36,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///   [`OwnerInactive`](KeyFlag::OwnerInactive) and [`OwnerLeft`](KeyFlag::OwnerLeft) say it all.
 /// - [`OwnerLeft`](KeyFlag::OwnerLeft): while they are neither suspended nor closed. Nobody has left of whom the directory does
 ///   not say so; if it did not answer, the names beside the keys are not [complete](crate::manage::Names::is_complete).
+/// - [`OwnerUnknown`](KeyFlag::OwnerUnknown): likewise, of an owner that the directory says is
+///   [unknown](crate::manage::Names::with_unknown). [`reconcile`](crate::KeyManager::reconcile) finds them all.
 /// - [`Unnamed`](KeyFlag::Unnamed), [`VagueName`](KeyFlag::VagueName): by [`lint_name`].
 /// - [`WrongClock`](KeyFlag::WrongClock): made or used more than 5 minutes after now, so that a node that made or counted it
 ///   has a wrong clock, or had one. Such a time is no evidence for any other flag: the first use that is not in the future
@@ -54,13 +59,20 @@ pub struct FlagSettings {
     unused_after: Duration,
     recent: Duration,
     several: usize,
+    ends_within: Duration,
 }
 
 impl FlagSettings {
     /// The defaults above.
     #[must_use]
     pub const fn new() -> Self {
-        Self { grace: DAY, unused_after: DAY.saturating_mul(90), recent: DAY.saturating_mul(30), several: 2 }
+        Self {
+            grace: DAY,
+            unused_after: DAY.saturating_mul(90),
+            recent: DAY.saturating_mul(30),
+            several: 2,
+            ends_within: SOON,
+        }
     }
 
     /// How long a key may stay unused after it was made. Default: 1 day, so that whoever just made it can install it.
@@ -82,6 +94,13 @@ impl FlagSettings {
     #[must_use]
     pub const fn with_recent(mut self, recent: Duration) -> Self {
         self.recent = recent;
+        self
+    }
+
+    /// From how long before its end on a key ends soon. Default: 7 days.
+    #[must_use]
+    pub const fn with_ends_within(mut self, ends_within: Duration) -> Self {
+        self.ends_within = ends_within;
         self
     }
 
@@ -112,6 +131,8 @@ pub(in crate::manage) struct FlagFacts<'a> {
     pub(in crate::manage) creator: OwnerStatus,
     pub(in crate::manage) usage: &'a UsageDetail,
     pub(in crate::manage) is_half_rotated: bool,
+    /// Whether it has a live successor.
+    pub(in crate::manage) is_replaced: bool,
     pub(in crate::manage) has_old_hash: bool,
 }
 
@@ -133,10 +154,15 @@ impl FlagFacts<'_> {
             KeyFlag::CreatorInactive,
             !self.creator.is_active() && !is_made_by_owner(&self.record.created_by, &self.record.owner),
         );
+        raise(
+            KeyFlag::EndsSoon,
+            !self.is_replaced && ends_within(self.record.expires_at, settings.ends_within, self.now).is_some(),
+        );
         raise(KeyFlag::LooksShared, self.record.kind() == KeyKind::User && self.looks_shared(recent));
         raise(KeyFlag::ManagesKeys, self.record.scopes.manage_keys());
         raise(KeyFlag::OldHash, self.has_old_hash);
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
+        raise(KeyFlag::Paused, self.record.paused.is_some());
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);
         raise(KeyFlag::SeveralSources, self.is_installed_in(settings.several, recent));
         raise(

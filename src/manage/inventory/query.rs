@@ -34,6 +34,7 @@ pub struct InventoryQuery {
     flags: Vec<KeyFlag>,
     label: Option<(String, Option<String>)>,
     source: Option<Source>,
+    ends_before: Option<Timestamp>,
 }
 
 impl InventoryQuery {
@@ -58,6 +59,7 @@ impl InventoryQuery {
             flags: Vec::new(),
             label: None,
             source: None,
+            ends_before: None,
         }
     }
 
@@ -81,8 +83,8 @@ impl InventoryQuery {
 
     /// Only those with at least one of these flags; with none of them in particular, all. Default: all.
     ///
-    /// Who has left, of [`CreatorInactive`](KeyFlag::CreatorInactive) and [`OwnerLeft`](KeyFlag::OwnerLeft), the
-    /// [`Directory`](crate::manage::Directory) says. While it does not answer, keys that would be asked for are left out, and
+    /// Who has left or is not known, of [`CreatorInactive`](KeyFlag::CreatorInactive), [`OwnerLeft`](KeyFlag::OwnerLeft) and
+    /// [`OwnerUnknown`](KeyFlag::OwnerUnknown), the [`Directory`](crate::manage::Directory) says. While it does not answer, keys that would be asked for are left out, and
     /// the answer says that its names are not [complete](crate::manage::Names::is_complete).
     pub fn flagged(mut self, flags: impl IntoIterator<Item = KeyFlag>) -> Self {
         self.flags = flags.into_iter().collect();
@@ -105,6 +107,13 @@ impl InventoryQuery {
     /// with a client.
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Only those with an end before this time, live or dead. Whoever wants those that are to end adds
+    /// [`Liveness::Live`](crate::store::Liveness::Live) to the list.
+    pub const fn ends_before(mut self, time: Timestamp) -> Self {
+        self.ends_before = Some(time);
         self
     }
 
@@ -134,17 +143,20 @@ impl InventoryQuery {
 
     /// Whether every key that a store finds is one that was asked for.
     pub(in crate::manage) fn is_plain(&self) -> bool {
-        self.flags.is_empty() && self.label.is_none() && self.source.is_none()
+        self.flags.is_empty() && self.label.is_none() && self.source.is_none() && self.ends_before.is_none()
     }
 
     /// Whether who has left decides which keys are asked for.
     pub(in crate::manage) fn asks_who_left(&self) -> bool {
-        [KeyFlag::CreatorInactive, KeyFlag::OwnerLeft].iter().any(|flag| self.flags.contains(flag))
+        [KeyFlag::CreatorInactive, KeyFlag::OwnerLeft, KeyFlag::OwnerUnknown]
+            .iter()
+            .any(|flag| self.flags.contains(flag))
     }
 
     /// Whether a key may be one that was asked for, before anybody looked how it is used.
     pub(in crate::manage) fn may_match(&self, key: &KeyRecord) -> bool {
-        self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
+        let ends = self.ends_before.is_none_or(|time| key.expires_at.is_some_and(|end| end < time));
+        ends && self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(has), Some(value)) => has == value,

@@ -28,6 +28,7 @@ struct UnjudgedKey {
     shown: Shown,
     creator: OwnerStatus,
     is_half_rotated: bool,
+    is_replaced: bool,
 }
 
 /// One row of the store, as far as the actor may know of it and asked for it.
@@ -106,7 +107,9 @@ impl Access<'_> {
 
     pub(super) fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
         let asked = self.key_query(&query.list)?;
-        Ok(KeyQuery { created_since: query.created_since, created_before: query.created_before, ..asked })
+        let (created_since, created_before) = (query.created_since, query.created_before);
+        // The sums are made of the counts, which are read anyway.
+        Ok(KeyQuery { created_since, created_before, with_usage: false, ..asked })
     }
 
     /// The next page, as large as `asked` says, with the names of its people and teams.
@@ -230,12 +233,13 @@ impl Access<'_> {
         }
         // The flag says that a rotation is not finished, whoever the other key belongs to.
         let is_half_rotated = listed.successor.is_some() || listed.predecessor_is_live;
-        FoundRow::Key(Box::new(UnjudgedKey { shown, creator, is_half_rotated }))
+        let is_replaced = listed.successor.is_some();
+        FoundRow::Key(Box::new(UnjudgedKey { shown, creator, is_half_rotated, is_replaced }))
     }
 
     /// With the flags of which the store knows.
     fn entry(&self, question: &Selection<'_>, candidate: UnjudgedKey, usage: UsageDetail) -> InventoryEntry {
-        let UnjudgedKey { mut shown, creator, is_half_rotated } = candidate;
+        let UnjudgedKey { mut shown, creator, is_half_rotated, is_replaced } = candidate;
         shown.usage = Some(usage.totals());
         let facts = FlagFacts {
             now: question.now,
@@ -244,6 +248,7 @@ impl Access<'_> {
             creator,
             usage: &usage,
             is_half_rotated,
+            is_replaced,
             has_old_hash: self.parts.hasher.wants_rehash(&shown.record.hash),
         };
         InventoryEntry {

@@ -24,7 +24,7 @@ use crate::{
 const MOST_TEXTS: usize = 1_000;
 
 told_words! {
-    /// What became of a text that was presented to end its key.
+    /// What became of a text that was presented to end or pause its key.
     ///
     /// ```
     /// use tower_api_keys::manage::PresentedOutcome;
@@ -35,6 +35,8 @@ told_words! {
     pub enum PresentedOutcome as "presented",
     /// The same in a sentence.
     pub sentence {
+        /// It is the text of a key that was to be paused and was paused before, or by somebody who was quicker.
+        AlreadyPaused = "already_paused": "The key was paused before.",
         /// It is the text of a key that was revoked before, or by somebody who was quicker.
         AlreadyRevoked = "already_revoked": "The key was revoked before.",
         /// It is not the whole text of a key: cut off, damaged, of another service, or something else.
@@ -42,11 +44,13 @@ told_words! {
         /// It has the id of a key, and another secret. Nothing was done.
         OtherSecret = "other_secret":
             "The text has the id of a key and another secret: it is not the text of that key, and nothing was done.",
+        /// It is the text of a key, which this call paused.
+        Paused = "paused": "The key is paused now.",
         /// It is the text of a key, which this call revoked.
         Revoked = "revoked": "The key is revoked now.",
-        /// It could not be checked, or its key not be revoked, for now. Present it again.
+        /// It could not be checked, or its key not be stopped, for now. Present it again.
         TryAgain = "try_again":
-            "The text could not be checked, or its key not be revoked, for now: present it again.",
+            "The text could not be checked, or its key not be stopped, for now: present it again.",
         /// There is no key of its id.
         Unknown = "unknown": "There is no key of this id.",
         /// The stored record of its key cannot be read. Requests with the key get 503.
@@ -55,7 +59,7 @@ told_words! {
     }
 }
 
-/// A text that was presented to end its key, and what became of that. Nothing of the text is in it. It serializes.
+/// A text that was presented to end or pause its key, and what became of that. Nothing of the text is in it. It serializes.
 ///
 /// ```
 /// use tower_api_keys::manage::{PresentedKey, PresentedOutcome};
@@ -73,7 +77,7 @@ pub struct PresentedKey {
     pub outcome: PresentedOutcome,
     /// The same in a sentence.
     pub outcome_sentence: Sentence,
-    /// The key, if the text is its own: revoked, by this call or before. For the service and the owner, and not for
+    /// The key, if the text is its own: revoked or paused, by this call or before. For the service and the owner, and not for
     /// the stranger who presented it.
     pub key: Option<KeyInfo>,
 }
@@ -84,11 +88,38 @@ impl From<PresentedOutcome> for PresentedKey {
     }
 }
 
+/// What whoever has the text of a key wants done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Pause,
+    Revoke,
+}
+
+impl Stop {
+    const fn action(self) -> KeyAction {
+        match self {
+            Self::Pause => KeyAction::Pause,
+            Self::Revoke => KeyAction::Revoke,
+        }
+    }
+
+    /// What is told of a key to which this was done, by this call or before.
+    const fn outcome(self, effect: Effect) -> PresentedOutcome {
+        match (self, effect) {
+            (Self::Pause, Effect::Changed) => PresentedOutcome::Paused,
+            (Self::Pause, Effect::Unchanged) => PresentedOutcome::AlreadyPaused,
+            (Self::Revoke, Effect::Changed) => PresentedOutcome::Revoked,
+            (Self::Revoke, Effect::Unchanged) => PresentedOutcome::AlreadyRevoked,
+        }
+    }
+}
+
 impl KeyManager {
-    /// Revokes the keys whose whole texts these are, in whatever organization.
-    pub(crate) async fn revoke_presented<T: AsRef<str> + Sync>(
+    /// Revokes or pauses the keys whose whole texts these are, in whatever organization.
+    pub(crate) async fn stop_presented<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
+        stop: Stop,
         source: Source,
     ) -> Result<Vec<PresentedKey>, ManageError> {
         if texts.len() > MOST_TEXTS {
@@ -104,7 +135,7 @@ impl KeyManager {
                 // A thousand calls to a store that does not answer would each take their time.
                 None if is_down => PresentedOutcome::TryAgain.into(),
                 None => {
-                    let ended = self.end_presented(text, &actor).await;
+                    let ended = self.stop_one_presented(text, stop, &actor).await;
                     let answer = ended.unwrap_or_else(|error| {
                         is_down = error.kind() == ManageErrorKind::StoreUnavailable;
                         let is_corrupt = error.kind() == ManageErrorKind::CorruptRecord;
@@ -121,7 +152,7 @@ impl KeyManager {
         Ok(answers)
     }
 
-    async fn end_presented(&self, text: &str, actor: &Actor) -> Result<PresentedKey, ManageError> {
+    async fn stop_one_presented(&self, text: &str, stop: Stop, actor: &Actor) -> Result<PresentedKey, ManageError> {
         let Ok(key) = self.parts().format.parse(text.as_bytes()).as_ref().map(ParsedKey::to_plaintext) else {
             return Ok(PresentedOutcome::NotAKey.into());
         };
@@ -129,13 +160,18 @@ impl KeyManager {
             return Ok(PresentedOutcome::Unknown.into());
         };
         let manager = self.for_organization(organization);
-        manager.acting(actor, &[KeyAction::Revoke]).await?.end_presented(&key, &row).await
+        manager.acting(actor, &[stop.action()]).await?.stop_presented(&key, stop, &row).await
     }
 }
 
 impl Access<'_> {
-    /// Whoever has the whole text of a key could use it, and so may end it: no policy is asked.
-    async fn end_presented(&self, key: &PlaintextKey, row: &Unseen<FoundKey>) -> Result<PresentedKey, ManageError> {
+    /// Whoever has the whole text of a key could use it, and so may end or pause it: no policy is asked.
+    async fn stop_presented(
+        &self,
+        key: &PlaintextKey,
+        stop: Stop,
+        row: &Unseen<FoundKey>,
+    ) -> Result<PresentedKey, ManageError> {
         let mut record = KeyRecord::try_from(row.peek().key()).map_err(ManageError::corrupt)?;
         let status = row.peek().status().map_err(ManageError::corrupt)?;
         if let Some(no) = self.disproved_by_tag(key, &record) {
@@ -146,20 +182,38 @@ impl Access<'_> {
             PresentedKey { key: Some(key), ..outcome.into() }
         };
         // Judged before Argon2id, as a request is.
-        if record.revoked.is_some() {
-            return Ok(told(PresentedOutcome::AlreadyRevoked, record));
+        if let Some(outcome) = self.needless(stop, &record) {
+            return Ok(told(outcome, record));
         }
         if let Some(no) = self.disproved_by_hash(key, &record).await {
             return Ok(no.into());
         }
-        if self.revoke_record(&mut record, None, Vec::new(), self.parts.clock.now()).await? == Effect::Changed {
-            return Ok(told(PresentedOutcome::Revoked, record));
+        let at = self.parts.clock.now();
+        let stopped = match stop {
+            Stop::Pause => self.pause_record(&mut record, None, Vec::new(), at).await,
+            Stop::Revoke => self.revoke_record(&mut record, None, Vec::new(), at).await,
+        };
+        match stopped {
+            Ok(Effect::Changed) => return Ok(told(stop.outcome(Effect::Changed), record)),
+            Ok(Effect::Unchanged) => {}
+            Err(error) if error.kind() == ManageErrorKind::KeyRevoked => {}
+            Err(error) => return Err(error),
         }
         // Somebody else was quicker: say who.
         if let Some(now) = self.row(&record.id).await? {
             record = KeyRecord::try_from(now.peek().key()).map_err(ManageError::corrupt)?;
         }
-        Ok(told(PresentedOutcome::AlreadyRevoked, record))
+        let outcome = self.needless(stop, &record).unwrap_or(stop.outcome(Effect::Unchanged));
+        Ok(told(outcome, record))
+    }
+
+    /// What is told of a key as it stands, if there is nothing to do.
+    fn needless(&self, stop: Stop, record: &KeyRecord) -> Option<PresentedOutcome> {
+        match stop {
+            _ if record.revoked.is_some() => Some(PresentedOutcome::AlreadyRevoked),
+            Stop::Pause if self.is_stopped_by_pause(record) => Some(PresentedOutcome::AlreadyPaused),
+            Stop::Pause | Stop::Revoke => None,
+        }
     }
 
     fn disproved_by_tag(&self, key: &PlaintextKey, record: &KeyRecord) -> Option<PresentedOutcome> {

@@ -154,6 +154,7 @@ impl Access<'_> {
             liveness: (run.report.passes > 1).then_some(Liveness::Live),
             created_since: request.from,
             created_before: request.until,
+            with_usage: false,
             ..KeyQuery::all(self.parts.organization.clone())
         };
         let mut walk = Walk::within(&reach, query);
@@ -176,8 +177,11 @@ impl Access<'_> {
         while !creators.is_empty() {
             self.revoke_live(run, 1).await?;
             for creator in std::mem::take(&mut creators) {
-                let query =
-                    KeyQuery { created_via_key: Some(creator), ..KeyQuery::all(self.parts.organization.clone()) };
+                let query = KeyQuery {
+                    created_via_key: Some(creator),
+                    with_usage: false,
+                    ..KeyQuery::all(self.parts.organization.clone())
+                };
                 let mut walk = Walk::new(query);
                 while let Some(rows) = walk.next_page(self).await? {
                     for row in rows {

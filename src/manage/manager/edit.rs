@@ -72,8 +72,9 @@ impl EditKey {
         self
     }
 
-    /// The only networks that it may be used from, instead of those it has; `None` for anywhere. From the next request on, and
-    /// streams end that began from another network. Needs the right to [narrow](KeyAction::Narrow).
+    /// The only networks that it may be used from, instead of those it has; `None` for anywhere. From the next request on;
+    /// its streams end unless all is still allowed that was allowed when they began. Needs the right to
+    /// [narrow](KeyAction::Narrow).
     ///
     /// More networks than before, so that a slip can be put right, need the right to [issue](KeyAction::Issue) such a key, too,
     /// and no key that acts lets one be used from more.

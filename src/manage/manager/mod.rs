@@ -3,7 +3,9 @@
 mod edit;
 mod hints;
 mod issue;
+mod key_request;
 mod owner;
+mod pause;
 mod read;
 mod revoke;
 mod usage;
@@ -37,6 +39,7 @@ use crate::{
 pub use edit::EditKey;
 pub(super) use issue::{is_idempotency_key, summary};
 pub use owner::{ChangeOwner, OwnerInfo, OwnerReinstated, OwnerStopped};
+pub use pause::{PauseKey, ResumeKey};
 pub use revoke::RevokeKey;
 pub use usage::{KeyUsage, RefusalsWithoutKey, UsageDay};
 

@@ -304,19 +304,24 @@ impl Access<'_> {
         change: OwnerChange,
     ) -> Result<Effect, ManageError> {
         self.require(action, &Target::Owner(owner)).await?;
+        let write = self.owner_write(owner, change);
+        self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
+    }
+
+    /// The change with its event.
+    pub(in crate::manage) fn owner_write(&self, owner: &Owner, change: OwnerChange) -> WantedWrite {
         let text = |suspension: Suspension| Some(suspension.as_str().to_owned());
         let (event, before, after) = match change {
             OwnerChange::Close => (Action::OWNER_CLOSED, None, None),
             OwnerChange::Suspend(suspension) => (Action::OWNER_SUSPENDED, None, text(suspension)),
             OwnerChange::Reinstate(suspension) => (Action::OWNER_REINSTATED, text(suspension), None),
         };
-        let write = WantedWrite {
+        WantedWrite {
             write: Write::Owner(self.owner_ref(owner), change),
             action: event,
             subject: Subject::Owner(owner.clone()),
             before,
             after,
-        };
-        self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
+        }
     }
 }

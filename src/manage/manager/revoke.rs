@@ -1,4 +1,4 @@
-use super::KeyManager;
+use super::{KeyManager, key_request::key_request};
 use crate::{
     audit::{Action, Subject},
     key::KeyId,
@@ -8,7 +8,6 @@ use crate::{
         error::ManageError,
         info::{KeyInfo, Revoked},
         policy::KeyAction,
-        reason::cleaned,
     },
     owner::Owner,
     record::{KeyRecord, Revocation},
@@ -16,56 +15,18 @@ use crate::{
     time::Timestamp,
 };
 
-/// A key to be revoked, why, and in which version. An id is one, too, with nothing more to say.
-///
-/// ```
-/// use tower_api_keys::{key::KeyId, manage::RevokeKey};
-///
-/// let id = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
-/// let revoke = RevokeKey::of(id).because("leaked in a public repository").expecting(3);
-/// # let _ = revoke;
-/// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
-/// ```
-#[derive(Clone, Debug)]
-#[must_use = "nothing is revoked before `KeyManager::revoke`"]
-pub struct RevokeKey {
-    id: KeyId,
-    because: Option<String>,
-    expected_version: Option<i64>,
-}
-
-impl RevokeKey {
-    /// This key.
-    pub const fn of(id: KeyId) -> Self {
-        Self { id, because: None, expected_version: None }
-    }
-
-    /// Why: the audit trail says it, as the value after the change, and so is the [sink](crate::audit::EventSink) told.
-    /// Control, text direction and other invisible characters are taken out, keys in it are
-    /// [redacted](crate::key::redact) and so are credentials of other services, and what is longer than 200 characters is
-    /// cut off. Default: nothing.
-    pub fn because(mut self, reason: impl AsRef<str>) -> Self {
-        self.because = cleaned(reason.as_ref());
-        self
-    }
-
-    /// Only if this is the [version](KeyInfo::version) of the key: what an `If-Match` asks for. Default: whichever it has.
-    pub const fn expecting(mut self, version: i64) -> Self {
-        self.expected_version = Some(version);
-        self
-    }
-}
-
-impl From<KeyId> for RevokeKey {
-    fn from(id: KeyId) -> Self {
-        Self::of(id)
-    }
-}
-
-impl From<&KeyId> for RevokeKey {
-    fn from(id: &KeyId) -> Self {
-        Self::of(*id)
-    }
+key_request! {
+    /// A key to be revoked, why, and in which version. An id is one, too, with nothing more to say.
+    ///
+    /// ```
+    /// use tower_api_keys::{key::KeyId, manage::RevokeKey};
+    ///
+    /// let id = KeyId::new("AAAAAAAAAAAAAAAAAAAA")?;
+    /// let revoke = RevokeKey::of(id).because("leaked in a public repository").expecting(3);
+    /// # let _ = revoke;
+    /// # Ok::<(), tower_api_keys::key::InvalidKeyId>(())
+    /// ```
+    RevokeKey, "nothing is revoked before `KeyManager::revoke`"
 }
 
 impl KeyManager {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     owner::{Owner, TeamId, UserId},
     record::{ActorId, KeyName},
+    words::words,
 };
 
 /// What people and teams are called, and who has left: what a [`Directory`](super::super::Directory) says, and what
@@ -14,9 +15,13 @@ use crate::{
 /// [name of a key](KeyName). Spaces around it are taken away. Another one, or an empty one, is not known either, so that one
 /// bad row of a directory spoils no page.
 ///
+/// Of each person and each team, four things can be known: that they are [there](Self::with_known), which a name says, too; that
+/// the person has [left](Self::with_left); that there is [nobody](Self::with_unknown) of this id; or nothing, if they are not in
+/// it.
+///
 /// It serializes as
-/// `{"users": {"alice": {"name": "Alice Jones", "left": false}}, "teams": {"blue": {"name": "Blue"}}, "complete": true}`; the
-/// name of a person of whom only is known that they have left is `null`.
+/// `{"users": {"alice": {"name": "Alice Jones", "left": false, "unknown": false}}, "teams": {"blue": {"name": "Blue", "unknown":
+/// false}}, "complete": true}`; a name that is not known is `null`.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, UserId, manage::Names};
@@ -28,6 +33,9 @@ use crate::{
 /// assert_eq!(names.of_user(&alice), Some("Alice Jones"));
 /// assert_eq!(names.of_owner(&Owner::Team(blue)), Some("Blue"));
 /// assert!(names.has_left(&bob) && !names.has_left(&alice));
+///
+/// let carol = UserId::new("u-3")?;
+/// assert!(names.with_unknown(carol.clone()).is_unknown(&Owner::User(carol)));
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
 ///
@@ -45,6 +53,33 @@ pub struct Names {
     complete: bool,
 }
 
+words! {
+    /// What a [`Directory`](super::super::Directory) says of a user or a team.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::Presence;
+    ///
+    /// assert!(Presence::Left.is_missing() && !Presence::Here.is_missing());
+    /// ```
+    #[non_exhaustive]
+    pub enum Presence {
+        /// It is there.
+        Here = "here",
+        /// The person was there, and has left.
+        Left = "left",
+        /// There is no such person or team.
+        Unknown = "unknown",
+    }
+}
+
+impl Presence {
+    /// Whether it is not there any more, or never was.
+    #[must_use]
+    pub const fn is_missing(self) -> bool {
+        matches!(self, Self::Left | Self::Unknown)
+    }
+}
+
 /// What is known of a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -53,14 +88,18 @@ struct KnownUser {
     name: Option<Box<str>>,
     /// Whether they have left the organization.
     left: bool,
+    /// Whether the directory knows nobody of this id.
+    unknown: bool,
 }
 
 /// What is known of a team.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 struct KnownTeam {
     /// What it is called.
-    name: Box<str>,
+    name: Option<Box<str>>,
+    /// Whether the directory knows no team of this id.
+    unknown: bool,
 }
 
 impl Default for Names {
@@ -76,20 +115,42 @@ impl Names {
         Self { users: BTreeMap::new(), teams: BTreeMap::new(), complete: true }
     }
 
-    /// And what this person is called.
+    /// And what this person is called. That they are there is known by that, also if the name cannot be shown.
     #[must_use]
     pub fn with_user(mut self, id: UserId, name: impl AsRef<str>) -> Self {
-        if let Some(name) = legible(name.as_ref()) {
-            self.users.entry(id).or_default().name = Some(name);
+        let user = self.users.entry(id).or_default();
+        user.name = legible(name.as_ref()).or(user.name.take());
+        self
+    }
+
+    /// And what this team is called. That it is there is known by that, also if the name cannot be shown.
+    #[must_use]
+    pub fn with_team(mut self, id: TeamId, name: impl AsRef<str>) -> Self {
+        let team = self.teams.entry(id).or_default();
+        team.name = legible(name.as_ref()).or(team.name.take());
+        self
+    }
+
+    /// And that this user or team is there, whatever it is called.
+    #[must_use]
+    pub fn with_known(mut self, owner: impl Into<Owner>) -> Self {
+        match owner.into() {
+            Owner::User(id) => _ = self.users.entry(id).or_default(),
+            Owner::Team(id) => _ = self.teams.entry(id).or_default(),
         }
         self
     }
 
-    /// And what this team is called.
+    /// And that there is no user or team of this id, or none any more. Say so only if you looked and it was not there: one that
+    /// could not be looked up is left out.
+    ///
+    /// What was said before of a name stays: a team that is gone may still be called by it. Of a person of whom you still know
+    /// that they were there, say that they have [left](Self::with_left).
     #[must_use]
-    pub fn with_team(mut self, id: TeamId, name: impl AsRef<str>) -> Self {
-        if let Some(name) = legible(name.as_ref()) {
-            self.teams.insert(id, KnownTeam { name });
+    pub fn with_unknown(mut self, owner: impl Into<Owner>) -> Self {
+        match owner.into() {
+            Owner::User(id) => self.users.entry(id).or_default().unknown = true,
+            Owner::Team(id) => self.teams.entry(id).or_default().unknown = true,
         }
         self
     }
@@ -111,7 +172,7 @@ impl Names {
     /// What the team is called.
     #[must_use]
     pub fn of_team(&self, id: &TeamId) -> Option<&str> {
-        self.teams.get(id).map(|team| &*team.name)
+        self.teams.get(id)?.name.as_deref()
     }
 
     /// What the user or the team is called.
@@ -136,6 +197,25 @@ impl Names {
     #[must_use]
     pub fn has_left(&self, id: &UserId) -> bool {
         self.users.get(id).is_some_and(|user| user.left)
+    }
+
+    /// Whether it is known that there is no such user or team. Not of a person who is known to have left.
+    #[must_use]
+    pub fn is_unknown(&self, owner: &Owner) -> bool {
+        self.presence(owner) == Some(Presence::Unknown)
+    }
+
+    /// What is known of this one; none if nothing is.
+    pub(in crate::manage) fn presence(&self, owner: &Owner) -> Option<Presence> {
+        let (left, unknown) = match owner {
+            Owner::User(id) => self.users.get(id).map(|user| (user.left, user.unknown))?,
+            Owner::Team(id) => self.teams.get(id).map(|team| (false, team.unknown))?,
+        };
+        Some(match (left, unknown) {
+            (true, _) => Presence::Left,
+            (false, true) => Presence::Unknown,
+            (false, false) => Presence::Here,
+        })
     }
 
     /// Whether the [`Directory`](super::super::Directory) answered about everybody whom the answer that has these speaks of,

@@ -45,7 +45,7 @@ impl Mentions {
     pub(in crate::manage) fn key(&mut self, key: &KeyInfo) {
         self.owner(&key.owner);
         self.actor(&key.created_by);
-        key.revoked_by.iter().for_each(|by| self.actor(by));
+        [&key.revoked_by, &key.paused_by].into_iter().flatten().for_each(|by| self.actor(by));
     }
 
     /// The same before it is told.
@@ -53,6 +53,7 @@ impl Mentions {
         self.owner(&record.owner);
         self.actor(&record.created_by);
         record.revoked.iter().flat_map(|revoked| &revoked.by).for_each(|by| self.actor(by));
+        record.paused.iter().flat_map(|paused| &paused.by).for_each(|by| self.actor(by));
     }
 
     pub(in crate::manage) fn event(&mut self, event: &Event) {

@@ -10,6 +10,6 @@ mod team;
 mod tests;
 
 pub(super) use ask::Naming;
-pub use known::Names;
+pub use known::{Names, Presence};
 pub(super) use mentions::Mentions;
 pub use team::NamedTeam;

@@ -47,7 +47,7 @@ impl KeyManager {
     /// commit: scopes that were taken from it meanwhile do not come back by themselves.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, clock unsure, rotation under way,
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, key paused, clock unsure, rotation under way,
     /// version differs, directory unavailable, owner suspended or closed, idempotency key used
     /// ([by the same request](ManageError::replayed)) or reused (by another), quota reached, conflict, corrupt record,
     /// actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After the last, make
@@ -146,6 +146,10 @@ impl Access<'_> {
             && now.has_passed(end)?
         {
             return Err(ManageError::new(ManageErrorKind::KeyExpired));
+        }
+        // To rotate it would be a way around the pause. One that comes later is another version.
+        if old.paused.is_some() {
+            return Err(ManageError::new(ManageErrorKind::KeyPaused));
         }
         if let Some(predecessor) = &old.replaces
             && let Some(found) = self.row(predecessor).await?

@@ -38,7 +38,7 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
-    /// new key ended), version differs, not safe to finish, owner suspended or closed (the team that the new key was made for), corrupt
+    /// new key ended), version differs, not safe to finish, key paused (the new one), owner suspended or closed (the team that the new key was made for), corrupt
     /// record, store unavailable, outcome unknown. After the last two it may be asked again.
     pub async fn finish_rotation(
         &self,
@@ -54,7 +54,7 @@ impl KeyManager {
     /// counts do.
     ///
     /// # Errors
-    /// As for [`finish_rotation`](Self::finish_rotation), but never not safe to finish.
+    /// As for [`finish_rotation`](Self::finish_rotation), but neither not safe to finish nor key paused.
     pub async fn finish_rotation_anyway(
         &self,
         rotation: impl Into<EndRotation>,
@@ -115,6 +115,9 @@ impl Access<'_> {
         }
         let version = self.same_version(pair.named(&rotation.id), rotation.expected_version)?;
         if check == UsageCheck::Wanted && pair.old.record.is_live(at) {
+            if pair.new.record.paused.is_some() {
+                return Err(ManageError::new(ManageErrorKind::KeyPaused));
+            }
             self.stands_in_the_way(&pair, at).await?;
         }
         let (old, new) = (&pair.old.record, &pair.new.record);

@@ -15,18 +15,23 @@ fn follows(kind: ManageErrorKind) -> Option<ManageErrorKind> {
         Kind::ClockUnsure => Kind::Conflict,
         Kind::Conflict => Kind::CorruptRecord,
         Kind::CorruptRecord => Kind::Denied(DenialReason::InsufficientRole.into()),
-        Kind::Denied(_) => Kind::DirectoryUnavailable,
+        Kind::Denied(_) => Kind::DirectoryIncomplete { unanswered: 2 },
+        Kind::DirectoryIncomplete { .. } => Kind::DirectoryUnavailable,
         Kind::DirectoryUnavailable => Kind::HashFailed,
         Kind::HashFailed => Kind::IdempotencyKeyReused,
         Kind::IdempotencyKeyReused => Kind::IdempotencyKeyUsed,
         Kind::IdempotencyKeyUsed => Kind::Invalid(InvalidInput::ALL[0]),
         Kind::Invalid(what) => follows(what).map_or(Kind::KeyExpired, Kind::Invalid),
-        Kind::KeyExpired => Kind::KeyRevoked,
+        Kind::KeyExpired => Kind::KeyPaused,
+        Kind::KeyPaused => Kind::KeyRevoked,
         Kind::KeyRevoked => Kind::Misconfigured(Misconfiguration::ActorWithoutOrganization),
         Kind::Misconfigured(Misconfiguration::ActorWithoutOrganization) => {
             Kind::Misconfigured(Misconfiguration::ManagerWithoutOrganization)
         }
-        Kind::Misconfigured(Misconfiguration::ManagerWithoutOrganization) => Kind::NoRotation,
+        Kind::Misconfigured(Misconfiguration::ManagerWithoutOrganization) => {
+            Kind::Misconfigured(Misconfiguration::NoDirectory)
+        }
+        Kind::Misconfigured(Misconfiguration::NoDirectory) => Kind::NoRotation,
         Kind::NoRotation => Kind::NotFound,
         Kind::NotFound => Kind::NotSafeToFinish(RotationVerdict::NotStarted),
         Kind::NotSafeToFinish(_) => Kind::OutcomeUnknown,
@@ -43,7 +48,8 @@ fn follows(kind: ManageErrorKind) -> Option<ManageErrorKind> {
         Kind::RotationUnderWay => Kind::Starved,
         Kind::Starved => Kind::StoreRefused,
         Kind::StoreRefused => Kind::StoreUnavailable,
-        Kind::StoreUnavailable => Kind::VersionDiffers { current: 3 },
+        Kind::StoreUnavailable => Kind::TooManyMissing { missing: 3, owners: 12 },
+        Kind::TooManyMissing { .. } => Kind::VersionDiffers { current: 3 },
         Kind::VersionDiffers { .. } => return None,
     })
 }

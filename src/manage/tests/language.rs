@@ -109,6 +109,7 @@ fn sources(folder: &Path) -> Vec<String> {
 const NAMES: &[&str] = &[
     "Alice Jones",
     "Blue",
+    "Bob Brown",
     "Engineering",
     "GitHub Actions - production",
     "GitHub-Actions",

@@ -13,9 +13,9 @@ use crate::{
         Advice, AnyDirectory, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOwner, CountedUntil, Decision,
         Denial, DenialReason, Directory, EditKey, Effect, ExportFormat, ExposureReason, InvalidInput, InventoryQuery,
         KeyAction, KeyFlag, KeyMatches, KeyState, KeyUse, ListKeys, ManageError, ManageErrorKind, MatchConfidence,
-        Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PlanChange, PresentedKey, PresentedOutcome,
-        Problem, Quota, Recommendation, RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage,
-        RotationVerdict, Rules, Severity, TeamRole, Weight,
+        Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PauseKey, PlanChange, Presence,
+        PresentedKey, PresentedOutcome, Problem, Quota, Recommendation, Reconcile, RevokeKey, RevokeMany,
+        RevokeManyError, RevokedMany, Rights, RotationStage, RotationVerdict, Rules, Severity, TeamRole, Weight,
         fixture::{Bench, team_id, time, user, user_id},
     },
     record::{KeyRow, Labels, Suspension},
@@ -140,7 +140,8 @@ pub(super) async fn examples() -> Examples {
     let mut named = Examples::default();
     let people = Names::none().with_user(user_id("alice"), "Alice Jones").with_left(user_id("alice"));
     let people = people.with_user(user_id("olga"), "Olga Mann").with_left(user_id("bob"));
-    let names = people.with_team(team_id("engineering"), "Engineering");
+    let people = people.with_unknown(user_id("carol"));
+    let names = people.with_team(team_id("engineering"), "Engineering").with_unknown(team_id("red"));
     all.add(&names);
     all.add(&Names::none().complete_if(false));
     let blue = NamedTeam::new(team_id("blue"));
@@ -148,6 +149,7 @@ pub(super) async fn examples() -> Examples {
     let rules = Rules { directory: AnyDirectory::new(Telling(names)), ..Rules::default() };
     reads(&mut named, &rules).await;
     advice(&mut named, &rules).await;
+    reconciled(&mut all).await;
     for (name, answers) in named.of {
         let is_named = |answer: &Value| answer["names"]["users"].as_object().is_some_and(|users| !users.is_empty());
         // One of each is enough.
@@ -321,6 +323,8 @@ async fn changes(all: &mut Examples, rules: &Rules) {
     all.add(&manager.revoke_many(many.clone().dry_run(), system).await.unwrap());
     all.add(&manager.revoke_many(many, system).await.unwrap());
     all.add(&RevokedMany::default());
+    let pause = PauseKey::of(id(NEW)).because("laptop stolen");
+    all.add(&manager.pause(pause, system).await.unwrap());
 
     let page = manager.events(AuditQuery::all().limit(1), system).await.unwrap();
     assert!(page.next.is_some());
@@ -339,6 +343,30 @@ async fn changes(all: &mut Examples, rules: &Rules) {
         assert!(is_named("before") && is_named("after"), "`name_of` says nothing of this action: {told:#}");
     }
     all.add_all(entries.iter().map(|entry| entry.event.clone()));
+}
+
+/// Bob has left, nobody knows of red, and whether dora is there is not said.
+async fn reconciled(all: &mut Examples) {
+    let names = Names::none().with_user(user_id("bob"), "Bob Brown").with_left(user_id("bob"));
+    let here = (0..20).fold(names, |names, number| names.with_known(user_id(&format!("user-{number:02}"))));
+    let here = here.with_known(user_id("alice")).with_known(team_id("engineering")).with_unknown(team_id("red"));
+    for names in [here.clone().with_known(user_id("dora")), here] {
+        let bench = world(&Rules { directory: AnyDirectory::new(Telling(names)), ..Rules::default() }).await;
+        let of = |number| user(&format!("user-{number:02}"));
+        let owners =
+            [user("bob"), crate::manage::fixture::team("red"), user("dora")].into_iter().chain((0..20).map(of));
+        for (number, owner) in owners.enumerate() {
+            bench.plant(&format!("{number:020}"), &owner, "*").await;
+        }
+        bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
+        let report = bench.manager.reconcile(Reconcile::report(), &olga()).await.unwrap();
+        all.add_all(report.missing.clone());
+        all.add(&report);
+        if report.is_complete() {
+            let close = Reconcile::close([user("bob"), of(1)]);
+            all.add(&bench.manager.reconcile(close, &olga()).await.unwrap());
+        }
+    }
 }
 
 async fn refusals(all: &mut Examples, rules: &Rules) {
@@ -385,6 +413,7 @@ fn words(all: &mut Examples) {
     all.add_all(PresentedOutcome::ALL);
     all.add_all(Recommendation::ALL);
     all.add_all(RotationStage::ALL);
+    all.add_all(Presence::ALL);
     all.add_all(Severity::ALL);
     all.add_all(TeamRole::ALL);
     all.add_all(Weight::ALL);

@@ -13,6 +13,7 @@ use super::{
     KeyUsage,
     counted_for::CountedFor,
     known::KnownSources,
+    missing::MissingOwners,
     pairs::StoredPairs,
     source_slots::{Counts, SourceSlot, merge},
     tally::{Added, Count, Tally},
@@ -44,6 +45,7 @@ pub(crate) struct UsageRecorder {
     refused: AtomicU64,
     written_until: Until,
     days_written_until: Until,
+    missing: MissingOwners,
 }
 
 /// A time in milliseconds since 1970, or none yet.
@@ -231,6 +233,11 @@ impl UsageRecorder {
         // Together: what moves from one to the other is never missing from both.
         let counts = lock(&self.counts);
         self.folded.load(Ordering::Relaxed) + counts.folded
+    }
+
+    /// How many owners of live keys their directory has not.
+    pub(crate) const fn missing(&self) -> &MissingOwners {
+        &self.missing
     }
 
     /// What the store has.

@@ -96,6 +96,10 @@ impl<'a> Staged<'a> {
         let outcome = match &audited.write {
             Write::Insert(row) => self.insert(row),
             Write::Update(update) => self.update(update),
+            Write::Pause { organization, id, by } => self.pause(organization.as_str(), id, by),
+            Write::Resume { organization, id, paused_at, paused_by } => {
+                self.resume(organization.as_str(), id, (Some(*paused_at), paused_by.as_deref()))
+            }
             Write::Revoke { organization, id, by } => self.revoke(organization.as_str(), id, by),
             Write::Organization(of, change) => self.change_status(Whose::Organization(of.clone()), *change),
             Write::Owner(of, change) => self.change_status(Whose::Owner(of.clone()), *change),
@@ -124,10 +128,7 @@ impl<'a> Staged<'a> {
     }
 
     fn update(&mut self, update: &KeyUpdate) -> Result<Effect, Conflict> {
-        let before = self.key_of(update.organization.as_str(), &update.id)?;
-        if before.revoked_at.is_some() {
-            return Err(Conflict::Revoked);
-        }
+        let before = self.living_key_of(update.organization.as_str(), &update.id)?;
         if before.version != update.expected_version {
             return Err(Conflict::Version);
         }
@@ -150,14 +151,55 @@ impl<'a> Staged<'a> {
         Ok(Effect::Changed)
     }
 
+    fn pause(&mut self, organization: &str, id: &KeyId, by: &str) -> Result<Effect, Conflict> {
+        let before = self.living_key_of(organization, id)?;
+        if before.paused_at.is_some() {
+            return Ok(Effect::Unchanged);
+        }
+        let after = KeyRow {
+            paused_at: Some(self.at.as_millis()),
+            paused_by: Some(by.to_owned()),
+            version: before.version + 1,
+            ..before
+        };
+        self.replace_and_log(*id, after);
+        Ok(Effect::Changed)
+    }
+
+    fn resume(
+        &mut self,
+        organization: &str,
+        id: &KeyId,
+        pause: (Option<i64>, Option<&str>),
+    ) -> Result<Effect, Conflict> {
+        let before = self.living_key_of(organization, id)?;
+        if before.paused_at.is_none() {
+            return Ok(Effect::Unchanged);
+        }
+        if (before.paused_at, before.paused_by.as_deref()) != pause {
+            return Err(Conflict::Version);
+        }
+        self.replace_and_log(*id, KeyRow { paused_at: None, paused_by: None, version: before.version + 1, ..before });
+        Ok(Effect::Changed)
+    }
+
+    fn living_key_of(&self, organization: &str, id: &KeyId) -> Result<KeyRow, Conflict> {
+        let key = self.key_of(organization, id)?;
+        if key.revoked_at.is_some() { Err(Conflict::Revoked) } else { Ok(key) }
+    }
+
+    fn replace_and_log(&mut self, id: KeyId, after: KeyRow) {
+        self.keys.insert(after.id.clone(), after);
+        self.log.push(Logged::Key(id));
+    }
+
     fn revoke(&mut self, organization: &str, id: &KeyId, by: &str) -> Result<Effect, Conflict> {
         let before = self.key_of(organization, id)?;
         if before.revoked_at.is_some() {
             return Ok(Effect::Unchanged);
         }
         let after = KeyRow { revoked_at: Some(self.at.as_millis()), revoked_by: Some(by.to_owned()), ..before };
-        self.keys.insert(after.id.clone(), after);
-        self.log.push(Logged::Key(*id));
+        self.replace_and_log(*id, after);
         Ok(Effect::Changed)
     }
 

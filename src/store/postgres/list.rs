@@ -49,7 +49,7 @@ pub(super) async fn list(
         owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).unzip()).unzip();
     let (capitals, letters) = query.named_like.as_ref().map(NamePart::capitals).unzip();
     let (from, until) = (query.from(), query.until());
-    let params: [&(dyn ToSql + Sync); 19] = [
+    let params: [&(dyn ToSql + Sync); 20] = [
         &query.organization.as_str(),
         &query.kind.map(KeyKind::as_str),
         &query.keys.iter().map(KeyId::as_str).collect::<Vec<_>>(),
@@ -69,11 +69,13 @@ pub(super) async fn list(
         &query.named_like.as_ref().map(NamePart::as_str),
         &capitals,
         &letters,
+        &query.with_usage,
     ];
-    sessions.rows(statement, &params).await?.iter().map(listed_key).collect()
+    let rows = sessions.rows(statement, &params).await?;
+    rows.iter().map(|row| listed_key(row, query.with_usage)).collect()
 }
 
-fn listed_key(row: &Row) -> Result<ListedKey, Failure> {
+fn listed_key(row: &Row, with_usage: bool) -> Result<ListedKey, Failure> {
     let found = found_key(row)?;
     let number = |place: usize| column::<Option<i64>>(row, FOUND_COLUMNS + place);
     let at = |place: usize| {
@@ -91,7 +93,7 @@ fn listed_key(row: &Row) -> Result<ListedKey, Failure> {
         owner: found.owner,
         organization: found.organization,
         creator: status(row, FOUND_COLUMNS)?,
-        usage,
+        usage: with_usage.then_some(usage),
         successor: successor(row, FOUND_COLUMNS + 7)?,
         predecessor_is_live: column(row, FOUND_COLUMNS + 12)?,
     })

@@ -23,6 +23,10 @@ pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: T
     match write {
         Write::Insert(row) => insert(session, sql, row).await,
         Write::Update(update) => self::update(session, sql, update).await,
+        Write::Pause { organization, id, by } => pause(session, sql, organization, id, by, at).await,
+        Write::Resume { organization, id, paused_at, paused_by } => {
+            resume(session, sql, organization, id, (*paused_at, paused_by.as_deref())).await
+        }
         Write::Revoke { organization, id, by } => revoke(session, sql, organization, id, by, at).await,
         Write::Organization(organization, change) => {
             change_status(session, sql, StatusOf::organization(organization), *change, at).await
@@ -66,6 +70,42 @@ async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<
         )
         .await?;
     Ok(Effect::Changed)
+}
+
+async fn pause(
+    session: &Session<'_>,
+    sql: &Sql,
+    organization: &OrganizationId,
+    id: &KeyId,
+    by: &str,
+    at: Timestamp,
+) -> Result<Effect, Failure> {
+    let (organization, id) = (organization.as_str(), id.as_str());
+    if session.execute(&sql.pause, &[&organization, &id, &at.as_millis().written(), &by]).await? > 0 {
+        return Ok(Effect::Changed);
+    }
+    // It is paused, unless it is none of those that can be.
+    is_paused(session, sql, organization, id).await.map(|_| Effect::Unchanged)
+}
+
+async fn resume(
+    session: &Session<'_>,
+    sql: &Sql,
+    organization: &OrganizationId,
+    id: &KeyId,
+    (paused_at, paused_by): (i64, Option<&str>),
+) -> Result<Effect, Failure> {
+    let (organization, id) = (organization.as_str(), id.as_str());
+    if session.execute(&sql.resume, &[&organization, &id, &paused_at.written(), &paused_by]).await? > 0 {
+        return Ok(Effect::Changed);
+    }
+    if is_paused(session, sql, organization, id).await? { Err(Conflict::Version.into()) } else { Ok(Effect::Unchanged) }
+}
+
+/// Whether a key that is not revoked is paused.
+async fn is_paused(session: &Session<'_>, sql: &Sql, organization: &str, id: &str) -> Result<bool, Failure> {
+    let state = session.row(&sql.state, &[&organization, &id]).await?.ok_or(Conflict::Missing)?;
+    if column(&state, 0)? { Err(Conflict::Revoked.into()) } else { column(&state, 2) }
 }
 
 async fn revoke(

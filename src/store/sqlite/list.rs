@@ -50,7 +50,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
     let named: Option<Vec<_>> = owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).collect());
     let first = named.as_ref().and_then(|owners| owners.first());
     let (from, until) = (query.from(), query.until());
-    let parameters: [(&str, &dyn ToSql); 18] = [
+    let parameters: [(&str, &dyn ToSql); 19] = [
         (":organization", &query.organization.as_str()),
         (":keys", &(!query.keys.is_empty()).then(|| json!(query.keys).to_string())),
         (":kind", &query.kind.map(KeyKind::as_str)),
@@ -68,6 +68,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
         (":from_id", &from.1),
         (":until", &until.0),
         (":until_id", &until.1),
+        (":with_usage", &query.with_usage),
         (":limit", &one_more(query.limit)),
     ];
     let mut statement = connection.prepare_cached(statement(query, named.as_ref().map_or(0, Vec::len)))?;
@@ -94,19 +95,20 @@ fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
     })
 }
 
-/// The sums in this column: four numbers in a list, some of which may be null.
-fn totals(row: &Row<'_>, place: usize) -> Result<UsageTotals, rusqlite::Error> {
-    let numbers = serde_json::from_str::<[Option<i64>; 4]>(row.get_ref(place)?.as_str()?);
+/// The sums in this column: four numbers in a list, some of which may be null. None if nobody asked for them.
+fn totals(row: &Row<'_>, place: usize) -> Result<Option<UsageTotals>, rusqlite::Error> {
+    let Some(sums) = row.get_ref(place)?.as_str_or_null()? else { return Ok(None) };
+    let numbers = serde_json::from_str::<[Option<i64>; 4]>(sums);
     let numbers =
         numbers.map_err(|error| rusqlite::Error::FromSqlConversionFailure(place, Type::Text, error.into()))?;
     let [successes, last_success_at, failures, last_failure_at] = numbers;
     let time = |millis: Option<i64>| millis.and_then(|millis| Timestamp::from_millis(millis).ok());
-    Ok(UsageTotals {
+    Ok(Some(UsageTotals {
         successes: successes.unwrap_or(0),
         last_success_at: time(last_success_at),
         failures: failures.unwrap_or(0),
         last_failure_at: time(last_failure_at),
-    })
+    }))
 }
 
 /// The five columns of a successor, from this place on; none if they are null.

@@ -3,17 +3,17 @@
 use super::key_rows::{found_columns, keys_and_owners, owner_and_organization};
 
 /// What is read of a key `k`, of who made it `c`, and of its live successor `s`. How it is used, in one column, so that its
-/// counts are looked for once: of a subquery, SQLite takes no more.
+/// counts are looked for once: of a subquery, SQLite takes no more. Null where nobody asks for that.
 macro_rules! columns {
     () => {
         concat!(
             "select ",
             found_columns!(),
             ", c.suspended_at, c.plan_suspended_at, c.closed_at, \
-             (select json_array(\
+             case when :with_usage then (select json_array(\
                 sum(count) filter (where outcome = 'success'), max(last_at) filter (where outcome = 'success'), \
                 sum(count) filter (where outcome <> 'success'), max(last_at) filter (where outcome <> 'success')) \
-                from api_key_usage u where u.key_id = k.id), \
+                from api_key_usage u where u.key_id = k.id) end, \
              s.id, s.kind, s.owner, s.created_by, s.created_via_key, \
              exists (select 1 from api_keys p where p.id = k.replaces and +p.organization = k.organization \
                 and p.revoked_at is null and (p.expires_at is null or :now < p.expires_at))"

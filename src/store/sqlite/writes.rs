@@ -14,6 +14,10 @@ pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Re
     match write {
         Write::Insert(row) => insert(connection, row),
         Write::Update(update) => self::update(connection, update),
+        Write::Pause { organization, id, by } => pause(connection, organization, id, by, at),
+        Write::Resume { organization, id, paused_at, paused_by } => {
+            resume(connection, organization, id, (*paused_at, paused_by.as_deref()))
+        }
         Write::Revoke { organization, id, by } => revoke(connection, organization, id, by, at),
         Write::Organization(organization, change) => {
             change_status(connection, StatusOf::organization(organization), *change, at)
@@ -25,6 +29,57 @@ pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Re
 fn insert(connection: &Connection, row: &KeyRow) -> Result<Effect, Failure> {
     let is_new = key_rows::insert(connection, &KeyRow { version: 1, ..row.clone() })?;
     if is_new { Ok(Effect::Changed) } else { Err(Conflict::IdTaken.into()) }
+}
+
+const PAUSE: &str = "\
+    update api_keys set paused_at = ?3, paused_by = ?4, version = version + 1 \
+    where organization = ?1 and id = ?2 and revoked_at is null and paused_at is null";
+
+fn pause(
+    connection: &Connection,
+    organization: &OrganizationId,
+    id: &KeyId,
+    by: &str,
+    at: Timestamp,
+) -> Result<Effect, Failure> {
+    let row = params![organization.as_str(), id.as_str(), at.as_millis(), by];
+    if connection.prepare_cached(PAUSE)?.execute(row)? > 0 {
+        return Ok(Effect::Changed);
+    }
+    // It is paused, unless it is none of those that can be.
+    is_paused(connection, organization, id).map(|_| Effect::Unchanged)
+}
+
+const RESUME: &str = "\
+    update api_keys set paused_at = null, paused_by = null, version = version + 1 \
+    where organization = ?1 and id = ?2 and revoked_at is null and paused_at = ?3 and paused_by is ?4";
+
+fn resume(
+    connection: &Connection,
+    organization: &OrganizationId,
+    id: &KeyId,
+    (paused_at, paused_by): (i64, Option<&str>),
+) -> Result<Effect, Failure> {
+    let row = params![organization.as_str(), id.as_str(), paused_at, paused_by];
+    if connection.prepare_cached(RESUME)?.execute(row)? > 0 {
+        return Ok(Effect::Changed);
+    }
+    if is_paused(connection, organization, id)? { Err(Conflict::Version.into()) } else { Ok(Effect::Unchanged) }
+}
+
+const IS_PAUSED: &str =
+    "select revoked_at is not null, paused_at is not null from api_keys where organization = ?1 and id = ?2";
+
+/// Whether a key that is not revoked is paused.
+fn is_paused(connection: &Connection, organization: &OrganizationId, id: &KeyId) -> Result<bool, Failure> {
+    let state: Option<(bool, bool)> = connection
+        .prepare_cached(IS_PAUSED)?
+        .query_row([organization.as_str(), id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match state.ok_or(Conflict::Missing)? {
+        (true, _) => Err(Conflict::Revoked.into()),
+        (false, is_paused) => Ok(is_paused),
+    }
 }
 
 const STATE: &str = "select revoked_at is not null, version from api_keys where organization = ?1 and id = ?2";

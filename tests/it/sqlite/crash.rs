@@ -49,7 +49,7 @@ async fn what_was_answered_survives_a_kill() {
     };
     assert_eq!(keys, [id(2)]);
     let listed = store.list(&KeyQuery::all(OrganizationId::single()), now()).await.unwrap().rows;
-    assert_eq!(listed[0].usage.successes, 5);
+    assert_eq!(listed[0].usage.unwrap().successes, 5);
 }
 
 /// Leaves a file as a service does that is killed after a few changes.

@@ -126,6 +126,13 @@ fn write() -> impl Strategy<Value = Write> {
         }),
         2 => (organization(), number(), text())
             .prop_map(|(organization, number, by)| Write::Revoke { organization, id: id(number), by }),
+        3 => (organization(), number(), prop_oneof![Just("user:a"), Just("user:b")])
+            .prop_map(|(organization, number, by)| Write::Pause { organization, id: id(number), by: by.into() }),
+        3 => (organization(), number(), at(), proptest::option::of(prop_oneof![Just("user:a"), Just("user:b")])).prop_map(
+            |(organization, number, paused_at, by)| {
+                Write::Resume { organization, id: id(number), paused_at, paused_by: by.map(str::to_owned) }
+            }
+        ),
         1 => (organization(), owner_change.clone())
             .prop_map(|(organization, change)| Write::Organization(organization, change)),
         2 => (owner_ref(), owner_change).prop_map(|(owner, change)| Write::Owner(owner, change)),
@@ -270,7 +277,7 @@ prop_compose! {
         (unused_since, created_since, created_before) in
             (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(at())),
         after in proptest::option::of((at(), number())),
-        limit in 1..4_u16,
+        (with_usage, limit) in (any::<bool>(), 1..4_u16),
     ) -> KeyQuery {
         KeyQuery {
             organization,
@@ -287,6 +294,7 @@ prop_compose! {
             created_before: created_before.map(time),
             newest_first,
             after: after.map(|(at, number)| KeyCursor { created_at: time(at), id: id(number) }),
+            with_usage,
             limit,
         }
     }

@@ -13,9 +13,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{NamePart, OwnerStatusRow, Suspension},
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyCursor,
-        KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune,
-        Pruned, RehashedKey, StoreError, StoreErrorKind, SuccessorRow, Trail, UsageScope, Write,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard,
+        Head, KeyCursor, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange,
+        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -70,6 +70,12 @@ pub(crate) enum Fault {
     TakesWildcards,
     /// Of many owners, the last are not looked at.
     TakesAHundredOwners,
+    /// How keys are used is told of a list that does not ask for it.
+    TellsUsageUnasked,
+    /// A pause takes the time and the author of the last one who asked for it.
+    PausesAnew,
+    /// Whatever pause there is, it ends.
+    EndsAnyPause,
     /// The page after a key has what comes before it in the order that is asked for.
     TurnsListsTheWrongWay,
     /// A successor is taken to be of the owner of the key that it replaces.
@@ -302,7 +308,34 @@ impl BrokenStore {
                     }
                 }
             }
+            Fault::EndsAnyPause => {
+                for audited in &mut change.writes {
+                    if let Write::Resume { id, paused_at, paused_by, .. } = &mut audited.write
+                        && let Ok(Some(found)) = self.sound.find(id).await
+                    {
+                        (*paused_at, *paused_by) = (found.key.paused_at.unwrap_or(0), found.key.paused_by);
+                    }
+                }
+            }
             Fault::IgnoresIdempotencyKeys => change.idempotency = None,
+            Fault::PausesAnew => {
+                let mut ended = Vec::new();
+                for audited in &change.writes {
+                    if let Write::Pause { organization, id, .. } = &audited.write
+                        && let Ok(Some(found)) = self.sound.find(id).await
+                        && let Some(paused_at) = found.key.paused_at
+                    {
+                        let (organization, paused_by) = (organization.clone(), found.key.paused_by);
+                        let write = Write::Resume { organization, id: *id, paused_at, paused_by };
+                        ended.push(AuditedWrite { write, event: audited.event.clone() });
+                    }
+                }
+                let count = ended.len();
+                let resume = Change { id: ChangeId::from_bytes(self.fresh()), writes: ended, ..change.clone() };
+                if count > 0 {
+                    let _ = self.sound.apply(&resume).await;
+                }
+            }
             Fault::AllowsOneMore => {
                 for guard in &mut change.guards {
                     if let Guard::LiveKeysBelow { limit, .. } | Guard::IssuedBelow { limit, .. } = guard {
@@ -711,6 +744,7 @@ impl KeyStore for BrokenStore {
                 query.created_since = query.created_since.map(|time| time.saturating_add(late));
             }
             Fault::TakesAHundredOwners => query.owners.truncate(100),
+            Fault::TellsUsageUnasked => query.with_usage = true,
             Fault::TurnsListsTheWrongWay if query.after.is_some() => query.newest_first = false,
             Fault::IncludesCreation => {
                 query.created_before = query.created_before.map(|time| time.saturating_add(late))
@@ -722,7 +756,7 @@ impl KeyStore for BrokenStore {
             self.mistake(listed).await?;
         }
         if self.is(Fault::WantsUse) && query.unused_since.is_some() {
-            page.rows.retain(|listed| listed.usage.last_success_at.is_some());
+            page.rows.retain(|listed| listed.usage.unwrap_or_default().last_success_at.is_some());
         }
         Ok(page)
     }

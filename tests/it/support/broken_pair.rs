@@ -163,7 +163,7 @@ impl Handle {
                 let name = match &audited.write {
                     Write::Insert(row) => row.id.clone(),
                     Write::Update(update) => update.id.to_string(),
-                    Write::Revoke { id, .. } => id.to_string(),
+                    Write::Pause { id, .. } | Write::Resume { id, .. } | Write::Revoke { id, .. } => id.to_string(),
                     Write::Owner(owner, _) => format!("{owner:?}"),
                     _ => continue,
                 };

@@ -43,6 +43,8 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
             let edit = edit.scopes("read".parse().unwrap()).expires_at(time("2027-01-01T00:00:00Z"));
             answer(manager.edit(edit, actor).await, |_| "yes")
         }
+        "pause" => answer(manager.pause(&id, actor).await, |_| "yes"),
+        "resume" => answer(manager.resume(&id, actor).await, |_| "yes"),
         "revoke" => answer(manager.revoke(&id, actor).await, |_| "yes"),
         "find" => answer(manager.find(&id, actor).await, |key| seen(key.usage)),
         "usage" => answer(manager.usage(&id, 30, actor).await, |_| "usage"),
@@ -112,6 +114,8 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "relabel" => (KeyAction::Relabel, of_key),
         "narrow" => (KeyAction::Narrow, of_key),
         "expire" => (KeyAction::Expire, of_key),
+        "pause" => (KeyAction::Pause, of_key),
+        "resume" => (KeyAction::Resume, of_key),
         "revoke" => (KeyAction::Revoke, of_key),
         "find" => (KeyAction::See, of_key),
         "list" | "status" => (KeyAction::See, of_owner),

@@ -23,6 +23,8 @@ user relabel   | any  | yes   -   -      -     -     -   | yours yours  yes    |
 user narrow    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
 user expire    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
 user edit      | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
+user pause     | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
+user resume    | any  | yes   -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
 user revoke    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
 user find      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
 user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
@@ -55,6 +57,8 @@ team relabel   | any  | -     -   role   yes   yes   -   | yes   yes    yes    |
 team narrow    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
 team expire    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
 team edit      | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
+team pause     | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
+team resume    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
 team revoke    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
 team find      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
@@ -81,10 +85,10 @@ team trail     | any  | -     -   role   usage usage -   | usage usage  usage  |
 ";
 
 /// What can be done to a personal key or a person.
-pub const USER_ACTIONS: usize = 31;
+pub const USER_ACTIONS: usize = 33;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 28;
+pub const TEAM_ACTIONS: usize = 30;
 
 /// Actions that change nothing.
 const READS: [&str; 15] = [

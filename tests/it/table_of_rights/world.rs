@@ -58,6 +58,11 @@ impl<'a, S: Ledger> World<'a, S> {
         self.use_once(&self.target()).await;
         match cell.action {
             "reinstate" => self.suspend(&cell.owner()).await,
+            // By the person who may end it again, where it is their key.
+            "resume" => {
+                let (organization, id, by) = (self.home.clone(), self.target(), "user:alice".to_owned());
+                self.apply(Write::Pause { organization, id, by }, Some(&id), &cell.owner()).await;
+            }
             "rotation" | "finish" | "abort" => {
                 let manager = self.manager_of(&self.home);
                 let _new = manager.begin_rotation(RotateKey::of(self.target()), &system()).await.unwrap();

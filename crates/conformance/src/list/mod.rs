@@ -240,13 +240,24 @@ pub(crate) async fn a_listed_key_is_whole<S: Ledger>(candidate: &Candidate<'_, S
     let used = UsageTotals { successes: 2, last_success_at: Some(at(9)), ..UsageTotals::default() };
     let expected =
         vec![listed(suspended.row, status, UsageTotals::default()), listed(free.row, OwnerStatusRow::default(), used)];
-    same("two listed keys", &candidate.list(&scene.query(), at(2)).await?.rows, &expected)
+    same("two listed keys", &candidate.list(&scene.query(), at(2)).await?.rows, &expected)?;
+    let without = KeyQuery { with_usage: false, ..scene.query() };
+    let expected: Vec<_> = expected.into_iter().map(|listed| ListedKey { usage: None, ..listed }).collect();
+    same("the same two without their usage", &candidate.list(&without, at(2)).await?.rows, &expected)
 }
 
 /// A key without successor and predecessor, whose creator was never suspended.
 fn listed(key: KeyRow, owner: OwnerStatusRow, usage: UsageTotals) -> ListedKey {
     let active = OwnerStatusRow::default();
-    ListedKey { key, owner, organization: active, creator: active, usage, successor: None, predecessor_is_live: false }
+    ListedKey {
+        key,
+        owner,
+        organization: active,
+        creator: active,
+        usage: Some(usage),
+        successor: None,
+        predecessor_is_live: false,
+    }
 }
 
 /// Keys made in three milliseconds, in no order, every third one expired long ago.

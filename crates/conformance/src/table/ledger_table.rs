@@ -74,7 +74,7 @@ clauses! {
          no use."
         "Is the last use that of successes only, and is never used less than any time?";
     "S45" list::a_listed_key_is_whole
-        "A listed key is the whole row, with its owner's status and its own use."
+        "A listed key is the whole row, with its owner's status and its own use, or without that if nobody asks for it."
         "Does a join with counts or statuses lose rows, multiply them or change a column?";
     "S49" prune::the_default_forgets_nothing
         "A prune that asks for nothing forgets nothing."

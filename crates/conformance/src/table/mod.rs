@@ -6,7 +6,7 @@ use crate::{
     candidate::Candidate,
     dropped, find, guard,
     list::{self, links, wanted},
-    log, longest, meta, owner, prune, rehash, repeat,
+    log, longest, meta, owner, pause, prune, rehash, repeat,
     report::Report,
     write,
 };
@@ -331,6 +331,15 @@ clauses! {
     "S105" guard::same_version_means_this_one
         "`SameVersion` holds for a key that has this very version, dead or alive."
         "Is the version read under the lock, and is a revocation no update?";
+    "S109" pause::a_key_is_paused
+        "A key that is not revoked is paused once, at the change's time and by its author, under a new version, in the \
+         log and with its event; to pause it again changes nothing, and to pause one that is revoked, missing or another \
+         organization's is a conflict."
+        "Is a pause written only where there is none, and is the key in the change log?";
+    "S110" pause::that_pause_is_ended_and_no_other
+        "The pause that is named by its time and author is ended, under a new version, in the log and with its event; of a key that is not \
+         paused nothing changes, and another pause, a key that is revoked, missing or another organization's is a conflict."
+        "Is the pause compared with the one that is to end, its author byte by byte, and null only with null?";
 }
 
 /// The number and the text of each, by letter and number.
@@ -354,7 +363,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 29), ('S', 108), ('C', 21), ('P', 15)] {
+        for (letter, count) in [('R', 29), ('S', 110), ('C', 21), ('P', 15)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
         }

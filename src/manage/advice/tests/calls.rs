@@ -550,7 +550,7 @@ async fn a_record_that_cannot_be_read_is_explained_to_who_may_know_of_it() {
     let explanation = bench.manager.explain(&scopes, &system()).await.unwrap();
     assert_eq!(explanation.verdict, CallVerdict::CorruptRecord);
     assert!(explanation.to_string().contains("the column `scopes`"), "{explanation}");
-    assert_eq!(explanation.checks.len(), 9);
+    assert_eq!(explanation.checks.len(), 10);
 }
 
 #[tokio::test]

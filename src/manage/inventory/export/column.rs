@@ -91,6 +91,12 @@ words! {
         /// [`Names::is_complete`](crate::manage::Names::is_complete) has it: then names may be missing, and flags of those who
         /// left. `true` if it did, or if there is none.
         NamesComplete = "names_complete",
+        /// Since when it is paused.
+        PausedAt = "paused_at",
+        /// By whom, as for the creator.
+        PausedBy = "paused_by",
+        /// What the person is called who paused it.
+        PausedByName = "paused_by_name",
         /// The only networks that it may be used from, with spaces between; empty for anywhere.
         Networks = "networks",
     }
@@ -138,6 +144,9 @@ impl InventoryColumn {
                 ActorId::Key(_) | ActorId::System(_) => "".into(),
             },
             Self::RevokedByName => key.revoked_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
+            Self::PausedAt => text(key.paused_at),
+            Self::PausedBy => text(key.paused_by.as_ref()),
+            Self::PausedByName => key.paused_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
             Self::NamesComplete => {
                 let mut mentions = Mentions::default();
                 mentions.key(key);

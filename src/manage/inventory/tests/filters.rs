@@ -85,6 +85,24 @@ async fn any_of_the_flags_is_enough() {
 }
 
 #[tokio::test]
+async fn keys_that_end_before_a_time_are_found_live_or_dead() {
+    let bench = bench();
+    let now = bench.clock.now();
+    for (letter, days) in [('A', Some(5)), ('B', None), ('C', Some(1)), ('D', Some(0))] {
+        let expires_at = days.map(|days| now.saturating_add(DAY * days).as_millis());
+        bench.plant_row(KeyRow { expires_at, ..row(letter) }).await;
+    }
+    let before = |days: u32| InventoryQuery::all().ends_before(now.saturating_add(DAY * days));
+    assert_eq!(found(&bench, before(0)).await, "");
+    assert_eq!(found(&bench, before(1)).await, "D");
+    assert_eq!(found(&bench, before(5)).await, "CD");
+    assert_eq!(found(&bench, before(6)).await, "ACD");
+    let live = InventoryQuery::matching(ListKeys::all().liveness(Liveness::Live));
+    assert_eq!(found(&bench, live.ends_before(now.saturating_add(DAY * 6))).await, "AC");
+    assert_eq!(found(&bench, before(6).label("env")).await, "", "all conditions hold together");
+}
+
+#[tokio::test]
 async fn labels_are_found_by_name_or_name_and_value() {
     let bench = six_keys().await;
     assert_eq!(found(&bench, InventoryQuery::all().label("env")).await, "BC");

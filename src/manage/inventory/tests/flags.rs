@@ -63,6 +63,44 @@ async fn unused_is_for_keys_that_were_used_90_days_ago_or_longer() {
 }
 
 #[tokio::test]
+async fn a_key_ends_soon_within_a_week_of_its_end() {
+    let ends_in = |days: u32| KeyRow {
+        expires_at: Some((bench().clock.now().saturating_add(DAY * days)).as_millis()),
+        ..row('A')
+    };
+    assert_eq!(flags(ends_in(1), &[USED]).await, [KeyFlag::EndsSoon]);
+    assert_eq!(flags(ends_in(7), &[USED]).await, [KeyFlag::EndsSoon]);
+    assert_eq!(flags(ends_in(8), &[USED]).await, []);
+    assert_eq!(flags(ends_in(0), &[USED]).await, [], "it has ended");
+    assert_eq!(flags(KeyRow { revoked_at: Some(1_772_366_400_000), ..ends_in(1) }, &[USED]).await, []);
+    let month = FlagSettings::new().with_ends_within(DAY * 30);
+    assert_eq!(flags_with(month, ends_in(30), &[USED]).await, [KeyFlag::EndsSoon]);
+    assert_eq!(flags_with(month, ends_in(31), &[USED]).await, []);
+    let never = FlagSettings::new().with_ends_within(std::time::Duration::ZERO);
+    assert_eq!(flags_with(never, ends_in(1), &[USED]).await, []);
+}
+
+#[tokio::test]
+async fn a_key_that_is_being_replaced_does_not_end_soon_and_its_successor_may() {
+    let bench = bench();
+    let end = Some(bench.clock.now().saturating_add(DAY).as_millis());
+    for row in [row('A'), KeyRow { replaces: Some(id('A').to_string()), ..row('B') }] {
+        let id = bench.plant_row(KeyRow { expires_at: end, ..row }).await;
+        call(&bench, &id, "success", "api/acme", 1).await;
+    }
+    assert_eq!(flags_of(&bench, 'A').await, [KeyFlag::RotationUnfinished]);
+    assert_eq!(flags_of(&bench, 'B').await, [KeyFlag::EndsSoon, KeyFlag::RotationUnfinished]);
+    let entries = entries(&bench, InventoryQuery::all().flagged([KeyFlag::EndsSoon])).await;
+    assert_eq!(entries.len(), 1);
+    let (said, told) = (entries[0].flag_sentence(KeyFlag::EndsSoon), serde_json::to_value(&entries[0]).unwrap());
+    let date = entries[0].key.expires_at.unwrap().to_string();
+    assert!(said.to_string().contains(&date), "{said}");
+    assert_eq!(told["flags"][0]["sentence"], serde_json::to_value(&said).unwrap());
+    let other = entries[0].flag_sentence(KeyFlag::RotationUnfinished);
+    assert_eq!(other, KeyFlag::RotationUnfinished.sentence());
+}
+
+#[tokio::test]
 async fn names_are_linted() {
     assert_eq!(flags(KeyRow { name: String::new(), ..row('A') }, &[USED]).await, [KeyFlag::Unnamed]);
     assert_eq!(flags(KeyRow { name: "key1".into(), ..row('A') }, &[USED]).await, [KeyFlag::VagueName]);

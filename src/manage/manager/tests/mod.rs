@@ -12,6 +12,7 @@ mod lists;
 mod networks;
 mod organizations;
 mod owners;
+mod pauses;
 mod policies;
 mod quotas;
 mod replays;

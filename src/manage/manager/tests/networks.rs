@@ -5,7 +5,8 @@ use crate::{
     audit::Event,
     key::KeyId,
     manage::{
-        Denial, DenialReason, EditKey, InvalidInput, IssueKey, KeyInfo, ManageError, ManageErrorKind, RotateKey, Rules,
+        CheckKind, CheckResult, Denial, DenialReason, EditKey, InvalidInput, IssueKey, KeyInfo, ManageError,
+        ManageErrorKind, NoteKind, RotateKey, Rules, Severity,
         fixture::{ACTING, Bench, person, plain_change, principal, scopes, system, team, team_id, user_id},
     },
     record::KeyRow,
@@ -103,6 +104,35 @@ async fn no_list_is_set_where_nobody_looks_for_addresses() {
     let new = bench.manager.begin_rotation(RotateKey::of(listed), &system()).await.unwrap();
     assert_eq!(list(new.info()).as_deref(), Some("10.0.0.0/8"));
     assert_eq!(list(&bench.manager.edit(EditKey::of(listed).networks(None), &system()).await.unwrap()), None);
+}
+
+/// What a form and a support page say of a list.
+#[tokio::test]
+async fn previews_and_explanations_tell_of_the_list() {
+    let request = || for_blue().networks(networks("10.0.0.0/8 2001:db8::/32"));
+    let bench = bench();
+    let preview = bench.manager.preview(&request(), &system()).await.unwrap();
+    let note = preview.notes.iter().find(|note| note.kind == NoteKind::NetworksLimited).unwrap();
+    assert_eq!(
+        (note.severity, note.sentence.to_string()),
+        (Severity::Info, "It is accepted only from 10.0.0.0/8, 2001:db8::/32. This can be changed later.".to_owned())
+    );
+    assert!(preview.can_be_issued());
+    let id = bench.manager.issue(request(), &system()).await.unwrap().info().id;
+    let last = async || bench.manager.explain(&id, &system()).await.unwrap().checks.pop().unwrap();
+    let check = last().await;
+    assert_eq!((check.kind, check.result), (CheckKind::NetworkAllowed, CheckResult::Assumed));
+    assert!(check.sentence.to_string().contains("10.0.0.0/8, 2001:db8::/32"), "{}", check.sentence);
+    bench.manager.edit(EditKey::of(id).networks(None), &system()).await.unwrap();
+    assert_eq!((last().await.kind, last().await.result), (CheckKind::NetworkAllowed, CheckResult::Passed));
+
+    let unchecked = Bench::with_rules(Rules::default()).manager.preview(&request(), &system()).await.unwrap();
+    assert!(!unchecked.can_be_issued() && unchecked.has(NoteKind::NetworksUnchecked));
+    assert_eq!(
+        unchecked.notes[0].sentence.to_string(),
+        InvalidInput::NetworksUnchecked.sentence().to_string(),
+        "what issuing would say"
+    );
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use crate::{
     Actor, IssueKey, KeyManager, OrganizationId, Principal, Rights,
     manage::{
-        AuditQuery, Decision, EditKey, KeyAction, ListKeys, ManageErrorKind, Misconfiguration, PlanChange, RevokeMany,
-        RotateKey, Rules, Target,
+        AuditQuery, Decision, EditKey, KeyAction, ListKeys, ManageErrorKind, Misconfiguration, PlanChange, Reconcile,
+        RevokeMany, RotateKey, Rules, Target,
         fixture::{Bench, person, system, team, user, user_id},
     },
     record::Suspension,
@@ -36,6 +36,7 @@ async fn told(manager: &KeyManager, actor: &Actor) -> Result<(), ManageErrorKind
         manager.rotation(&id, actor).await.map(drop).map_err(kind),
         manager.suspend(&alice, Suspension::Admin, actor).await.map(drop).map_err(kind),
         manager.plan_changed(PlanChange::team_keys_included(), actor).await.map(drop).map_err(kind),
+        manager.reconcile(Reconcile::report(), actor).await.map(drop).map_err(kind),
         manager.events(AuditQuery::all(), actor).await.map(drop).map_err(kind),
         manager.refusals_without_key(actor).await.map(drop).map_err(kind),
         manager.can(actor, KeyAction::See, &Target::Owner(&alice)).await.map(drop).map_err(kind),

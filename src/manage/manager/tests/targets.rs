@@ -6,7 +6,7 @@ use crate::{
     Actor,
     key::KeyId,
     manage::{
-        Decision, DefaultPolicy, DenialReason, KeyAction, Policy, Rights, Target, TeamRole,
+        Decision, DefaultPolicy, DenialReason, KeyAction, PausedBy, Policy, Rights, Target, TeamRole,
         fixture::{ACTING, person, scopes, system, team, team_id, user, user_id},
     },
     record::ActorId,
@@ -22,9 +22,11 @@ close            | -----     | -----      | -----        | -----        | ----- 
 expire           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 issue            | -----     | -----      | +o--+        | +++r-        | -----        | ----- | -----
 narrow           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+pause            | ++--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 reinstate        | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
 relabel          | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 rename           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
+resume           | ++--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 revoke           | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
 rotate           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 see              | ++--+     | ++++-      | -----        | -----        | ++rrr        | ++++- | ++--+
@@ -42,10 +44,12 @@ const fn next(action: KeyAction) -> Option<KeyAction> {
         A::Close => A::Expire,
         A::Expire => A::Issue,
         A::Issue => A::Narrow,
-        A::Narrow => A::Reinstate,
+        A::Narrow => A::Pause,
+        A::Pause => A::Reinstate,
         A::Reinstate => A::Relabel,
         A::Relabel => A::Rename,
-        A::Rename => A::Revoke,
+        A::Rename => A::Resume,
+        A::Resume => A::Revoke,
         A::Revoke => A::Rotate,
         A::Rotate => A::See,
         A::See => A::SeeBlastRadius,
@@ -68,7 +72,13 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
     ];
     let (alice, blue, scopes) = (user("alice"), team("blue"), scopes("*"));
     let (id, created_by) = (KeyId::new(ACTING).unwrap(), ActorId::User(user_id("ada")));
-    let key = |owner| Target::Key { id: &id, owner, created_by: &created_by, created_via_key: None };
+    let key = |owner| Target::Key {
+        id: &id,
+        owner,
+        created_by: &created_by,
+        created_via_key: None,
+        paused: PausedBy::Nobody,
+    };
     let new_key = |owner| Target::NewKey { owner, scopes: &scopes };
     let targets = [
         key(&alice),
@@ -95,4 +105,57 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
         (cells.next().unwrap(), cells.collect::<Vec<_>>())
     });
     assert_eq!(answers.collect::<BTreeMap<_, _>>(), written.collect());
+}
+
+#[test]
+fn a_pause_is_ended_by_whoever_made_it_and_by_admins() {
+    let actors = [
+        ("system", system()),
+        ("org admin", Actor::user(user_id("root"), Rights::none().org_admin())),
+        ("team admin", Actor::user(user_id("ada"), Rights::none().team(team_id("blue"), TeamRole::Admin))),
+        ("member", Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member))),
+        ("self", person("alice")),
+        ("other", person("bob")),
+    ];
+    let (alice, blue) = (user("alice"), team("blue"));
+    let (id, by_alice) = (KeyId::new(ACTING).unwrap(), ActorId::User(user_id("alice")));
+    let (by_root, by_key) = (ActorId::User(user_id("root")), ActorId::Key(id));
+    let pauses = [
+        PausedBy::Nobody,
+        PausedBy::Actor(&by_alice),
+        PausedBy::Actor(&by_root),
+        PausedBy::Actor(&by_key),
+        PausedBy::Unknown,
+    ];
+    for (who, actor) in &actors {
+        for (owner, expected) in [
+            (
+                &alice,
+                match *who {
+                    "system" | "org admin" => "+++++",
+                    "self" => "++rrr",
+                    _ => "-----",
+                },
+            ),
+            (
+                &blue,
+                match *who {
+                    "system" | "org admin" | "team admin" => "+++++",
+                    "member" => "rrrrr",
+                    _ => "-----",
+                },
+            ),
+        ] {
+            let answers = pauses.map(|paused| {
+                let target = Target::Key { id: &id, owner, created_by: &by_alice, created_via_key: None, paused };
+                match DefaultPolicy.decide(actor, KeyAction::Resume, &target) {
+                    Decision::Allow => '+',
+                    Decision::Deny(DenialReason::InsufficientRole) => 'r',
+                    Decision::Deny(_) => '?',
+                    Decision::Hide => '-',
+                }
+            });
+            assert_eq!(String::from_iter(answers), expected, "{who} {owner:?}");
+        }
+    }
 }

@@ -34,7 +34,7 @@ const CARRY_NAMES: [&str; 12] = [
 ];
 
 /// A key by itself, what pages are made of, and what changes answer.
-const CARRY_NONE: [&str; 16] = [
+const CARRY_NONE: [&str; 17] = [
     "AuditEntry",
     "CallCheck",
     "EndedRotation",
@@ -44,6 +44,7 @@ const CARRY_NONE: [&str; 16] = [
     "KeyInfo",
     "KeyMatch",
     "OwnerSummary",
+    "PauseChanged",
     "PresentedKey",
     "PreviewNote",
     "Problem",

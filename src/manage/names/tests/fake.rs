@@ -56,6 +56,8 @@ struct State {
     lists: AtomicUsize,
     single: AtomicUsize,
     left: Mutex<BTreeSet<String>>,
+    /// People and teams that it says are not there.
+    unknown: Mutex<BTreeSet<String>>,
     /// The teams of every organization.
     teams: Mutex<Vec<NamedTeam>>,
 }
@@ -78,6 +80,11 @@ impl Fake {
 
     pub(super) fn without(self, leaver: &str) -> Self {
         self.0.left.lock().unwrap().insert(leaver.to_owned());
+        self
+    }
+
+    pub(super) fn not_knowing(self, id: &str) -> Self {
+        self.0.unknown.lock().unwrap().insert(id.to_owned());
         self
     }
 
@@ -156,7 +163,12 @@ impl Directory for Fake {
                 users.extend(["mallory", "zoe"].map(|id| UserId::new(id).unwrap()));
                 teams.push(TeamId::new("rivals").unwrap());
             }
+            let is_unknown = |id: &str| self.0.unknown.lock().unwrap().contains(id);
             for user in users {
+                if is_unknown(user.as_str()) {
+                    names = names.with_unknown(user);
+                    continue;
+                }
                 names = names.with_user(user.clone(), called(user.as_str()));
                 if self.0.left.lock().unwrap().contains(user.as_str()) {
                     names = names.with_left(user);
@@ -164,7 +176,7 @@ impl Directory for Fake {
             }
             Ok(teams.into_iter().fold(names, |names, team| {
                 let name = called(team.as_str());
-                names.with_team(team, name)
+                if is_unknown(team.as_str()) { names.with_unknown(team) } else { names.with_team(team, name) }
             }))
         }
     }

@@ -38,7 +38,7 @@ async fn planted(fake: &Fake) -> Bench {
 /// Which keys have which flags, in one line.
 async fn flagged(bench: &Bench, query: InventoryQuery) -> String {
     let page = bench.manager.inventory(query, &system()).await.unwrap();
-    let about = [KeyFlag::CreatorInactive, KeyFlag::OwnerInactive, KeyFlag::OwnerLeft];
+    let about = [KeyFlag::CreatorInactive, KeyFlag::OwnerInactive, KeyFlag::OwnerLeft, KeyFlag::OwnerUnknown];
     let lines = page.entries.iter().map(|entry| {
         let flags: Vec<_> = entry.flags.iter().filter(|flag| about.contains(flag)).map(|flag| flag.as_str()).collect();
         format!("{}:{}", &entry.key.id.as_str()[..1], flags.join("+"))
@@ -69,6 +69,74 @@ async fn a_leaver_who_was_suspended_or_closed_is_told_of_once() {
             let expected = format!("A:creator_inactive B:{of_own} C:creator_inactive D: E: F: G:");
             assert_eq!(flagged(&bench, InventoryQuery::all()).await, expected, "{change:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn keys_of_an_owner_whom_the_directory_does_not_know_are_flagged() {
+    let fake = Fake::default().not_knowing("bob").not_knowing("engineering");
+    let bench = planted(&fake).await;
+    let unknown = "owner_unknown";
+    let expected = format!("A:{unknown} B: C:{unknown} D: E:{unknown} F:{unknown} G:{unknown}");
+    assert_eq!(flagged(&bench, InventoryQuery::all()).await, expected);
+    let asked = InventoryQuery::all().flagged([KeyFlag::OwnerUnknown]);
+    assert_eq!(flagged(&bench, asked.clone()).await, expected.replace("B: ", "").replace("D: ", ""));
+    // Whoever is stopped already is told of once.
+    bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
+    bench.change_owner(&team("engineering"), OwnerChange::Close).await;
+    assert_eq!(flagged(&bench, asked.clone()).await, "");
+    assert_eq!(flagged(&bench, InventoryQuery::of(user("bob"))).await, "C:owner_inactive");
+    // Nothing said is not unknown.
+    let bench = planted(&fake).await;
+    fake.be(How::Fails);
+    assert_eq!(flagged(&bench, InventoryQuery::all()).await, "A: B: C: D: E: F: G:");
+    assert_eq!(flagged(&bench, asked).await, "");
+}
+
+/// What is accepted, and why that is worth a look.
+#[tokio::test]
+async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
+    let fake = Fake::default().without("alice").not_knowing("bob").not_knowing("engineering");
+    let bench = planted(&fake).await;
+    let notes = async |letter: char| {
+        let id = letter.to_string().repeat(20).parse().unwrap();
+        let explanation = bench.manager.explain(&id, &system()).await.unwrap();
+        for note in &explanation.notes {
+            assert!(explanation.to_string().contains(&note.to_string()), "{explanation}");
+        }
+        explanation.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let alice = called("alice");
+    let left = format!("{alice} has left and is not closed: the key would be accepted all the same.");
+    let unknown =
+        |who| format!("The directory knows no {who}, and it is not closed: the key would be accepted all the same.");
+    assert_eq!(notes('B').await, [left]);
+    assert_eq!(notes('C').await, [unknown("user bob")]);
+    assert_eq!(notes('A').await, [unknown("team engineering")]);
+    // A dead key is refused whoever has left.
+    assert_eq!(notes('D').await, [""; 0]);
+    fake.be(How::Fails);
+    assert_eq!(notes('B').await, [""; 0]);
+    fake.be(How::Answers);
+    bench.change_owner(&user("alice"), OwnerChange::Close).await;
+    assert_eq!(notes('B').await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_preview_warns_of_a_key_for_an_unknown_owner() {
+    let fake = Fake::default().not_knowing("alice").not_knowing("engineering");
+    let bench = planted(&fake).await;
+    for (owner, who) in
+        [(user("alice"), Some("user alice")), (team("engineering"), Some("team engineering")), (user("bob"), None)]
+    {
+        let preview = bench.manager.preview(&IssueKey::of(owner), &system()).await.unwrap();
+        let notes = preview.notes.iter().filter(|note| note.kind == NoteKind::OwnerUnknown);
+        let said: Vec<_> = notes.map(|note| (note.severity, note.to_string())).collect();
+        let says = |who| {
+            format!("The directory knows no {who}, and it is not closed: the key would be accepted all the same.")
+        };
+        assert_eq!(said, who.map(|who| (Severity::Warning, says(who))).into_iter().collect::<Vec<_>>());
+        assert!(preview.can_be_issued(), "the system may");
     }
 }
 
@@ -161,8 +229,8 @@ async fn an_export_says_names_and_who_has_left() {
     assert_eq!(
         lines[0]["names"],
         serde_json::json!({
-            "users": {"alice": {"name": called("alice"), "left": true}},
-            "teams": {"engineering": {"name": called("engineering")}},
+            "users": {"alice": {"name": called("alice"), "left": true, "unknown": false}},
+            "teams": {"engineering": {"name": called("engineering"), "unknown": false}},
             "complete": true,
         })
     );
@@ -257,7 +325,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
         let flagged = page.entries.iter().filter(|entry| !entry.flags.is_empty()).count();
         assert_eq!(page.entries.len() as u64, export.keys);
         let complete = [page.names.is_complete(), summary.names.is_complete(), export.names_complete];
-        (page.entries.len(), flagged, complete, text.matches(",false,\r\n").count())
+        (page.entries.len(), flagged, complete, text.matches(",false,,,,\r\n").count())
     };
     assert_eq!(told(InventoryQuery::all()).await, (7, 3, [true; 3], 0));
     assert_eq!(told(left()).await, (3, 3, [true; 3], 0));
@@ -282,7 +350,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
     let format = ExportFormat::Csv;
     let export = bench.manager.export_inventory(InventoryQuery::all(), format, &mut text, &system()).await.unwrap();
     // Who has left is not known, and that is not "no".
-    assert!(export.names_complete && String::from_utf8(text).unwrap().ends_with(",,,,,true,\r\n"));
+    assert!(export.names_complete && String::from_utf8(text).unwrap().ends_with(",,,,,true,,,,\r\n"));
 }
 
 /// What the directory did not answer about is asked about again; the sums stay those of an answer that lacks something.

@@ -8,8 +8,8 @@ use crate::{
     Owner, TeamId, UserId,
     key::KeyId,
     manage::{
-        NamedTeam, Names,
-        fixture::{team_id, user_id},
+        NamedTeam, Names, Presence,
+        fixture::{team, team_id, user, user_id},
         names::Mentions,
     },
     record::ActorId,
@@ -28,7 +28,9 @@ fn a_name_is_one_line_that_people_can_read() {
     let key = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::User).unwrap();
     for bad in ["", " ", "\u{3000}", "a\nb", "a\u{202e}b", "\u{200b}", "a\0", &"x".repeat(101), key.expose_secret()] {
         let names = Names::none().with_user(alice.clone(), bad).with_team(blue.clone(), bad);
-        assert_eq!(names, Names::none(), "{bad:?}");
+        assert_eq!((names.of_user(&alice), names.of_team(&blue)), (None, None), "{bad:?}");
+        // Whoever has a name is there, though it cannot be shown.
+        assert_eq!(names, Names::none().with_known(alice.clone()).with_known(blue.clone()), "{bad:?}");
         assert_eq!(NamedTeam::new(blue.clone()).with_name(bad).label(), "blue");
     }
     assert_eq!(Names::none().with_user(alice.clone(), " Alice\t").of_user(&alice), Some("Alice"));
@@ -48,9 +50,31 @@ fn who_has_left_keeps_the_name_whatever_is_said_first() {
     let nameless = Names::none().with_left(bob.clone());
     assert_eq!(
         serde_json::to_value(&nameless).unwrap(),
-        serde_json::json!({"users": {"bob": {"name": null, "left": true}}, "teams": {}, "complete": true})
+        serde_json::json!({"users": {"bob": {"name": null, "left": true, "unknown": false}}, "teams": {}, "complete": true})
     );
     assert!(!nameless.is_empty() && nameless.of_user(&bob).is_none());
+}
+
+#[test]
+fn nothing_said_is_not_the_same_as_unknown() {
+    let (alice, blue) = (user("alice"), team("blue"));
+    for owner in [alice.clone(), blue.clone()] {
+        let presence = |names: Names| (names.presence(&owner), names.is_unknown(&owner));
+        assert_eq!(presence(Names::none()), (None, false));
+        assert_eq!(presence(Names::none().with_known(owner.clone())), (Some(Presence::Here), false));
+        assert_eq!(presence(Names::none().with_unknown(owner.clone())), (Some(Presence::Unknown), true));
+        // Of one id and the other kind, nothing is said.
+        let other = if owner == alice { team("alice") } else { user("blue") };
+        assert_eq!(presence(Names::none().with_unknown(other)), (None, false));
+    }
+    let gone = Names::none().with_team(team_id("blue"), "Blue").with_unknown(blue.clone());
+    assert_eq!((gone.of_team(&team_id("blue")), gone.is_unknown(&blue)), (Some("Blue"), true));
+    let left = Names::none().with_unknown(alice.clone()).with_left(user_id("alice"));
+    assert_eq!((left.presence(&alice), left.is_unknown(&alice)), (Some(Presence::Left), false));
+    // A name that comes with it takes nothing back.
+    let named =
+        Names::none().with_unknown(alice.clone()).with_user(user_id("alice"), "Alice").with_known(alice.clone());
+    assert_eq!(named.presence(&alice), Some(Presence::Unknown));
 }
 
 #[test]

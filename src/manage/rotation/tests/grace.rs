@@ -46,6 +46,35 @@ async fn bench(expiry: Option<&str>) -> (Bench, KeyId) {
     (bench, old)
 }
 
+/// What nobody noticed before: the successor ends when its predecessor would have.
+#[tokio::test]
+async fn successor_that_ends_as_soon_says_so() {
+    for (inherited, asked, is_soon) in [
+        (Some("2026-03-02T00:00:00Z"), None, true),
+        (Some("2026-03-02T00:00:00Z"), Some("2026-06-01T00:00:00Z"), false),
+        (Some("2026-06-01T00:00:00Z"), None, false),
+        (None, None, false),
+        (None, Some("2026-03-03T00:00:00Z"), true),
+    ] {
+        let (bench, old) = bench(inherited).await;
+        let request = asked.into_iter().fold(RotateKey::of(old), |of, end| of.expires_at(time(end)));
+        let issued = bench.manager.begin_rotation(request, &system()).await.unwrap();
+        let end = issued.info().expires_at;
+        assert_eq!(end, asked.or(inherited).map(time));
+        let says = |end: Timestamp| {
+            format!("It ends soon, at {end}: if it is still needed then, rotate it before, to a later end.")
+        };
+        let expected: Vec<_> = end.filter(|_| is_soon).map(says).into_iter().collect();
+        let said: Vec<_> = issued.ends_soon().iter().map(ToString::to_string).collect();
+        assert_eq!(said, expected, "{inherited:?} {asked:?}");
+        // And whoever asks why it works hears it, too.
+        let explanation = bench.manager.explain(&issued.info().id, &system()).await.unwrap();
+        let notes: Vec<_> = explanation.notes.iter().map(ToString::to_string).collect();
+        assert_eq!(notes, expected);
+        assert!(expected.iter().all(|said| explanation.to_string().contains(said)), "{explanation}");
+    }
+}
+
 #[tokio::test]
 async fn successor_does_not_inherit_the_end_of_grace_of_rotations_that_came_to_nothing() {
     for before in [None, Some(END)] {

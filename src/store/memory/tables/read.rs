@@ -31,8 +31,8 @@ impl Tables {
             .filter_map(|id| self.keys.get(id))
             .filter(|key| names.as_ref().is_none_or(|names| names.contains(&(&*key.kind, &*key.owner))))
             .filter(|key| matches(query, key, now))
-            .map(|key| self.listed(key, now))
-            .filter(|listed| query.unused_since.is_none_or(|since| listed.usage.last_success_at < Some(since)));
+            .filter(|key| query.unused_since.is_none_or(|since| self.totals(&key.id).last_success_at < Some(since)))
+            .map(|key| ListedKey { usage: query.with_usage.then(|| self.totals(&key.id)), ..self.listed(key, now) });
         page(listed, query.limit)
     }
 
@@ -60,7 +60,7 @@ impl Tables {
             owner,
             organization,
             creator: OwnerRef::creator_of(key).map_or(OwnerStatusRow::default(), |creator| self.owner(&creator)),
-            usage: self.totals(&key.id),
+            usage: None,
             successor: self.successors_of(&key.id).find(serves).map(SuccessorRow::from),
             predecessor_is_live: predecessor.as_ref().is_some_and(serves),
         }

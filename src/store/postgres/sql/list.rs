@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 /// What every statement of this kind is given: organization, kind, keys, creator, maker, liveness, since when unused, the
 /// place before the first key, now, the limit, predecessor, the place behind the last key, kinds and ids of owners, the part
-/// of a name, its capitals, and their small letters.
+/// of a name, its capitals, their small letters, and whether usage is asked for.
 pub(super) const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
@@ -25,6 +25,7 @@ pub(super) const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
     Type::TEXT,
+    Type::BOOL,
 ];
 
 /// What is read of a key `k` and of those around it.
@@ -64,7 +65,7 @@ macro_rules! around {
                     pg_catalog.max(last_at) filter (where outcome {=} 'success') as last_success, \
                     pg_catalog.sum(count) filter (where outcome {<>} 'success')::bigint as failures, \
                     pg_catalog.max(last_at) filter (where outcome {<>} 'success') as last_failure \
-                from {s}.api_key_usage where key_id {=} k.id\
+                from {s}.api_key_usage where $20 and key_id {=} k.id\
              ) u on true "
         )
     };

@@ -176,12 +176,19 @@ statements! {
         select suspended_at, plan_suspended_at, closed_at, kind {=} 'organization' from {s}.api_key_owners \
         where organization {=} $1 and (kind {=} $2 and id {=} $3 or kind {=} 'organization' and id {=} '')";
     state: &[Type::TEXT, Type::TEXT],
-        "select revoked_at is not null, version from {s}.api_keys where organization {=} $1 and id {=} $2";
+        "select revoked_at is not null, version, paused_at is not null from {s}.api_keys where organization {=} $1 and id {=} $2";
     update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set name = $3, labels = $4::pg_catalog.jsonb, \
             scopes = pg_catalog.string_to_array($5, ' '), expires_at = $6, \
             allowed_networks = pg_catalog.string_to_array($7, ' '), version = version {+} 1 \
         where organization {=} $1 and id {=} $2";
+    pause: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
+        update {s}.api_keys set paused_at = $3, paused_by = $4, version = version {+} 1 \
+        where organization {=} $1 and id {=} $2 and revoked_at is null and paused_at is null";
+    resume: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
+        update {s}.api_keys set paused_at = null, paused_by = null, version = version {+} 1 \
+        where organization {=} $1 and id {=} $2 and revoked_at is null and paused_at {=} $3 \
+            and (paused_by {=} $4 or paused_by is null and $4 is null)";
     revoke: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
         where organization {=} $1 and id {=} $2 and revoked_at is null";

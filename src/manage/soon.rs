@@ -1,0 +1,37 @@
+//! Keys that end soon: how soon that is, and what is said of them.
+
+use std::time::Duration;
+
+use crate::{sentence::sentences, time::Timestamp};
+
+/// From how long before its end on a key ends soon, where nothing else was said: a week, so that people who are away for some
+/// days still see it.
+pub(super) const SOON: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The end, if it is to come and no further away than that.
+pub(super) fn ends_within(end: Option<Timestamp>, soon: Duration, now: Timestamp) -> Option<Timestamp> {
+    end.filter(|end| now < *end && *end <= now.saturating_add(soon))
+}
+
+sentences! {
+    pub(super) fn all;
+
+    pub(super) fn ends_soon(at: Timestamp) = "note.ends_soon":
+        "It ends soon, at {at}: if it is still needed then, rotate it before, to a later end.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn soon_is_a_week_and_over_is_not_soon() {
+        let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let ends = |end: Timestamp| ends_within(Some(end), SOON, now).is_some();
+        let millisecond = Duration::from_millis(1);
+        assert!(ends(now.saturating_add(millisecond)) && ends(now.saturating_add(SOON)));
+        assert!(!ends(now.saturating_add(SOON + millisecond)) && !ends(now) && !ends(Timestamp::MIN));
+        assert_eq!(ends_within(None, Duration::MAX, now), None);
+        assert!(ends_within(Some(Timestamp::MAX), Duration::MAX, now).is_some());
+    }
+}

@@ -1,0 +1,45 @@
+use super::error::Conflict;
+use crate::{
+    record::{OwnerStatusRow, Suspension},
+    time::Timestamp,
+};
+
+/// What happens to an owner. A second suspension of the same kind, the end of one that there is not, and a second close
+/// change nothing and are no conflicts; to suspend or reinstate a closed owner is one.
+///
+/// ```
+/// use tower_api_keys::{Timestamp, record::{Suspension, OwnerStatusRow}, store::OwnerChange};
+///
+/// let suspended = OwnerChange::Suspend(Suspension::Admin).applied_to(OwnerStatusRow::default(), Timestamp::MIN)?;
+/// assert_eq!(suspended.suspended_at, Some(0));
+/// # Ok::<(), tower_api_keys::store::Conflict>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerChange {
+    /// Closes it for good.
+    Close,
+    /// Ends this suspension, and no other.
+    Reinstate(Suspension),
+    /// Suspends it.
+    Suspend(Suspension),
+}
+
+impl OwnerChange {
+    /// The status after this change of it; what is so already keeps its time.
+    ///
+    /// # Errors
+    /// [`Conflict::OwnerClosed`] if it is closed, and this is no close.
+    pub fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
+        let now = Some(at.as_millis());
+        let mut after = before;
+        match self {
+            Self::Close => after.closed_at = before.closed_at.or(now),
+            _ if before.closed_at.is_some() => return Err(Conflict::OwnerClosed),
+            Self::Reinstate(Suspension::Admin) => after.suspended_at = None,
+            Self::Reinstate(Suspension::Plan) => after.plan_suspended_at = None,
+            Self::Suspend(Suspension::Admin) => after.suspended_at = before.suspended_at.or(now),
+            Self::Suspend(Suspension::Plan) => after.plan_suspended_at = before.plan_suspended_at.or(now),
+        }
+        Ok(after)
+    }
+}
