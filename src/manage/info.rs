@@ -3,7 +3,7 @@ use serde::Serialize;
 use super::{counted::CountedUntil, names::Names};
 use crate::{
     key::KeyId,
-    owner::{KeyKind, OrganizationId, Owner},
+    owner::{KeyKind, OrganizationId, Owner, UserId},
     record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus, Standing, standing},
     scope::Scopes,
     store::{Effect, KeyCursor},
@@ -121,6 +121,13 @@ impl KeyInfo {
         }
     }
 
+    /// The other person who made a personal key, and saw its text; none of a team's key, and where nobody but its person or
+    /// the service did. [`created_by`](Self::created_by) says more.
+    #[must_use]
+    pub fn made_by_another(&self) -> Option<&UserId> {
+        made_by_another(&self.owner, &self.created_by)
+    }
+
     /// Whether a request with it is accepted at `now`: neither revoked nor expired nor paused, and its owner neither
     /// suspended nor closed.
     #[must_use]
@@ -133,6 +140,14 @@ impl KeyInfo {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// The person who made a key of another person.
+pub(super) fn made_by_another<'a>(owner: &Owner, created_by: &'a ActorId) -> Option<&'a UserId> {
+    match (owner, created_by) {
+        (Owner::User(owner), ActorId::User(maker)) if owner != maker => Some(maker),
+        _ => None,
     }
 }
 

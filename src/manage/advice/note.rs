@@ -81,6 +81,8 @@ words! {
         InvalidName = "invalid_name",
         /// There are too many scopes.
         InvalidScopes = "invalid_scopes",
+        /// An admin makes it for somebody else, and sees its text.
+        MadeForSomebodyElse = "made_for_somebody_else",
         /// It may manage keys.
         ManagesKeys = "manages_keys",
         /// It may not manage keys.

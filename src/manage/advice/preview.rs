@@ -13,7 +13,7 @@ use crate::{
         policy::{Decision, SaidDecision},
         request::IssueKey,
     },
-    owner::{KeyKind, Owner},
+    owner::{KeyKind, Owner, UserId},
     record::{OwnerStatus, Suspension},
     sentence::Sentence,
     time::Timestamp,
@@ -88,6 +88,8 @@ pub(in crate::manage) struct Findings {
     pub(in crate::manage) unfit: Option<Denial>,
     /// Of the owner, if the actor may know of it.
     pub(in crate::manage) owner: OwnerStatus,
+    /// The person who makes it for another one.
+    pub(in crate::manage) maker: Option<UserId>,
     /// How many live keys of the owner have the same name, if the actor may see them.
     pub(in crate::manage) same_name: usize,
     /// What is wrong with the request itself: what issuing would refuse, in words.
@@ -98,7 +100,7 @@ pub(in crate::manage) struct Findings {
 }
 
 pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview {
-    let Findings { decision, denial, unfit, owner, same_name, invalid, names, now } = known;
+    let Findings { decision, denial, unfit, owner, maker, same_name, invalid, names, now } = known;
     let mut notes = Notes(Vec::new());
     if let Some(denial) = denial.or(unfit) {
         let (kind, severity) = (NoteKind::Denied, Severity::Error);
@@ -109,6 +111,7 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
     }
     notes.of_owner(&request.owner, &owner);
     notes.of_leaver(&request.owner, &owner, &names);
+    notes.of_maker(&request.owner, maker.as_ref());
     notes.of_name(&request.owner, same_name);
     notes.of_words(request);
     notes.of_survival(&request.owner);
@@ -151,6 +154,12 @@ impl Notes {
                 self.add(NoteKind::OwnerUnknown, Severity::Warning, said::owner_unknown(owner));
             }
             _ => {}
+        }
+    }
+
+    fn of_maker(&mut self, owner: &Owner, maker: Option<&UserId>) {
+        if let (Owner::User(user), Some(maker)) = (owner, maker) {
+            self.add(NoteKind::MadeForSomebodyElse, Severity::Warning, said::made_for_somebody_else(maker, user));
         }
     }
 

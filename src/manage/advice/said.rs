@@ -15,6 +15,11 @@ sentences! {
         "It is refused while {user} is suspended, and stops for good when {user} leaves.";
     pub(super) fn expires(at: Timestamp) = "note.expires":
         "It is refused from {at} on. You can shorten the lifetime later, but never extend it.";
+    pub(super) fn made_by(maker: &UserId, user: &UserId) = "note.made_by":
+        "{maker} made it for {user}, and saw its text. {user} can rotate it: then {maker} has not seen the new one.";
+    pub(super) fn made_for_somebody_else(maker: &UserId, user: &UserId) = "note.made_for_somebody_else":
+        "{maker} makes it and sees its text, and {user} is shown who made it. It is {user}'s key: it acts as {user}, and \
+         {user} can rotate it, so that {maker} has not seen the new one.";
     pub(super) fn manages_keys(scopes: Vec<&Scope>) = "note.manages_keys":
         "It looks after keys, as far as its owner may: it has {scopes}.";
     pub(super) fn manages_no_keys() = "note.manages_no_keys":

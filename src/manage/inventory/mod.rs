@@ -14,6 +14,7 @@ mod tests;
 
 pub use entry::{Attempts, InventoryEntry, InventoryPage};
 pub use export::{ExportError, ExportFormat, InventoryColumn, InventoryExport};
+pub(super) use export::{Lines, table};
 pub use flag::KeyFlag;
 pub use judge::FlagSettings;
 pub use query::InventoryQuery;

@@ -41,7 +41,7 @@ enum FoundRow {
 /// What was asked for.
 pub(super) struct Selection<'a> {
     query: &'a InventoryQuery,
-    reach: Reach,
+    pub(super) reach: Reach,
     pub(super) now: Timestamp,
 }
 

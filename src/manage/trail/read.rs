@@ -13,7 +13,7 @@ use crate::{
         error::ManageError,
         invalid::InvalidInput,
         manager::KeyManager,
-        names::Names,
+        names::{Mentions, Names, Naming},
         policy::{KeyAction, Target},
     },
     owner::Owner,
@@ -75,11 +75,28 @@ impl KeyManager {
     /// denied (one whose trail it may not see), invalid (a page of no events or of more than 1,000), store unavailable.
     pub async fn events(&self, query: AuditQuery, actor: &Actor) -> Result<EventPage, ManageError> {
         let access = self.acting(actor, &[KeyAction::Audit]).await?;
+        let owners = access.owners_of_query(&query).await?;
+        access.page_of_events(&query, &owners, &mut access.parts.naming()).await
+    }
+}
+
+impl Access<'_> {
+    /// Whose events to ask the store for, if the actor may see what the query asks for.
+    pub(super) async fn owners_of_query(&self, query: &AuditQuery) -> Result<Vec<Option<Owner>>, ManageError> {
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));
         }
-        let owners = access.owners_to_audit(&query).await?;
-        let (shown, next) = access.visible(&query, &owners).await?;
+        self.owners_to_audit(query).await
+    }
+
+    /// The next page, with who is behind each event and with names.
+    pub(super) async fn page_of_events(
+        &self,
+        query: &AuditQuery,
+        owners: &[Option<Owner>],
+        naming: &mut Naming,
+    ) -> Result<EventPage, ManageError> {
+        let (shown, next) = self.visible(query, owners).await?;
         let mut page = EventPage { entries: Vec::new(), unreadable: 0, names: Names::none(), next };
         for shown in shown {
             match shown.event {
@@ -87,22 +104,14 @@ impl KeyManager {
                 None => page.unreadable += 1,
             }
         }
-        access.add_owners_of_keys(&mut page).await?;
-        let entries = &page.entries;
-        page.names = access
-            .parts
-            .names(|mentions| {
-                for entry in entries {
-                    mentions.event(&entry.event);
-                    entry.on_behalf_of.iter().for_each(|owner| mentions.owner(owner));
-                }
-            })
-            .await;
+        self.add_owners_of_keys(&mut page).await?;
+        let mut mentions = Mentions::default();
+        page.entries.iter().for_each(|entry| entry.mention(&mut mentions));
+        self.parts.learn(naming, |asked| asked.clone_from(&mentions)).await;
+        page.names = naming.of_whole(&mentions);
         Ok(page)
     }
-}
 
-impl Access<'_> {
     /// Whether the actor, who may see the trail of whoever an event is about, may see this event too.
     pub(in crate::manage) fn may_see_event(&self, event: &Event) -> bool {
         event.audience == Audience::Subject || self.may(KeyAction::Audit, &Target::Organization)
@@ -207,6 +216,14 @@ impl Access<'_> {
             entry.on_behalf_of = owners.get(&id).cloned().flatten();
         }
         Ok(())
+    }
+}
+
+impl AuditEntry {
+    /// Of whom it speaks.
+    pub(super) fn mention(&self, mentions: &mut Mentions) {
+        mentions.event(&self.event);
+        self.on_behalf_of.iter().for_each(|owner| mentions.owner(owner));
     }
 }
 

@@ -111,7 +111,9 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
     let unknown =
         |who| format!("The directory knows no {who}, and it is not closed: the key would be accepted all the same.");
     assert_eq!(notes('B').await, [left]);
-    assert_eq!(notes('C').await, [unknown("user bob")]);
+    let made_by =
+        format!("{alice} made it for bob, and saw its text. bob can rotate it: then {alice} has not seen the new one.");
+    assert_eq!(notes('C').await, [made_by, unknown("user bob")]);
     assert_eq!(notes('A').await, [unknown("team engineering")]);
     // A dead key is refused whoever has left.
     assert_eq!(notes('D').await, [""; 0]);

@@ -2,5 +2,6 @@
 
 mod access_log;
 mod denials;
+mod export;
 mod hides;
 mod read;
