@@ -284,6 +284,7 @@ impl<R: KeyReader> Inner<R> {
         Claims {
             owner,
             key: record.id,
+            lineage: (record.lineage != record.id).then(|| Box::new(record.lineage)),
             proved_by: self.id,
             texts: Texts::new(record.name.as_str(), record.limits.as_deref()),
             scopes: record.scopes.clone(),

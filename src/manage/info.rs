@@ -66,6 +66,8 @@ pub struct KeyInfo {
     pub paused_by: Option<ActorId>,
     /// The key it succeeds.
     pub replaces: Option<KeyId>,
+    /// The first key of its chain of rotations, itself if it succeeds none: what stays the same when it is rotated.
+    pub lineage: KeyId,
     /// A live key that replaces it, if the actor may see that one. None, too, in the answer of a call that looks at nothing but
     /// this key: lists, the inventory and [`find`](super::KeyManager::find) look.
     pub successor: Option<KeyId>,
@@ -112,6 +114,7 @@ impl KeyInfo {
             paused_at,
             paused_by: paused_by.flatten(),
             replaces: record.replaces,
+            lineage: record.lineage,
             successor: None,
             predecessor_is_live: None,
             version: record.version,

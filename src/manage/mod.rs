@@ -79,6 +79,9 @@
 //! - [`RotateKey::old_key_ends_at`] sets an end of grace. Nothing else ends the old key by itself: there is no forced
 //!   rotation.
 //! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
+//! - The id of the first key stays the name of all that succeed it, as the [lineage](KeyInfo::lineage): in the
+//!   [principal](crate::Principal::lineage), in lists, [usage](KeyUsage::lineage), exports, and as a condition of
+//!   [lists](ListKeys::lineage) and of the [trail](AuditQuery::of_lineage).
 //! - A key that exists gets neither more scopes nor a later end: its successor does, by [`RotateKey::scopes`] and
 //!   [`RotateKey::expires_at`]. More scopes are given by whoever may [issue](KeyAction::Issue) such a key.
 //!
@@ -235,8 +238,8 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey, RefusalsWithoutKey,
-    ResumeKey, RevokeKey, UsageDay,
+    ChangeOwner, EditKey, KeyManager, KeyUsage, LineageUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey,
+    RefusalsWithoutKey, ResumeKey, RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
 pub use names::{NamedTeam, Names, Presence};

@@ -18,6 +18,8 @@ pub(crate) struct WithClaims<T: ?Sized> {
 pub(crate) struct Claims {
     pub(crate) owner: Arc<SharedOwner>,
     pub(crate) key: KeyId,
+    /// The first key of its chain of rotations, where that is another one.
+    pub(crate) lineage: Option<Box<KeyId>>,
     /// Which authenticator proved it; 0 for none, as in tests.
     pub(crate) proved_by: u32,
     pub(crate) texts: Texts,

@@ -29,6 +29,7 @@ fn proof(number: usize, owner: OwnerRef) -> Proof {
         claims: Claims {
             owner: SharedOwner::new(owner),
             key: key.id(),
+            lineage: None,
             proved_by: 1,
             texts: crate::principal::Texts::new(&format!("CI deploy {number:06}"), None),
             scopes: Scopes::all(),

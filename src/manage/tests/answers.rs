@@ -102,6 +102,7 @@ const PARTS: &[&str] = &[
     "ExposedKey",
     "InventoryEntry",
     "LastUse",
+    "LineageUsage",
     "OutcomeSummary",
     "OwnerSummary",
     "SourceUse",

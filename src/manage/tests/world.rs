@@ -199,6 +199,8 @@ pub(in crate::manage) async fn reads(all: &mut Examples, rules: &Rules) {
     all.add(&manager.list(ListKeys::all(), olga).await.unwrap());
     let usage = manager.usage(&id(LAPTOP), 2, olga).await.unwrap();
     all.add(&usage.totals);
+    all.add(&usage.lineage);
+    all.add(&manager.usage(&id(NEW), 0, olga).await.unwrap().lineage);
     all.add(&usage.detail.counts[0]);
     all.add(&usage.detail.by_outcome()[0]);
     all.add(&usage.detail);

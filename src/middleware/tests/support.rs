@@ -45,6 +45,7 @@ pub(super) fn proved_by_key(id: u32, user: &str, key: &str) -> Principal {
         texts: crate::principal::Texts::new("", None),
         scopes: Scopes::all(),
         expires_at: None,
+        lineage: None,
         proved_by: id,
     })
 }

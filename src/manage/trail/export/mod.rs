@@ -8,8 +8,7 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 
 use crate::{
-    audit::{Action, Subject},
-    key::KeyId,
+    audit::Action,
     manage::{
         access::Access,
         actor::Actor,
@@ -18,9 +17,11 @@ use crate::{
         manager::KeyManager,
         names::{Mentions, Names, Naming},
         policy::KeyAction,
-        trail::query::{AuditEntry, AuditQuery, EventPage},
+        trail::{
+            query::{AuditEntry, AuditQuery, EventPage},
+            read::TrailPart,
+        },
     },
-    owner::{Owner, OwnerRef},
 };
 
 pub use column::TrailColumn;
@@ -163,15 +164,15 @@ impl Pieces {
         }
         // Each time: who may not act any more gets no more of it.
         let access = self.manager.acting(&self.actor, &[KeyAction::Audit]).await?;
-        let owners = access.owners_of_query(&self.query).await?;
+        let parts = access.parts_of_trail(&self.query).await?;
         let is_first = self.place == Place::Beginning;
         if is_first {
             self.query.limit = EVENTS_PER_PIECE;
-            self.tell(&access, &owners).await?;
+            self.tell(&access, &parts).await?;
         }
         // A piece is an answer of its own.
         let mut naming = access.parts.naming();
-        let page = access.page_of_events(&self.query, &owners, &mut naming).await?;
+        let page = access.page_of_events(&self.query, &parts, &mut naming).await?;
         let lines = lines(self.format, is_first, &page, &naming).map_err(ManageError::corrupt)?;
         let piece = self.lines.piece(lines, page.next.is_none());
         self.exported.events += page.entries.len() as u64;
@@ -182,27 +183,10 @@ impl Pieces {
         Ok(Some(piece))
     }
 
-    async fn tell(&self, access: &Access<'_>, owners: &[Option<Owner>]) -> Result<(), ManageError> {
-        let about = match self.query.key {
-            Some(key) => vec![access.subject_of_key(&key, &self.query).await?],
-            None => owners.iter().map(|owner| owner.clone().map_or(Subject::Organization, Subject::Owner)).collect(),
-        };
+    async fn tell(&self, access: &Access<'_>, parts: &[TrailPart]) -> Result<(), ManageError> {
+        let about = parts.iter().map(|part| part.about.clone()).collect();
         let said = serde_json::json!({ "format": self.format.extension(), "attempts": self.query.attempts });
         access.tell_of_export(Action::TRAIL_EXPORTED, about, said.to_string()).await
-    }
-}
-
-impl Access<'_> {
-    /// What an export of the trail of one key is about: the key, or where nobody can read whose it is, what was asked about
-    /// beside it.
-    async fn subject_of_key(&self, key: &KeyId, query: &AuditQuery) -> Result<Subject, ManageError> {
-        let row = self.row(key).await?;
-        let owner = row.and_then(|row| OwnerRef::of(&row.peek().key)).map(|of| of.owner);
-        Ok(match (owner, &query.owner) {
-            (Some(owner), _) => Subject::Key(*key, owner),
-            (None, Some(owner)) => Subject::Owner(owner.clone()),
-            (None, None) => Subject::Organization,
-        })
     }
 }
 

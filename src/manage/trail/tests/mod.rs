@@ -4,4 +4,5 @@ mod access_log;
 mod denials;
 mod export;
 mod hides;
+mod lineage;
 mod read;
