@@ -284,9 +284,12 @@ impl<R: KeyReader> Inner<R> {
         Claims {
             owner,
             key: record.id,
-            lineage: (record.lineage != record.id).then(|| Box::new(record.lineage)),
             proved_by: self.id,
-            texts: Texts::new(record.name.as_str(), record.limits.as_deref()),
+            texts: Texts::new(
+                record.name.as_str(),
+                record.limits.as_deref(),
+                Some(&record.lineage).filter(|first| **first != record.id),
+            ),
             scopes: record.scopes.clone(),
             expires_at: record.expires_at,
         }

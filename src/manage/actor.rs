@@ -226,6 +226,12 @@ impl Actor {
         self.rights.includes_team_keys(team)
     }
 
+    /// Whether there is a plan with team keys, as far as was said; for the system there is. Advice does not point to what the
+    /// plan does not have.
+    pub(super) fn has_team_keys(&self) -> bool {
+        self.is_system() || self.rights.includes_keys_of_any_team()
+    }
+
     /// The teams of which its rights say something by name: a role, that it manages the keys, or that the plan includes team
     /// keys, in the order of their ids. For a team's key, its own team. None for the system, which has no rights and needs none.
     pub fn teams(&self) -> impl Iterator<Item = ActorTeam<'_>> {

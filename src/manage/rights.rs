@@ -149,6 +149,12 @@ impl Rights {
         self.includes_all || self.includes.contains(team)
     }
 
+    /// Whether the plan includes keys of any team, as far as was said.
+    #[must_use]
+    pub fn includes_keys_of_any_team(&self) -> bool {
+        self.includes_all || !self.includes.is_empty()
+    }
+
     /// Whether something was said of the team by name: a role, that it manages the keys, or that the plan includes team
     /// keys.
     pub(super) fn names(&self, team: &TeamId) -> bool {

@@ -18,8 +18,6 @@ pub(crate) struct WithClaims<T: ?Sized> {
 pub(crate) struct Claims {
     pub(crate) owner: Arc<SharedOwner>,
     pub(crate) key: KeyId,
-    /// The first key of its chain of rotations, where that is another one.
-    pub(crate) lineage: Option<Box<KeyId>>,
     /// Which authenticator proved it; 0 for none, as in tests.
     pub(crate) proved_by: u32,
     pub(crate) texts: Texts,
@@ -27,14 +25,23 @@ pub(crate) struct Claims {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// A key's name and, behind a NUL, its limits, which few keys have: each remembered key has room for one text.
+/// What stands before the first key of a chain.
+const LINEAGE: &str = "\0\0";
+
+/// A key's name; behind a NUL, its limits, which few keys have; and behind two NULs, the first key of its chain of rotations,
+/// where that is another one. Each remembered key has room for one text.
 #[derive(Debug)]
 pub(crate) struct Texts(Box<str>);
 
 impl Texts {
-    /// No name has a NUL in it.
-    pub(crate) fn new(name: &str, limits: Option<&str>) -> Self {
-        Self(limits.map_or_else(|| name.into(), |limits| format!("{name}\0{limits}").into()))
+    /// Neither names nor limits nor ids have a NUL in them.
+    pub(crate) fn new(name: &str, limits: Option<&str>, lineage: Option<&KeyId>) -> Self {
+        if limits.is_none() && lineage.is_none() {
+            return Self(name.into());
+        }
+        let (limits, lineage) = (limits.map(|limits| ["\0", limits]), lineage.map(|first| [LINEAGE, first.as_str()]));
+        let parts = limits.into_iter().flatten().chain(lineage.into_iter().flatten());
+        Self(std::iter::once(name).chain(parts).collect::<String>().into())
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -42,7 +49,12 @@ impl Texts {
     }
 
     pub(crate) fn limits(&self) -> Option<&str> {
-        self.0.split_once('\0').map(|(_, limits)| limits)
+        let named = self.0.rsplit_once(LINEAGE).map_or(&*self.0, |(named, _)| named);
+        named.split_once('\0').map(|(_, limits)| limits)
+    }
+
+    pub(crate) fn lineage(&self) -> Option<KeyId> {
+        self.0.rsplit_once(LINEAGE).and_then(|(_, first)| KeyId::new(first).ok())
     }
 }
 
@@ -65,5 +77,23 @@ impl SharedOwner {
 
     pub(crate) fn is_outdated(&self) -> bool {
         self.is_outdated.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_limits_and_lineage_come_back_in_every_combination() {
+        let first = KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
+        for name in ["", "CI"] {
+            for limits in [None, Some(""), Some("a budget")] {
+                for lineage in [None, Some(first)] {
+                    let texts = Texts::new(name, limits, lineage.as_ref());
+                    assert_eq!((texts.name(), texts.limits(), texts.lineage()), (name, limits, lineage));
+                }
+            }
+        }
     }
 }

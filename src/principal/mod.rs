@@ -123,14 +123,14 @@ impl Principal {
     /// let old = manager.issue(IssueKey::team("blue".parse()?), &admin).await?.info().id;
     /// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
     /// let caller = keys.authenticator().authenticate(new.plaintext().expose_secret()).await?;
-    /// assert_eq!((caller.lineage(), caller.key_id()), (&old, &new.info().id));
+    /// assert_eq!((caller.lineage(), *caller.key_id()), (old, new.info().id));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn lineage(&self) -> &KeyId {
-        self.0.claims.lineage.as_deref().unwrap_or(&self.0.claims.key)
+    pub fn lineage(&self) -> KeyId {
+        self.0.claims.texts.lineage().unwrap_or(self.0.claims.key)
     }
 
     /// What people call the key; may be empty. As of the moment this node last read the key's record.
@@ -358,9 +358,8 @@ impl FakePrincipal {
         Principal::new(Claims {
             owner: SharedOwner::new(self.owner),
             key: self.key,
-            lineage: None,
             proved_by: 0,
-            texts: Texts::new("fake", None),
+            texts: Texts::new("fake", None, None),
             scopes: self.scopes,
             expires_at: None,
         })

@@ -29,9 +29,8 @@ fn proof(number: usize, owner: OwnerRef) -> Proof {
         claims: Claims {
             owner: SharedOwner::new(owner),
             key: key.id(),
-            lineage: None,
             proved_by: 1,
-            texts: crate::principal::Texts::new(&format!("CI deploy {number:06}"), None),
+            texts: crate::principal::Texts::new(&format!("CI deploy {number:06}"), None, None),
             scopes: Scopes::all(),
             expires_at: None,
         },

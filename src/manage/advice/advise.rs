@@ -36,7 +36,8 @@ impl KeyManager {
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
         let now = access.parts.clock.now();
-        let advice = signals::advise(&signals::AdvisedKey::new(&record, now), &usage, now);
+        let advised = signals::AdvisedKey::new(&record, now, access.actor.has_team_keys());
+        let advice = signals::advise(&advised, &usage, now);
         Ok(Advice { counted: Some(access.counted), ..advice })
     }
 
@@ -91,7 +92,9 @@ impl KeyManager {
         };
         let unfit = unfit.map(|reason| self.denial(reason));
         let invalid = invalid(self.parts(), request, now);
-        let findings = Findings { decision, denial, unfit, owner, maker, same_name, invalid, names, now };
+        let has_team_keys = actor.has_team_keys();
+        let findings =
+            Findings { decision, denial, unfit, owner, maker, has_team_keys, same_name, invalid, names, now };
         Ok(preview(request, findings))
     }
 }

@@ -109,6 +109,8 @@ words! {
         ScopesLimited = "scopes_limited",
         /// It sounds like one person's.
         ShouldBePersonalKey = "should_be_personal_key",
+        /// It sounds like CI, a schedule, a webhook or a shared host, and the plan does not include team keys.
+        ShouldBeServiceUserKey = "should_be_service_user_key",
         /// It sounds like CI, a schedule, a webhook or a shared host.
         ShouldBeTeamKey = "should_be_team_key",
         /// Its text is shown once.

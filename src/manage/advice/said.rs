@@ -49,6 +49,9 @@ sentences! {
         "It has only the {scopes:scope|scopes} {scopes}. Scopes can be taken away later, not added.";
     pub(super) fn should_be_personal_key(word: &str, what: Sentence) = "note.should_be_personal_key":
         "It says `{word}`, which sounds like {what}: a team key goes on after the person leaves. A personal key stops.";
+    pub(super) fn should_be_service_user_key(word: &str, what: Sentence) = "note.should_be_service_user_key":
+        "It says `{word}`, which sounds like {what}: the key of a person stops when the person leaves. The key of a user \
+         that is no person goes on.";
     pub(super) fn should_be_team_key(word: &str, what: Sentence) = "note.should_be_team_key":
         "It says `{word}`, which sounds like {what}: with a personal key, that stops when the person leaves. A team key \
          goes on.";

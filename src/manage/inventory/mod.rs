@@ -12,6 +12,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
+pub(super) use entry::all as sentences;
 pub use entry::{Attempts, InventoryEntry, InventoryPage};
 pub use export::{ExportError, ExportFormat, InventoryColumn, InventoryExport};
 pub(super) use export::{Lines, table};

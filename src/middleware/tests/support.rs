@@ -42,10 +42,9 @@ pub(super) fn proved_by_key(id: u32, user: &str, key: &str) -> Principal {
             owner: Owner::User(UserId::new(user).unwrap()),
         }),
         key: KeyId::new(key).unwrap(),
-        texts: crate::principal::Texts::new("", None),
+        texts: crate::principal::Texts::new("", None, None),
         scopes: Scopes::all(),
         expires_at: None,
-        lineage: None,
         proved_by: id,
     })
 }

@@ -318,7 +318,7 @@ async fn advice_reads_the_counts_of_its_own_key() {
         (bench.plant(ALICES, &user("alice"), "*").await, bench.plant(BLUES, &user("alice"), "*").await);
     used(&bench, &[(alices, "success", "api/GitHub-Actions", 9), (other, "success", "vscode", 9)]).await;
     let advice = bench.manager.advise(&alices, &person("alice")).await.unwrap();
-    assert_eq!((advice.key, advice.recommendation), (alices, Recommendation::MakeTeamKey));
+    assert_eq!((advice.key, advice.recommendation), (alices, Recommendation::MakeServiceUserKey));
     let advice = bench.manager.advise(&other, &person("alice")).await.unwrap();
     assert_eq!(advice.recommendation, Recommendation::KeepPersonal);
 }

@@ -21,6 +21,7 @@ fn entry(row: &KeyRow, sources: &[&str]) -> InventoryEntry {
         usage: UsageDetail::of(&rows).unwrap(),
         attempts_since_death: Default::default(),
         flags: Vec::new(),
+        has_team_keys: true,
     }
 }
 
