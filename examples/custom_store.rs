@@ -140,6 +140,7 @@ impl KeyStore for TableStore {
                 && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
                 && query.created_via_key.is_none_or(|maker| key.created_via_key.as_deref() == Some(maker.as_str()))
                 && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
+                && query.lineage.is_none_or(|first| key.lineage == first.as_str())
                 && query.created_since.is_none_or(|since| key.created_at >= since.as_millis())
                 && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
                 && query.liveness.is_none_or(|liveness| key.is_live(now) == (liveness == Liveness::Live))

@@ -112,8 +112,11 @@ fn read_key(row: &KeyRow) {
 
 fn read_event(row: &EventRow) {
     let is_sound = row.key.as_deref().is_none_or(is_key_id)
-        && ["user", "team"].contains(&row.owner_kind.as_str())
-        && is_id(&row.owner)
+        && match row.owner_kind.as_str() {
+            "organization" => row.owner == row.organization && row.key.is_none(),
+            "user" | "team" => is_id(&row.owner),
+            _ => false,
+        }
         && is_id(&row.organization)
         && is_actor(&row.actor)
         && is_time(row.at)

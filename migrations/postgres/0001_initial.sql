@@ -129,6 +129,7 @@ create index api_keys_by_owner on "api_keys".api_keys (organization, kind, owner
 create index api_keys_by_creator on "api_keys".api_keys (organization, created_by, created_at, id);
 create index api_keys_by_created_via_key on "api_keys".api_keys (organization, created_via_key, created_at, id)
     where created_via_key is not null;
+create index api_keys_by_lineage on "api_keys".api_keys (organization, lineage, created_at, id);
 create index api_keys_by_predecessor on "api_keys".api_keys (replaces) where replaces is not null;
 
 -- One without a row is active, as is one whose times are all null.

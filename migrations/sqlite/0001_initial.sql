@@ -44,6 +44,7 @@ create index api_keys_by_kind on api_keys (organization, kind, created_at);
 create index api_keys_by_owner on api_keys (organization, kind, owner, created_at);
 create index api_keys_by_creator on api_keys (organization, created_by, created_at);
 create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;
+create index api_keys_by_lineage on api_keys (organization, lineage, created_at);
 create index api_keys_by_predecessor on api_keys (replaces) where replaces is not null;
 
 -- What is left of keys that were purged, so that their ids are never used again.

@@ -37,6 +37,9 @@ impl Action {
     /// from one source, or from several that are told as `other`. [`Event::after`] is a line of JSON: the `code`, the
     /// `count`, and when the first and the last of them came, `first_at` and `last_at`.
     pub const ATTEMPT_REPEATED: Self = Self(Cow::Borrowed(fits("attempt.repeated")));
+    /// The inventory was exported, or its export begun. [`Event::after`] is a line of JSON with the `format`. It stands with
+    /// the organization, or with each user and team whose keys were asked for.
+    pub const INVENTORY_EXPORTED: Self = Self(Cow::Borrowed(fits("inventory.exported")));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed(fits("key.expiry_set")));
     /// A text matched a key's tag and not its hash: a guess of one in 4.3 billion, or made by a reader of the database.
@@ -85,6 +88,11 @@ impl Action {
     /// A suspension of an owner was ended; [`Event::before`] says which.
     pub const OWNER_REINSTATED: Self = Self(Cow::Borrowed(fits("owner.reinstated")));
 
+    /// The audit trail was exported, or its export begun. [`Event::after`] is a line of JSON with the `format`, and with
+    /// `attempts`, which says whether the access log was asked for. It stands with the key that was asked about, or as that of an
+    /// [inventory](Self::INVENTORY_EXPORTED).
+    pub const TRAIL_EXPORTED: Self = Self(Cow::Borrowed(fits("trail.exported")));
+
     /// The words as they are stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -111,7 +119,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about an owner.
+/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about none, and the
+/// owner where it is about the organization.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, audit::Subject};
@@ -124,8 +133,21 @@ impl fmt::Display for Action {
 pub enum Subject {
     /// A key, and whose it is.
     Key(KeyId, Owner),
+    /// The organization as a whole.
+    Organization,
     /// A user or a team.
     Owner(Owner),
+}
+
+impl Subject {
+    /// The user or team that it is about or whose key it is about; none where it is about the organization.
+    #[must_use]
+    pub const fn owner(&self) -> Option<&Owner> {
+        match self {
+            Self::Key(_, owner) | Self::Owner(owner) => Some(owner),
+            Self::Organization => None,
+        }
+    }
 }
 
 words! {
@@ -245,9 +267,9 @@ pub struct EventRow {
     pub action: String,
     /// [`KeyId`], if it is about a key.
     pub key: Option<String>,
-    /// `user` or `team`: the owner it is about, or of the key it is about.
+    /// `user` or `team`: the owner it is about, or of the key it is about; or `organization`.
     pub owner_kind: String,
-    /// The owner's id.
+    /// The owner's id, or the organization's.
     pub owner: String,
     /// What stood before.
     pub before: Option<String>,
@@ -290,19 +312,22 @@ impl EventRow {
 
 impl From<&Event> for EventRow {
     fn from(event: &Event) -> Self {
-        let (key, owner) = match &event.subject {
-            Subject::Key(id, owner) => (Some(id.as_str().to_owned()), owner),
-            Subject::Owner(owner) => (None, owner),
+        let key = match &event.subject {
+            Subject::Key(id, _) => Some(id.as_str().to_owned()),
+            Subject::Organization | Subject::Owner(_) => None,
         };
+        let organization = event.organization.as_str();
+        let (owner_kind, owner) =
+            event.subject.owner().map_or((ORGANIZATION, organization), |owner| (owner.kind().as_str(), owner.id()));
         Self {
             sequence: event.sequence,
-            organization: event.organization.as_str().to_owned(),
+            organization: organization.to_owned(),
             at: event.at.as_millis(),
             actor: event.actor.to_string(),
             action: event.action.as_str().to_owned(),
             key,
-            owner_kind: owner.kind().as_str().to_owned(),
-            owner: owner.id().to_owned(),
+            owner_kind: owner_kind.to_owned(),
+            owner: owner.to_owned(),
             before: event.before.clone(),
             after: event.after.clone(),
             source: event.source.clone(),
@@ -315,8 +340,6 @@ impl TryFrom<&EventRow> for Event {
     type Error = CorruptRow;
 
     fn try_from(row: &EventRow) -> Result<Self, Self::Error> {
-        let kind: KeyKind = row.owner_kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
-        let owner = Owner::new(kind, &row.owner).map_err(|_| CorruptRow::new("owner"))?;
         let key = row.key.as_deref().map(KeyId::new).transpose().map_err(|_| CorruptRow::new("key"))?;
         Ok(Self {
             sequence: row.sequence,
@@ -324,9 +347,11 @@ impl TryFrom<&EventRow> for Event {
             at: Timestamp::from_millis(row.at).map_err(|_| CorruptRow::new("at"))?,
             actor: row.actor.parse().map_err(|_| CorruptRow::new("actor"))?,
             action: Action(Cow::Owned(row.action.clone())),
-            subject: match key {
-                Some(id) => Subject::Key(id, owner),
-                None => Subject::Owner(owner),
+            subject: match (key, owner_of(row)?) {
+                (Some(id), Some(owner)) => Subject::Key(id, owner),
+                (None, Some(owner)) => Subject::Owner(owner),
+                (None, None) => Subject::Organization,
+                (Some(_), None) => return Err(CorruptRow::new("owner_kind")),
             },
             before: row.before.clone(),
             after: row.after.clone(),
@@ -334,4 +359,16 @@ impl TryFrom<&EventRow> for Event {
             audience: row.audience.parse().map_err(|_| CorruptRow::new("audience"))?,
         })
     }
+}
+
+/// The kind of an owner where an event is about the organization as a whole.
+const ORGANIZATION: &str = "organization";
+
+/// Whom an event is about; none where it is about all of its organization.
+fn owner_of(row: &EventRow) -> Result<Option<Owner>, CorruptRow> {
+    if row.owner_kind == ORGANIZATION {
+        return if row.owner == row.organization { Ok(None) } else { Err(CorruptRow::new("owner")) };
+    }
+    let kind: KeyKind = row.owner_kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
+    Owner::new(kind, &row.owner).map(Some).map_err(|_| CorruptRow::new("owner"))
 }

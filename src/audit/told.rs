@@ -14,19 +14,18 @@ use crate::{
 
 json_form! {
     Subject<'a>, |subject| _ => {
-        #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["key", "owner"])))]
+        #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["key", "organization", "owner"])))]
         kind: &'static str = match subject {
             Subject::Key(..) => "key",
+            Subject::Organization => "organization",
             Subject::Owner(_) => "owner",
         },
         key: Option<KeyId> = match subject {
             Subject::Key(id, _) => Some(*id),
-            Subject::Owner(_) => None,
+            Subject::Organization | Subject::Owner(_) => None,
         },
         /// Whose key it is, or the owner itself.
-        owner: &'a Owner = match subject {
-            Subject::Key(_, owner) | Subject::Owner(owner) => owner,
-        },
+        owner: Option<&'a Owner> = subject.owner(),
     }
 }
 
@@ -99,6 +98,7 @@ fn name_of(action: &Action) -> Told {
         (Action::ATTEMPT_DROPPED, Told::Object),
         (Action::ATTEMPT_REFUSED, Told::Code),
         (Action::ATTEMPT_REPEATED, Told::Object),
+        (Action::INVENTORY_EXPORTED, Told::Object),
         (Action::KEY_EXPIRY_SET, Told::Text("expires_at")),
         (Action::KEY_ISSUED, Told::Object),
         (Action::KEY_NARROWED, Told::Scopes),
@@ -115,6 +115,7 @@ fn name_of(action: &Action) -> Told {
         (Action::MANAGE_DENIED, Told::Object),
         (Action::OWNER_REINSTATED, Told::Text("suspension")),
         (Action::OWNER_SUSPENDED, Told::Text("suspension")),
+        (Action::TRAIL_EXPORTED, Told::Object),
     ];
     known.into_iter().find(|(known, _)| known == action).map_or(Told::Text("text"), |(_, told)| told)
 }
@@ -179,6 +180,15 @@ mod tests {
         let subject = |row: &EventRow| serde_json::to_value(Event::try_from(row).unwrap()).unwrap()["subject"].clone();
         let owner = json!({"kind": "team", "id": "engineering"});
         assert_eq!(subject(&row), json!({"kind": "key", "key": row.key, "owner": owner}));
-        assert_eq!(subject(&EventRow { key: None, ..row }), json!({"kind": "owner", "key": null, "owner": owner}));
+        let of_owner = EventRow { key: None, ..row };
+        assert_eq!(subject(&of_owner), json!({"kind": "owner", "key": null, "owner": owner}));
+        let (owner_kind, owner) = ("organization".into(), "default".into());
+        let of_all = EventRow { owner_kind, owner, ..of_owner };
+        assert_eq!(subject(&of_all), json!({"kind": "organization", "key": null, "owner": null}));
+        assert_eq!(EventRow::from(&Event::try_from(&of_all).unwrap()), of_all);
+        // A key is somebody's, and the organization is no other one.
+        let key = Some("AAAAAAAAAAAAAAAAAAAA".to_owned());
+        assert!(Event::try_from(&EventRow { key, ..of_all.clone() }).is_err());
+        assert!(Event::try_from(&EventRow { owner: "other".into(), ..of_all }).is_err());
     }
 }

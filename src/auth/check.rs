@@ -293,7 +293,12 @@ impl<R: KeyReader> Inner<R> {
             owner,
             key: record.id,
             proved_by: self.id,
-            particulars: Particulars::new(record.name.as_str(), record.limits.as_deref(), record.networks.as_ref()),
+            particulars: Particulars::new(
+                record.name.as_str(),
+                record.limits.as_deref(),
+                record.networks.as_ref(),
+                Some(record.lineage).filter(|first| *first != record.id),
+            ),
             scopes: record.scopes.clone(),
             expires_at: record.expires_at,
         }

@@ -202,6 +202,18 @@ impl Actor {
         self.rights.is_org_admin()
     }
 
+    /// Whether it has the rights of an auditor of the organization.
+    #[must_use]
+    pub const fn is_auditor(&self) -> bool {
+        self.rights.is_auditor()
+    }
+
+    /// Whether it manages the keys of a team, by its role there or without one.
+    #[must_use]
+    pub fn manages_keys_of(&self, team: &TeamId) -> bool {
+        self.rights.manages_keys_of(team)
+    }
+
     /// Its role in a team, if it has one.
     #[must_use]
     pub fn role_in(&self, team: &TeamId) -> Option<TeamRole> {
@@ -214,19 +226,36 @@ impl Actor {
         self.rights.includes_team_keys(team)
     }
 
-    /// The teams of which its rights say something by name: a role, or that the plan includes team keys, in the order of their
-    /// ids. For a team's key, its own team. None for the system, which has no rights and needs none.
+    /// Whether there is a plan with team keys, as far as was said; for the system there is. Advice does not point to what the
+    /// plan does not have.
+    pub(super) fn has_team_keys(&self) -> bool {
+        self.is_system() || self.rights.includes_keys_of_any_team()
+    }
+
+    /// The teams of which its rights say something by name: a role, that it manages the keys, or that the plan includes team
+    /// keys, in the order of their ids. For a team's key, its own team. None for the system, which has no rights and needs none.
     pub fn teams(&self) -> impl Iterator<Item = ActorTeam<'_>> {
         self.known_teams().map(|id| ActorTeam {
             id,
             role: self.role_in(id),
+            manages_keys: self.manages_keys_of(id),
             includes_team_keys: self.includes_team_keys(id),
         })
     }
 
-    /// Whether its rights say something of the team: a role, or that its plan includes team keys.
+    /// Whether its rights say something of the team: a role, that it manages the keys, or that the plan includes team keys.
     pub(super) fn names_team(&self, team: &TeamId) -> bool {
         self.rights.names(team)
+    }
+
+    /// Whether it has a role in the team or manages its keys.
+    pub(super) fn has_part_in(&self, team: &TeamId) -> bool {
+        self.rights.has_part_in(team)
+    }
+
+    /// Whether there is a team whose keys it manages.
+    pub(super) fn manages_keys_of_any(&self) -> bool {
+        self.rights.teams().any(|team| self.rights.manages_keys_of(team))
     }
 
     /// The teams of which something was said by name.

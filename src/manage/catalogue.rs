@@ -27,6 +27,7 @@ pub fn sentences() -> Vec<Sentence> {
         CallHistory::ALL.map(CallHistory::sentence).to_vec(),
         denial::all(),
         inventory::KeyFlag::ALL.map(inventory::KeyFlag::sentence).to_vec(),
+        inventory::sentences(),
         invalid::InvalidInput::ALL.map(invalid::InvalidInput::sentence).to_vec(),
         InvalidLabels::sentences(),
         InvalidName::sentences(),

@@ -4,7 +4,7 @@ use super::{counted::CountedUntil, names::Names};
 use crate::{
     key::KeyId,
     networks::Networks,
-    owner::{KeyKind, OrganizationId, Owner},
+    owner::{KeyKind, OrganizationId, Owner, UserId},
     record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus, Standing, standing},
     scope::Scopes,
     store::{Effect, KeyCursor},
@@ -69,6 +69,8 @@ pub struct KeyInfo {
     pub paused_by: Option<ActorId>,
     /// The key it succeeds.
     pub replaces: Option<KeyId>,
+    /// The first key of its chain of rotations, itself if it succeeds none: what stays the same when it is rotated.
+    pub lineage: KeyId,
     /// A live key that replaces it, if the actor may see that one. None, too, in the answer of a call that looks at nothing but
     /// this key: lists, the inventory and [`find`](super::KeyManager::find) look.
     pub successor: Option<KeyId>,
@@ -117,6 +119,7 @@ impl KeyInfo {
             paused_at,
             paused_by: paused_by.flatten(),
             replaces: record.replaces,
+            lineage: record.lineage,
             successor: None,
             predecessor_is_live: None,
             version: record.version,
@@ -124,6 +127,13 @@ impl KeyInfo {
             usage,
             counted: None,
         }
+    }
+
+    /// The other person who made a personal key, and saw its text; none of a team's key, and where nobody but its person or
+    /// the service did. [`created_by`](Self::created_by) says more.
+    #[must_use]
+    pub fn made_by_another(&self) -> Option<&UserId> {
+        made_by_another(&self.owner, &self.created_by)
     }
 
     /// Whether a request with it is accepted at `now`, from a network that it may be used from: neither revoked nor
@@ -138,6 +148,14 @@ impl KeyInfo {
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+}
+
+/// The person who made a key of another person.
+pub(super) fn made_by_another<'a>(owner: &Owner, created_by: &'a ActorId) -> Option<&'a UserId> {
+    match (owner, created_by) {
+        (Owner::User(owner), ActorId::User(maker)) if owner != maker => Some(maker),
+        _ => None,
     }
 }
 

@@ -16,10 +16,15 @@
 //! | team key: see usage and sources, explain, advice, audit, inventory, export | - | no | yes | yes |
 //! | team key: issue, rotate to more scopes (if the plan includes team keys) | - | no | yes | yes |
 //! | team key: rename, relabel, narrow, expire, rotate, pause, resume, revoke, revoke many (any plan) | - | no | yes | yes |
-//! | owner: suspend, reinstate, close; exposure of a person; reconcile with the directory | no | no | no | yes |
+//! | owner: suspend, reinstate, close; reconcile with the directory | no | no | no | yes |
+//! | exposure of a person | no | - | of the keys of the team | yes |
 //! | blast radius of a person | yes | - | - | yes |
 //!
-//! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
+//! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. Who
+//! [may manage the keys](Rights::may_manage_keys) of a team without a role there may do what a Team Admin may. An
+//! [auditor](Rights::auditor) sees all keys with usage and the trail, takes inventories and exports both, and is denied everything
+//! else. An org admin makes personal keys for others where the service
+//! [says so](DefaultPolicy::with_personal_keys_by_admins). Every export stands in the trail. A [key](Actor::key) may do what its
 //! owner may at that moment, as far as a scope for it is named on the key:
 //!
 //! | scope | acts |
@@ -74,6 +79,9 @@
 //! - [`RotateKey::old_key_ends_at`] sets an end of grace. Nothing else ends the old key by itself: there is no forced
 //!   rotation.
 //! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
+//! - The id of the first key stays the name of all that succeed it, as the [lineage](KeyInfo::lineage): in the
+//!   [principal](crate::Principal::lineage), in lists, [usage](KeyUsage::lineage), exports, and as a condition of
+//!   [lists](ListKeys::lineage) and of the [trail](AuditQuery::of_lineage).
 //! - A key that exists gets neither more scopes nor a later end: its successor does, by [`RotateKey::scopes`] and
 //!   [`RotateKey::expires_at`]. More scopes are given by whoever may [issue](KeyAction::Issue) such a key.
 //!
@@ -131,7 +139,7 @@
 //! | What was done with it? | [`KeyManager::leak_report`]: sources, new ones marked, attempts after its end, changes, keys it made |
 //! | How does it end, with all it made? | [`KeyManager::revoke_many`] with [`RevokeMany::key_and_made`] |
 //! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) somebody, [`created_between`](RevokeMany::created_between) two times |
-//! | Who did what, and who tried? | [`KeyManager::events`] |
+//! | Who did what, and who tried? | [`KeyManager::events`], and as a table or lines of JSON [`KeyManager::export_trail`] |
 //!
 //! An account that was taken over: [`suspend`](KeyManager::suspend) it, revoke what is [of](RevokeMany::of) it and what
 //! it [created](RevokeMany::created_by), then the [keys](RevokeMany::keys) that [`exposure`](KeyManager::exposure)
@@ -230,8 +238,8 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey, RefusalsWithoutKey,
-    ResumeKey, RevokeKey, UsageDay,
+    ChangeOwner, EditKey, KeyManager, KeyUsage, LineageUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey,
+    RefusalsWithoutKey, ResumeKey, RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
 pub use names::{NamedTeam, Names, Presence};
@@ -245,9 +253,9 @@ pub use rights::{ActorTeam, Rights, TeamRole};
 pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
-pub use table::DefaultPolicy;
+pub use table::{DefaultPolicy, PersonalKeysByAdmins};
 pub(crate) use trail::DenialLog;
-pub use trail::{AuditEntry, AuditQuery, EventPage};
+pub use trail::{AuditEntry, AuditQuery, EventPage, TrailColumn, TrailExport};
 pub use verdict::RotationVerdict;
 
 pub use crate::store::Effect;

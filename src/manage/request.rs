@@ -154,6 +154,7 @@ pub struct ListKeys {
     pub(super) named_like: Option<NamePart>,
     pub(super) creator: Option<ActorId>,
     pub(super) created_via_key: Option<KeyId>,
+    pub(super) lineage: Option<KeyId>,
     pub(super) liveness: Option<Liveness>,
     pub(super) unused_since: Option<Timestamp>,
     pub(super) newest_first: bool,
@@ -170,6 +171,7 @@ impl ListKeys {
             named_like: None,
             creator: None,
             created_via_key: None,
+            lineage: None,
             liveness: None,
             unused_since: None,
             newest_first: false,
@@ -210,6 +212,12 @@ impl ListKeys {
     /// Only those made with this key.
     pub const fn created_via_key(mut self, key: KeyId) -> Self {
         self.created_via_key = Some(key);
+        self
+    }
+
+    /// Only those of this chain of rotations, which is called by its first key ([`lineage`](super::KeyInfo::lineage)).
+    pub const fn lineage(mut self, first: KeyId) -> Self {
+        self.lineage = Some(first);
         self
     }
 

@@ -20,7 +20,10 @@ use crate::{owner::TeamId, words::words};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
     org_admin: bool,
+    auditor: bool,
     roles: BTreeMap<TeamId, TeamRole>,
+    /// Teams whose keys it manages without a role that does.
+    key_managers: BTreeSet<TeamId>,
     /// Whether the plan of all teams includes team keys.
     includes_all: bool,
     /// Teams whose own plan does.
@@ -38,6 +41,51 @@ impl Rights {
     #[must_use]
     pub fn org_admin(mut self) -> Self {
         self.org_admin = true;
+        self
+    }
+
+    /// And an auditor of the organization: it reads which keys there are, how they are used, and the trail, of everybody and
+    /// every team, takes the inventory and exports both, and changes nothing. What stops if a person leaves, and what a person saw,
+    /// is not for its eyes.
+    ///
+    /// ```
+    /// use tower_api_keys::{Actor, UserId, manage::{Decision, DefaultPolicy, KeyAction, Policy, Rights, Target}};
+    ///
+    /// let ada = Actor::user(UserId::new("ada")?, Rights::none().auditor());
+    /// let bob = UserId::new("bob")?.into();
+    /// assert_eq!(DefaultPolicy.decide(&ada, KeyAction::Audit, &Target::Organization), Decision::Allow);
+    /// assert_ne!(DefaultPolicy.decide(&ada, KeyAction::Revoke, &Target::Owner(&bob)), Decision::Allow);
+    /// # Ok::<(), tower_api_keys::InvalidId>(())
+    /// ```
+    ///
+    /// # Security
+    /// A personal key of an auditor reads as much, if `keys:read` is named on it and its owner's rights are given to
+    /// [`Actor::key`](super::Actor::key). A service that wants no such key gives that actor rights without this.
+    #[must_use]
+    pub fn auditor(mut self) -> Self {
+        self.auditor = true;
+        self
+    }
+
+    /// And the right to manage the keys of this team, without a role there that includes it: all that a
+    /// [`TeamRole::Admin`] may do with the keys of the team. The status of the team it sees, and changes no more than an admin
+    /// of the team.
+    ///
+    /// ```
+    /// use tower_api_keys::{TeamId, manage::{Rights, TeamRole}};
+    ///
+    /// let (blue, red) = (TeamId::new("blue")?, TeamId::new("red")?);
+    /// let rights = Rights::none().team(blue.clone(), TeamRole::Member).may_manage_keys(blue.clone());
+    /// assert!(rights.manages_keys_of(&blue) && !rights.manages_keys_of(&red));
+    /// assert_eq!(rights.role_in(&blue), Some(TeamRole::Member));
+    /// # Ok::<(), tower_api_keys::InvalidId>(())
+    /// ```
+    ///
+    /// # Security
+    /// As of a role, you vouch here that the team is one of the organization's.
+    #[must_use]
+    pub fn may_manage_keys(mut self, team: TeamId) -> Self {
+        self.key_managers.insert(team);
         self
     }
 
@@ -77,6 +125,18 @@ impl Rights {
         self.org_admin
     }
 
+    /// Whether it is an auditor of the organization.
+    #[must_use]
+    pub const fn is_auditor(&self) -> bool {
+        self.auditor
+    }
+
+    /// Whether it manages the keys of this team, by a role in it or without one.
+    #[must_use]
+    pub fn manages_keys_of(&self, team: &TeamId) -> bool {
+        self.key_managers.contains(team) || self.role_in(team).is_some_and(TeamRole::manages_keys)
+    }
+
     /// The role in a team, if there is one.
     #[must_use]
     pub fn role_in(&self, team: &TeamId) -> Option<TeamRole> {
@@ -89,19 +149,31 @@ impl Rights {
         self.includes_all || self.includes.contains(team)
     }
 
-    /// Whether something was said of the team by name: a role, or that its plan includes team keys.
+    /// Whether the plan includes keys of any team, as far as was said.
+    #[must_use]
+    pub fn includes_keys_of_any_team(&self) -> bool {
+        self.includes_all || !self.includes.is_empty()
+    }
+
+    /// Whether something was said of the team by name: a role, that it manages the keys, or that the plan includes team
+    /// keys.
     pub(super) fn names(&self, team: &TeamId) -> bool {
-        self.roles.contains_key(team) || self.includes.contains(team)
+        self.has_part_in(team) || self.includes.contains(team)
+    }
+
+    /// Whether it has a role in the team or manages the keys.
+    pub(super) fn has_part_in(&self, team: &TeamId) -> bool {
+        self.roles.contains_key(team) || self.key_managers.contains(team)
     }
 
     /// The teams of which something was said by name, in the order of their ids.
     pub(super) fn known_teams(&self) -> impl Iterator<Item = &TeamId> {
-        self.roles.keys().chain(&self.includes).collect::<BTreeSet<_>>().into_iter()
+        self.teams().chain(&self.includes).collect::<BTreeSet<_>>().into_iter()
     }
 
-    /// The teams with a role.
+    /// The teams with a role, and those whose keys it manages, in the order of their ids.
     pub fn teams(&self) -> impl Iterator<Item = &TeamId> {
-        self.roles.keys()
+        self.roles.keys().chain(&self.key_managers).collect::<BTreeSet<_>>().into_iter()
     }
 }
 
@@ -124,7 +196,7 @@ words! {
     }
 }
 
-/// A team of an actor: its role there, and whether the plan includes team keys. It serializes.
+/// A team of an actor: its role there, whether it manages the keys, and whether the plan includes team keys. It serializes.
 ///
 /// ```
 /// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}};
@@ -142,8 +214,10 @@ words! {
 pub struct ActorTeam<'a> {
     /// The team.
     pub id: &'a TeamId,
-    /// Its role there; none where nothing but the plan was said of the team.
+    /// Its role there; none where none was said.
     pub role: Option<TeamRole>,
+    /// Whether it manages the team's keys, by its role or without one.
+    pub manages_keys: bool,
     /// Whether the plan includes keys of this team, as far as was said.
     pub includes_team_keys: bool,
 }

@@ -18,6 +18,72 @@ use crate::owner::{Owner, TeamId, UserId};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultPolicy;
 
+impl DefaultPolicy {
+    /// This table, and an admin of the organization also makes personal keys for others: a person who is no program, or who
+    /// cannot come to the console. Without it, only people make their personal keys, and the system.
+    ///
+    /// It is that person's key: with their permissions, in their list, and it stops when they leave. They see who made it. The
+    /// admin sees its text once, so that it is among the keys that the admin was [exposed](super::KeyManager::exposure) to.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower_api_keys::{
+    ///     Actor, ApiKeys, IssueKey, UserId,
+    ///     manage::{DefaultPolicy, NoteKind, Rights},
+    ///     store::MemoryStore,
+    /// };
+    ///
+    /// let keys = ApiKeys::builder(MemoryStore::new()).policy(DefaultPolicy.with_personal_keys_by_admins());
+    /// # let keys = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET);
+    /// let manager = keys.build().await?.manager();
+    /// let olga = Actor::user(UserId::new("olga")?, Rights::none().org_admin());
+    /// let request = IssueKey::user(UserId::new("alice")?).named("Laptop");
+    /// assert!(manager.preview(&request, &olga).await?.has(NoteKind::MadeForSomebodyElse));
+    /// let issued = manager.issue(request, &olga).await?;
+    /// assert_eq!(issued.info().made_by_another(), Some(&UserId::new("olga")?));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Security
+    /// Whoever has the text of a personal key acts as its person. An admin names no [`ManagingScope`](crate::ManagingScope) on it,
+    /// and no key makes one for somebody else, whatever its scopes.
+    #[must_use]
+    pub const fn with_personal_keys_by_admins(self) -> PersonalKeysByAdmins {
+        PersonalKeysByAdmins(())
+    }
+}
+
+/// The [`DefaultPolicy`], [with which](DefaultPolicy::with_personal_keys_by_admins) an admin of the organization also makes
+/// personal keys for others.
+///
+/// ```
+/// use tower_api_keys::{Actor, Owner, UserId, manage::{Decision, DefaultPolicy, KeyAction, Policy, Rights, Target}};
+///
+/// let policy = DefaultPolicy.with_personal_keys_by_admins();
+/// let olga = Actor::user(UserId::new("olga")?, Rights::none().org_admin());
+/// let bob = Owner::User(UserId::new("bob")?);
+/// assert_eq!(policy.decide(&olga, KeyAction::Issue, &Target::new_key(&bob)), Decision::Allow);
+/// assert_ne!(DefaultPolicy.decide(&olga, KeyAction::Issue, &Target::new_key(&bob)), Decision::Allow);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PersonalKeysByAdmins(());
+
+impl Policy for PersonalKeysByAdmins {
+    fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
+        match (action, target) {
+            (KeyAction::Issue, Target::NewKey { owner: Owner::User(_), scopes })
+                if actor.is_org_admin() && actor.key_id().is_none() && !scopes.manage_keys() =>
+            {
+                Decision::Allow
+            }
+            _ => DefaultPolicy.decide(actor, action, target),
+        }
+    }
+}
+
 impl Policy for DefaultPolicy {
     fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
         if !is_meant_for(action, target) {
@@ -29,7 +95,7 @@ impl Policy for DefaultPolicy {
         match target.owner() {
             Some(Owner::User(user)) => of_user(actor, action, user, is_anothers_pause(actor, target)),
             Some(Owner::Team(team)) => of_team(actor, action, team),
-            None if actor.is_org_admin() => Decision::Allow,
+            None if actor.is_org_admin() || actor.is_auditor() && is_audit(action) => Decision::Allow,
             None => Decision::Deny(DenialReason::InsufficientRole),
         }
     }
@@ -41,9 +107,9 @@ const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
     match target {
         Target::Key { .. } => action.is_of_a_key(),
         Target::NewKey { .. } => matches!(action, Issue),
-        Target::Organization => matches!(action, Audit | Revoke | See | SeeUsage),
+        Target::Organization => matches!(action, Audit | Revoke | See | SeeExposure | SeeUsage),
         Target::Owner(Owner::Team(_)) => {
-            matches!(action, Audit | Close | Reinstate | Revoke | See | SeeUsage | Suspend)
+            matches!(action, Audit | Close | Reinstate | Revoke | See | SeeExposure | SeeUsage | Suspend)
         }
         Target::Owner(Owner::User(_)) => {
             matches!(
@@ -52,6 +118,11 @@ const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
             )
         }
     }
+}
+
+/// What an auditor does.
+const fn is_audit(action: KeyAction) -> bool {
+    matches!(action, KeyAction::Audit | KeyAction::See | KeyAction::SeeUsage)
 }
 
 /// Whether somebody else paused the key: what an admin stopped, its person does not start again.
@@ -71,12 +142,16 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: b
     };
     let is_self = actor.user_id() == Some(user);
     match action {
+        _ if actor.is_auditor() && is_audit(action) => Decision::Allow,
         Audit | Pause | Revoke | See | SeeBlastRadius | SeeUsage if is_self || actor.is_org_admin() => Decision::Allow,
         Resume if actor.is_org_admin() || is_self && !is_anothers_pause => Decision::Allow,
         Expire | Issue | Narrow | Relabel | Rename | Rotate if is_self => Decision::Allow,
         Close | Reinstate | SeeExposure | Suspend if actor.is_org_admin() => Decision::Allow,
+        // Of the keys of these teams, whoever the person is: it tells of none whether there is one.
+        SeeExposure if actor.manages_keys_of_any() => Decision::Allow,
         _ if is_self => Decision::Deny(DenialReason::InsufficientRole),
         _ if actor.is_org_admin() => Decision::Deny(DenialReason::NotYourKey),
+        _ if actor.is_auditor() => Decision::Deny(DenialReason::InsufficientRole),
         _ => Decision::Hide,
     }
 }
@@ -84,20 +159,23 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: b
 /// A team and its keys.
 fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
     use KeyAction::{
-        Audit, Close, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See, SeeUsage,
-        Suspend,
+        Audit, Close, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See,
+        SeeExposure, SeeUsage, Suspend,
     };
-    let role = actor.role_in(team);
-    let manages = actor.is_org_admin() || role.is_some_and(|role| role.manages_keys());
+    let manages = actor.is_org_admin() || actor.manages_keys_of(team);
+    let knows = manages || actor.is_auditor() || actor.has_part_in(team);
     match action {
-        See if manages || role.is_some() => Decision::Allow,
-        Audit | Expire | Narrow | Pause | Relabel | Rename | Resume | Revoke | Rotate | SeeUsage if manages => {
+        See if knows => Decision::Allow,
+        _ if actor.is_auditor() && is_audit(action) => Decision::Allow,
+        Audit | Expire | Narrow | Pause | Relabel | Rename | Resume | Revoke | Rotate | SeeExposure | SeeUsage
+            if manages =>
+        {
             Decision::Allow
         }
         Issue if manages && actor.includes_team_keys(team) => Decision::Allow,
         Issue if manages => Decision::Deny(DenialReason::PlanRequired),
         Close | Reinstate | Suspend if actor.is_org_admin() => Decision::Allow,
-        _ if manages || role.is_some() => Decision::Deny(DenialReason::InsufficientRole),
+        _ if knows => Decision::Deny(DenialReason::InsufficientRole),
         _ => Decision::Hide,
     }
 }

@@ -39,15 +39,17 @@ pub(crate) struct More {
     name: Box<str>,
     limits: Option<Box<str>>,
     networks: Option<Networks>,
+    lineage: Option<KeyId>,
 }
 
 impl Particulars {
-    pub(crate) fn new(name: &str, limits: Option<&str>, networks: Option<&Networks>) -> Self {
+    /// The first key of its chain of rotations, where that is another one.
+    pub(crate) fn new(name: &str, limits: Option<&str>, networks: Option<&Networks>, lineage: Option<KeyId>) -> Self {
         let name = name.into();
-        if limits.is_none() && networks.is_none() {
+        if limits.is_none() && networks.is_none() && lineage.is_none() {
             return Self::Name(name);
         }
-        Self::More(Box::new(More { name, limits: limits.map(Into::into), networks: networks.cloned() }))
+        Self::More(Box::new(More { name, limits: limits.map(Into::into), networks: networks.cloned(), lineage }))
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -65,6 +67,11 @@ impl Particulars {
     #[inline]
     pub(crate) fn networks(&self) -> Option<&Networks> {
         self.more().and_then(|more| more.networks.as_ref())
+    }
+
+    /// The first key of its chain of rotations, where that is another one.
+    pub(crate) fn lineage(&self) -> Option<KeyId> {
+        self.more().and_then(|more| more.lineage)
     }
 
     #[inline]
@@ -95,5 +102,26 @@ impl SharedOwner {
 
     pub(crate) fn is_outdated(&self) -> bool {
         self.is_outdated.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_keys_have_comes_back_in_every_combination() {
+        let (first, office) = (KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap(), Networks::new(["203.0.113.0/24"]).unwrap());
+        for name in ["", "CI"] {
+            for limits in [None, Some(""), Some("a budget")] {
+                for networks in [None, Some(&office)] {
+                    for lineage in [None, Some(first)] {
+                        let kept = Particulars::new(name, limits, networks, lineage);
+                        assert_eq!((kept.name(), kept.limits()), (name, limits));
+                        assert_eq!((kept.networks(), kept.lineage()), (networks, lineage));
+                    }
+                }
+            }
+        }
     }
 }

@@ -119,6 +119,30 @@ impl Principal {
         &self.0.claims.key
     }
 
+    /// The id that stays the same when the key is rotated: that of the first key of its chain of rotations, which is the key's
+    /// own if it succeeds none. What meters, quotas and logs of the service go by that should not begin anew with each
+    /// successor.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// # let keys = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?;
+    /// # let (manager, admin) = (keys.manager(), tower_api_keys::Actor::system("first start")?);
+    /// use tower_api_keys::{IssueKey, manage::RotateKey};
+    ///
+    /// let old = manager.issue(IssueKey::team("blue".parse()?), &admin).await?.info().id;
+    /// let new = manager.begin_rotation(RotateKey::of(old), &admin).await?;
+    /// let caller = keys.authenticator().authenticate(new.plaintext().expose_secret()).await?;
+    /// assert_eq!((caller.lineage(), *caller.key_id()), (old, new.info().id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lineage(&self) -> KeyId {
+        self.0.claims.particulars.lineage().unwrap_or(self.0.claims.key)
+    }
+
     /// What people call the key; may be empty. As of the moment this node last read the key's record.
     #[must_use]
     pub fn key_name(&self) -> &str {
@@ -345,7 +369,7 @@ impl FakePrincipal {
             owner: SharedOwner::new(self.owner),
             key: self.key,
             proved_by: 0,
-            particulars: Particulars::new("fake", None, None),
+            particulars: Particulars::new("fake", None, None, None),
             scopes: self.scopes,
             expires_at: None,
         })

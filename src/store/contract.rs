@@ -179,7 +179,8 @@ pub trait KeyStore: KeyReader {
 
     /// Keys of one organization by time of creation, then id, or the other way round if the newest are to come first, each
     /// with the status of its owner and of the user who made it, its usage, its live successor and whether its predecessor
-    /// is live, as of one snapshot; strong by key, owner, creator and predecessor: a key whose `apply` returned is found.
+    /// is live, as of one snapshot; strong by key, owner, creator, predecessor and lineage: a key whose `apply` returned is
+    /// found.
     ///
     /// The keys of several owners come in one order, as if there were one owner. What a name
     /// [has in it](crate::record::NamePart) is decided letter by letter, and no character of the part is a wildcard.

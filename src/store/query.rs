@@ -41,6 +41,8 @@ pub struct KeyQuery {
     pub created_via_key: Option<KeyId>,
     /// Replacing this key, live or dead.
     pub predecessor: Option<KeyId>,
+    /// With this key for the [first of their chain of rotations](crate::record::KeyRow::lineage), itself among them.
+    pub lineage: Option<KeyId>,
     /// Live or dead at the `now` of the query. A key is dead if it is revoked or expired.
     pub liveness: Option<Liveness>,
     /// Not used successfully at or after this time, or never.
@@ -73,6 +75,7 @@ impl KeyQuery {
             creator: None,
             created_via_key: None,
             predecessor: None,
+            lineage: None,
             liveness: None,
             unused_since: None,
             created_since: None,

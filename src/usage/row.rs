@@ -213,3 +213,16 @@ pub struct UsageTotals {
     /// When the last of them came.
     pub last_failure_at: Option<Timestamp>,
 }
+
+impl UsageTotals {
+    /// Of two keys together.
+    #[cfg_attr(not(feature = "manage"), expect(dead_code, reason = "whoever looks after keys adds them up"))]
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self {
+            successes: self.successes.saturating_add(other.successes),
+            last_success_at: self.last_success_at.max(other.last_success_at),
+            failures: self.failures.saturating_add(other.failures),
+            last_failure_at: self.last_failure_at.max(other.last_failure_at),
+        }
+    }
+}

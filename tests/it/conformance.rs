@@ -176,6 +176,7 @@ broken! {
     counts_of_the_first_organization_alone_are_noticed: ReadsOneOrganization breaks "S107";
     the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
     an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68 S99";
+    an_ignored_lineage_is_noticed: IgnoresLineages breaks "S111";
     a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69 S99 S102";
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";

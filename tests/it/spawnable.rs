@@ -142,6 +142,8 @@ macro_rules! calls_over {
                 => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut file, &actor));
             spawns!(KeyManager::export_inventory; keys: KeyManager, any: Box<dyn io::Write + Send>, actor: Actor
                 => keys.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut *any, &actor));
+            spawns!(KeyManager::export_trail; keys: KeyManager, sheet: Vec<u8>, actor: Actor
+                => keys.export_trail(AuditQuery::all(), ExportFormat::Csv, &mut sheet, &actor));
             spawns!(KeyManager::exposure; keys: KeyManager, user: UserId, actor: Actor
                 => keys.exposure(&user, &actor));
             spawns!(KeyManager::find_teams_to_issue_for; keys: KeyManager, part: NamePart, actor: Actor
@@ -197,6 +199,8 @@ macro_rules! calls_over {
                 => keys.rotation(&id, &actor));
             spawns!(KeyManager::teams_to_issue_for; keys: KeyManager, actor: Actor
                 => keys.teams_to_issue_for(&actor));
+            spawns!(KeyManager::trail_pieces; keys: KeyManager, actor: Actor
+                => Box::pin(keys.trail_pieces(AuditQuery::all(), ExportFormat::Csv, &actor)).next());
             spawns!(KeyManager::usage; keys: KeyManager, id: KeyId, actor: Actor => keys.usage(&id, 30, &actor));
 
             spawns!(ResponseFuture::poll; layer: ApiKeyLayer<$store>

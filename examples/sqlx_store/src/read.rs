@@ -70,7 +70,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         where k.organization = $1 and ($3::text[] is null or k.id = any($3)) \
             and case when $14 then (k.created_at, k.id) < ($8, $9) else (k.created_at, k.id) > ($8, $9) end \
             and ($13::timestamptz is null or k.created_at < $13) and ($15::timestamptz is null or k.created_at >= $15) \
-            and ($12::text is null or k.replaces = $12) \
+            and ($12::text is null or k.replaces = $12) and ($22::text is null or k.lineage = $22) \
             and ($2::text is null or k.kind = $2) and ($16::text[] is null or (k.kind, k.owner) in \
                 (select * from unnest($16::text[], $17::text[]))) \
             and ($18::text is null or strpos(translate(k.name, $19, $20), $18) > 0) \
@@ -110,6 +110,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(capitals)
         .bind(letters)
         .bind(query.with_usage)
+        .bind(query.lineage.as_ref().map(|first| first.as_str()))
         .fetch_all(pool)
         .await?;
     page(&rows, query.limit, |row| rows::listed_key(row, query.with_usage))

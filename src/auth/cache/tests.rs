@@ -30,7 +30,7 @@ fn proof(number: usize, owner: OwnerRef) -> Proof {
             owner: SharedOwner::new(owner),
             key: key.id(),
             proved_by: 1,
-            particulars: crate::principal::Particulars::new(&format!("CI deploy {number:06}"), None, None),
+            particulars: crate::principal::Particulars::new(&format!("CI deploy {number:06}"), None, None, None),
             scopes: Scopes::all(),
             expires_at: None,
         },

@@ -224,7 +224,12 @@ impl Access<'_> {
     }
 
     /// The actor may not know of this row. One that does not say whose it is looks as if it were not there.
-    fn hidden(&self, row: &Unseen<impl Row>, action: KeyAction, about: Option<Subject>) -> ManageError {
+    pub(in crate::manage) fn hidden(
+        &self,
+        row: &Unseen<impl Row>,
+        action: KeyAction,
+        about: Option<Subject>,
+    ) -> ManageError {
         match (about, KeyId::new(&row.0.key().id)) {
             (None, Ok(id)) => self.absent(action, &id),
             (about, _) => self.hide(action, about),

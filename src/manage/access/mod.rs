@@ -3,6 +3,7 @@
 mod apply;
 mod decide;
 mod entry;
+mod exports;
 mod keys;
 mod pages;
 mod reads;

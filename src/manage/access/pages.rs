@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use super::{Access, Unseen};
 use crate::{
+    audit::Subject,
     key::KeyId,
     manage::{
         error::{ManageError, ManageErrorKind},
@@ -32,6 +33,14 @@ impl Reach {
         match self {
             Self::All => vec![None],
             Self::Of(owners) => owners.into_iter().map(Some).collect(),
+        }
+    }
+
+    /// Whom an export of all these is about.
+    pub(in crate::manage) fn subjects(&self) -> Vec<Subject> {
+        match self {
+            Self::All => vec![Subject::Organization],
+            Self::Of(owners) => owners.iter().cloned().map(Subject::Owner).collect(),
         }
     }
 

@@ -11,9 +11,10 @@ use crate::{
         actor::Actor,
         denial::DenialReason,
         error::{ManageError, ManageErrorKind},
+        info::made_by_another,
         invalid::InvalidInput,
         manager::{KeyManager, is_idempotency_key},
-        names::Names,
+        names::{Mentions, Names},
         policy::{Decision, KeyAction, Target},
         request::IssueKey,
     },
@@ -35,7 +36,8 @@ impl KeyManager {
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let usage = access.usage_of_one(id).await?;
         let now = access.parts.clock.now();
-        let advice = signals::advise(&signals::AdvisedKey::new(&record, now), &usage, now);
+        let advised = signals::AdvisedKey::new(&record, now, access.actor.has_team_keys());
+        let advice = signals::advise(&advised, &usage, now);
         Ok(Advice { counted: Some(access.counted), ..advice })
     }
 
@@ -56,6 +58,8 @@ impl KeyManager {
         // Whoever may make keys for the owner would be told by trying.
         let may_know = decision == Decision::Allow || may_see;
         let now = self.parts().clock.now();
+        let maker = actor.id();
+        let maker = made_by_another(&request.owner, &maker).filter(|_| decision == Decision::Allow).cloned();
         let (mut owner, mut unfit, mut same_name, mut names) = (OwnerStatus::default(), None, 0, Names::none());
         if may_know {
             let wants = [if decision == Decision::Allow { KeyAction::Issue } else { KeyAction::See }];
@@ -67,7 +71,11 @@ impl KeyManager {
                         same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
                     }
                     unfit = access.unfit(request);
-                    names = access.parts.names(|mentions| mentions.owner(&request.owner)).await;
+                    let mention = |mentions: &mut Mentions| {
+                        mentions.owner(&request.owner);
+                        maker.iter().for_each(|maker| mentions.user(maker));
+                    };
+                    names = access.parts.names(mention).await;
                 }
                 // An actor that may not act is told that, and nothing of the owner.
                 Err(error) => match error.kind() {
@@ -84,7 +92,10 @@ impl KeyManager {
         };
         let unfit = unfit.map(|reason| self.denial(reason));
         let invalid = invalid(self.parts(), request, now);
-        Ok(preview(request, Findings { decision, denial, unfit, owner, same_name, invalid, names, now }))
+        let has_team_keys = actor.has_team_keys();
+        let findings =
+            Findings { decision, denial, unfit, owner, maker, has_team_keys, same_name, invalid, names, now };
+        Ok(preview(request, findings))
     }
 }
 

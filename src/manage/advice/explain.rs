@@ -23,6 +23,7 @@ use crate::{
         actor::Actor,
         counted::CountedUntil,
         error::ManageError,
+        info::made_by_another,
         manager::KeyManager,
         names::{Names, Presence},
         policy::{KeyAction, Target},
@@ -228,6 +229,12 @@ fn unknown(kind: CheckKind, sentence: Sentence) -> CallCheck {
     CallCheck { result: CheckResult::Unknown, ..passed(kind, sentence) }
 }
 
+/// That another person made a personal key.
+fn note_of_maker(record: &KeyRecord) -> Option<Sentence> {
+    let Owner::User(user) = &record.owner else { return None };
+    made_by_another(&record.owner, &record.created_by).map(|maker| said::made_by(maker, user))
+}
+
 impl KeyManager {
     /// What would happen if this key called now, and why: every check that a request meets, in its order, with since when
     /// and by whom, and what would change it; and how requests with it ended so far, so that a program that never called
@@ -253,10 +260,12 @@ impl KeyManager {
             }),
             Err(corrupt) => Err(corrupt),
         };
+        let made_by = known.as_ref().ok().and_then(|readable| note_of_maker(&readable.record));
         let told = known.as_ref().ok().map(|readable| (readable.record.owner.clone(), readable.record.expires_at));
         let usage = access.usage_of_one(id).await?;
         let state = State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted };
         let mut explanation = explain(state);
+        explanation.notes.extend(made_by);
         let names = access.parts.names(|mentions| explanation.mention(mentions)).await;
         if explanation.verdict == CallVerdict::Accepted {
             let (owner, end) = told.unzip();

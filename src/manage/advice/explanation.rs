@@ -56,7 +56,8 @@ pub struct Explanation {
     /// Every check, in the order in which a request meets them. The first that failed gives the verdict; the others that
     /// failed would be next.
     pub checks: Vec<CallCheck>,
-    /// What else should be known of a key that would be accepted, in sentences.
+    /// What else should be known of it, in sentences: that another person made it, and of a key that would be accepted, that it
+    /// ends soon or that its user has left.
     pub notes: Vec<Sentence>,
     /// Whether anybody ever called with it.
     pub call_history: CallHistory,

@@ -10,7 +10,7 @@ use crate::{
     json::json_form,
     key::KeyId,
     manage::{
-        access::Unseen,
+        access::{Reach, Unseen},
         actor::Actor,
         counted::CountedUntil,
         error::ManageError,
@@ -19,7 +19,7 @@ use crate::{
         names::Names,
         policy::{KeyAction, Target},
     },
-    owner::{Owner, UserId},
+    owner::{Owner, OwnerRef, UserId},
     record::ActorId,
     sentence::Sentence,
     store::{KeyQuery, ListedKey},
@@ -174,6 +174,9 @@ impl KeyManager {
     /// The live keys whose text this person saw: their personal keys, keys they made or rotated, and keys that were made
     /// with any of these, and with those, and so on. What to rotate when they leave.
     ///
+    /// An admin of the organization is told of all of them. Others who manage keys of teams are told of the keys of those teams:
+    /// whether there are more shows in nothing, nor whether there is such a person.
+    ///
     /// Asks the store once, and once more for each further thousand, about the person, and about each key that is found,
     /// dead ones too: a dead key may have made live ones.
     ///
@@ -183,6 +186,8 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeExposure]).await?;
         let owner = Owner::User(user.clone());
         access.require(KeyAction::SeeExposure, &Target::Owner(&owner)).await?;
+        let reach = access.reach(&[KeyAction::SeeExposure]);
+        let sees_all = matches!(reach, Reach::All);
         let now = access.parts.clock.now();
         let all = KeyQuery::all(access.parts.organization.clone());
         let mut found = Found::default();
@@ -202,14 +207,18 @@ impl KeyManager {
             }
         }
         let (mut keys, mut unreadable) = (Vec::new(), Vec::new());
-        for (row, reason) in found.rows.into_iter().filter(|(row, _)| row.peek().key.is_live(now)) {
+        let is_asked_for = |row: &Unseen| row.peek().key.is_live(now) && is_of_reach(row, &reach);
+        for (row, reason) in found.rows.into_iter().filter(|(row, _)| is_asked_for(row)) {
             let shown = access.shown(&row, &mut unreadable);
             keys.extend(shown.map(|shown| ExposedKey { key: shown.into_info(), reason }));
         }
         let names = access
             .parts
             .names(|mentions| {
-                mentions.user(user);
+                // Of whom nothing is told, not even whether they are there.
+                if sees_all || !keys.is_empty() {
+                    mentions.user(user);
+                }
                 keys.iter().for_each(|exposed: &ExposedKey| mentions.key(&exposed.key));
             })
             .await;
@@ -221,6 +230,13 @@ impl KeyManager {
         let (counted, said) = (access.counted, said.naming(&names));
         Ok(Exposure { user: user.clone(), keys, unreadable, counted, names, said })
     }
+}
+
+/// Whether a key is one of those that the actor is told of: of its teams, where not of all.
+fn is_of_reach(row: &Unseen, reach: &Reach) -> bool {
+    let Reach::Of(owners) = reach else { return true };
+    let owner = OwnerRef::of(&row.peek().key).map(|of| of.owner);
+    owner.is_some_and(|owner| matches!(owner, Owner::Team(_)) && owners.contains(&owner))
 }
 
 /// Keys in the order in which they are found, each once.

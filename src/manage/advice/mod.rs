@@ -31,7 +31,7 @@ pub use pattern::KeyUse;
 pub use people::{BlastRadius, StoppingKey};
 pub use preview::Preview;
 pub use recommendation::{Advice, NextStep, Recommendation};
-pub(super) use signals::{AdvisedKey, InstalledAt, advise, installed_at, shared_because};
+pub(super) use signals::{AdvisedKey, InstalledAt, advise, installed_at, personal_because, shared_because};
 
 /// An example of every sentence in here.
 pub(super) fn sentences() -> Vec<crate::sentence::Sentence> {

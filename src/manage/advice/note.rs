@@ -81,6 +81,8 @@ words! {
         InvalidName = "invalid_name",
         /// There are too many scopes.
         InvalidScopes = "invalid_scopes",
+        /// An admin makes it for somebody else, and sees its text.
+        MadeForSomebodyElse = "made_for_somebody_else",
         /// It may manage keys.
         ManagesKeys = "manages_keys",
         /// It may not manage keys.
@@ -111,6 +113,8 @@ words! {
         ScopesLimited = "scopes_limited",
         /// It sounds like one person's.
         ShouldBePersonalKey = "should_be_personal_key",
+        /// It sounds like CI, a schedule, a webhook or a shared host, and the plan does not include team keys.
+        ShouldBeServiceUserKey = "should_be_service_user_key",
         /// It sounds like CI, a schedule, a webhook or a shared host.
         ShouldBeTeamKey = "should_be_team_key",
         /// Its text is shown once.

@@ -57,7 +57,7 @@ pub struct BlastRadius {
     pub asked_at: Timestamp,
     /// Their live personal keys, used last first.
     pub stops: Vec<StoppingKey>,
-    /// Live keys that they made for teams, by time of creation: these go on.
+    /// Live keys that they made for teams and for other people, by time of creation: these go on.
     pub goes_on: Vec<KeyInfo>,
     /// Keys among them whose stored records cannot be read; requests with them get 503.
     pub unreadable: Vec<KeyId>,
@@ -162,7 +162,7 @@ json_form! {
 
 impl KeyManager {
     /// What stops if this person leaves: their live personal keys, with who else seems to depend on them; and what does
-    /// not stop: the live keys they made for teams, as far as the actor may see those.
+    /// not stop: the live keys they made for teams and for other people, as far as the actor may see those.
     ///
     /// Everybody may ask for themselves. Reads every live key of the person and every one they made, a thousand at a
     /// time.

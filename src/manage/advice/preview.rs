@@ -13,7 +13,7 @@ use crate::{
         policy::{Decision, SaidDecision},
         request::IssueKey,
     },
-    owner::{KeyKind, Owner},
+    owner::{KeyKind, Owner, UserId},
     record::{OwnerStatus, Suspension},
     sentence::Sentence,
     time::Timestamp,
@@ -88,6 +88,10 @@ pub(in crate::manage) struct Findings {
     pub(in crate::manage) unfit: Option<Denial>,
     /// Of the owner, if the actor may know of it.
     pub(in crate::manage) owner: OwnerStatus,
+    /// The person who makes it for another one.
+    pub(in crate::manage) maker: Option<UserId>,
+    /// Whether the plan of whoever asks includes team keys.
+    pub(in crate::manage) has_team_keys: bool,
     /// How many live keys of the owner have the same name, if the actor may see them.
     pub(in crate::manage) same_name: usize,
     /// What is wrong with the request itself: what issuing would refuse, in words.
@@ -98,7 +102,7 @@ pub(in crate::manage) struct Findings {
 }
 
 pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview {
-    let Findings { decision, denial, unfit, owner, same_name, invalid, names, now } = known;
+    let Findings { decision, denial, unfit, owner, maker, has_team_keys, same_name, invalid, names, now } = known;
     let mut notes = Notes(Vec::new());
     if let Some(denial) = denial.or(unfit) {
         let (kind, severity) = (NoteKind::Denied, Severity::Error);
@@ -109,8 +113,9 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
     }
     notes.of_owner(&request.owner, &owner);
     notes.of_leaver(&request.owner, &owner, &names);
+    notes.of_maker(&request.owner, maker.as_ref());
     notes.of_name(&request.owner, same_name);
-    notes.of_words(request);
+    notes.of_words(request, has_team_keys);
     notes.of_survival(&request.owner);
     notes.of_scopes(request);
     if let Some(networks) = &request.networks {
@@ -157,6 +162,12 @@ impl Notes {
         }
     }
 
+    fn of_maker(&mut self, owner: &Owner, maker: Option<&UserId>) {
+        if let (Owner::User(user), Some(maker)) = (owner, maker) {
+            self.add(NoteKind::MadeForSomebodyElse, Severity::Warning, said::made_for_somebody_else(maker, user));
+        }
+    }
+
     fn of_name(&mut self, owner: &Owner, same_name: usize) {
         if same_name > 0 {
             self.add(NoteKind::SameName, Severity::Warning, said::same_name(same_name, owner));
@@ -164,7 +175,7 @@ impl Notes {
     }
 
     /// Whether its words speak of the other kind of key, and of none of its own.
-    fn of_words(&mut self, request: &IssueKey) {
+    fn of_words(&mut self, request: &IssueKey, has_team_keys: bool) {
         let of_labels = request.labels.iter().flat_map(|(_, value)| words::uses(value));
         let uses: Vec<_> = words::uses_of_name(&request.name).into_iter().chain(of_labels).collect();
         let kind = request.owner.kind();
@@ -174,6 +185,10 @@ impl Notes {
         }
         let what = of.phrase();
         match kind {
+            KeyKind::User if !has_team_keys => {
+                let said = said::should_be_service_user_key(word, what);
+                self.add(NoteKind::ShouldBeServiceUserKey, Severity::Warning, said);
+            }
             KeyKind::User => {
                 self.add(NoteKind::ShouldBeTeamKey, Severity::Warning, said::should_be_team_key(word, what));
             }

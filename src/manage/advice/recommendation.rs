@@ -42,6 +42,10 @@ use crate::{
 /// 4. Else, with fewer than 3 accepted requests, nobody can tell: a name alone decides nothing.
 /// 5. Else what is written decides, with what was recorded; if it says nothing, the key stays what it is.
 ///
+/// Where a personal key should be a team key and no plan with team keys was said of whoever asks
+/// ([`Rights::team_keys_included`](crate::manage::Rights::team_keys_included)), no team can have it: then it should be the key of
+/// a [user that is no person](crate::manual::managing#a-user-that-is-no-person).
+///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
@@ -105,6 +109,9 @@ told_words! {
         KeepTeam = "keep_team": "This key is rightly a team's.",
         /// A team key that looks like one person's.
         MakePersonalKey = "make_personal_key": "This team key looks like one person's, and should be a personal key.",
+        /// A personal key that looks like a team's, where the plan does not include team keys.
+        MakeServiceUserKey = "make_service_user_key":
+            "This personal key does the work of a service, and should be the key of a user that is no person.",
         /// A personal key that looks like a team's.
         MakeTeamKey = "make_team_key": "This personal key should be a team key.",
         /// Nobody can tell yet.
@@ -126,6 +133,11 @@ told_words! {
     pub sentence {
         /// Ask those who use it: what is written about it contradicts itself.
         AskThePeople = "ask_the_people": "Ask the people who use it: its name and labels say one thing and another.",
+        /// Make a user that is no person and a key of it: the plan does not include team keys.
+        IssueForServiceUser = "issue_for_service_user":
+            "The plan does not include team keys: create a user that is no person, with the access that this work needs, \
+             issue a personal key for it, and switch to that what runs by itself. Until then, it stops when the person \
+             leaves.",
         /// Let the person issue a personal key, then revoke the team key.
         IssuePersonalKey = "issue_personal_key":
             "Let the person who uses it issue a personal key and switch to it, then revoke this one: it would go on \

@@ -15,6 +15,11 @@ sentences! {
         "It is refused while {user} is suspended, and stops for good when {user} leaves.";
     pub(super) fn expires(at: Timestamp) = "note.expires":
         "It is refused from {at} on. You can shorten the lifetime later, but never extend it.";
+    pub(super) fn made_by(maker: &UserId, user: &UserId) = "note.made_by":
+        "{maker} made it for {user}, and saw its text. {user} can rotate it: then {maker} has not seen the new one.";
+    pub(super) fn made_for_somebody_else(maker: &UserId, user: &UserId) = "note.made_for_somebody_else":
+        "{maker} makes it and sees its text, and {user} is shown who made it. It is {user}'s key: it acts as {user}, and \
+         {user} can rotate it, so that {maker} has not seen the new one.";
     pub(super) fn manages_keys(scopes: Vec<&Scope>) = "note.manages_keys":
         "It looks after keys, as far as its owner may: it has {scopes}.";
     pub(super) fn manages_no_keys() = "note.manages_no_keys":
@@ -46,6 +51,9 @@ sentences! {
         "It has only the {scopes:scope|scopes} {scopes}. Scopes can be taken away later, not added.";
     pub(super) fn should_be_personal_key(word: &str, what: Sentence) = "note.should_be_personal_key":
         "It says `{word}`, which sounds like {what}: a team key goes on after the person leaves. A personal key stops.";
+    pub(super) fn should_be_service_user_key(word: &str, what: Sentence) = "note.should_be_service_user_key":
+        "It says `{word}`, which sounds like {what}: the key of a person stops when the person leaves. The key of a user \
+         that is no person goes on.";
     pub(super) fn should_be_team_key(word: &str, what: Sentence) = "note.should_be_team_key":
         "It says `{word}`, which sounds like {what}: with a personal key, that stops when the person leaves. A team key \
          goes on.";

@@ -23,10 +23,12 @@ pub(in crate::manage) struct AdvisedKey<'a> {
     pub(in crate::manage) labels: &'a Labels,
     pub(in crate::manage) created_via_key: Option<&'a KeyId>,
     pub(in crate::manage) is_live: bool,
+    /// Whether the plan of whoever asks includes team keys.
+    pub(in crate::manage) has_team_keys: bool,
 }
 
 impl<'a> AdvisedKey<'a> {
-    pub(in crate::manage) fn new(record: &'a KeyRecord, now: Timestamp) -> Self {
+    pub(in crate::manage) fn new(record: &'a KeyRecord, now: Timestamp, has_team_keys: bool) -> Self {
         Self {
             id: record.id,
             kind: record.kind(),
@@ -34,6 +36,7 @@ impl<'a> AdvisedKey<'a> {
             labels: &record.labels,
             created_via_key: record.created_via_key.as_ref(),
             is_live: record.is_live(now),
+            has_team_keys,
         }
     }
 }
@@ -42,7 +45,13 @@ impl<'a> AdvisedKey<'a> {
 pub(in crate::manage) fn advise(key: &AdvisedKey<'_>, usage: &UsageDetail, now: Timestamp) -> Advice {
     let evidence = evidence_of(key, usage, now);
     let (recommendation, next) = if key.is_live {
-        judge(key.kind, &evidence, usage.totals().successes)
+        match judge(key.kind, &evidence, usage.totals().successes) {
+            // No team can have it.
+            (Recommendation::MakeTeamKey, _) if !key.has_team_keys => {
+                (Recommendation::MakeServiceUserKey, NextStep::IssueForServiceUser)
+            }
+            judged => judged,
+        }
     } else {
         (Recommendation::AlreadyDead, NextStep::Nothing)
     };
@@ -60,9 +69,20 @@ pub(in crate::manage) fn advise(key: &AdvisedKey<'_>, usage: &UsageDetail, now: 
     }
 }
 
+/// Why a team's key seems to be used by one person by hand: what was recorded, moderate or strong, if nothing at all that was
+/// recorded says that it does a team's work.
+pub(in crate::manage) fn personal_because(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
+    let mut evidence = evidence_of(&AdvisedKey::new(record, now, true), usage, now);
+    if evidence.iter().any(|one| one.is(KeyKind::Team, true)) {
+        return Vec::new();
+    }
+    evidence.retain(|one| one.is(KeyKind::User, true) && one.weight >= Weight::Moderate);
+    evidence
+}
+
 /// Why others than one person seem to depend on a key: what was recorded, moderate or strong.
 pub(in crate::manage) fn shared_because(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
-    let mut evidence = evidence_of(&AdvisedKey::new(record, now), usage, now);
+    let mut evidence = evidence_of(&AdvisedKey::new(record, now, true), usage, now);
     evidence.retain(|one| one.is(KeyKind::Team, true) && one.weight >= Weight::Moderate);
     evidence
 }

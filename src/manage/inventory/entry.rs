@@ -15,7 +15,7 @@ use crate::{
     },
     outcome::Proved,
     record::{ActorId, OwnerStatus},
-    sentence::Sentence,
+    sentence::{Sentence, sentences},
     store::KeyCursor,
     time::Timestamp,
     usage::{Source, UsageDetail},
@@ -58,6 +58,8 @@ pub struct InventoryEntry {
     pub attempts_since_death: Attempts,
     /// What somebody should look at, by name.
     pub flags: Vec<KeyFlag>,
+    /// Whether the plan of whoever asked includes team keys, as far as was said: what advice and sentences point to.
+    pub has_team_keys: bool,
 }
 
 impl InventoryEntry {
@@ -85,6 +87,7 @@ impl InventoryEntry {
             labels: &self.key.labels,
             created_via_key: self.key.created_via_key.as_ref(),
             is_live: self.is_live,
+            has_team_keys: self.has_team_keys,
         };
         advise(&key, &self.usage, self.asked_at)
     }
@@ -94,11 +97,13 @@ impl InventoryEntry {
         self.usage.successes().map(|count| &count.source).filter(|source| !source.is_empty())
     }
 
-    /// What to do about a flag of this key: the [sentence](KeyFlag::sentence) of the flag, with the date where one says more.
+    /// What to do about a flag of this key: the [sentence](KeyFlag::sentence) of the flag, or one of its own where the date or
+    /// the plan says more.
     #[must_use]
     pub fn flag_sentence(&self, flag: KeyFlag) -> Sentence {
         match (flag, self.key.expires_at) {
             (KeyFlag::EndsSoon, Some(end)) => ends_soon(end),
+            (KeyFlag::LooksShared, _) if !self.has_team_keys => looks_shared_without_team_keys(),
             _ => flag.sentence(),
         }
     }
@@ -128,6 +133,14 @@ impl InventoryEntry {
     }
 }
 
+sentences! {
+    pub(in crate::manage) fn all;
+
+    fn looks_shared_without_team_keys() = "flag.looks_shared_without_team_keys":
+        "It is one person's key, and used like a service's: it stops when they leave. Give the service a user of its own, \
+         and a key of that user.";
+}
+
 /// A flag with its sentence.
 #[derive(Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
@@ -138,7 +151,7 @@ struct RaisedFlag {
 
 json_form! {
     InventoryEntry<'a>, |entry| InventoryEntry {
-        key, asked_at, is_live, creator_status, usage, attempts_since_death, flags
+        key, asked_at, is_live, creator_status, usage, attempts_since_death, flags, has_team_keys
     } => {
         key: &'a KeyInfo = key,
         asked_at: Timestamp = *asked_at,
@@ -148,6 +161,7 @@ json_form! {
         attempts_since_death: Attempts = *attempts_since_death,
         flags: Vec<RaisedFlag> =
             flags.iter().map(|flag| RaisedFlag { flag: *flag, sentence: entry.flag_sentence(*flag) }).collect(),
+        has_team_keys: bool = *has_team_keys,
     }
 }
 

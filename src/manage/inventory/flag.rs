@@ -23,6 +23,10 @@ told_words! {
         /// It is live, has an end and no successor, and the end is near.
         EndsSoon = "ends_soon":
             "It ends soon, and is refused from then on. If it is still needed then, rotate it before, to a later end.",
+        /// It is a team's key, and used as if it were one person's.
+        LooksPersonal = "looks_personal":
+            "It is a team's key, and used like one person's: it goes on when they leave. Let them issue a personal key, \
+             and revoke this one.",
         /// It is a personal key, and used as if it were not one person's.
         LooksShared = "looks_shared":
             "It is one person's key, and used like a service's: it stops when they leave. Move it to a team.",

@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::flag::KeyFlag;
 use crate::{
     manage::{
-        advice::{InstalledAt, installed_at, shared_because},
+        advice::{InstalledAt, installed_at, personal_because, shared_because},
         lint::{NameAdvice, lint_name},
         soon::{SOON, ends_within},
     },
@@ -26,6 +26,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///   [30 days](Self::with_recent). A program is what follows the label of a source, without its network: `intake/acme`
 ///   and `api/acme@203.0.113.0/24` are one. Where no program is named, networks count as such. Tools with which people try keys by hand, such as curl, Postman and browsers, are not counted:
 ///   they use a key that is installed somewhere else. More than 64 sources, which are counted as one, are several.
+/// - [`LooksPersonal`](KeyFlag::LooksPersonal): a team key of which what was accepted within the last 30 days says that a person
+///   uses it by hand, with an editor, a client for trying APIs or a browser, and of which nothing says that it does a team's work.
 /// - [`LooksShared`](KeyFlag::LooksShared): a personal key of which what was accepted within the last 30 days says, as in
 ///   a [blast radius](crate::manage::StoppingKey::shared_because), that others than one person depend on it: CI, a
 ///   schedule, a webhook, a shared host, 4 programs and more.
@@ -158,7 +160,9 @@ impl FlagFacts<'_> {
             KeyFlag::EndsSoon,
             !self.is_replaced && ends_within(self.record.expires_at, settings.ends_within, self.now).is_some(),
         );
-        raise(KeyFlag::LooksShared, self.record.kind() == KeyKind::User && self.looks_shared(recent));
+        let kind = self.record.kind();
+        raise(KeyFlag::LooksPersonal, kind == KeyKind::Team && self.looks_personal(recent));
+        raise(KeyFlag::LooksShared, kind == KeyKind::User && self.looks_shared(recent));
         raise(KeyFlag::ManagesKeys, self.record.scopes.manage_keys());
         raise(KeyFlag::OldHash, self.has_old_hash);
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
@@ -194,10 +198,18 @@ impl FlagFacts<'_> {
         died.is_some_and(|died| tries.any(|count| self.is_at_or_after(count, died.max(recent))))
     }
 
-    /// As far as it was used recently: what was long ago may have been put right since.
+    fn looks_personal(&self, recent: Timestamp) -> bool {
+        !personal_because(self.record, &self.used_since(recent), self.now).is_empty()
+    }
+
     fn looks_shared(&self, recent: Timestamp) -> bool {
+        !shared_because(self.record, &self.used_since(recent), self.now).is_empty()
+    }
+
+    /// As far as it was used recently: what was long ago may have been put right since.
+    fn used_since(&self, recent: Timestamp) -> UsageDetail {
         let counts = self.usage.successes().filter(|count| self.is_at_or_after(count, recent)).cloned().collect();
-        !shared_because(self.record, &UsageDetail { counts }, self.now).is_empty()
+        UsageDetail { counts }
     }
 
     fn is_installed_in(&self, several: usize, recent: Timestamp) -> bool {

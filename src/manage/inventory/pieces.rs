@@ -4,10 +4,11 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 
 use super::{
-    export::{ExportError, ExportFormat, InventoryExport},
+    export::{ExportError, ExportFormat, InventoryExport, Lines},
     query::InventoryQuery,
 };
 use crate::{
+    audit::Action,
     manage::{actor::Actor, error::ManageError, manager::KeyManager, policy::KeyAction},
     store::{KeyCursor, KeyQuery},
     time::Timestamp,
@@ -26,8 +27,12 @@ impl KeyManager {
     /// in the text, where each line is a key, but in the answer; and so is whether a query for those who left lacks keys,
     /// because the [`Directory`](crate::manage::Directory) did not answer. It has half a second for each piece.
     ///
+    /// The audit trail tells of it ([`INVENTORY_EXPORTED`](crate::audit::Action::INVENTORY_EXPORTED)) before anything is
+    /// written: what cannot be told there is not exported.
+    ///
     /// # Errors
-    /// [`ExportError`]: as for [`inventory`](Self::inventory), or what the writer says.
+    /// [`ExportError`]: as for [`inventory`](Self::inventory), outcome unknown (whether the trail tells of it: nothing was
+    /// exported), or what the writer says.
     pub async fn export_inventory<W: io::Write + Send + ?Sized>(
         &self,
         query: InventoryQuery,
@@ -47,7 +52,8 @@ impl KeyManager {
     /// not before, so that a slow client holds up nobody and costs no memory. It borrows nothing. An empty piece comes
     /// where 5,000 keys were looked at and none was asked for.
     ///
-    /// Whether the actor may have it is asked before each piece; its first answer is the first item. To answer with 403
+    /// Whether the actor may have it is asked before each piece; its first answer is the first item, and by then the audit trail
+    /// tells of the export. To answer with 403
     /// instead of breaking off a 200, take the first item before the status is sent.
     ///
     /// An export that breaks off must not be taken for all keys. The last item is then an error, which makes an HTTP
@@ -78,7 +84,8 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`inventory`](Self::inventory), as the last item.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`inventory`](Self::inventory), or outcome unknown, as the last
+    /// item.
     pub fn inventory_pieces(
         &self,
         query: InventoryQuery,
@@ -99,8 +106,7 @@ struct Pieces {
     place: Place,
     /// The time of the whole export, once it has begun.
     asked_at: Option<Timestamp>,
-    /// The end of the last line, which is not said before it is known that something follows or nothing is left.
-    held_back: &'static [u8],
+    lines: Lines,
     exported: InventoryExport,
 }
 
@@ -113,7 +119,7 @@ enum Place {
 impl Pieces {
     fn new(manager: KeyManager, query: InventoryQuery, format: ExportFormat, actor: Actor) -> Self {
         let (place, exported) = (Place::Beginning, InventoryExport::default());
-        Self { manager, actor, query, format, place, asked_at: None, held_back: b"", exported }
+        Self { manager, actor, query, format, place, asked_at: None, lines: Lines::new(format), exported }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ManageError> {
@@ -126,6 +132,8 @@ impl Pieces {
         if self.asked_at.is_none() {
             // Those of the first piece are the oldest.
             self.exported.counted = access.counted;
+            let said = serde_json::json!({ "format": self.format.extension() }).to_string();
+            access.tell_of_export(Action::INVENTORY_EXPORTED, question.reach.subjects(), said).await?;
         }
         question.now = *self.asked_at.get_or_insert(question.now);
         let mut asked = KeyQuery { limit: KEYS_PER_PIECE, ..access.inventory_query(&self.query)? };
@@ -138,27 +146,11 @@ impl Pieces {
         let head = if matches!(self.place, Place::Beginning) { self.format.head() } else { Ok(Vec::new()) };
         let mut text = head.map_err(ManageError::corrupt)?;
         text.extend(self.format.lines(&page.entries, &naming).map_err(ManageError::corrupt)?);
-        let piece = self.with_end_of_line(text, page.next.is_none());
+        let piece = self.lines.piece(text, page.next.is_none());
         self.exported.keys += page.entries.len() as u64;
         self.exported.unreadable += page.unreadable.len() as u64;
         self.exported.names_complete &= page.names.is_complete();
         self.place = page.next.map_or(Place::End, Place::After);
         Ok(Some(piece))
-    }
-
-    /// The end of the line before, and these lines, without the end of the last one unless nothing follows.
-    fn with_end_of_line(&mut self, mut lines: Vec<u8>, is_last: bool) -> Bytes {
-        let end = self.format.end_of_line();
-        let is_empty = lines.is_empty();
-        let mut piece = Vec::new();
-        if !is_empty || is_last {
-            piece.extend(std::mem::take(&mut self.held_back));
-        }
-        if !is_empty && !is_last {
-            lines.truncate(lines.len().saturating_sub(end.len()));
-            self.held_back = end;
-        }
-        piece.extend(lines);
-        piece.into()
     }
 }

@@ -41,7 +41,7 @@ enum FoundRow {
 /// What was asked for.
 pub(super) struct Selection<'a> {
     query: &'a InventoryQuery,
-    reach: Reach,
+    pub(super) reach: Reach,
     pub(super) now: Timestamp,
 }
 
@@ -257,6 +257,7 @@ impl Access<'_> {
             asked_at: question.now,
             is_live: shown.record.is_live(question.now),
             creator_status: creator,
+            has_team_keys: self.actor.has_team_keys(),
             key: shown.at(question.now).into_info(),
             usage,
         }

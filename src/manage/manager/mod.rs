@@ -41,7 +41,7 @@ pub(super) use issue::{is_idempotency_key, summary};
 pub use owner::{ChangeOwner, OwnerInfo, OwnerReinstated, OwnerStopped};
 pub use pause::{PauseKey, ResumeKey};
 pub use revoke::RevokeKey;
-pub use usage::{KeyUsage, RefusalsWithoutKey, UsageDay};
+pub use usage::{KeyUsage, LineageUsage, RefusalsWithoutKey, UsageDay};
 
 /// Looks after the keys of one organization. Cheap to clone.
 ///

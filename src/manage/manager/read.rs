@@ -69,6 +69,7 @@ impl Access<'_> {
             named_like: query.named_like.clone(),
             creator: query.creator.clone(),
             created_via_key: query.created_via_key,
+            lineage: query.lineage,
             liveness: query.liveness,
             unused_since: query.unused_since,
             newest_first: query.newest_first,

@@ -3,7 +3,11 @@ use serde::Serialize;
 use super::KeyManager;
 use crate::{
     key::KeyId,
-    manage::{actor::Actor, counted::CountedUntil, error::ManageError, invalid::InvalidInput, policy::KeyAction},
+    manage::{
+        access::Access, actor::Actor, counted::CountedUntil, error::ManageError, invalid::InvalidInput,
+        policy::KeyAction,
+    },
+    store::KeyQuery,
     time::Day,
     usage::{DAYS, UsageDayRow, UsageDetail, UsageTotals},
 };
@@ -35,8 +39,40 @@ pub struct KeyUsage {
     /// The days that were asked for, each once, the first one first; today is the last. Counts by day wait longer than
     /// the others until they are written: see [`days_until`](CountedUntil::days_until).
     pub days: Vec<UsageDay>,
+    /// The sums of all keys of its chain of rotations.
+    pub lineage: LineageUsage,
     /// How far these counts go.
     pub counted: CountedUntil,
+}
+
+/// How the keys of a chain of rotations were used, all together: the key that was asked about, those before it and those after,
+/// dead ones too.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
+/// # let admin = tower_api_keys::Actor::system("first start")?;
+/// # let old = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?.info().id;
+/// # let id = manager.begin_rotation(tower_api_keys::manage::RotateKey::of(old), &admin).await?.info().id;
+/// let lineage = manager.usage(&id, 0, &admin).await?.lineage;
+/// assert_eq!((lineage.id, lineage.keys, lineage.totals.successes), (old, 2, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LineageUsage {
+    /// The first key of the chain, by which it is called.
+    pub id: KeyId,
+    /// How many keys these sums are of: those whose usage the actor may see. A chain can begin with a person's key that was
+    /// rotated into a team.
+    pub keys: u64,
+    /// How many more there are whose stored records cannot be read.
+    pub unreadable: u64,
+    /// The sums, of all their time.
+    pub totals: UsageTotals,
 }
 
 /// How often a key was used on one day in UTC.
@@ -114,13 +150,14 @@ impl KeyManager {
         if days > DAYS {
             return Err(ManageError::invalid(InvalidInput::Days));
         }
-        access.key(id, KeyAction::SeeUsage).await?;
+        let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let detail = access.usage_of_one(id).await?;
         let today = Day::of(access.parts.clock.now()).number();
         // There are none before the first one of 1970.
         let asked = (today - days + 1).max(0)..=today;
         let days = access.days_of(id, asked).await?;
-        Ok(KeyUsage { totals: detail.totals(), detail, days, counted: access.counted })
+        let lineage = access.usage_of_lineage(record.lineage).await?;
+        Ok(KeyUsage { totals: detail.totals(), detail, days, lineage, counted: access.counted })
     }
 
     /// What was refused without naming a key that exists: the pasted blank, the truncated key, the header that was
@@ -168,6 +205,23 @@ impl KeyManager {
     pub(crate) async fn refusals_without_organization(&self, actor: &Actor) -> Result<RefusalsWithoutKey, ManageError> {
         let home = self.across(actor, KeyAction::SeeUsage).await?;
         home.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_organization().await
+    }
+}
+
+impl Access<'_> {
+    /// How the keys of this chain of rotations were used whose usage the actor may see.
+    async fn usage_of_lineage(&self, id: KeyId) -> Result<LineageUsage, ManageError> {
+        let query = KeyQuery { lineage: Some(id), ..KeyQuery::all(self.parts.organization.clone()) };
+        let (mut sum, mut unreadable) =
+            (LineageUsage { id, keys: 0, unreadable: 0, totals: UsageTotals::default() }, Vec::new());
+        for row in self.all(query).await? {
+            if let Some(usage) = self.shown(&row, &mut unreadable).and_then(|shown| shown.usage) {
+                sum.keys += 1;
+                sum.totals = sum.totals.and(&usage);
+            }
+        }
+        sum.unreadable = unreadable.len() as u64;
+        Ok(sum)
     }
 }
 

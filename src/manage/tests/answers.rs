@@ -32,6 +32,7 @@ const NO_ANSWERS: &[&str] = &[
     "PauseKey",
     "PausedBy",
     "PlanChange",
+    "PersonalKeysByAdmins",
     "Policy",
     "Reconcile",
     "ResumeKey",
@@ -40,6 +41,7 @@ const NO_ANSWERS: &[&str] = &[
     "Rights",
     "RotateKey",
     "Target",
+    "TrailColumn",
     "lint_name",
     "sentences",
 ];
@@ -100,6 +102,7 @@ const PARTS: &[&str] = &[
     "ExposedKey",
     "InventoryEntry",
     "LastUse",
+    "LineageUsage",
     "OutcomeSummary",
     "OwnerSummary",
     "SourceUse",

@@ -199,6 +199,8 @@ pub(in crate::manage) async fn reads(all: &mut Examples, rules: &Rules) {
     all.add(&manager.list(ListKeys::all(), olga).await.unwrap());
     let usage = manager.usage(&id(LAPTOP), 2, olga).await.unwrap();
     all.add(&usage.totals);
+    all.add(&usage.lineage);
+    all.add(&manager.usage(&id(NEW), 0, olga).await.unwrap().lineage);
     all.add(&usage.detail.counts[0]);
     all.add(&usage.detail.by_outcome()[0]);
     all.add(&usage.detail);
@@ -225,6 +227,7 @@ pub(in crate::manage) async fn reads(all: &mut Examples, rules: &Rules) {
     all.add(&summary.owners[0]);
     all.add(&summary);
     all.add(&manager.export_inventory(InventoryQuery::all(), ExportFormat::Csv, &mut io::sink(), olga).await.unwrap());
+    all.add(&manager.export_trail(AuditQuery::all(), ExportFormat::Csv, &mut io::sink(), olga).await.unwrap());
     all.add(&Attempts::default());
 
     for actor in [olga, alice] {
@@ -238,6 +241,8 @@ pub(in crate::manage) async fn reads(all: &mut Examples, rules: &Rules) {
     all.add_all(alice.teams());
     let plan_only = Rights::none().team_keys_included_for(team_id("engineering"));
     all.add_all(Actor::user(user_id("mallory"), plan_only).teams());
+    let manages = Rights::none().may_manage_keys(team_id("engineering"));
+    all.add_all(Actor::user(user_id("mallory"), manages).teams());
     all.add(&manager.owner(&user("alice"), olga).await.unwrap());
 
     let rotation = manager.rotation(&id(NEW), olga).await.unwrap();
@@ -326,6 +331,9 @@ async fn changes(all: &mut Examples, rules: &Rules) {
     let pause = PauseKey::of(id(NEW)).because("laptop stolen");
     all.add(&manager.pause(pause, system).await.unwrap());
 
+    manager.export_trail(AuditQuery::all(), ExportFormat::Csv, &mut io::sink(), system).await.unwrap();
+    let inventory = InventoryQuery::of(team_id("engineering"));
+    manager.export_inventory(inventory, ExportFormat::JsonLines, &mut io::sink(), system).await.unwrap();
     let page = manager.events(AuditQuery::all().limit(1), system).await.unwrap();
     assert!(page.next.is_some());
     all.add(&page);

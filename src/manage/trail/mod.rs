@@ -2,6 +2,7 @@
 
 mod denial_counts;
 mod denials;
+mod export;
 mod query;
 mod read;
 
@@ -10,4 +11,5 @@ mod tests;
 
 pub(super) use denial_counts::{Attempt, HIDDEN, NOT_FOUND};
 pub(crate) use denials::DenialLog;
+pub use export::{TrailColumn, TrailExport};
 pub use query::{AuditEntry, AuditQuery, EventPage};

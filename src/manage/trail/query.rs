@@ -28,6 +28,7 @@ use crate::{
 pub struct AuditQuery {
     pub(in crate::manage) attempts: bool,
     pub(in crate::manage) key: Option<KeyId>,
+    pub(in crate::manage) lineage: Option<KeyId>,
     pub(in crate::manage) owner: Option<Owner>,
     pub(in crate::manage) actor: Option<ActorId>,
     pub(in crate::manage) action: Option<Action>,
@@ -45,6 +46,7 @@ impl AuditQuery {
         Self {
             attempts: false,
             key: None,
+            lineage: None,
             owner: None,
             actor: None,
             action: None,
@@ -89,6 +91,14 @@ impl AuditQuery {
     /// Only those about this key.
     pub const fn of_key(mut self, key: KeyId) -> Self {
         self.key = Some(key);
+        self
+    }
+
+    /// Only those about the keys of this chain of rotations, which is called by its first key
+    /// ([`lineage`](crate::manage::KeyInfo::lineage)): those that the store has and whose trail the actor may see. If it may see
+    /// none of these keys, the answer is *not found*.
+    pub const fn of_lineage(mut self, first: KeyId) -> Self {
+        self.lineage = Some(first);
         self
     }
 

@@ -8,17 +8,17 @@ use crate::{
     audit::{Audience, Event, EventRow, Subject},
     key::KeyId,
     manage::{
-        access::{Access, LARGEST_PAGE},
+        access::{Access, LARGEST_PAGE, Sight},
         actor::Actor,
         error::ManageError,
         invalid::InvalidInput,
         manager::KeyManager,
-        names::Names,
+        names::{Mentions, Names, Naming},
         policy::{KeyAction, Target},
     },
     owner::Owner,
     record::ActorId,
-    store::{EventQuery, OwnerRef},
+    store::{EventQuery, KeyQuery, OwnerRef},
 };
 
 /// Reads of one answer, each but the first of a thousand events: so many in a row that the actor may not see are passed
@@ -30,6 +30,32 @@ const MOST_READS: usize = 20;
 struct LogPosition {
     after: Option<i64>,
     limit: u16,
+}
+
+/// A part of the trail that the store is asked for at once.
+pub(super) struct TrailPart {
+    owner: Option<Owner>,
+    key: Option<KeyId>,
+    /// Whom an export of it is about.
+    pub(super) about: Subject,
+}
+
+impl TrailPart {
+    /// What is about an owner; none of them in particular stands for all.
+    fn of_owner(owner: Option<Owner>) -> Self {
+        let about = owner.clone().map_or(Subject::Organization, Subject::Owner);
+        Self { owner, key: None, about }
+    }
+
+    /// What is about a key of this owner, and of the owner that was asked for, if one was.
+    fn of_key(key: KeyId, of: Option<Owner>, asked: Option<Owner>) -> Self {
+        let about = match (of, &asked) {
+            (Some(of), _) => Subject::Key(key, of),
+            (None, Some(asked)) => Subject::Owner(asked.clone()),
+            (None, None) => Subject::Organization,
+        };
+        Self { owner: asked, key: Some(key), about }
+    }
 }
 
 /// An event, unless it cannot be read.
@@ -75,11 +101,79 @@ impl KeyManager {
     /// denied (one whose trail it may not see), invalid (a page of no events or of more than 1,000), store unavailable.
     pub async fn events(&self, query: AuditQuery, actor: &Actor) -> Result<EventPage, ManageError> {
         let access = self.acting(actor, &[KeyAction::Audit]).await?;
+        let parts = access.parts_of_trail(&query).await?;
+        access.page_of_events(&query, &parts, &mut access.parts.naming()).await
+    }
+}
+
+impl Access<'_> {
+    /// Which events to ask the store for, if the actor may see what the query asks for.
+    pub(super) async fn parts_of_trail(&self, query: &AuditQuery) -> Result<Vec<TrailPart>, ManageError> {
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));
         }
-        let owners = access.owners_to_audit(&query).await?;
-        let (shown, next) = access.visible(&query, &owners).await?;
+        if let Some(owner) = &query.owner {
+            self.require(KeyAction::Audit, &Target::Owner(owner)).await?;
+        }
+        match (&query.key, &query.lineage, &query.owner) {
+            (Some(key), lineage, owner) => {
+                // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
+                let found = self.even_unreadable(key, KeyAction::Audit).await?;
+                let is_of_lineage = lineage.is_none_or(|first| found.key.lineage == first.as_str());
+                let part = TrailPart::of_key(*key, OwnerRef::of(&found.key).map(|of| of.owner), owner.clone());
+                Ok(is_of_lineage.then_some(part).into_iter().collect())
+            }
+            (None, Some(lineage), owner) => self.parts_of_lineage(lineage, owner.as_ref()).await,
+            (None, None, Some(owner)) => Ok(vec![TrailPart::of_owner(Some(owner.clone()))]),
+            (None, None, None) => {
+                Ok(self.reach(&[KeyAction::Audit]).each().into_iter().map(TrailPart::of_owner).collect())
+            }
+        }
+    }
+
+    /// Those of the keys of a chain of rotations, as far as the actor may see them.
+    async fn parts_of_lineage(&self, first: &KeyId, owner: Option<&Owner>) -> Result<Vec<TrailPart>, ManageError> {
+        let query =
+            KeyQuery { lineage: Some(*first), with_usage: false, ..KeyQuery::all(self.parts.organization.clone()) };
+        let rows = self.all(query).await?;
+        let (mut parts, mut denied, mut hidden) = (Vec::new(), None, None);
+        for row in &rows {
+            let of = OwnerRef::of(&row.peek().key).map(|of| of.owner);
+            let may = match self.sight(row) {
+                Sight::Hidden(about) => {
+                    hidden.get_or_insert((row, about));
+                    continue;
+                }
+                Sight::Seen(record, _) => self.may(KeyAction::Audit, &Target::key(&record)),
+                Sight::Unreadable(_) => {
+                    self.may(KeyAction::Audit, &of.as_ref().map_or(Target::Organization, Target::Owner))
+                }
+            };
+            match KeyId::new(&row.peek().key.id) {
+                Ok(id) if may => parts.push(TrailPart::of_key(id, of, owner.cloned())),
+                _ => denied = denied.or(Some(row)),
+            }
+        }
+        if !parts.is_empty() {
+            return Ok(parts);
+        }
+        if let Some(row) = denied {
+            self.open(row, KeyAction::Audit).await?;
+        }
+        Err(match hidden {
+            Some((row, about)) => self.hidden(row, KeyAction::Audit, about),
+            None => self.absent(KeyAction::Audit, first),
+        })
+    }
+
+    /// The next page, with who is behind each event and with names.
+    pub(super) async fn page_of_events(
+        &self,
+        query: &AuditQuery,
+        parts: &[TrailPart],
+        naming: &mut Naming,
+    ) -> Result<EventPage, ManageError> {
+        let (shown, next) = self.visible(query, parts).await?;
         let mut page = EventPage { entries: Vec::new(), unreadable: 0, names: Names::none(), next };
         for shown in shown {
             match shown.event {
@@ -87,22 +181,14 @@ impl KeyManager {
                 None => page.unreadable += 1,
             }
         }
-        access.add_owners_of_keys(&mut page).await?;
-        let entries = &page.entries;
-        page.names = access
-            .parts
-            .names(|mentions| {
-                for entry in entries {
-                    mentions.event(&entry.event);
-                    entry.on_behalf_of.iter().for_each(|owner| mentions.owner(owner));
-                }
-            })
-            .await;
+        self.add_owners_of_keys(&mut page).await?;
+        let mut mentions = Mentions::default();
+        page.entries.iter().for_each(|entry| entry.mention(&mut mentions));
+        self.parts.learn(naming, |asked| asked.clone_from(&mentions)).await;
+        page.names = naming.of_whole(&mentions);
         Ok(page)
     }
-}
 
-impl Access<'_> {
     /// Whether the actor, who may see the trail of whoever an event is about, may see this event too.
     pub(in crate::manage) fn may_see_event(&self, event: &Event) -> bool {
         event.audience == Audience::Subject || self.may(KeyAction::Audit, &Target::Organization)
@@ -110,17 +196,13 @@ impl Access<'_> {
 
     /// What the actor may see, up to the limit of the query, and after which of it more follows. Of what it may not see
     /// nothing shows: neither in how many there are nor in where the next page begins.
-    async fn visible(
-        &self,
-        query: &AuditQuery,
-        owners: &[Option<Owner>],
-    ) -> Result<(Vec<Shown>, Option<i64>), ManageError> {
+    async fn visible(&self, query: &AuditQuery, parts: &[TrailPart]) -> Result<(Vec<Shown>, Option<i64>), ManageError> {
         let limit = usize::from(query.limit);
         // One more than asked for tells whether any follows.
         let mut place = LogPosition { after: query.after, limit: query.limit.saturating_add(1).min(LARGEST_PAGE) };
         let mut shown: Vec<Shown> = Vec::new();
         for _ in 0..MOST_READS {
-            let (rows, more) = self.event_rows(query, place, owners).await?;
+            let (rows, more) = self.event_rows(query, place, parts).await?;
             let last = rows.last().map(|row| row.sequence);
             let visible = rows.iter().map(Shown::of);
             shown.extend(visible.filter(|shown| shown.event.as_ref().is_none_or(|it| self.may_see_event(it))));
@@ -137,32 +219,15 @@ impl Access<'_> {
         Ok((shown, place.after))
     }
 
-    /// The owners whose events to ask the store for; none of them in particular where the actor may see them all.
-    async fn owners_to_audit(&self, query: &AuditQuery) -> Result<Vec<Option<Owner>>, ManageError> {
-        if let Some(owner) = &query.owner {
-            self.require(KeyAction::Audit, &Target::Owner(owner)).await?;
-        }
-        let Some(key) = &query.key else {
-            return Ok(match &query.owner {
-                Some(owner) => vec![Some(owner.clone())],
-                None => self.reach(&[KeyAction::Audit]).each(),
-            });
-        };
-        // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
-        self.even_unreadable(key, KeyAction::Audit).await?;
-        Ok(vec![query.owner.clone()])
-    }
-
-    /// The next rows of all these owners together, and whether more follow.
+    /// The next rows of all these parts together, and whether more follow.
     async fn event_rows(
         &self,
         query: &AuditQuery,
         LogPosition { after, limit }: LogPosition,
-        owners: &[Option<Owner>],
+        parts: &[TrailPart],
     ) -> Result<(Vec<EventRow>, bool), ManageError> {
         let mut asked = EventQuery {
             attempts: query.attempts,
-            key: query.key,
             actor: query.actor.clone(),
             action: query.action.as_ref().map(|action| action.as_str().to_owned()),
             source: query.source.as_ref().map(ToString::to_string),
@@ -174,11 +239,12 @@ impl Access<'_> {
             ..EventQuery::all(self.parts.organization.clone())
         };
         let (mut rows, mut more) = (Vec::new(), false);
-        for owner in owners {
-            asked.owner.clone_from(owner);
-            let (page, more_of_owner) = self.events(&asked).await?;
+        for part in parts {
+            asked.owner.clone_from(&part.owner);
+            asked.key = part.key;
+            let (page, more_of_part) = self.events(&asked).await?;
             rows.extend(page);
-            more |= more_of_owner;
+            more |= more_of_part;
         }
         match query.newest_first {
             true => rows.sort_by_key(|row| Reverse(row.sequence)),
@@ -207,6 +273,14 @@ impl Access<'_> {
             entry.on_behalf_of = owners.get(&id).cloned().flatten();
         }
         Ok(())
+    }
+}
+
+impl AuditEntry {
+    /// Of whom it speaks.
+    pub(super) fn mention(&self, mentions: &mut Mentions) {
+        mentions.event(&self.event);
+        self.on_behalf_of.iter().for_each(|owner| mentions.owner(owner));
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn proved_by_key(id: u32, user: &str, key: &str) -> Principal {
             owner: Owner::User(UserId::new(user).unwrap()),
         }),
         key: KeyId::new(key).unwrap(),
-        particulars: crate::principal::Particulars::new("", None, None),
+        particulars: crate::principal::Particulars::new("", None, None, None),
         scopes: Scopes::all(),
         expires_at: None,
         proved_by: id,

@@ -23,6 +23,7 @@ fn statement<'a>(sql: &'a Sql, query: &KeyQuery, owners: usize) -> &'a Query {
     let (oldest_first, newest_first) = match query {
         KeyQuery { keys, .. } if !keys.is_empty() => (&sql.list_of_keys, &sql.latest_of_keys),
         KeyQuery { predecessor: Some(_), .. } => (&sql.list_of_predecessor, &sql.latest_of_predecessor),
+        KeyQuery { lineage: Some(_), .. } => (&sql.list_of_lineage, &sql.latest_of_lineage),
         KeyQuery { created_via_key: Some(_), .. } => (&sql.list_of_created_via_key, &sql.latest_of_created_via_key),
         _ if owners == 1 => (&sql.list_of_owner, &sql.latest_of_owner),
         _ if owners > 1 => (&sql.list_of_owners, &sql.latest_of_owners),
@@ -49,7 +50,7 @@ pub(super) async fn list(
         owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).unzip()).unzip();
     let (capitals, letters) = query.named_like.as_ref().map(NamePart::capitals).unzip();
     let (from, until) = (query.from(), query.until());
-    let params: [&(dyn ToSql + Sync); 20] = [
+    let params: [&(dyn ToSql + Sync); 21] = [
         &query.organization.as_str(),
         &query.kind.map(KeyKind::as_str),
         &query.keys.iter().map(KeyId::as_str).collect::<Vec<_>>(),
@@ -70,6 +71,7 @@ pub(super) async fn list(
         &capitals,
         &letters,
         &query.with_usage,
+        &query.lineage.as_ref().map(KeyId::as_str),
     ];
     let rows = sessions.rows(statement, &params).await?;
     rows.iter().map(|row| listed_key(row, query.with_usage)).collect()

@@ -7,8 +7,8 @@ use super::{
     failure::Failure,
     key_rows::{FOUND_COLUMNS, found_key, status},
     list_sql::{
-        LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_KEYS, LIST_OF_KIND, LIST_OF_OWNER, LIST_OF_OWNERS,
-        LIST_OF_PREDECESSOR,
+        LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_KEYS, LIST_OF_KIND, LIST_OF_LINEAGE, LIST_OF_OWNER,
+        LIST_OF_OWNERS, LIST_OF_PREDECESSOR,
     },
 };
 use crate::{
@@ -32,6 +32,7 @@ fn statement(query: &KeyQuery, owners: usize) -> &'static str {
     let [oldest_first, newest_first] = match query {
         KeyQuery { keys, .. } if !keys.is_empty() => LIST_OF_KEYS,
         KeyQuery { predecessor: Some(_), .. } => LIST_OF_PREDECESSOR,
+        KeyQuery { lineage: Some(_), .. } => LIST_OF_LINEAGE,
         KeyQuery { created_via_key: Some(_), .. } => LIST_OF_CREATED_VIA_KEY,
         _ if owners == 1 => LIST_OF_OWNER,
         _ if owners > 1 => LIST_OF_OWNERS,
@@ -50,7 +51,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
     let named: Option<Vec<_>> = owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).collect());
     let first = named.as_ref().and_then(|owners| owners.first());
     let (from, until) = (query.from(), query.until());
-    let parameters: [(&str, &dyn ToSql); 19] = [
+    let parameters: [(&str, &dyn ToSql); 20] = [
         (":organization", &query.organization.as_str()),
         (":keys", &(!query.keys.is_empty()).then(|| json!(query.keys).to_string())),
         (":kind", &query.kind.map(KeyKind::as_str)),
@@ -61,6 +62,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
         (":creator", &query.creator.as_ref().map(ToString::to_string)),
         (":created_via_key", &query.created_via_key.as_ref().map(|creator| creator.as_str())),
         (":predecessor", &query.predecessor.as_ref().map(|predecessor| predecessor.as_str())),
+        (":lineage", &query.lineage.as_ref().map(|first| first.as_str())),
         (":live", &query.liveness.map(|liveness| liveness == Liveness::Live)),
         (":unused_since", &query.unused_since.map(Timestamp::as_millis)),
         (":now", &now.as_millis()),

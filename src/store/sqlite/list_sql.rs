@@ -40,6 +40,7 @@ macro_rules! conditions {
          and (:creator is null or +k.created_by = :creator) \
          and (:created_via_key is null or +k.created_via_key = :created_via_key) \
          and (:predecessor is null or +k.replaces = :predecessor) \
+         and (:lineage is null or +k.lineage = :lineage) \
          and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
          and (:unused_since is null or not exists (\
             select 1 from api_key_usage u \
@@ -145,6 +146,7 @@ pub(super) const LIST_OF_OWNERS: [&str; 2] = [
 pub(super) const LIST_OF_CREATOR: [&str; 2] = both_ways!(["api_keys_by_creator"], "k.created_by = :creator");
 pub(super) const LIST_OF_CREATED_VIA_KEY: [&str; 2] =
     both_ways!(["api_keys_by_created_via_key"], "k.created_via_key = :created_via_key", owners!());
+pub(super) const LIST_OF_LINEAGE: [&str; 2] = both_ways!(["api_keys_by_lineage"], "k.lineage = :lineage", owners!());
 /// The only ones that are sorted: a key has few successors, and few keys are asked for by name.
 pub(super) const LIST_OF_PREDECESSOR: [&str; 2] =
     both_ways!(["api_keys_by_predecessor"], "k.replaces = :predecessor", owners!());

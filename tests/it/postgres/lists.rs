@@ -88,6 +88,7 @@ async fn a_page_reads_its_own_rows_however_deep_with_statistics_and_without() {
         ("a team's keys far down", KeyQuery { owners: vec![team.into()], ..deep() }, 50),
         ("a user's keys far down", KeyQuery { creator: Some(user.clone()), ..deep() }, 100),
         ("a key's successor", KeyQuery { predecessor: Some(id(15_001)), ..all() }, 1),
+        ("the keys of a lineage", KeyQuery { lineage: Some(id(15_001)), ..all() }, 1),
         ("named keys", KeyQuery { keys: (1..=100).map(|number| id(number * 150)).collect(), ..all() }, 100),
         ("keys of a kind far down", KeyQuery { kind: Some(KeyKind::Team), ..deep() }, 100),
         ("keys since a time", KeyQuery { created_since: Timestamp::from_millis(15_011).ok(), ..all() }, 100),

@@ -272,7 +272,9 @@ prop_compose! {
         (keys, kind) in (proptest::collection::vec(number(), 0..3), proptest::option::weighted(0.2, proptest::sample::select(KeyKind::ALL.to_vec()))),
         (part, newest_first) in (proptest::option::weighted(0.2, proptest::sample::select(vec!["", "R:a", "É", "%", "team"])), any::<bool>()),
         creator in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
-        (maker, predecessor) in (proptest::option::of(number()), proptest::option::of(number())),
+        (maker, predecessor, lineage) in (
+            proptest::option::of(number()), proptest::option::of(number()), proptest::option::weighted(0.2, number())
+        ),
         liveness in proptest::option::of(prop_oneof![Just(Liveness::Dead), Just(Liveness::Live)]),
         (unused_since, created_since, created_before) in
             (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(at())),
@@ -288,6 +290,7 @@ prop_compose! {
             creator: creator.map(|text| text.parse::<ActorId>().unwrap()),
             created_via_key: maker.map(id),
             predecessor: predecessor.map(id),
+            lineage: lineage.map(id),
             liveness,
             unused_since: unused_since.map(time),
             created_since: created_since.map(time),

@@ -86,6 +86,8 @@ pub(crate) enum Fault {
     IgnoresNewest,
     /// The predecessor of a query is not looked at.
     IgnoresPredecessors,
+    /// The lineage of a query is not looked at.
+    IgnoresLineages,
     /// How many keys there are is not looked at.
     IgnoresLimits,
     /// What a key may do is not looked at.
@@ -733,6 +735,7 @@ impl KeyStore for BrokenStore {
         let late = std::time::Duration::from_millis(1);
         let now = if self.is(Fault::ListsLate) { now.saturating_sub(late) } else { now };
         match self.fault {
+            Fault::IgnoresLineages => query.lineage = None,
             Fault::IgnoresPredecessors => query.predecessor = None,
             Fault::IgnoresKeysAskedFor => query.keys.clear(),
             Fault::IgnoresKindsOfOwners

@@ -71,6 +71,14 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "report" => answer(manager.leak_report(&id, Timestamp::MIN, actor).await, |_| "usage"),
         "audit" => answer(manager.events(AuditQuery::all().of_key(id), actor).await, told_of),
         "trail" => answer(manager.events(AuditQuery::all().of(owner), actor).await, told_of),
+        "archive" => {
+            let mut lines = Vec::new();
+            let query = AuditQuery::all().of(owner);
+            let exported = manager.export_trail(query, ExportFormat::JsonLines, &mut lines, actor).await;
+            let exported = exported.map_err(read_error);
+            let has_it = String::from_utf8(lines).unwrap().contains(id.as_str());
+            answer(exported, |_| if has_it { "usage" } else { "nothing" })
+        }
         "inventory" => {
             let page = manager.inventory(InventoryQuery::of(owner), actor).await;
             answer(page, |page| if page.entries.iter().any(|entry| entry.key.id == id) { "usage" } else { "nothing" })
@@ -79,10 +87,7 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
             let mut sheet = Vec::new();
             let (query, format) = (InventoryQuery::of(owner), ExportFormat::Csv);
             let exported = manager.export_inventory(query, format, &mut sheet, actor).await;
-            let exported = exported.map_err(|error| match error {
-                ExportError::Read(error) => error,
-                other => panic!("{other}"),
-            });
+            let exported = exported.map_err(read_error);
             let has_it = String::from_utf8(sheet).unwrap().contains(id.as_str());
             answer(exported, |_| if has_it { "usage" } else { "nothing" })
         }
@@ -130,7 +135,7 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "rotation" | "advise" | "explain" | "report" => (KeyAction::SeeUsage, of_key),
         "inventory" | "export" => (KeyAction::SeeUsage, of_owner),
         "audit" => (KeyAction::Audit, of_key),
-        "trail" => (KeyAction::Audit, of_owner),
+        "archive" | "trail" => (KeyAction::Audit, of_owner),
         "blast" => (KeyAction::SeeBlastRadius, of_owner),
         "exposure" => (KeyAction::SeeExposure, of_owner),
         "suspend" => (KeyAction::Suspend, of_owner),
@@ -200,6 +205,13 @@ fn answer<T>(result: Result<T, ManageError>, good: impl FnOnce(T) -> &'static st
         Err(ManageErrorKind::NotFound) => "-".into(),
         Err(ManageErrorKind::Denied(denial)) => word(denial.reason()),
         Err(other) => format!("{other:?}"),
+    }
+}
+
+fn read_error(error: ExportError) -> ManageError {
+    match error {
+        ExportError::Read(error) => error,
+        other => panic!("{other}"),
     }
 }
 

@@ -11,88 +11,96 @@ use crate::support::{team, user};
 /// - `system`;
 /// - a key with `keys:manage` of alice, the member, the admin, `org` (`k-…`), of team `blue` and of team `red`;
 /// - keys with all scopes, but none to manage keys, of alice (`all-alice`) and of team `blue` (`all-blue`);
-/// - keys of team `blue` with one act each: `keys:read`, `keys:issue`, `keys:rotate`, `keys:revoke`.
+/// - keys of team `blue` with one act each: `keys:read`, `keys:issue`, `keys:rotate`, `keys:revoke`;
+/// - `manager`, who may manage the keys of `blue` without a role there, and `auditor`, of the organization; a key with
+///   `keys:manage` of each.
 ///
-/// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `-` for not found; `role`,
+/// The `archive` is the export of the trail, and the `export` that of the inventory.
+///
+/// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `nothing` for an answer without the
+/// key; `-` for not found; `role`,
 /// `plan`, `yours`, `scope`, `wide`, `people` (no key) and `held` (suspended) for the reason of a denial.
 const TABLE: &str = "
-               | plan | alice bob member admin owner red | org   unsaid system | k-alice k-member k-admin k-org  k-blue k-red  | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue
-user issue     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     -          scope       scope
-user rename    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
-user relabel   | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
-user narrow    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
-user expire    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       -
-user edit      | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      scope       scope
-user pause     | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
-user resume    | any  | yes   -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
-user revoke    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
-user find      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user usage     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user list      | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user status    | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | -         scope      scope       scope
-user unused    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user suspend   | any  | role  -   -      -     -     -   | yes   yes    yes    | role    -        -       yes    -      -      | scope     scope    | scope     scope      scope       scope
-user reinstate | any  | held  -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
-user close     | any  | role  -   -      -     -     -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
-user rotate    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
-user finish    | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
-user abort     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
-user widen     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
-user into      | any  | -     -   -      -     -     -   | yours yours  yes    | -       -        -       yours  -      -      | scope     scope    | scope     scope      -           scope
-user rotation  | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      -           scope
-user advise    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user explain   | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user inventory | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user export    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user blast     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user exposure  | any  | role  -   -      -     -     -   | usage usage  usage  | role    -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user revokeall | any  | yes   -   -      -     -     -   | yes   yes    yes    | yes     -        -       yes    -      -      | scope     scope    | scope     scope      scope       -
-user report    | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user audit     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-user trail     | any  | usage -   -      -     -     -   | usage usage  usage  | usage   -        -       usage  -      -      | scope     scope    | -         scope      scope       scope
-team issue     | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     yes        scope       scope
-team issue     | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan   plan   -      | scope     scope    | scope     plan       scope       scope
-team rename    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
-team relabel   | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
-team narrow    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
-team expire    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
-team edit      | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
-team pause     | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
-team resume    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
-team revoke    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
-team find      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team usage     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team list      | any  | -     -   bare   usage usage -   | usage usage  usage  | -       bare     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team status    | any  | -     -   yes    yes   yes   -   | yes   yes    yes    | -       yes      yes     yes    yes    -      | scope     scope    | yes       scope      scope       scope
-team unused    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team suspend   | any  | -     -   role   role  role  -   | yes   yes    yes    | -       role     role    yes    role   -      | scope     scope    | scope     scope      scope       scope
-team reinstate | any  | -     -   role   role  role  -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
-team close     | any  | -     -   role   role  role  -   | yes   yes    yes    | people  people   people  people people people | people    people   | people    people     people      people
-team rotate    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
-team finish    | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
-team abort     | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      yes         scope
-team widen     | high | -     -   role   yes   yes   -   | yes   plan   yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       scope
-team widen     | low  | -     -   role   plan  plan  -   | plan  plan   yes    | -       role     plan    plan   plan   -      | scope     scope    | scope     scope      scope       scope
-team rotation  | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      usage       scope
-team advise    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team explain   | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team inventory | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team export    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team revokeall | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
-team report    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team audit     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
-team trail     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+               | plan | alice bob member admin   owner   red     | org   unsaid system | k-alice k-member k-admin k-org  k-blue  k-red   | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue | manager k-manager auditor k-auditor
+user issue     | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     -          scope       scope       | -       -         role    role
+user rename    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      scope       scope       | -       -         role    role
+user relabel   | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      scope       scope       | -       -         role    role
+user narrow    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      scope       -           | -       -         role    role
+user expire    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      scope       -           | -       -         role    role
+user edit      | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      scope       scope       | -       -         role    role
+user pause     | any  | yes   -   -      -       -       -       | yes   yes    yes    | yes     -        -       yes    -       -       | scope     scope    | scope     scope      scope       -           | -       -         role    role
+user resume    | any  | yes   -   -      -       -       -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | -       people    role    people
+user revoke    | any  | yes   -   -      -       -       -       | yes   yes    yes    | yes     -        -       yes    -       -       | scope     scope    | scope     scope      scope       -           | -       -         role    role
+user find      | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user usage     | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user list      | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user status    | any  | yes   -   -      -       -       -       | yes   yes    yes    | yes     -        -       yes    -       -       | scope     scope    | -         scope      scope       scope       | -       -         yes     yes
+user unused    | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user suspend   | any  | role  -   -      -       -       -       | yes   yes    yes    | role    -        -       yes    -       -       | scope     scope    | scope     scope      scope       scope       | -       -         role    role
+user reinstate | any  | held  -   -      -       -       -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | -       people    role    people
+user close     | any  | role  -   -      -       -       -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | -       people    role    people
+user rotate    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
+user finish    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
+user abort     | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
+user widen     | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
+user into      | any  | -     -   -      -       -       -       | yours yours  yes    | -       -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
+user rotation  | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      -           scope       | -       -         usage   usage
+user advise    | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user explain   | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user inventory | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user export    | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user blast     | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         role    role
+user exposure  | any  | role  -   -      nothing nothing nothing | usage usage  usage  | role    -        nothing usage  nothing nothing | scope     scope    | nothing   scope      scope       scope       | nothing nothing   role    role
+user revokeall | any  | yes   -   -      -       -       -       | yes   yes    yes    | yes     -        -       yes    -       -       | scope     scope    | scope     scope      scope       -           | -       -         role    role
+user report    | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user audit     | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user trail     | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+user archive   | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
+team issue     | high | -     -   role   yes     yes     -       | yes   plan   yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     yes        scope       scope       | yes     yes       role    role
+team issue     | low  | -     -   role   plan    plan    -       | plan  plan   yes    | -       role     plan    plan   plan    -       | scope     scope    | scope     plan       scope       scope       | plan    plan      role    role
+team rename    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       scope       | yes     yes       role    role
+team relabel   | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       scope       | yes     yes       role    role
+team narrow    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       yes         | yes     yes       role    role
+team expire    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       yes         | yes     yes       role    role
+team edit      | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       scope       | yes     yes       role    role
+team pause     | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       yes         | yes     yes       role    role
+team resume    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | yes     people    role    people
+team revoke    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       yes         | yes     yes       role    role
+team find      | any  | -     -   bare   usage   usage   -       | usage usage  usage  | -       bare     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team usage     | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team list      | any  | -     -   bare   usage   usage   -       | usage usage  usage  | -       bare     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team status    | any  | -     -   yes    yes     yes     -       | yes   yes    yes    | -       yes      yes     yes    yes     -       | scope     scope    | yes       scope      scope       scope       | yes     yes       yes     yes
+team unused    | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team suspend   | any  | -     -   role   role    role    -       | yes   yes    yes    | -       role     role    yes    role    -       | scope     scope    | scope     scope      scope       scope       | role    role      role    role
+team reinstate | any  | -     -   role   role    role    -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | role    people    role    people
+team close     | any  | -     -   role   role    role    -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | role    people    role    people
+team rotate    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      yes         scope       | yes     yes       role    role
+team finish    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      yes         scope       | yes     yes       role    role
+team abort     | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      yes         scope       | yes     yes       role    role
+team widen     | high | -     -   role   yes     yes     -       | yes   plan   yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       scope       | yes     yes       role    role
+team widen     | low  | -     -   role   plan    plan    -       | plan  plan   yes    | -       role     plan    plan   plan    -       | scope     scope    | scope     scope      scope       scope       | plan    plan      role    role
+team rotation  | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      usage       scope       | usage   usage     usage   usage
+team advise    | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team explain   | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team inventory | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team export    | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team revokeall | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       yes         | yes     yes       role    role
+team report    | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team audit     | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team trail     | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team archive   | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
 ";
 
 /// What can be done to a personal key or a person.
-pub const USER_ACTIONS: usize = 33;
+pub const USER_ACTIONS: usize = 34;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 30;
+pub const TEAM_ACTIONS: usize = 31;
 
 /// Actions that change nothing.
-const READS: [&str; 15] = [
+const READS: [&str; 16] = [
     "advise",
+    "archive",
     "audit",
     "blast",
     "explain",
@@ -110,7 +118,8 @@ const READS: [&str; 15] = [
 ];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 13] = [
+const OF_OWNER: [&str; 14] = [
+    "archive",
     "blast",
     "close",
     "export",
@@ -148,6 +157,11 @@ impl Cell {
         self.actor == other.actor && !self.included & other.included
     }
 
+    /// Whether its success leaves a trace.
+    pub fn is_told(&self) -> bool {
+        self.is_change() || ["archive", "export"].contains(&self.action)
+    }
+
     pub fn is_change(&self) -> bool {
         !READS.contains(&self.action)
     }
@@ -155,6 +169,7 @@ impl Cell {
     /// How many events its success leaves: one for each key that is written.
     pub fn events(&self) -> usize {
         match self.action {
+            "archive" | "export" => 1,
             _ if !self.is_change() => 0,
             "edit" => 4,
             "into" | "rotate" | "widen" => 2,

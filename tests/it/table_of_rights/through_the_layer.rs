@@ -87,7 +87,7 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way
     let (expected, may_touch) = match way {
         // Who is suspended gets no key, and does not act.
         Way::Home | Way::HomeAbroad if is_suspended => ("OwnerSuspended", false),
-        Way::Home => (cell.expected, cell.is_change() && cell.expected == "yes"),
+        Way::Home => (cell.expected, cell.is_told() && ["usage", "yes"].contains(&cell.expected)),
         Way::StrangerAtHome | Way::HomeAbroad => ("wrong_team", false),
     };
     let events = |standing: &[super::world::Standing; 2]| standing.iter().map(|at| at.events.len()).sum::<usize>();

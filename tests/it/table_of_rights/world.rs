@@ -214,6 +214,8 @@ fn rights(name: &str, included: bool) -> Rights {
         "red" => of_plan(Rights::none().team(team("red"), TeamRole::Owner), "red", included),
         "org" => of_plan(Rights::none().org_admin(), "blue", included),
         "unsaid" => Rights::none().org_admin(),
+        "manager" => of_plan(Rights::none().may_manage_keys(team("blue")), "blue", included),
+        "auditor" => Rights::none().auditor(),
         _ => Rights::none(),
     }
 }

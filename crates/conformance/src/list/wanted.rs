@@ -215,6 +215,45 @@ pub(crate) async fn keys_are_found_by_their_ids<S: KeyStore>(candidate: &Candida
     same("what is found of another organization's key", &page, &Page { rows: Vec::new(), more: false })
 }
 
+pub(crate) async fn keys_are_found_by_their_lineage<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
+    let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
+    let all = of_three_owners(&scene)?;
+    let Some(first) = all.first().cloned() else { return Err(Unmet::failed("the kit has too few keys")) };
+    // Every other one, of any owner, is of the lineage of the first; the rest is of one that differs in small and capital
+    // letters alone.
+    let other = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    let turned: String = first.row.id.chars().map(other).collect();
+    let keys: Vec<Sample> = all
+        .into_iter()
+        .zip(0..)
+        .map(|(key, n)| key.with(|row| row.lineage = if n % 2 == 0 { first.row.id.clone() } else { turned.clone() }))
+        .collect();
+    let stranger = elsewhere.key()?.with(|row| row.lineage = first.row.id.clone());
+    candidate.written(&scene.insert(&keys)).await?;
+    candidate.written(&elsewhere.insert([&stranger])).await?;
+    let is_of_line = |key: &Sample| key.row.lineage == first.row.id;
+    let query = || KeyQuery { lineage: Some(first.id), ..scene.query() };
+    in_pages(candidate, &keys, &query(), &sorted(&keys, is_of_line), "keys of a lineage").await?;
+    let newest = KeyQuery { newest_first: true, ..query() };
+    in_pages(candidate, &keys, &newest, &falling(&keys, is_of_line), "the newest keys of a lineage first").await?;
+    let [ops, alice, _] = three_owners(&scene)?;
+    for owners in [vec![ops.clone()], vec![ops, alice]] {
+        let of_owners = KeyQuery { owners: owners.clone(), ..query() };
+        let expected = sorted(&keys, |key| is_of_line(key) && owners.iter().any(|owner| is_of(key, owner)));
+        in_pages(candidate, &keys, &of_owners, &expected, &format!("keys of a lineage, of {owners:?}")).await?;
+    }
+    for liveness in [Liveness::Dead, Liveness::Live] {
+        let query = KeyQuery { liveness: Some(liveness), ..query() };
+        let is_dead = liveness == Liveness::Dead;
+        let expected = sorted(&keys, |key| is_of_line(key) && key.row.expires_at.is_some() == is_dead);
+        in_pages(candidate, &keys, &query, &expected, &format!("keys of a lineage, {liveness:?}")).await?;
+    }
+    let named = KeyQuery { keys: keys.iter().map(|key| key.id).collect(), ..query() };
+    in_pages(candidate, &keys, &named, &sorted(&keys, is_of_line), "keys of a lineage that are named").await?;
+    let unknown = KeyQuery { lineage: Some(scene.id()?), ..scene.query() };
+    same("keys of a lineage that there is not", &candidate.listed(&unknown, at(0)).await?, &Vec::new())
+}
+
 pub(crate) async fn keys_are_found_by_how_late_they_were_made<S: KeyStore>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {

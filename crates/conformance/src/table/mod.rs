@@ -340,6 +340,10 @@ clauses! {
         "The pause that is named by its time and author is ended, under a new version, in the log and with its event; of a key that is not \
          paused nothing changes, and another pause, a key that is revoked, missing or another organization's is a conflict."
         "Is the pause compared with the one that is to end, its author byte by byte, and null only with null?";
+    "S111" wanted::keys_are_found_by_their_lineage
+        "Keys are found by the first key of their chain of rotations, live and dead ones and itself among them, in either \
+         order and in pages, together with any other condition; another organization's are not."
+        "Is the lineage compared byte by byte, in this organization?";
 }
 
 /// The number and the text of each, by letter and number.
@@ -363,7 +367,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 29), ('S', 110), ('C', 21), ('P', 15)] {
+        for (letter, count) in [('R', 29), ('S', 111), ('C', 21), ('P', 15)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
         }

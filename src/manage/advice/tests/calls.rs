@@ -85,11 +85,11 @@ async fn advice_and_explanations_are_for_who_may_see_the_usage() {
 }
 
 #[tokio::test]
-async fn blast_radius_is_for_oneself_and_exposure_for_org_admins() {
+async fn blast_radius_is_for_oneself_and_exposure_for_who_manages_keys_of_others() {
     let bench = bench().await;
     let alice = user_id("alice");
     let radius = ["yes", "-", "-", "-", "-", "yes", "yes", "-", "yes", "-", "scope"];
-    let exposure = ["role", "-", "-", "-", "-", "yes", "yes", "-", "role", "-", "scope"];
+    let exposure = ["role", "-", "-", "yes", "yes", "yes", "yes", "-", "role", "yes", "scope"];
     for ((name, radius), exposure) in ACTORS.iter().zip(radius).zip(exposure) {
         let actor = actor(name);
         assert_eq!(word(bench.manager.blast_radius(&alice, &actor).await), radius, "{name}");
@@ -318,7 +318,7 @@ async fn advice_reads_the_counts_of_its_own_key() {
         (bench.plant(ALICES, &user("alice"), "*").await, bench.plant(BLUES, &user("alice"), "*").await);
     used(&bench, &[(alices, "success", "api/GitHub-Actions", 9), (other, "success", "vscode", 9)]).await;
     let advice = bench.manager.advise(&alices, &person("alice")).await.unwrap();
-    assert_eq!((advice.key, advice.recommendation), (alices, Recommendation::MakeTeamKey));
+    assert_eq!((advice.key, advice.recommendation), (alices, Recommendation::MakeServiceUserKey));
     let advice = bench.manager.advise(&other, &person("alice")).await.unwrap();
     assert_eq!(advice.recommendation, Recommendation::KeepPersonal);
 }
@@ -565,4 +565,50 @@ async fn the_service_that_never_called_is_told_from_the_one_that_calls_and_fails
     let failing = bench.manager.explain(&failing, &system()).await.unwrap();
     assert_eq!((failing.verdict, failing.call_history), (CallVerdict::Accepted, CallHistory::OnlyRefused));
     assert_eq!((&failing.seen[0].outcome, failing.seen[0].count), (&Outcome::Refused(RefusalCode::InvalidKey), 7));
+}
+
+#[tokio::test]
+async fn a_team_admin_is_told_of_the_keys_of_her_teams_and_not_that_there_is_more() {
+    let bench = Bench::new();
+    let made_by = |row: KeyRow, by: &str| KeyRow { created_by: format!("user:{by}"), ..row };
+    let of = |letter: char, kind: &str, owner: &str| {
+        let id = letter.to_string().repeat(20);
+        KeyRow { kind: kind.into(), owner: owner.into(), lineage: id.clone(), id, ..KeyRow::example() }
+    };
+    let id = |letter: char| KeyId::new(&letter.to_string().repeat(20)).unwrap();
+    bench.plant_row(made_by(of('A', "user", "alice"), "alice")).await;
+    bench.plant_row(made_by(of('B', "team", "blue"), "alice")).await;
+    bench.plant_row(made_by(of('C', "team", "red"), "alice")).await;
+    let with_hers = KeyRow {
+        created_via_key: Some("A".repeat(20)),
+        created_by: format!("key:{}", "A".repeat(20)),
+        ..of('D', "team", "blue")
+    };
+    bench.plant_row(with_hers).await;
+    bench.plant_row(KeyRow { revoked_at: Some(1_772_366_400_000), ..made_by(of('E', "team", "blue"), "alice") }).await;
+    bench.plant_row(KeyRow { scopes: "\u{7f}".into(), ..made_by(of('F', "team", "blue"), "alice") }).await;
+    bench.plant_row(KeyRow { scopes: "\u{7f}".into(), ..made_by(of('G', "team", "red"), "alice") }).await;
+    bench.plant_row(made_by(of('H', "team", "red"), "bob")).await;
+    bench.plant_row(made_by(of('I', "user", "adam"), "adam")).await;
+
+    let seen_by = async |who: &str, actor: &Actor| bench.manager.exposure(&user_id(who), actor).await.unwrap();
+    let told = |exposure: &Exposure| {
+        let mut letters: Vec<_> = exposure.keys.iter().map(|seen| seen.key.id.as_str()[..1].to_owned()).collect();
+        letters.sort();
+        letters.concat()
+    };
+    let exposure = seen_by("alice", &actor("admin")).await;
+    assert_eq!((told(&exposure), exposure.unreadable.clone()), ("BD".to_owned(), vec![id('F')]));
+    assert!(exposure.to_string().starts_with("alice saw the texts of 3 live keys"), "{exposure}");
+    let red = seen_by("alice", &actor("red")).await;
+    assert_eq!((told(&red), red.unreadable), ("C".to_owned(), vec![id('G')]));
+    assert_eq!(told(&seen_by("alice", &actor("org")).await), "ABCD");
+    let manager = Actor::user(user_id("max"), Rights::none().may_manage_keys(team_id("blue")));
+    assert_eq!(told(&seen_by("alice", &manager).await), "BD");
+
+    // Who saw other keys looks like somebody who is not there; nor is she told of what is her own.
+    let nobody = serde_json::to_string(&seen_by("nobody", &actor("admin")).await).unwrap();
+    let bob = serde_json::to_string(&seen_by("bob", &actor("admin")).await).unwrap();
+    assert_eq!(nobody.replace("nobody", "bob"), bob);
+    assert_eq!(told(&seen_by("adam", &actor("admin")).await), "");
 }

@@ -31,7 +31,7 @@ fn advice_of(kind: &str, name: &str, labels: &str, seen: &[Seen], change: impl F
     let rows = seen.iter().map(|&(source, count, first, last)| usage_row("success", source, count, first, last));
     let usage = UsageDetail::of(&rows.collect::<Vec<_>>()).unwrap();
     let (record, now) = (KeyRecord::try_from(&row).unwrap(), Timestamp::from_millis(NOW).unwrap());
-    advise(&AdvisedKey::new(&record, now), &usage, now)
+    advise(&AdvisedKey::new(&record, now, true), &usage, now)
 }
 
 fn usage_row(outcome: &str, source: &str, count: i64, first: i64, last: i64) -> UsageRow {
@@ -340,7 +340,7 @@ fn refused_requests_are_no_evidence() {
     let row = KeyRow { kind: "user".into(), name: String::new(), labels: "{}".into(), ..KeyRow::example() };
     let usage = UsageDetail::of(&[usage_row("key_revoked", "api/GitHub-Actions", 500, 900, 1)]).unwrap();
     let (record, now) = (KeyRecord::try_from(&row).unwrap(), Timestamp::from_millis(NOW).unwrap());
-    let advice = advise(&AdvisedKey::new(&record, now), &usage, now);
+    let advice = advise(&AdvisedKey::new(&record, now, true), &usage, now);
     assert_eq!(advice.recommendation, Recommendation::NotEnoughEvidence);
     assert!(advice.evidence[0].to_string().starts_with("No request with it was accepted yet"));
     assert_eq!(advice.cadence, None);

@@ -99,6 +99,8 @@ words! {
         PausedByName = "paused_by_name",
         /// The only networks that it may be used from, with spaces between; empty for anywhere.
         Networks = "networks",
+        /// The first key of its chain of rotations, itself if it succeeds none.
+        Lineage = "lineage",
     }
 }
 
@@ -147,6 +149,7 @@ impl InventoryColumn {
             Self::PausedAt => text(key.paused_at),
             Self::PausedBy => text(key.paused_by.as_ref()),
             Self::PausedByName => key.paused_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
+            Self::Lineage => key.lineage.as_str().into(),
             Self::NamesComplete => {
                 let mut mentions = Mentions::default();
                 mentions.key(key);

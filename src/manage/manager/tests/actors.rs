@@ -311,5 +311,5 @@ fn teams_of_an_actor_come_with_role_and_plan() {
     assert_eq!(told(&key), [r#"blue Some("admin") true"#]);
     assert_eq!(told(&system()), Vec::<String>::new());
     let json = serde_json::to_string(&alice.teams().last()).unwrap();
-    assert_eq!(json, r#"{"id":"red","role":"member","includes_team_keys":false}"#);
+    assert_eq!(json, r#"{"id":"red","role":"member","manages_keys":false,"includes_team_keys":false}"#);
 }

@@ -7,6 +7,7 @@ mod directory;
 mod dry_runs;
 mod edits;
 mod faults;
+mod for_others;
 mod issue;
 mod lists;
 mod networks;

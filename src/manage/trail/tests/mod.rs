@@ -2,5 +2,7 @@
 
 mod access_log;
 mod denials;
+mod export;
 mod hides;
+mod lineage;
 mod read;

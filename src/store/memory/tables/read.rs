@@ -130,6 +130,7 @@ fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
         && query.creator.as_ref().is_none_or(|creator| key.created_by == creator.to_string())
         && query.created_via_key.is_none_or(|creator| key.created_via_key.as_deref() == Some(creator.as_str()))
         && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
+        && query.lineage.is_none_or(|first| key.lineage == first.as_str())
         && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))
 }
 

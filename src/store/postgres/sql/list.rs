@@ -4,7 +4,8 @@ use tokio_postgres::types::Type;
 
 /// What every statement of this kind is given: organization, kind, keys, creator, maker, liveness, since when unused, the
 /// place before the first key, now, the limit, predecessor, the place behind the last key, kinds and ids of owners, the part
-/// of a name, its capitals, their small letters, and whether usage is asked for.
+/// of a name, its capitals, their small letters, whether usage is asked for, and the first key of a
+/// chain of rotations.
 pub(super) const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
@@ -26,6 +27,7 @@ pub(super) const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
     Type::BOOL,
+    Type::TEXT,
 ];
 
 /// What is read of a key `k` and of those around it.
@@ -77,7 +79,7 @@ macro_rules! conditions {
         "k.organization {=} $1 and (k.created_at, k.id) {>} ($8, $9) and (k.created_at, k.id) {<} ($13, $14) \
          and ($2 is null or (k.kind {||} '') {=} $2) \
          and ($4 is null or k.created_by {=} $4) and ($5 is null or k.created_via_key {=} $5) \
-         and ($12 is null or k.replaces {=} $12) \
+         and ($12 is null or k.replaces {=} $12) and ($21 is null or k.lineage {=} $21) \
          and ($6 is null \
             or $6 {=} (k.revoked_at is null and (k.expires_at is null or $10 {<} k.expires_at))) \
          and ($17 is null or pg_catalog.strpos(pg_catalog.translate(k.name, $18, $19), $17) {>} 0) \

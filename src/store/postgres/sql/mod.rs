@@ -220,6 +220,7 @@ statements! {
     list_of_owner: LIST, list!("asc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
     list_of_creator: LIST, list!("asc", "{s}.api_keys", "k.created_by {=} $4");
     list_of_created_via_key: LIST, list!("asc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
+    list_of_lineage: LIST, list!("asc", "{s}.api_keys", "k.lineage {=} $21", owners!());
     list_of_owners: LIST, list_of_owners!("asc");
     // The only ones that are sorted: a key has few successors, and few keys are asked for by name.
     list_of_predecessor: LIST, list!("asc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
@@ -229,6 +230,7 @@ statements! {
     latest_of_owner: LIST, list!("desc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
     latest_of_creator: LIST, list!("desc", "{s}.api_keys", "k.created_by {=} $4");
     latest_of_created_via_key: LIST, list!("desc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
+    latest_of_lineage: LIST, list!("desc", "{s}.api_keys", "k.lineage {=} $21", owners!());
     latest_of_owners: LIST, list_of_owners!("desc");
     latest_of_predecessor: LIST, list!("desc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
     latest_of_keys: LIST, list!("desc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());

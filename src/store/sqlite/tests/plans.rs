@@ -4,8 +4,8 @@ use super::super::{
     export,
     list::add_functions,
     list_sql::{
-        LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_KEYS, LIST_OF_KIND, LIST_OF_OWNER, LIST_OF_OWNERS,
-        LIST_OF_PREDECESSOR,
+        LIST_ALL, LIST_OF_CREATED_VIA_KEY, LIST_OF_CREATOR, LIST_OF_KEYS, LIST_OF_KIND, LIST_OF_LINEAGE, LIST_OF_OWNER,
+        LIST_OF_OWNERS, LIST_OF_PREDECESSOR,
     },
     schema::{MIGRATIONS, migrate},
     upkeep::{PRUNE_ATTEMPTS, PRUNE_DAYS, PRUNE_EVENTS, USED_KEYS},
@@ -59,6 +59,7 @@ fn lists_are_read_from_an_index_in_their_order() {
             (LIST_OF_OWNER, "api_keys_by_owner (organization=? AND kind=? AND owner=?"),
             (LIST_OF_CREATOR, "api_keys_by_creator (organization=? AND created_by=?"),
             (LIST_OF_CREATED_VIA_KEY, "api_keys_by_created_via_key (organization=? AND created_via_key=?"),
+            (LIST_OF_LINEAGE, "api_keys_by_lineage (organization=? AND lineage=?"),
         ] {
             for sql in both_ways {
                 let plan = plan(&connection, sql);
@@ -142,6 +143,7 @@ fn what_comes_with_a_listed_key_is_looked_up_by_primary_key_or_predecessor() {
             LIST_OF_CREATOR,
             LIST_OF_CREATED_VIA_KEY,
             LIST_OF_PREDECESSOR,
+            LIST_OF_LINEAGE,
             LIST_OF_KEYS,
         ];
         for sql in lists.into_iter().flatten() {

@@ -1,6 +1,8 @@
-//! Keys as a table that no spreadsheet takes for a program.
+//! Keys as a table that no spreadsheet takes for a program, and what tables and lines of other things have in common with it.
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, mem};
+
+use bytes::Bytes;
 
 use super::{column::InventoryColumn, format::ExportFormat};
 use crate::manage::{
@@ -16,7 +18,7 @@ const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
 
 fn row<'a>(entry: &'a InventoryEntry, naming: &'a Naming) -> [Cow<'a, str>; InventoryColumn::ALL.len()] {
-    InventoryColumn::ALL.map(|column| safe(column.cell(entry, naming)))
+    InventoryColumn::ALL.map(|column| column.cell(entry, naming))
 }
 
 /// A cell that no spreadsheet runs, whole or split.
@@ -57,7 +59,7 @@ impl ExportFormat {
         }
     }
 
-    pub(in crate::manage) const fn end_of_line(self) -> &'static [u8] {
+    const fn end_of_line(self) -> &'static [u8] {
         match self {
             Self::Csv => b"\r\n",
             Self::JsonLines => b"\n",
@@ -82,13 +84,46 @@ impl ExportFormat {
     }
 }
 
-fn table<'a>(rows: impl IntoIterator<Item = [Cow<'a, str>; InventoryColumn::ALL.len()]>) -> io::Result<Vec<u8>> {
+/// A table of these rows, of whose cells no spreadsheet runs one.
+pub(in crate::manage) fn table<'a, R>(rows: impl IntoIterator<Item = R>) -> io::Result<Vec<u8>>
+where
+    R: IntoIterator<Item = Cow<'a, str>>,
+{
     // RFC 4180 §2.1.
     let mut table = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for row in rows {
+        let row: Vec<_> = row.into_iter().map(safe).collect();
         table.write_record(row.iter().map(|cell| cell.as_bytes())).map_err(io::Error::from)?;
     }
     table.into_inner().map_err(csv::IntoInnerError::into_error)
+}
+
+/// The lines of an export in pieces. The end of a line is not said before it is known that something follows or nothing is
+/// left.
+pub(in crate::manage) struct Lines {
+    end: &'static [u8],
+    held_back: &'static [u8],
+}
+
+impl Lines {
+    pub(in crate::manage) const fn new(format: ExportFormat) -> Self {
+        Self { end: format.end_of_line(), held_back: b"" }
+    }
+
+    /// The end of the line before, and these lines, without the end of the last one unless nothing follows.
+    pub(in crate::manage) fn piece(&mut self, mut lines: Vec<u8>, is_last: bool) -> Bytes {
+        let is_empty = lines.is_empty();
+        let mut piece = Vec::new();
+        if !is_empty || is_last {
+            piece.extend(mem::take(&mut self.held_back));
+        }
+        if !is_empty && !is_last {
+            lines.truncate(lines.len().saturating_sub(self.end.len()));
+            self.held_back = self.end;
+        }
+        piece.extend(lines);
+        piece.into()
+    }
 }
 
 /// An entry with the names of its own people and teams: each line can be read by itself.

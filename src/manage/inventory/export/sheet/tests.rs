@@ -21,6 +21,7 @@ fn entry(row: &KeyRow, sources: &[&str]) -> InventoryEntry {
         usage: UsageDetail::of(&rows).unwrap(),
         attempts_since_death: Default::default(),
         flags: Vec::new(),
+        has_team_keys: true,
     }
 }
 
@@ -48,7 +49,7 @@ fn columns_are_these() {
          last_success_at,successes,last_failure_at,failures,attempts_since_death,last_attempt_since_death_at,sources,\
          labels,scopes,expires_at,revoked_at,revoked_by,replaces,successor,version,organization,asked_at,\
          owner_name,created_by_name,creator_left,revoked_by_name,names_complete,paused_at,paused_by,paused_by_name,\
-         networks\r\n"
+         networks,lineage\r\n"
     );
 }
 
@@ -173,7 +174,7 @@ proptest! {
             let mut cells = InventoryColumn::ALL.map(|_| Cow::Borrowed("x"));
             // Of the first three, side by side.
             for (cell, text) in cells.iter_mut().zip(texts) {
-                *cell = safe(text.into());
+                *cell = text.into();
             }
             cells
         });
