@@ -110,16 +110,18 @@ comment on column "api_keys".api_keys.grace_ends_at is 'The expiry that the rota
 comment on column "api_keys".api_keys.version is 'One more with each update by this library';
 comment on column "api_keys".api_keys.rehashes is 'One more with each new hash that this library writes of the same text: a hash that is replaced otherwise is a change, which all nodes look at';
 
--- What is left of keys that were purged, so that their ids are never used again.
+-- What is left of keys that were purged, or deleted by plain SQL, so that their ids are never used again. The deletion
+-- writes it.
 create table "api_keys".api_key_tombstones (
     id text collate "C" not null primary key,
     organization text collate "C" not null,
     lineage text collate "C" not null,
     created_via_key text collate "C",
-    revoked_at timestamptz(3)
+    revoked_at timestamptz(3),
+    expires_at timestamptz(3)
 );
 
-comment on table "api_keys".api_key_tombstones is 'What is left of keys that were purged: their ids are never used again';
+comment on table "api_keys".api_key_tombstones is 'What is left of keys that were purged or deleted: their ids are never used again';
 
 -- One index for each way to list keys, in the order of lists. That of kinds has the kind in a way of its own: without
 -- statistics the server would take it for the keys of an owner, and read those of all owners.
@@ -130,6 +132,9 @@ create index api_keys_by_creator on "api_keys".api_keys (organization, created_b
 create index api_keys_by_created_via_key on "api_keys".api_keys (organization, created_via_key, created_at, id)
     where created_via_key is not null;
 create index api_keys_by_predecessor on "api_keys".api_keys (replaces) where replaces is not null;
+-- When a key ended, or is to end.
+create index api_keys_by_end on "api_keys".api_keys (least(revoked_at, expires_at))
+    where least(revoked_at, expires_at) is not null;
 
 -- One without a row is active, as is one whose times are all null.
 create table "api_keys".api_key_owners (
@@ -273,7 +278,24 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_keys(array(select id from old_rows));
+    insert into "api_keys".api_key_tombstones (id, organization, lineage, created_via_key, revoked_at, expires_at)
+        select id, organization, lineage, created_via_key, revoked_at, expires_at from old_rows
+        on conflict (id) do nothing;
     return null;
+end
+$$;
+
+-- Purges those of these keys that ended before a time, and a day ago by the clock of this server. Nodes may call this and
+-- delete no other key. Which were purged.
+create function "api_keys".api_key_purge(ids text[], ended_before timestamptz) returns setof text
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query delete from "api_keys".api_keys k
+    where k.id = any (ids) and least(k.revoked_at, k.expires_at) < least(ended_before, now() - interval '1 day')
+    returning k.id;
 end
 $$;
 

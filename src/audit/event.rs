@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::{
     key::KeyId,
     lengths::ACTION,
-    owner::{KeyKind, OrganizationId, Owner},
-    record::{ActorId, CorruptRow},
+    owner::{KeyKind, OrganizationId, Owner, OwnerRef},
+    record::{ActorId, CorruptRow, KeyRow, SystemLabel},
     time::Timestamp,
     words::words,
 };
@@ -49,6 +49,8 @@ impl Action {
     pub const KEY_RELABELLED: Self = Self(Cow::Borrowed(fits("key.relabelled")));
     /// A key was paused. [`Event::after`] says why, if that was said.
     pub const KEY_PAUSED: Self = Self(Cow::Borrowed(fits("key.paused")));
+    /// A key that ended long ago was [purged](crate::ApiKeysBuilder::keep_dead_keys). The actor is `system:pruner`.
+    pub const KEY_PURGED: Self = Self(Cow::Borrowed(fits("key.purged")));
     /// A key was renamed.
     pub const KEY_RENAMED: Self = Self(Cow::Borrowed(fits("key.renamed")));
     /// The pause of a key was ended. [`Event::after`] says why, if that was said.
@@ -263,6 +265,16 @@ impl EventRow {
     #[must_use]
     pub fn is_attempt(&self) -> bool {
         self.action.starts_with("attempt.")
+    }
+
+    /// What the trail says of a key that is [purged](Action::KEY_PURGED); none if its row does not say what it is and
+    /// whose. That one stays: somebody should look at it.
+    #[must_use]
+    pub fn of_purge(key: &KeyRow, at: Timestamp) -> Option<Self> {
+        let OwnerRef { organization, owner } = OwnerRef::of(key)?;
+        let (id, pruner) = (KeyId::new(&key.id).ok()?, SystemLabel::new("pruner").ok()?);
+        let subject = Subject::Key(id, owner);
+        Some(Self::from(&Event::new(organization, at, ActorId::System(pruner), Action::KEY_PURGED, subject)))
     }
 
     /// A row for documentation and tests of this crate.

@@ -44,6 +44,7 @@ mod peppers;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod project;
+mod purge;
 mod races;
 mod refusals;
 mod refusals_by_customer;

@@ -96,6 +96,7 @@ macro_rules! calls_over {
             spawns!(Ledger::events; store: $store, query: EventQuery => store.events(&query));
             spawns!(KeyStore::put_meta_if_absent; store: $store, name: String, value: Vec<u8>
                 => store.put_meta_if_absent(&name, &value));
+            spawns!(KeyStore::ended_keys; store: $store, before: Timestamp => store.ended_keys(before));
             spawns!(KeyStore::prune; store: $store, prune: Prune => store.prune(&prune));
             spawns!(KeyStore::replace_note; store: $store, name: String, old: Vec<u8>, new: Vec<u8>
                 => store.replace_note(&name, &old, &new));

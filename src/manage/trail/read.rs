@@ -45,7 +45,8 @@ impl Shown {
 }
 
 impl KeyManager {
-    /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
+    /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see. That of a
+    /// key that was purged is for those who may see the trail of the whole organization.
     ///
     /// Entries of the access log are [asked for apart](AuditQuery::attempts).
     ///
@@ -149,8 +150,19 @@ impl Access<'_> {
             });
         };
         // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
-        self.even_unreadable(key, KeyAction::Audit).await?;
+        if !self.is_gone(key).await? {
+            self.even_unreadable(key, KeyAction::Audit).await?;
+        }
         Ok(vec![query.owner.clone()])
+    }
+
+    /// Whether nothing but events is left of a key, such as one that was purged, and the actor may read all there are.
+    async fn is_gone(&self, key: &KeyId) -> Result<bool, ManageError> {
+        if !self.may(KeyAction::Audit, &Target::Organization) || self.row(key).await?.is_some() {
+            return Ok(false);
+        }
+        let query = EventQuery { key: Some(*key), limit: 1, ..EventQuery::all(self.parts.organization.clone()) };
+        Ok(!self.events(&query).await?.0.is_empty())
     }
 
     /// The next rows of all these owners together, and whether more follow.
