@@ -219,7 +219,7 @@ pub const COLUMNS: &[Column] = &[
     column("api_key_events", "actor", ACTOR),
     column("api_key_events", "action", ACTION),
     column("api_key_events", "key_id", KEY_ID),
-    column("api_key_events", "owner_kind", KIND),
+    column("api_key_events", "owner_kind", WIDE_KIND),
     column("api_key_events", "owner", ID),
     column("api_key_events", "before", EVENT_TEXT),
     column("api_key_events", "after", EVENT_TEXT),

@@ -421,8 +421,7 @@ execute function "api_keys".api_key_head_moved();
 -- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan',
 -- and `actor` who does it, as in the events; else it is the role of the session. An id of more than 128 bytes, or with
 -- a blank at an end, is refused, since no node could read it. Each returns whether that changed anything, which has its
--- event then; none but the last touches an owner that is closed, which is final. An organization has no trail of its own,
--- and so no event.
+-- event then; none but the last touches an owner that is closed, which is final.
 create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
     at timestamptz default now(), actor text default 'system:' || session_user::text)
 returns boolean
@@ -453,9 +452,9 @@ begin
         and ((excluded.suspended_at is not null and o.suspended_at is null)
             or (excluded.plan_suspended_at is not null and o.plan_suspended_at is null));
     get diagnostics changed = row_count;
-    if changed > 0 and kind <> 'organization' then
+    if changed > 0 then
         insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner, after)
-        values ($1, $5, $6, 'owner.suspended', $2, $3, $4);
+        values ($1, $5, $6, case when $2 = 'organization' then 'organization.suspended' else 'owner.suspended' end, $2, $3, $4);
     end if;
     return changed > 0;
 end
@@ -488,9 +487,9 @@ begin
     where o.organization = $1 and o.kind = $2 and o.id = $3 and o.closed_at is null
         and case when $4 = 'admin' then o.suspended_at else o.plan_suspended_at end is not null;
     get diagnostics changed = row_count;
-    if changed > 0 and kind <> 'organization' then
+    if changed > 0 then
         insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner, before)
-        values ($1, $5, $6, 'owner.reinstated', $2, $3, $4);
+        values ($1, $5, $6, case when $2 = 'organization' then 'organization.reinstated' else 'owner.reinstated' end, $2, $3, $4);
     end if;
     return changed > 0;
 end
@@ -520,9 +519,9 @@ begin
     insert into "api_keys".api_key_owners as o (organization, kind, id, closed_at) values ($1, $2, $3, $4)
     on conflict on constraint api_key_owners_pkey do update set closed_at = excluded.closed_at where o.closed_at is null;
     get diagnostics changed = row_count;
-    if changed > 0 and kind <> 'organization' then
+    if changed > 0 then
         insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner)
-        values ($1, $4, $5, 'owner.closed', $2, $3);
+        values ($1, $4, $5, case when $2 = 'organization' then 'organization.closed' else 'owner.closed' end, $2, $3);
     end if;
     return changed > 0;
 end

@@ -78,6 +78,12 @@ impl Action {
     /// them try has the room of one, in lines that name them, and the rest is `other_actors`. Lines of these three
     /// reasons are shown only to actors that may see the trail of the whole organization.
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed(fits("manage.denied")));
+    /// The organization was closed for good.
+    pub const ORGANIZATION_CLOSED: Self = Self(Cow::Borrowed(fits("organization.closed")));
+    /// A suspension of the organization was ended; [`Event::before`] says which.
+    pub const ORGANIZATION_REINSTATED: Self = Self(Cow::Borrowed(fits("organization.reinstated")));
+    /// The organization was suspended; [`Event::after`] says why.
+    pub const ORGANIZATION_SUSPENDED: Self = Self(Cow::Borrowed(fits("organization.suspended")));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed(fits("owner.closed")));
     /// An owner was suspended; [`Event::after`] says why.
@@ -91,6 +97,9 @@ impl Action {
         &self.0
     }
 }
+
+/// The kind of owner in the row of an event that is about the whole organization.
+const ORGANIZATION: &str = "organization";
 
 /// Words that a store has room for; others do not compile.
 const fn fits(words: &'static str) -> &'static str {
@@ -111,7 +120,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about an owner.
+/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about an owner,
+/// and both are where it is about the whole organization.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, audit::Subject};
@@ -121,11 +131,25 @@ impl fmt::Display for Action {
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Subject {
     /// A key, and whose it is.
     Key(KeyId, Owner),
+    /// The organization of the event.
+    Organization,
     /// A user or a team.
     Owner(Owner),
+}
+
+impl Subject {
+    /// The user or team that it is about, or whose key.
+    #[must_use]
+    pub const fn owner(&self) -> Option<&Owner> {
+        match self {
+            Self::Key(_, owner) | Self::Owner(owner) => Some(owner),
+            Self::Organization => None,
+        }
+    }
 }
 
 words! {
@@ -245,9 +269,10 @@ pub struct EventRow {
     pub action: String,
     /// [`KeyId`], if it is about a key.
     pub key: Option<String>,
-    /// `user` or `team`: the owner it is about, or of the key it is about.
+    /// `user` or `team`: the owner it is about, or of the key it is about; `organization` if it is about the whole
+    /// organization.
     pub owner_kind: String,
-    /// The owner's id.
+    /// The owner's id; empty if it is about the whole organization.
     pub owner: String,
     /// What stood before.
     pub before: Option<String>,
@@ -300,10 +325,11 @@ impl EventRow {
 
 impl From<&Event> for EventRow {
     fn from(event: &Event) -> Self {
-        let (key, owner) = match &event.subject {
-            Subject::Key(id, owner) => (Some(id.as_str().to_owned()), owner),
-            Subject::Owner(owner) => (None, owner),
+        let key = match &event.subject {
+            Subject::Key(id, _) => Some(id.as_str().to_owned()),
+            Subject::Organization | Subject::Owner(_) => None,
         };
+        let owner = event.subject.owner();
         Self {
             sequence: event.sequence,
             organization: event.organization.as_str().to_owned(),
@@ -311,8 +337,8 @@ impl From<&Event> for EventRow {
             actor: event.actor.to_string(),
             action: event.action.as_str().to_owned(),
             key,
-            owner_kind: owner.kind().as_str().to_owned(),
-            owner: owner.id().to_owned(),
+            owner_kind: owner.map_or(ORGANIZATION, |owner| owner.kind().as_str()).to_owned(),
+            owner: owner.map_or("", Owner::id).to_owned(),
             before: event.before.clone(),
             after: event.after.clone(),
             source: event.source.clone(),
@@ -325,19 +351,22 @@ impl TryFrom<&EventRow> for Event {
     type Error = CorruptRow;
 
     fn try_from(row: &EventRow) -> Result<Self, Self::Error> {
-        let kind: KeyKind = row.owner_kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
-        let owner = Owner::new(kind, &row.owner).map_err(|_| CorruptRow::new("owner"))?;
         let key = row.key.as_deref().map(KeyId::new).transpose().map_err(|_| CorruptRow::new("key"))?;
+        let subject = match (row.owner_kind.as_str(), key) {
+            (ORGANIZATION, None) if row.owner.is_empty() => Subject::Organization,
+            (kind, key) => {
+                let kind: KeyKind = kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
+                let owner = Owner::new(kind, &row.owner).map_err(|_| CorruptRow::new("owner"))?;
+                key.map_or_else(|| Subject::Owner(owner.clone()), |id| Subject::Key(id, owner.clone()))
+            }
+        };
         Ok(Self {
             sequence: row.sequence,
             organization: OrganizationId::new(&row.organization).map_err(|_| CorruptRow::new("organization"))?,
             at: Timestamp::from_millis(row.at).map_err(|_| CorruptRow::new("at"))?,
             actor: row.actor.parse().map_err(|_| CorruptRow::new("actor"))?,
             action: Action(Cow::Owned(row.action.clone())),
-            subject: match key {
-                Some(id) => Subject::Key(id, owner),
-                None => Subject::Owner(owner),
-            },
+            subject,
             before: row.before.clone(),
             after: row.after.clone(),
             source: row.source.clone(),

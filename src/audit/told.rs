@@ -14,19 +14,18 @@ use crate::{
 
 json_form! {
     Subject<'a>, |subject| _ => {
-        #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["key", "owner"])))]
+        #[cfg_attr(feature = "schemars", schemars(extend("enum" = ["key", "organization", "owner"])))]
         kind: &'static str = match subject {
             Subject::Key(..) => "key",
+            Subject::Organization => "organization",
             Subject::Owner(_) => "owner",
         },
         key: Option<KeyId> = match subject {
             Subject::Key(id, _) => Some(*id),
-            Subject::Owner(_) => None,
+            Subject::Organization | Subject::Owner(_) => None,
         },
-        /// Whose key it is, or the owner itself.
-        owner: &'a Owner = match subject {
-            Subject::Key(_, owner) | Subject::Owner(owner) => owner,
-        },
+        /// Whose key it is, or the owner itself; null where it is about the organization.
+        owner: Option<&'a Owner> = subject.owner(),
     }
 }
 
@@ -110,6 +109,8 @@ fn name_of(action: &Action) -> Told {
         (Action::KEY_ROTATION_FINISHED, Told::Text("key")),
         (Action::KEY_SUCCESSOR_MADE, Told::Text("key")),
         (Action::MANAGE_DENIED, Told::Object),
+        (Action::ORGANIZATION_REINSTATED, Told::Text("suspension")),
+        (Action::ORGANIZATION_SUSPENDED, Told::Text("suspension")),
         (Action::OWNER_REINSTATED, Told::Text("suspension")),
         (Action::OWNER_SUSPENDED, Told::Text("suspension")),
     ];
@@ -176,6 +177,19 @@ mod tests {
         let subject = |row: &EventRow| serde_json::to_value(Event::try_from(row).unwrap()).unwrap()["subject"].clone();
         let owner = json!({"kind": "team", "id": "engineering"});
         assert_eq!(subject(&row), json!({"kind": "key", "key": row.key, "owner": owner}));
-        assert_eq!(subject(&EventRow { key: None, ..row }), json!({"kind": "owner", "key": null, "owner": owner}));
+        assert_eq!(
+            subject(&EventRow { key: None, ..row.clone() }),
+            json!({"kind": "owner", "key": null, "owner": owner})
+        );
+        let all = EventRow { key: None, owner_kind: "organization".into(), owner: String::new(), ..row };
+        assert_eq!(subject(&all), json!({"kind": "organization", "key": null, "owner": null}));
+        // Only an organization has no owner, and no key belongs to all of it.
+        for wrong in [
+            EventRow { owner: "x".into(), ..all.clone() },
+            EventRow { key: Some("A".repeat(20)), ..all.clone() },
+            EventRow { owner_kind: "team".into(), ..all },
+        ] {
+            Event::try_from(&wrong).unwrap_err();
+        }
     }
 }

@@ -18,6 +18,8 @@
 //! | team key: rename, relabel, narrow, expire, rotate, pause, resume, revoke, revoke many (any plan) | - | no | yes | yes |
 //! | owner: suspend, reinstate, close; exposure of a person; reconcile with the directory | no | no | no | yes |
 //! | blast radius of a person | yes | - | - | yes |
+//! | organization: suspend | no | no | no | yes |
+//! | organization: reinstate, close | no | no | no | no |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. A [key](Actor::key) may do what its
 //! owner may at that moment, as far as a scope for it is named on the key:
@@ -30,6 +32,9 @@
 //! | `keys:revoke` | pause, revoke, revoke many, narrow, expire |
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
 //! | none | resume, reinstate, close: people and the system only |
+//!
+//! An organization is reinstated and closed by the system alone: its admins are suspended with it, and what ends all keys of
+//! a customer for good should not hang on one account of theirs.
 //!
 //! It gives another key no scope that it does not have, none of these, no end later than its own, and no other limits if it
 //! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
@@ -230,8 +235,8 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey, RefusalsWithoutKey,
-    ResumeKey, RevokeKey, UsageDay,
+    ChangeOrganization, ChangeOwner, EditKey, KeyManager, KeyUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey,
+    RefusalsWithoutKey, ResumeKey, RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
 pub use names::{NamedTeam, Names, Presence};

@@ -36,6 +36,7 @@ mod memory_use;
 mod metrics;
 mod misplaced;
 mod model;
+mod organization_status;
 #[cfg(feature = "axum")]
 mod organizations;
 mod outage;

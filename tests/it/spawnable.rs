@@ -16,8 +16,8 @@ use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 #[cfg(feature = "postgres")]
 use tower_api_keys::store::{PostgresSettings, PostgresStore};
 use tower_api_keys::{
-    Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, Owner, Principal, TeamId,
-    TeamRef, Timestamp, UserId,
+    Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, OrganizationId, Owner, Principal,
+    TeamId, TeamRef, Timestamp, UserId,
     audit::EventRow,
     extract::{InOrganization, TeamPrincipal, UserPrincipal},
     hash::{Hasher, KeyHash},
@@ -150,6 +150,12 @@ macro_rules! calls_over {
                 => keys.finish_rotation(&id, &actor));
             spawns!(KeyManager::finish_rotation_anyway; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.finish_rotation_anyway(&id, &actor));
+            spawns!(KeyManager::suspend_organization; keys: KeyManager, of: OrganizationId, actor: Actor
+                => keys.suspend_organization(of.clone(), Suspension::Admin, &actor));
+            spawns!(KeyManager::reinstate_organization; keys: KeyManager, of: OrganizationId, actor: Actor
+                => keys.reinstate_organization(of.clone(), Suspension::Admin, &actor));
+            spawns!(KeyManager::close_organization; keys: KeyManager, of: OrganizationId, actor: Actor
+                => keys.close_organization(of.clone(), &actor));
             spawns!(KeyManager::suspend; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.suspend(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::identify; keys: KeyManager, text: String, actor: Actor

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::said;
 use crate::{
-    audit::{Action, Event, Subject},
+    audit::{Action, Event},
     json::json_form,
     key::KeyId,
     manage::{
@@ -326,7 +326,7 @@ impl Access<'_> {
 
     /// Whether the actor may see the audit trail of whoever this event is about, and this event in it.
     fn may_know_event(&self, event: &Event) -> bool {
-        let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
-        self.may(KeyAction::Audit, &Target::Owner(owner)) && self.may_see_event(event)
+        let whose = event.subject.owner().map_or(Target::Organization, Target::Owner);
+        self.may(KeyAction::Audit, &whose) && self.may_see_event(event)
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    audit::{Event, Subject},
+    audit::Event,
     manage::info::KeyInfo,
     owner::{Owner, TeamId, UserId},
     record::{ActorId, KeyRecord},
@@ -58,8 +58,7 @@ impl Mentions {
 
     pub(in crate::manage) fn event(&mut self, event: &Event) {
         self.actor(&event.actor);
-        let (Subject::Key(_, owner) | Subject::Owner(owner)) = &event.subject;
-        self.owner(owner);
+        event.subject.owner().into_iter().for_each(|owner| self.owner(owner));
     }
 
     pub(in crate::manage) fn sentence(&mut self, sentence: &Sentence) {

@@ -9,7 +9,7 @@ use crate::{
     audit::{Action, Audience, Event, Subject},
     key::KeyId,
     log::log,
-    owner::{OrganizationId, Owner},
+    owner::OrganizationId,
     record::{ActorId, SystemLabel},
     time::Timestamp,
 };
@@ -205,7 +205,7 @@ impl Group {
         match (attempt.reason, &attempt.subject) {
             (NOT_FOUND, _) => Self::Guess,
             (HIDDEN, Subject::Key(..)) => Self::HiddenKey,
-            (HIDDEN, Subject::Owner(_)) => Self::HiddenOwner,
+            (HIDDEN, Subject::Organization | Subject::Owner(_)) => Self::HiddenOwner,
             _ => Self::Shown,
         }
     }
@@ -236,7 +236,7 @@ impl Window {
             let lines = self.lines_of(group);
             if lines >= SURE_LINES && (lines >= MOST_LINES || !room(group)) {
                 // About the owner that was aimed at by the first of them.
-                let subject = Subject::Owner(owner_of(&attempt.subject).clone());
+                let subject = attempt.subject.owner().cloned().map_or(Subject::Organization, Subject::Owner);
                 (group, actor) = (Group::Rest, None);
                 attempt = Attempt { action: None, reason: rest, subject, source: None, ..attempt };
             }
@@ -326,11 +326,5 @@ impl DenialCount {
             .with_source(self.source.clone())
             .with_audience(audience);
         DenialLine { event, attempts: count }
-    }
-}
-
-fn owner_of(subject: &Subject) -> &Owner {
-    match subject {
-        Subject::Key(_, owner) | Subject::Owner(owner) => owner,
     }
 }

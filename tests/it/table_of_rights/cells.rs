@@ -14,7 +14,8 @@ use crate::support::{team, user};
 /// - keys of team `blue` with one act each: `keys:read`, `keys:issue`, `keys:rotate`, `keys:revoke`.
 ///
 /// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `-` for not found; `role`,
-/// `plan`, `yours`, `scope`, `wide`, `people` (no key) and `held` (suspended) for the reason of a denial.
+/// `plan`, `yours`, `scope`, `wide`, `people` (no key), `system` (nobody else) and `held` (suspended) for the reason of a
+/// denial.
 const TABLE: &str = "
                | plan | alice bob member admin owner red | org   unsaid system | k-alice k-member k-admin k-org  k-blue k-red  | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue
 user issue     | any  | yes   -   -      -     -     -   | yours yours  yes    | yes     -        -       yours  -      -      | scope     scope    | scope     -          scope       scope
@@ -80,6 +81,9 @@ team inventory | any  | -     -   role   usage usage -   | usage usage  usage  |
 team export    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team revokeall | any  | -     -   role   yes   yes   -   | yes   yes    yes    | -       role     yes     yes    yes    -      | scope     scope    | scope     scope      scope       yes
 team report    | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
+team orgstop   | any  | role  role role  role  role  role | yes  yes    yes    | role    role     role    yes    role   role   | scope     scope    | scope     scope      scope       scope
+team orgstart  | any  | held  held held  held  held  held | held held   yes    | people  people   people  people people people | people    people   | people    people     people      people
+team orgclose  | any  | system system system system system system | system system yes | people people people people people people | people    people   | people    people     people      people
 team audit     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 team trail     | any  | -     -   role   usage usage -   | usage usage  usage  | -       role     usage   usage  usage  -      | scope     scope    | usage     scope      scope       scope
 ";
@@ -88,7 +92,7 @@ team trail     | any  | -     -   role   usage usage -   | usage usage  usage  |
 pub const USER_ACTIONS: usize = 33;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 30;
+pub const TEAM_ACTIONS: usize = 33;
 
 /// Actions that change nothing.
 const READS: [&str; 15] = [
@@ -110,7 +114,7 @@ const READS: [&str; 15] = [
 ];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 13] = [
+const OF_OWNER: [&str; 16] = [
     "blast",
     "close",
     "export",
@@ -118,6 +122,9 @@ const OF_OWNER: [&str; 13] = [
     "inventory",
     "issue",
     "list",
+    "orgclose",
+    "orgstart",
+    "orgstop",
     "reinstate",
     "revokeall",
     "status",

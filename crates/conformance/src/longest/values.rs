@@ -96,9 +96,7 @@ pub(super) fn values(column: &Column) -> Result<Vec<String>, Unmet> {
     };
     Ok(match (column.name, longest.alphabet()) {
         // Words that a store may know, which are as long as their column.
-        ("kind" | "owner_kind", _) if column.table == "api_keys" || column.table == "api_key_events" => {
-            vec!["team".into()]
-        }
+        ("kind", _) if column.table == "api_keys" => vec!["team".into()],
         ("kind" | "owner_kind" | "audience", _) => vec!["organization".into()],
         ("labels", _) => vec![labels("\\\""), labels(&WIDE.to_string())],
         ("scopes", _) => vec![(0..64).fold("*".to_owned(), |scopes, number| format!("{scopes} {number:x>64}"))],
