@@ -3,7 +3,7 @@
 //! For a real one, `tables.clone()` is `begin` and `*tables = next` is `commit`. Take the lock that orders the change log
 //! before anything is read: under guards read from an older snapshot, keys are issued for owners just suspended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::Mutex;
 use tower_api_keys::{
@@ -12,9 +12,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard,
-        Head, IdempotentRequest, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, OwnerRef, Page, Prune,
-        Pruned, RehashedKey, StoreError, SuccessorRow, Trail, UsageScope, Write,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, DeadKeys, Effect, EndedKeys, EventQuery, FoundKey,
+        FoundOwner, Guard, Head, IdempotentRequest, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness,
+        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
@@ -38,6 +38,8 @@ pub(crate) struct TableStore(Mutex<Tables>);
 #[derive(Clone, Default)]
 struct Tables {
     keys: BTreeMap<String, KeyRow>,
+    /// The ids of keys that are gone. A store that also moves its data keeps more of each: a `Tombstone`.
+    purged: BTreeSet<String>,
     owners: BTreeMap<OwnerRef, OwnerStatusRow>,
     organizations: BTreeMap<OrganizationId, OwnerStatusRow>,
     /// Keys, owners and organizations. Insertions, names, labels, hashes and counts need not be in it.
@@ -191,6 +193,13 @@ impl KeyStore for TableStore {
         Ok(standing.clone())
     }
 
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        let tables = self.0.lock().await;
+        let ends = || tables.keys.values().filter_map(KeyRow::ended_at);
+        let before = ends().filter(|end| *end < before.as_millis()).count() as u64;
+        Ok(EndedKeys { all: ends().count() as u64, before })
+    }
+
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         // All at once; a database would take turns of 10,000 rows.
         let tables = &mut *self.0.lock().await;
@@ -203,8 +212,10 @@ impl KeyStore for TableStore {
         let (changes, days) = ((changes - tables.done.len()) as u64, tables.days.len());
         tables.days.retain(|(_, day), _| prune.days_before.is_none_or(|before| *day >= before));
         let days = (days - tables.days.len()) as u64;
+        let keys = prune.keys.map_or(0, |dead| tables.purge(&dead));
         let usage = prune.usage_after.map_or(0, |after| tables.forget_usage_after(after.as_str()));
-        Ok(Pruned { events, attempts, log_rows: surplus as u64, changes, days, usage, usage_next: None })
+        let log_rows = surplus as u64;
+        Ok(Pruned { events, attempts, log_rows, changes, days, usage, usage_next: None, keys })
     }
 }
 
@@ -310,6 +321,30 @@ impl Tables {
         (before - self.usage.len() - self.days.len()) as u64
     }
 
+    /// Purges the keys that ended before a time, but for those that others need. A database does it under the lock.
+    fn purge(&mut self, dead: &DeadKeys) -> u64 {
+        let has_ended = |key: &KeyRow| key.ended_at().is_some_and(|end| end < dead.ended_before.as_millis());
+        let keeps = |key: &KeyRow, other: &KeyRow| {
+            let are_paired = other.replaces.as_ref() == Some(&key.id) || key.replaces.as_ref() == Some(&other.id);
+            are_paired && !has_ended(other) || other.created_via_key.as_ref() == Some(&key.id)
+        };
+        let is_kept = |key: &KeyRow| self.keys.values().any(|other| keeps(key, other));
+        let mut gone: Vec<&KeyRow> = self.keys.values().filter(|key| has_ended(key) && !is_kept(key)).collect();
+        gone.sort_unstable_by_key(|key| (key.ended_at(), &key.id));
+        // One that does not say whose it is stays: somebody should look at it.
+        let known =
+            gone.into_iter().filter_map(|key| Some((KeyId::new(&key.id).ok()?, EventRow::of_purge(key, dead.at)?)));
+        let purged: Vec<(KeyId, EventRow)> = known.take(dead.limit() as usize).collect();
+        for (id, event) in &purged {
+            self.keys.remove(id.as_str());
+            self.purged.insert(id.as_str().to_owned());
+            self.append(event);
+            let change = id.as_str().as_bytes().first_chunk().copied().unwrap_or_default();
+            self.log(ChangeId::from_bytes(change), Changed::Key(*id));
+        }
+        purged.len() as u64
+    }
+
     fn apply(&mut self, change: &Change) -> Result<Applied, StoreError> {
         if let Some(request) = &change.idempotency {
             let earlier = |done: &&Done| done.request.as_ref().is_some_and(|earlier| earlier.key == request.key);
@@ -381,7 +416,9 @@ impl Tables {
 
     fn write(&mut self, write: &Write, change: &Change) -> Result<Effect, StoreError> {
         match write {
-            Write::Insert(row) if self.keys.contains_key(&row.id) => return Err(Conflict::IdTaken.into()),
+            Write::Insert(row) if self.keys.contains_key(&row.id) || self.purged.contains(&row.id) => {
+                return Err(Conflict::IdTaken.into());
+            }
             Write::Insert(row) => drop(self.keys.insert(row.id.clone(), row.clone())),
             Write::Update(update) => {
                 let key = self.living_key(update.organization.as_str(), &update.id)?;

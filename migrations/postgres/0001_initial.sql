@@ -110,16 +110,18 @@ comment on column "api_keys".api_keys.grace_ends_at is 'The expiry that the rota
 comment on column "api_keys".api_keys.version is 'One more with each update by this library';
 comment on column "api_keys".api_keys.rehashes is 'One more with each new hash that this library writes of the same text: a hash that is replaced otherwise is a change, which all nodes look at';
 
--- What is left of keys that were purged, so that their ids are never used again.
+-- What is left of keys that were purged, or deleted by plain SQL, so that their ids are never used again. The deletion
+-- writes it.
 create table "api_keys".api_key_tombstones (
     id text collate "C" not null primary key,
     organization text collate "C" not null,
     lineage text collate "C" not null,
     created_via_key text collate "C",
-    revoked_at timestamptz(3)
+    revoked_at timestamptz(3),
+    expires_at timestamptz(3)
 );
 
-comment on table "api_keys".api_key_tombstones is 'What is left of keys that were purged: their ids are never used again';
+comment on table "api_keys".api_key_tombstones is 'What is left of keys that were purged or deleted: their ids are never used again';
 
 -- One index for each way to list keys, in the order of lists. That of kinds has the kind in a way of its own: without
 -- statistics the server would take it for the keys of an owner, and read those of all owners.
@@ -131,6 +133,9 @@ create index api_keys_by_created_via_key on "api_keys".api_keys (organization, c
     where created_via_key is not null;
 create index api_keys_by_lineage on "api_keys".api_keys (organization, lineage, created_at, id);
 create index api_keys_by_predecessor on "api_keys".api_keys (replaces) where replaces is not null;
+-- When a key ended, or is to end.
+create index api_keys_by_end on "api_keys".api_keys (least(revoked_at, expires_at))
+    where least(revoked_at, expires_at) is not null;
 
 -- One without a row is active, as is one whose times are all null.
 create table "api_keys".api_key_owners (
@@ -274,7 +279,24 @@ set jit = off
 as $$
 begin
     perform "api_keys".api_key_log_keys(array(select id from old_rows));
+    insert into "api_keys".api_key_tombstones (id, organization, lineage, created_via_key, revoked_at, expires_at)
+        select id, organization, lineage, created_via_key, revoked_at, expires_at from old_rows
+        on conflict (id) do nothing;
     return null;
+end
+$$;
+
+-- Purges those of these keys that ended before a time, and a day ago by the clock of this server. Nodes may call this and
+-- delete no other key. Which were purged.
+create function "api_keys".api_key_purge(ids text[], ended_before timestamptz) returns setof text
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return query delete from "api_keys".api_keys k
+    where k.id = any (ids) and least(k.revoked_at, k.expires_at) < least(ended_before, now() - interval '1 day')
+    returning k.id;
 end
 $$;
 
@@ -400,8 +422,7 @@ execute function "api_keys".api_key_head_moved();
 -- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan',
 -- and `actor` who does it, as in the events; else it is the role of the session. An id of more than 128 bytes, or with
 -- a blank at an end, is refused, since no node could read it. Each returns whether that changed anything, which has its
--- event then; none but the last touches an owner that is closed, which is final. An organization has no trail of its own,
--- and so no event.
+-- event then; none but the last touches an owner that is closed, which is final.
 create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
     at timestamptz default now(), actor text default 'system:' || session_user::text)
 returns boolean
@@ -432,9 +453,9 @@ begin
         and ((excluded.suspended_at is not null and o.suspended_at is null)
             or (excluded.plan_suspended_at is not null and o.plan_suspended_at is null));
     get diagnostics changed = row_count;
-    if changed > 0 and kind <> 'organization' then
+    if changed > 0 then
         insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner, after)
-        values ($1, $5, $6, 'owner.suspended', $2, $3, $4);
+        values ($1, $5, $6, case when $2 = 'organization' then 'organization.suspended' else 'owner.suspended' end, $2, $3, $4);
     end if;
     return changed > 0;
 end
@@ -467,9 +488,9 @@ begin
     where o.organization = $1 and o.kind = $2 and o.id = $3 and o.closed_at is null
         and case when $4 = 'admin' then o.suspended_at else o.plan_suspended_at end is not null;
     get diagnostics changed = row_count;
-    if changed > 0 and kind <> 'organization' then
+    if changed > 0 then
         insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner, before)
-        values ($1, $5, $6, 'owner.reinstated', $2, $3, $4);
+        values ($1, $5, $6, case when $2 = 'organization' then 'organization.reinstated' else 'owner.reinstated' end, $2, $3, $4);
     end if;
     return changed > 0;
 end
@@ -499,9 +520,9 @@ begin
     insert into "api_keys".api_key_owners as o (organization, kind, id, closed_at) values ($1, $2, $3, $4)
     on conflict on constraint api_key_owners_pkey do update set closed_at = excluded.closed_at where o.closed_at is null;
     get diagnostics changed = row_count;
-    if changed > 0 and kind <> 'organization' then
+    if changed > 0 then
         insert into "api_keys".api_key_events (organization, at, actor, action, owner_kind, owner)
-        values ($1, $4, $5, 'owner.closed', $2, $3);
+        values ($1, $4, $5, case when $2 = 'organization' then 'organization.closed' else 'owner.closed' end, $2, $3);
     end if;
     return changed > 0;
 end

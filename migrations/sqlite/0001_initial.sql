@@ -46,14 +46,20 @@ create index api_keys_by_creator on api_keys (organization, created_by, created_
 create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;
 create index api_keys_by_lineage on api_keys (organization, lineage, created_at);
 create index api_keys_by_predecessor on api_keys (replaces) where replaces is not null;
+-- When a key ended, or is to end.
+create index api_keys_by_end
+    on api_keys (min(ifnull(revoked_at, 9223372036854775807), ifnull(expires_at, 9223372036854775807)))
+    where revoked_at is not null or expires_at is not null;
 
--- What is left of keys that were purged, so that their ids are never used again.
+-- What is left of keys that were purged, or deleted by plain SQL, so that their ids are never used again. The deletion
+-- writes it.
 create table api_key_tombstones (
     id text not null primary key,
     organization text not null,
     lineage text not null,
     created_via_key text,
-    revoked_at integer
+    revoked_at integer,
+    expires_at integer
 ) strict, without rowid;
 
 -- Users, teams and whole organizations. One without a row is active, as is one whose times are all null. The row of an
@@ -119,6 +125,9 @@ end;
 create trigger api_keys_deleted
 after delete on api_keys
 begin
+    insert into api_key_tombstones (id, organization, lineage, created_via_key, revoked_at, expires_at)
+        values (old.id, old.organization, old.lineage, old.created_via_key, old.revoked_at, old.expires_at)
+        on conflict (id) do nothing;
     update api_key_head set position = position + 1, change = randomblob(16);
     insert into api_key_log (position, change, key_id) select position, change, old.id from api_key_head;
 end;

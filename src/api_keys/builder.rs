@@ -222,6 +222,23 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
+    /// How long keys stay after they ended, revoked or expired, before they are purged with the counts of their use, looked
+    /// at once an hour: at least a day. Default: for good. On a fleet the shortest setting wins.
+    ///
+    /// What is left of a purged key is its id, so that no other key ever gets it, with its organization, the first key of its
+    /// chain of rotations, the key that made it, and when it ended; and the trail, as long as that is kept, where
+    /// [`key.purged`](crate::audit::Action::KEY_PURGED) is the last line about it. To whoever presents its text it is a key
+    /// that does not exist, and so it is for lists, `find` and `explain`.
+    ///
+    /// A dead key stays while it is in a rotation with one that lives or ended later than this, and while a key is there that
+    /// was made with it. As audit events do, dead keys go only if
+    /// [two witnesses agree on the day](Self::keep_events), by the larger of a tenth of all keys that have an end and what
+    /// became old, a day; and not where the trail has no event at all, which is one of the witnesses.
+    pub fn keep_dead_keys(mut self, keep: Duration) -> Self {
+        self.keep.dead_keys = Some(keep);
+        self
+    }
+
     /// How many days counts of use by day are kept, looked at once an hour: 1 to 400. Default: 90. Counts over all time
     /// stay as long as their key.
     pub fn keep_usage_days(mut self, days: u16) -> Self {
@@ -291,6 +308,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         }
         if self.keep.attempts.is_some_and(|keep| keep < HOUR) {
             return Err(Cause::KeepAccessLog.into());
+        }
+        if self.keep.dead_keys.is_some_and(|keep| keep < DAY) {
+            return Err(Cause::KeepDeadKeys.into());
         }
         if !(1..=DAYS).contains(&self.keep.usage_days) {
             return Err(Cause::KeepUsageDays.into());

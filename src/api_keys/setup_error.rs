@@ -25,6 +25,8 @@ pub(super) enum Cause {
     Brand(InvalidBrand),
     #[error("entries of the access log stay for at least an hour")]
     KeepAccessLog,
+    #[error("dead keys stay for at least a day")]
+    KeepDeadKeys,
     #[error("audit events stay for at least a day")]
     KeepEvents,
     #[error("counts of use by day are kept for 1 to 400 days")]

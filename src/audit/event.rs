@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::{
     key::KeyId,
     lengths::ACTION,
-    owner::{KeyKind, OrganizationId, Owner},
-    record::{ActorId, CorruptRow},
+    owner::{KeyKind, OrganizationId, Owner, OwnerRef},
+    record::{ActorId, CorruptRow, KeyRow, SystemLabel},
     time::Timestamp,
     words::words,
 };
@@ -54,6 +54,8 @@ impl Action {
     pub const KEY_RELABELLED: Self = Self(Cow::Borrowed(fits("key.relabelled")));
     /// A key was paused. [`Event::after`] says why, if that was said.
     pub const KEY_PAUSED: Self = Self(Cow::Borrowed(fits("key.paused")));
+    /// A key that ended long ago was [purged](crate::ApiKeysBuilder::keep_dead_keys). The actor is `system:pruner`.
+    pub const KEY_PURGED: Self = Self(Cow::Borrowed(fits("key.purged")));
     /// A key was renamed.
     pub const KEY_RENAMED: Self = Self(Cow::Borrowed(fits("key.renamed")));
     /// The pause of a key was ended. [`Event::after`] says why, if that was said.
@@ -81,6 +83,12 @@ impl Action {
     /// them try has the room of one, in lines that name them, and the rest is `other_actors`. Lines of these three
     /// reasons are shown only to actors that may see the trail of the whole organization.
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed(fits("manage.denied")));
+    /// The organization was closed for good.
+    pub const ORGANIZATION_CLOSED: Self = Self(Cow::Borrowed(fits("organization.closed")));
+    /// A suspension of the organization was ended; [`Event::before`] says which.
+    pub const ORGANIZATION_REINSTATED: Self = Self(Cow::Borrowed(fits("organization.reinstated")));
+    /// The organization was suspended; [`Event::after`] says why.
+    pub const ORGANIZATION_SUSPENDED: Self = Self(Cow::Borrowed(fits("organization.suspended")));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed(fits("owner.closed")));
     /// An owner was suspended; [`Event::after`] says why.
@@ -99,6 +107,9 @@ impl Action {
         &self.0
     }
 }
+
+/// The kind of owner in the row of an event that is about the whole organization.
+const ORGANIZATION: &str = "organization";
 
 /// Words that a store has room for; others do not compile.
 const fn fits(words: &'static str) -> &'static str {
@@ -119,8 +130,8 @@ impl fmt::Display for Action {
     }
 }
 
-/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about none, and the
-/// owner where it is about the organization.
+/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about an owner,
+/// and both are where it is about the whole organization.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, audit::Subject};
@@ -130,17 +141,18 @@ impl fmt::Display for Action {
 /// # Ok::<(), tower_api_keys::InvalidId>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Subject {
     /// A key, and whose it is.
     Key(KeyId, Owner),
-    /// The organization as a whole.
+    /// The organization of the event.
     Organization,
     /// A user or a team.
     Owner(Owner),
 }
 
 impl Subject {
-    /// The user or team that it is about or whose key it is about; none where it is about the organization.
+    /// The user or team that it is about, or whose key.
     #[must_use]
     pub const fn owner(&self) -> Option<&Owner> {
         match self {
@@ -267,9 +279,10 @@ pub struct EventRow {
     pub action: String,
     /// [`KeyId`], if it is about a key.
     pub key: Option<String>,
-    /// `user` or `team`: the owner it is about, or of the key it is about; or `organization`.
+    /// `user` or `team`: the owner it is about, or of the key it is about; `organization` if it is about the whole
+    /// organization.
     pub owner_kind: String,
-    /// The owner's id, or the organization's.
+    /// The owner's id; empty if it is about the whole organization.
     pub owner: String,
     /// What stood before.
     pub before: Option<String>,
@@ -287,6 +300,16 @@ impl EventRow {
     #[must_use]
     pub fn is_attempt(&self) -> bool {
         self.action.starts_with("attempt.")
+    }
+
+    /// What the trail says of a key that is [purged](Action::KEY_PURGED); none if its row does not say what it is and
+    /// whose. That one stays: somebody should look at it.
+    #[must_use]
+    pub fn of_purge(key: &KeyRow, at: Timestamp) -> Option<Self> {
+        let OwnerRef { organization, owner } = OwnerRef::of(key)?;
+        let (id, pruner) = (KeyId::new(&key.id).ok()?, SystemLabel::new("pruner").ok()?);
+        let subject = Subject::Key(id, owner);
+        Some(Self::from(&Event::new(organization, at, ActorId::System(pruner), Action::KEY_PURGED, subject)))
     }
 
     /// A row for documentation and tests of this crate.
@@ -316,18 +339,16 @@ impl From<&Event> for EventRow {
             Subject::Key(id, _) => Some(id.as_str().to_owned()),
             Subject::Organization | Subject::Owner(_) => None,
         };
-        let organization = event.organization.as_str();
-        let (owner_kind, owner) =
-            event.subject.owner().map_or((ORGANIZATION, organization), |owner| (owner.kind().as_str(), owner.id()));
+        let owner = event.subject.owner();
         Self {
             sequence: event.sequence,
-            organization: organization.to_owned(),
+            organization: event.organization.as_str().to_owned(),
             at: event.at.as_millis(),
             actor: event.actor.to_string(),
             action: event.action.as_str().to_owned(),
             key,
-            owner_kind: owner_kind.to_owned(),
-            owner: owner.to_owned(),
+            owner_kind: owner.map_or(ORGANIZATION, |owner| owner.kind().as_str()).to_owned(),
+            owner: owner.map_or("", Owner::id).to_owned(),
             before: event.before.clone(),
             after: event.after.clone(),
             source: event.source.clone(),
@@ -341,34 +362,25 @@ impl TryFrom<&EventRow> for Event {
 
     fn try_from(row: &EventRow) -> Result<Self, Self::Error> {
         let key = row.key.as_deref().map(KeyId::new).transpose().map_err(|_| CorruptRow::new("key"))?;
+        let subject = match (row.owner_kind.as_str(), key) {
+            (ORGANIZATION, None) if row.owner.is_empty() => Subject::Organization,
+            (kind, key) => {
+                let kind: KeyKind = kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
+                let owner = Owner::new(kind, &row.owner).map_err(|_| CorruptRow::new("owner"))?;
+                key.map_or_else(|| Subject::Owner(owner.clone()), |id| Subject::Key(id, owner.clone()))
+            }
+        };
         Ok(Self {
             sequence: row.sequence,
             organization: OrganizationId::new(&row.organization).map_err(|_| CorruptRow::new("organization"))?,
             at: Timestamp::from_millis(row.at).map_err(|_| CorruptRow::new("at"))?,
             actor: row.actor.parse().map_err(|_| CorruptRow::new("actor"))?,
             action: Action(Cow::Owned(row.action.clone())),
-            subject: match (key, owner_of(row)?) {
-                (Some(id), Some(owner)) => Subject::Key(id, owner),
-                (None, Some(owner)) => Subject::Owner(owner),
-                (None, None) => Subject::Organization,
-                (Some(_), None) => return Err(CorruptRow::new("owner_kind")),
-            },
+            subject,
             before: row.before.clone(),
             after: row.after.clone(),
             source: row.source.clone(),
             audience: row.audience.parse().map_err(|_| CorruptRow::new("audience"))?,
         })
     }
-}
-
-/// The kind of an owner where an event is about the organization as a whole.
-const ORGANIZATION: &str = "organization";
-
-/// Whom an event is about; none where it is about all of its organization.
-fn owner_of(row: &EventRow) -> Result<Option<Owner>, CorruptRow> {
-    if row.owner_kind == ORGANIZATION {
-        return if row.owner == row.organization { Ok(None) } else { Err(CorruptRow::new("owner")) };
-    }
-    let kind: KeyKind = row.owner_kind.parse().map_err(|_| CorruptRow::new("owner_kind"))?;
-    Owner::new(kind, &row.owner).map(Some).map_err(|_| CorruptRow::new("owner"))
 }

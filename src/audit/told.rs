@@ -24,7 +24,7 @@ json_form! {
             Subject::Key(id, _) => Some(*id),
             Subject::Organization | Subject::Owner(_) => None,
         },
-        /// Whose key it is, or the owner itself.
+        /// Whose key it is, or the owner itself; null where it is about the organization.
         owner: Option<&'a Owner> = subject.owner(),
     }
 }
@@ -113,6 +113,8 @@ fn name_of(action: &Action) -> Told {
         (Action::KEY_ROTATION_FINISHED, Told::Text("key")),
         (Action::KEY_SUCCESSOR_MADE, Told::Text("key")),
         (Action::MANAGE_DENIED, Told::Object),
+        (Action::ORGANIZATION_REINSTATED, Told::Text("suspension")),
+        (Action::ORGANIZATION_SUSPENDED, Told::Text("suspension")),
         (Action::OWNER_REINSTATED, Told::Text("suspension")),
         (Action::OWNER_SUSPENDED, Told::Text("suspension")),
         (Action::TRAIL_EXPORTED, Told::Object),
@@ -180,15 +182,19 @@ mod tests {
         let subject = |row: &EventRow| serde_json::to_value(Event::try_from(row).unwrap()).unwrap()["subject"].clone();
         let owner = json!({"kind": "team", "id": "engineering"});
         assert_eq!(subject(&row), json!({"kind": "key", "key": row.key, "owner": owner}));
-        let of_owner = EventRow { key: None, ..row };
-        assert_eq!(subject(&of_owner), json!({"kind": "owner", "key": null, "owner": owner}));
-        let (owner_kind, owner) = ("organization".into(), "default".into());
-        let of_all = EventRow { owner_kind, owner, ..of_owner };
-        assert_eq!(subject(&of_all), json!({"kind": "organization", "key": null, "owner": null}));
-        assert_eq!(EventRow::from(&Event::try_from(&of_all).unwrap()), of_all);
-        // A key is somebody's, and the organization is no other one.
-        let key = Some("AAAAAAAAAAAAAAAAAAAA".to_owned());
-        assert!(Event::try_from(&EventRow { key, ..of_all.clone() }).is_err());
-        assert!(Event::try_from(&EventRow { owner: "other".into(), ..of_all }).is_err());
+        assert_eq!(
+            subject(&EventRow { key: None, ..row.clone() }),
+            json!({"kind": "owner", "key": null, "owner": owner})
+        );
+        let all = EventRow { key: None, owner_kind: "organization".into(), owner: String::new(), ..row };
+        assert_eq!(subject(&all), json!({"kind": "organization", "key": null, "owner": null}));
+        // Only an organization has no owner, and no key belongs to all of it.
+        for wrong in [
+            EventRow { owner: "x".into(), ..all.clone() },
+            EventRow { key: Some("A".repeat(20)), ..all.clone() },
+            EventRow { owner_kind: "team".into(), ..all },
+        ] {
+            Event::try_from(&wrong).unwrap_err();
+        }
     }
 }

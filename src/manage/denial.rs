@@ -53,6 +53,8 @@ pub enum DenialReason {
     PlanRequired,
     /// A key may give only scopes that it has itself, and none with which a key manages keys.
     ScopesTooWide,
+    /// Only the service itself may do this, whose actor is the [system](super::Actor::system).
+    SystemOnly,
 }
 
 impl DenialReason {
@@ -77,7 +79,7 @@ impl DenialReason {
             Self::ActorSuspended => RefusalCode::OwnerSuspended,
             Self::Custom(_) => RefusalCode::Denied,
             Self::ExpiryTooLate => RefusalCode::ExpiryTooLate,
-            Self::InsufficientRole => RefusalCode::InsufficientRole,
+            Self::InsufficientRole | Self::SystemOnly => RefusalCode::InsufficientRole,
             Self::ActorKeyChanged | Self::InsufficientScope(_) => RefusalCode::InsufficientScope,
             Self::LimitsTooWide => RefusalCode::LimitsTooWide,
             Self::NetworksTooWide => RefusalCode::NetworksTooWide,
@@ -144,6 +146,7 @@ impl Denial {
             DenialReason::NotYourKey => not_your_key(),
             DenialReason::PlanRequired => self.upgrade.map_or_else(plan_required, own_words),
             DenialReason::ScopesTooWide => scopes_too_wide(),
+            DenialReason::SystemOnly => system_only(),
         }
     }
 
@@ -167,6 +170,7 @@ impl Denial {
             DenialReason::NotForKeys => a_person_has_to(),
             DenialReason::NotYourKey => ask_that_person(),
             DenialReason::ScopesTooWide => ask_for_fewer_scopes(),
+            DenialReason::SystemOnly => ask_the_service(),
         })
     }
 }
@@ -195,6 +199,7 @@ sentences! {
     fn plan_required() = "denial.plan_required": "Team API keys are not included in this plan.";
     fn scopes_too_wide() = "denial.scopes_too_wide":
         "A key can give another key only scopes that it has, and none to manage keys.";
+    fn system_only() = "denial.system_only": "Nobody in the organization may do this.";
 
     fn a_person_has_to() = "remedy.a_person_has_to": "A person has to do it.";
     fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of the organization about the plan.";
@@ -206,6 +211,7 @@ sentences! {
     fn ask_for_the_same_limits() = "remedy.ask_for_the_same_limits":
         "Ask for the same limits, or let a person create the key.";
     fn ask_that_person() = "remedy.ask_that_person": "Ask that person, or revoke the key.";
+    fn ask_the_service() = "remedy.ask_the_service": "Ask the support of the service.";
     fn let_it_be_reinstated() = "remedy.let_it_be_reinstated": "Ask an admin of the organization to reinstate it.";
     fn let_it_be_resumed() = "remedy.let_it_be_resumed":
         "Keep it, and ask an admin of the organization to resume it.";
@@ -266,7 +272,8 @@ impl DenialReason {
             Self::NotForKeys => Self::NotYourKey,
             Self::NotYourKey => Self::PlanRequired,
             Self::PlanRequired => Self::ScopesTooWide,
-            Self::ScopesTooWide => Self::InsufficientScope(scopes.into_iter().next()?),
+            Self::ScopesTooWide => Self::SystemOnly,
+            Self::SystemOnly => Self::InsufficientScope(scopes.into_iter().next()?),
             Self::InsufficientScope(scope) => {
                 Self::InsufficientScope(scopes.into_iter().skip_while(|one| *one != scope).nth(1)?)
             }

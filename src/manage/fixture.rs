@@ -18,9 +18,9 @@ use crate::{
     key::{KeyFormat, KeyId},
     record::KeyRow,
     store::{
-        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EventQuery, FoundKey, FoundOwner, Head,
-        KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
+        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner,
+        Head, KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef,
+        Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -152,6 +152,10 @@ impl KeyStore for Faulty {
 
     async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.inner.replace_note(name, old, new).await
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        self.inner.ended_keys(before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
@@ -295,11 +299,8 @@ impl Bench {
             ..UsageRow::seen_from("")
         };
         let writer = id.as_bytes()[..16].try_into().unwrap();
-        self.store
-            .inner
-            .record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() })
-            .await
-            .unwrap();
+        let batch = UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() };
+        self.store.inner.record_usage(&batch).await.unwrap();
     }
 
     pub(super) async fn row(&self, id: &KeyId) -> KeyRow {

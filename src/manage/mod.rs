@@ -19,6 +19,8 @@
 //! | owner: suspend, reinstate, close; reconcile with the directory | no | no | no | yes |
 //! | exposure of a person | no | - | of the keys of the team | yes |
 //! | blast radius of a person | yes | - | - | yes |
+//! | organization: suspend | no | no | no | yes |
+//! | organization: reinstate, close | no | no | no | no |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. Who
 //! [may manage the keys](Rights::may_manage_keys) of a team without a role there may do what a Team Admin may. An
@@ -35,6 +37,9 @@
 //! | `keys:revoke` | pause, revoke, revoke many, narrow, expire |
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
 //! | none | resume, reinstate, close: people and the system only |
+//!
+//! An organization is reinstated and closed by the system alone: its admins are suspended with it, and what ends all keys of
+//! a customer for good should not hang on one account of theirs.
 //!
 //! It gives another key no scope that it does not have, none of these, no end later than its own, no networks beyond its own, and no other limits if it
 //! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
@@ -238,8 +243,8 @@ pub use leak::{
 };
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
-    ChangeOwner, EditKey, KeyManager, KeyUsage, LineageUsage, OwnerInfo, OwnerReinstated, OwnerStopped, PauseKey,
-    RefusalsWithoutKey, ResumeKey, RevokeKey, UsageDay,
+    ChangeOrganization, ChangeOwner, EditKey, KeyManager, KeyUsage, LineageUsage, OwnerInfo, OwnerReinstated,
+    OwnerStopped, PauseKey, RefusalsWithoutKey, ResumeKey, RevokeKey, UsageDay,
 };
 pub use misconfigured::Misconfiguration;
 pub use names::{NamedTeam, Names, Presence};

@@ -56,7 +56,7 @@ words! {
     pub enum KeyAction {
         /// Read the audit trail of a key, of a user or a team and their keys, or of the organization.
         Audit = "audit",
-        /// Close a user or a team for good.
+        /// Close a user, a team or the organization for good.
         Close = "close",
         /// Set an earlier expiry of a key.
         Expire = "expire",
@@ -67,7 +67,7 @@ words! {
         Narrow = "narrow",
         /// Pause a key: it is refused until it is resumed.
         Pause = "pause",
-        /// Reinstate a user or a team.
+        /// Reinstate a user, a team or the organization.
         Reinstate = "reinstate",
         /// Change the labels of a key.
         Relabel = "relabel",
@@ -88,7 +88,7 @@ words! {
         SeeExposure = "see_exposure",
         /// See how a key is used: counts, sources, advice, what would happen if it called now, inventory and export.
         SeeUsage = "see_usage",
-        /// Suspend a user or a team.
+        /// Suspend a user, a team or the organization.
         Suspend = "suspend",
     }
 }
@@ -128,7 +128,7 @@ pub enum Target<'a> {
         /// With these scopes.
         scopes: &'a Scopes,
     },
-    /// All keys of the organization.
+    /// The organization, or all keys of it.
     Organization,
     /// A user or a team.
     Owner(&'a Owner),

@@ -95,6 +95,11 @@ impl Policy for DefaultPolicy {
         match target.owner() {
             Some(Owner::User(user)) => of_user(actor, action, user, is_anothers_pause(actor, target)),
             Some(Owner::Team(team)) => of_team(actor, action, team),
+            // Whoever belongs to a suspended organization is suspended with it, and does not act. To end all of it for good is
+            // more than the account of one admin, which may be a stolen one, should be able to.
+            None if matches!(action, KeyAction::Close | KeyAction::Reinstate) => {
+                Decision::Deny(DenialReason::SystemOnly)
+            }
             None if actor.is_org_admin() || actor.is_auditor() && is_audit(action) => Decision::Allow,
             None => Decision::Deny(DenialReason::InsufficientRole),
         }
@@ -107,7 +112,9 @@ const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
     match target {
         Target::Key { .. } => action.is_of_a_key(),
         Target::NewKey { .. } => matches!(action, Issue),
-        Target::Organization => matches!(action, Audit | Revoke | See | SeeExposure | SeeUsage),
+        Target::Organization => {
+            matches!(action, Audit | Close | Reinstate | Revoke | See | SeeExposure | SeeUsage | Suspend)
+        }
         Target::Owner(Owner::Team(_)) => {
             matches!(action, Audit | Close | Reinstate | Revoke | See | SeeExposure | SeeUsage | Suspend)
         }

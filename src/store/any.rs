@@ -3,8 +3,8 @@ use std::{fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
-    OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
+    ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
@@ -103,6 +103,7 @@ erased! {
     owner_status(owner: &OwnerRef as &'a OwnerRef) -> FoundOwner;
     put_meta_if_absent(name: &str as &'a str, value: &[u8] as &'a [u8]) -> Vec<u8>;
     replace_note(name: &str as &'a str, old: &[u8] as &'a [u8], new: &[u8] as &'a [u8]) -> Vec<u8>;
+    ended_keys(before: Timestamp as Timestamp) -> EndedKeys;
     prune(prune: &Prune as &'a Prune) -> Pruned;
 }
 

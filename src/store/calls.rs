@@ -9,8 +9,8 @@ use std::{
 use futures_util::FutureExt;
 
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey,
-    OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
+    ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
@@ -89,6 +89,7 @@ calls! {
     guarded owner_status(owner: &OwnerRef) -> FoundOwner;
     guarded_change put_meta_if_absent(name: &str, value: &[u8]) -> Vec<u8>;
     guarded_change replace_note(name: &str, old: &[u8], new: &[u8]) -> Vec<u8>;
+    guarded ended_keys(before: Timestamp) -> EndedKeys;
     guarded_change prune(prune: &Prune) -> Pruned;
 }
 

@@ -5,6 +5,7 @@ use std::{
 
 use super::{
     change::{Applied, Change},
+    dead_keys::EndedKeys,
     error::StoreError,
     head::{Changes, Head},
     listed::ListedKey,
@@ -224,8 +225,14 @@ pub trait KeyStore: KeyReader {
         new: &[u8],
     ) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
+    /// Counts the keys of all organizations that have an end, and those that ended before a time.
+    ///
+    /// # Errors
+    /// Unavailable.
+    fn ended_keys(&self, before: Timestamp) -> impl Future<Output = Result<EndedKeys, StoreError>> + Send;
+
     /// Forgets what is old: events, the access log, rows of the change log, results of changes, counts by day, counts
-    /// of keys that are gone. At most 10,000 or so of each kind, so that no call holds up others for long: call again
+    /// of keys that are gone, keys that [ended](super::DeadKeys) long ago. At most 10,000 or so of each kind, so that no call holds up others for long: call again
     /// until nothing was forgotten. A store in which more at once is no burden may forget more.
     ///
     /// # Errors
@@ -342,6 +349,10 @@ impl<S: KeyStore> KeyStore for Arc<S> {
 
     async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
         S::replace_note(self, name, old, new).await
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        S::ended_keys(self, before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

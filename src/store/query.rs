@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::key_cursor::KeyCursor;
+use super::{dead_keys::DeadKeys, key_cursor::KeyCursor};
 use crate::{
     hash::KeyHash,
     key::KeyId,
@@ -263,6 +263,8 @@ pub struct Prune {
     /// their bytes: [`KeyId::LEAST`], or where the call before [ended](Pruned::usage_next). Those of requests without a
     /// key stay.
     pub usage_after: Option<KeyId>,
+    /// Keys that ended long ago.
+    pub keys: Option<DeadKeys>,
 }
 
 /// How long the audit trail is, and what of it is old: its entries of the access log, or all other events.
@@ -306,6 +308,8 @@ pub struct Pruned {
     pub usage: u64,
     /// After which id to go on; none if all were looked at.
     pub usage_next: Option<KeyId>,
+    /// Keys.
+    pub keys: u64,
 }
 
 /// The most keys whose counts of use go in one turn. Each may have some hundred.

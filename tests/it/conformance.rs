@@ -129,7 +129,7 @@ macro_rules! broken {
 broken! {
     a_key_beyond_a_limit_is_noticed: AllowsOneMore breaks "S76 S77 S78";
     an_ignored_limit_is_noticed: IgnoresLimits breaks "S76 S77 S78";
-    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63 S82";
+    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63 S82 S112";
     a_log_without_its_head_is_noticed: BeheadsTheLog breaks "S51";
     counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62 S65 S83 S87";
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
@@ -139,7 +139,7 @@ broken! {
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
     a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
-    an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58 S91";
+    an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58 S91 S112";
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
     ignored_rights_are_noticed: IgnoresRights breaks "S96";
     an_ignored_successor_is_noticed: IgnoresSuccessors breaks "S19 S57";
@@ -154,12 +154,12 @@ broken! {
     a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
     overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53 S92";
     a_panic_is_noticed: Panics breaks "S46 S47 S48 S53 S92";
-    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74 S79 S89 S95";
+    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74 S79 S89 S95 S111 S112 S113 S115";
     a_remembered_failure_is_noticed: RemembersFailures breaks "S16";
     a_rehash_of_anything_is_noticed: RehashesAnything breaks "S27";
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
     a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54 S75";
-    a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23";
+    a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23 S111";
     a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
@@ -176,16 +176,16 @@ broken! {
     counts_of_the_first_organization_alone_are_noticed: ReadsOneOrganization breaks "S107";
     the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
     an_ignored_predecessor_is_noticed: IgnoresPredecessors breaks "S68 S99";
-    an_ignored_lineage_is_noticed: IgnoresLineages breaks "S111";
+    an_ignored_lineage_is_noticed: IgnoresLineages breaks "S116";
     a_key_of_a_millisecond_too_many_is_noticed: IncludesCreation breaks "S68 S69 S99 S102";
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
-    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95 S108";
+    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95 S108 S115";
     counts_on_another_day_are_noticed: CountsOnTheLastDay breaks "S87 S88 S89";
     a_day_before_those_asked_for_is_noticed: ReadsAnEarlierDay breaks "S88";
     old_days_that_stay_are_noticed: KeepsOldDays breaks "S89";
-    counts_of_gone_keys_that_stay_are_noticed: KeepsUsageOfGoneKeys breaks "S95";
+    counts_of_gone_keys_that_stay_are_noticed: KeepsUsageOfGoneKeys breaks "S95 S115";
     counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67 S107";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
     a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";
@@ -212,6 +212,12 @@ broken! {
     owners_that_are_left_out_are_noticed: TakesAHundredOwners breaks "S104";
     pauses_that_begin_anew_are_noticed: PausesAnew breaks "S109";
     ends_of_other_pauses_are_noticed: EndsAnyPause breaks "S110";
+    keys_purged_in_the_very_millisecond_are_noticed: PurgesTheVeryMillisecond breaks "S111 S113";
+    more_keys_purged_than_may_be_are_noticed: PurgesWithoutLimit breaks "S111";
+    a_free_id_of_a_purged_key_is_noticed: PurgesIds breaks "S1 S112";
+    a_purged_key_that_others_need_is_noticed: PurgesWhatIsNeeded breaks "S113";
+    a_purge_without_an_event_is_noticed: PurgesWithoutAWord breaks "S115";
+    ends_counted_too_early_are_noticed: CountsEndsEarly breaks "S114";
     usage_that_nobody_asks_for_is_noticed: TellsUsageUnasked breaks "S45";
     a_look_up_that_wedges_the_next_is_noticed: HangsAfterADrop breaks "R24";
 }

@@ -118,6 +118,7 @@ async fn strangers() -> Vec<Batch> {
         lineage: "~".repeat(20),
         created_via_key: None,
         revoked_at: None,
+        expires_at: Some(2),
     };
     store.import(&Batch::Tombstones(vec![tombstone])).await.unwrap();
     let mut strangers = Vec::new();

@@ -37,6 +37,7 @@ mod metrics;
 mod misplaced;
 mod model;
 mod networks;
+mod organization_status;
 #[cfg(feature = "axum")]
 mod organizations;
 mod outage;
@@ -45,6 +46,7 @@ mod peppers;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod project;
+mod purge;
 mod races;
 mod refusals;
 mod refusals_by_customer;

@@ -14,6 +14,7 @@ const BOUND: &str = "a setting is out of range: a bound of freshness is 100 ms t
 const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
 const COALESCING: &str = "a setting is out of range: a read of the change log waits 100 ms at most for others";
 const KEEP_ACCESS_LOG: &str = "entries of the access log stay for at least an hour";
+const KEEP_DEAD_KEYS: &str = "dead keys stay for at least a day";
 const KEEP_EVENTS: &str = "audit events stay for at least a day";
 const KEEP_USAGE_DAYS: &str = "counts of use by day are kept for 1 to 400 days";
 const THREADS: &str = "there are 1 to 1024 hashing threads";
@@ -33,7 +34,7 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [Row; 34] = [
+    let table: [Row; 36] = [
         Row(PROOFS, |keys| keys.cache_capacity(0)),
         Row(PROOFS, |keys| keys.cache_capacity(100_000_001)),
         Row(PROOFS, |keys| keys.cache_capacity(usize::MAX)),
@@ -52,6 +53,8 @@ async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
         Row(COALESCING, |keys| keys.coalescing(Duration::from_millis(101))),
         Row(KEEP_ACCESS_LOG, |keys| keys.keep_access_log(Duration::ZERO)),
         Row(KEEP_ACCESS_LOG, |keys| keys.keep_access_log(Duration::from_secs(3_599))),
+        Row(KEEP_DEAD_KEYS, |keys| keys.keep_dead_keys(Duration::ZERO)),
+        Row(KEEP_DEAD_KEYS, |keys| keys.keep_dead_keys(Duration::from_secs(86_399))),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::ZERO)),
         Row(KEEP_EVENTS, |keys| keys.keep_events(Duration::from_secs(86_399))),
         Row(KEEP_USAGE_DAYS, |keys| keys.keep_usage_days(0)),
@@ -96,7 +99,11 @@ async fn the_ends_of_the_ranges_are_accepted() {
         let builder =
             ApiKeys::builder(MemoryStore::new()).cache_capacity(proofs).max_concurrent_lookups(look_ups, wait);
         let builder = bounded(builder.answer_timeout(timeout).store_timeout(timeout).usage_interval(interval), bound);
-        let builder = builder.keep_events(24 * hour).keep_access_log(hour).coalescing(Duration::from_millis(100));
+        let builder = builder
+            .keep_events(24 * hour)
+            .keep_dead_keys(24 * hour)
+            .keep_access_log(hour)
+            .coalescing(Duration::from_millis(100));
         builder.hasher(hasher).keep_usage_days(days).build().await.unwrap();
     }
 }

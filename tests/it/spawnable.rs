@@ -16,8 +16,8 @@ use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
 #[cfg(feature = "postgres")]
 use tower_api_keys::store::{PostgresSettings, PostgresStore};
 use tower_api_keys::{
-    Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, Owner, Principal, TeamId,
-    TeamRef, Timestamp, UserId,
+    Actor, ApiKeyLayer, ApiKeys, ApiKeysBuilder, Authenticator, IssueKey, KeyManager, OrganizationId, Owner, Principal,
+    TeamId, TeamRef, Timestamp, UserId,
     audit::EventRow,
     extract::{InOrganization, TeamPrincipal, UserPrincipal},
     hash::{Hasher, KeyHash},
@@ -96,6 +96,7 @@ macro_rules! calls_over {
             spawns!(Ledger::events; store: $store, query: EventQuery => store.events(&query));
             spawns!(KeyStore::put_meta_if_absent; store: $store, name: String, value: Vec<u8>
                 => store.put_meta_if_absent(&name, &value));
+            spawns!(KeyStore::ended_keys; store: $store, before: Timestamp => store.ended_keys(before));
             spawns!(KeyStore::prune; store: $store, prune: Prune => store.prune(&prune));
             spawns!(KeyStore::replace_note; store: $store, name: String, old: Vec<u8>, new: Vec<u8>
                 => store.replace_note(&name, &old, &new));
@@ -153,6 +154,12 @@ macro_rules! calls_over {
                 => keys.finish_rotation(&id, &actor));
             spawns!(KeyManager::finish_rotation_anyway; keys: KeyManager, id: KeyId, actor: Actor
                 => keys.finish_rotation_anyway(&id, &actor));
+            spawns!(KeyManager::suspend_organization; keys: KeyManager, of: OrganizationId, actor: Actor
+                => keys.suspend_organization(of.clone(), Suspension::Admin, &actor));
+            spawns!(KeyManager::reinstate_organization; keys: KeyManager, of: OrganizationId, actor: Actor
+                => keys.reinstate_organization(of.clone(), Suspension::Admin, &actor));
+            spawns!(KeyManager::close_organization; keys: KeyManager, of: OrganizationId, actor: Actor
+                => keys.close_organization(of.clone(), &actor));
             spawns!(KeyManager::suspend; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.suspend(&owner, Suspension::Admin, &actor));
             spawns!(KeyManager::identify; keys: KeyManager, text: String, actor: Actor

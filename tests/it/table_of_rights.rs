@@ -87,6 +87,7 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, sta
             // Who is suspended is looked at only by the act.
             let button = match cell.expected {
                 "usage" | "bare" | "nothing" => "yes",
+                "held" if cell.action == "orgstart" => "system",
                 "held" => "role",
                 expected => expected,
             };

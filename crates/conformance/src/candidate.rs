@@ -6,8 +6,9 @@ use tower_api_keys::{
     audit::EventRow,
     key::KeyId,
     store::{
-        Applied, Change, Changes, Effect, ErasedLedger, ErasedReader, ErasedStore, EventQuery, FoundKey, FoundOwner,
-        Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, Effect, EndedKeys, ErasedLedger, ErasedReader, ErasedStore, EventQuery, FoundKey,
+        FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail,
+        UsageScope,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
@@ -117,6 +118,10 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
     pub(super) async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, Unmet> {
         let standing = self.subject.replace_note(name, old, new).await;
         standing.map_err(|error| Unmet::call("replace_note", &error))
+    }
+
+    pub(super) async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, Unmet> {
+        self.subject.ended_keys(before).await.map_err(|error| Unmet::call("ended_keys", &error))
     }
 
     pub(super) async fn prune(&self, prune: &Prune) -> Result<Pruned, Unmet> {

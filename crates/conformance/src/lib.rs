@@ -58,6 +58,7 @@ mod pair;
 mod pause;
 mod portable;
 mod prune;
+mod purge;
 mod race;
 mod rehash;
 mod repeat;

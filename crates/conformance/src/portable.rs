@@ -239,11 +239,17 @@ pub(crate) async fn no_key_has_the_id_of_a_purged_one<S: PortableStore>(
         lineage: key.row.lineage.clone(),
         created_via_key: None,
         revoked_at: Some(1),
+        expires_at: Some(2),
     };
     imported(candidate, &Batch::Tombstones(vec![tombstone]), 1).await?;
     conflicts("a key of an id that is gone", candidate.apply(&scene.insert([&key])).await, Conflict::IdTaken)?;
     refused(candidate, &Batch::Keys(vec![scene.key()?.row, key.row])).await?;
-    same("the key", &candidate.find(&key.id).await?, &None)
+    same("the key", &candidate.find(&key.id).await?, &None)?;
+    // Nor the other way round: what is there is not gone.
+    let there = scene.key()?;
+    candidate.written(&scene.insert([&there])).await?;
+    refused(candidate, &Batch::Tombstones(vec![Tombstone::from(&there.row)])).await?;
+    same("the key that is there", &candidate.find(&there.id).await?.map(|found| found.key), &Some(there.row))
 }
 
 pub(crate) async fn an_imported_key_goes_on<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {

@@ -149,6 +149,7 @@ pub(super) async fn new_rows<S: PortableStore>(
         lineage: format!("{stem}A"),
         created_via_key,
         revoked_at,
+        expires_at: revoked_at.map(|at| END_OF_TIME - at),
     };
     let purged = [("A", None, None), ("a", Some("~".into()), Some(0)), ("\u{e9}", None, Some(END_OF_TIME))].map(purged);
     let used = keys.iter().flat_map(usage_of).collect();
@@ -349,11 +350,12 @@ pub(super) fn others(row: &Batch) -> Vec<Batch> {
         }
         Batch::Keys(rows) => changed(rows, KEY_COLUMNS).map(Batch::Keys).collect(),
         Batch::Tombstones(rows) => {
-            let columns: [fn(&mut Tombstone); 4] = [
+            let columns: [fn(&mut Tombstone); 5] = [
                 |row| row.organization.push('x'),
                 |row| row.lineage.push('x'),
                 |row| row.created_via_key = another_text(&row.created_via_key),
                 |row| row.revoked_at = another(row.revoked_at),
+                |row| row.expires_at = another(row.expires_at),
             ];
             changed(rows, &columns).map(Batch::Tombstones).collect()
         }

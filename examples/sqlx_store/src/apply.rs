@@ -3,7 +3,7 @@ use tower_api_keys::{
     Owner, Timestamp,
     audit::EventRow,
     record::{KeyRow, OwnerStatusRow},
-    store::{Applied, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, Write},
+    store::{Applied, Change, Conflict, DeadKeys, Effect, Guard, KeyUpdate, OwnerChange, Write},
 };
 
 use crate::{
@@ -264,6 +264,26 @@ async fn status(connection: &mut PgConnection, (organization, kind, id): Whose<'
         where organization = $1 and kind = $2 and id = $3";
     let row = sqlx::query(SQL).bind(organization).bind(kind).bind(id).fetch_optional(&mut *connection).await?;
     row.map_or(Ok(OwnerStatusRow::default()), |row| rows::status(&row, ""))
+}
+
+/// Purges dead keys, each with its event. A trigger leaves what is left of them.
+pub(crate) async fn purge(connection: &mut PgConnection, dead: &DeadKeys) -> Result<u64, Failure> {
+    const SQL: &str = "with gone as (delete from keys.api_keys where id in (\
+            select id from keys.api_keys k \
+            where least(revoked_at, expires_at) < $1 and kind in ('user', 'team') \
+                and not exists (select 1 from keys.api_keys n where n.replaces = k.id \
+                    and (least(n.revoked_at, n.expires_at) < $1) is not true) \
+                and not exists (select 1 from keys.api_keys p where p.id = k.replaces \
+                    and (least(p.revoked_at, p.expires_at) < $1) is not true) \
+                and not exists (select 1 from keys.api_keys m \
+                    where m.organization = k.organization and m.created_via_key = k.id) \
+            order by least(revoked_at, expires_at), id limit $2\
+        ) returning organization, id, kind, owner) \
+        insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner, audience) \
+        select organization, $3, 'system:pruner', 'key.purged', id, kind, owner, 'subject' from gone";
+    let most = i64::try_from(dead.limit()).unwrap_or(i64::MAX);
+    let query = sqlx::query(SQL).bind(Time(dead.ended_before.as_millis())).bind(most);
+    Ok(query.bind(Time(dead.at.as_millis())).execute(&mut *connection).await?.rows_affected())
 }
 
 /// Writes events in this order.

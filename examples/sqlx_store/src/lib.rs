@@ -25,8 +25,8 @@ use tower_api_keys::{
     audit::EventRow,
     key::KeyId,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
-        ListedKey, OwnerRef, Page, PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
+        Ledger, ListedKey, OwnerRef, Page, PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -145,6 +145,14 @@ impl KeyStore for SqlxStore {
         Ok(standing.map_err(Failure::from)?.unwrap_or_default())
     }
 
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        const SQL: &str = "select count(*), count(*) filter (where least(revoked_at, expires_at) < $1) \
+            from keys.api_keys where least(revoked_at, expires_at) is not null";
+        let query = sqlx::query_as(SQL).bind(Time(before.as_millis()));
+        let counts: (i64, i64) = query.fetch_one(&self.pool).await.map_err(Failure::from)?;
+        Ok(EndedKeys { all: counts.0.unsigned_abs(), before: counts.1.unsigned_abs() })
+    }
+
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         const EVENTS: &str = "delete from keys.api_key_events where sequence in \
             (select sequence from keys.api_key_events where is_attempt = $1 and at < $2 order by at limit $3)";
@@ -179,6 +187,11 @@ impl KeyStore for SqlxStore {
         if let Some(before) = prune.days_before {
             let query = sqlx::query(DAYS).bind(before);
             pruned.days = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
+        }
+        if let Some(dead) = &prune.keys {
+            let mut transaction = self.changes.begin().await?;
+            let purged = apply::purge(transaction.connection()?, dead).await;
+            pruned.keys = transaction.end(purged).await?;
         }
         if let Some(after) = prune.usage_after {
             for gone in [USAGE_OF_GONE, DAYS_OF_GONE] {

@@ -326,7 +326,7 @@ impl Access<'_> {
 
     /// Whether the actor may see the audit trail of whoever this event is about, and this event in it.
     fn may_know_event(&self, event: &Event) -> bool {
-        let about = event.subject.owner().map_or(Target::Organization, Target::Owner);
-        self.may(KeyAction::Audit, &about) && self.may_see_event(event)
+        let whose = event.subject.owner().map_or(Target::Organization, Target::Owner);
+        self.may(KeyAction::Audit, &whose) && self.may_see_event(event)
     }
 }

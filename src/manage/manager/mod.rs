@@ -4,6 +4,7 @@ mod edit;
 mod hints;
 mod issue;
 mod key_request;
+mod organization;
 mod owner;
 mod pause;
 mod read;
@@ -38,6 +39,7 @@ use crate::{
 
 pub use edit::EditKey;
 pub(super) use issue::{is_idempotency_key, summary};
+pub use organization::ChangeOrganization;
 pub use owner::{ChangeOwner, OwnerInfo, OwnerReinstated, OwnerStopped};
 pub use pause::{PauseKey, ResumeKey};
 pub use revoke::RevokeKey;

@@ -64,8 +64,8 @@ impl From<&Owner> for ChangeOwner {
     }
 }
 
-/// What it meant to a user or a team that somebody suspended or closed it, or of a dry run, what it would mean. It
-/// serializes.
+/// What it meant to a user, a team or an organization that somebody suspended or closed it, or of a dry run, what it would
+/// mean. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -98,7 +98,8 @@ pub struct OwnerStopped {
     pub dry_run: bool,
 }
 
-/// What it meant to a user or a team that a suspension was ended, or of a dry run, what it would mean. It serializes.
+/// What it meant to a user, a team or an organization that a suspension was ended, or of a dry run, what it would mean. It
+/// serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

@@ -11,6 +11,7 @@ use crate::manage::{ManageErrorKind, Problem};
 const NO_ANSWERS: &[&str] = &[
     "Actor",
     "AuditQuery",
+    "ChangeOrganization",
     "ChangeOwner",
     "DefaultPolicy",
     "DenialReason",

@@ -10,12 +10,13 @@ use crate::{
     Actor, IssueKey, OrganizationId, TeamId, TeamRef, UserId,
     key::KeyId,
     manage::{
-        Advice, AnyDirectory, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOwner, CountedUntil, Decision,
-        Denial, DenialReason, Directory, EditKey, Effect, ExportFormat, ExposureReason, InvalidInput, InventoryQuery,
-        KeyAction, KeyFlag, KeyMatches, KeyState, KeyUse, ListKeys, ManageError, ManageErrorKind, MatchConfidence,
-        Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PauseKey, PlanChange, Presence,
-        PresentedKey, PresentedOutcome, Problem, Quota, Recommendation, Reconcile, RevokeKey, RevokeMany,
-        RevokeManyError, RevokedMany, Rights, RotationStage, RotationVerdict, Rules, Severity, TeamRole, Weight,
+        Advice, AnyDirectory, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOrganization, ChangeOwner,
+        CountedUntil, Decision, Denial, DenialReason, Directory, EditKey, Effect, ExportFormat, ExposureReason,
+        InvalidInput, InventoryQuery, KeyAction, KeyFlag, KeyMatches, KeyState, KeyUse, ListKeys, ManageError,
+        ManageErrorKind, MatchConfidence, Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PauseKey,
+        PlanChange, Presence, PresentedKey, PresentedOutcome, Problem, Quota, Recommendation, Reconcile, RevokeKey,
+        RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage, RotationVerdict, Rules, Severity, TeamRole,
+        Weight,
         fixture::{Bench, team_id, time, user, user_id},
     },
     record::{KeyRow, Labels, Suspension},
@@ -323,6 +324,11 @@ async fn changes(all: &mut Examples, rules: &Rules) {
     manager.suspend(&user("carol"), Suspension::Plan, system).await.unwrap();
     all.add(&manager.reinstate(&user("carol"), Suspension::Plan, system).await.unwrap());
     all.add(&manager.close(&user("bob"), system).await.unwrap());
+    let organization = manager.organization().clone();
+    all.add(&manager.suspend_organization(organization.clone(), Suspension::Admin, system).await.unwrap());
+    all.add(&manager.reinstate_organization(organization.clone(), Suspension::Admin, system).await.unwrap());
+    let look = ChangeOrganization::of(organization).dry_run();
+    all.add(&manager.close_organization(look, system).await.unwrap());
     all.add(&manager.plan_changed(PlanChange::team_keys_not_included().dry_run(), system).await.unwrap());
     let many = RevokeMany::of(user_id("alice")).because("laptop stolen");
     all.add(&manager.revoke_many(many.clone().dry_run(), system).await.unwrap());

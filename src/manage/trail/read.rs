@@ -71,7 +71,8 @@ impl Shown {
 }
 
 impl KeyManager {
-    /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see.
+    /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see. That of a
+    /// key that was purged is for those who may see the trail of the whole organization.
     ///
     /// Entries of the access log are [asked for apart](AuditQuery::attempts).
     ///
@@ -116,6 +117,9 @@ impl Access<'_> {
             self.require(KeyAction::Audit, &Target::Owner(owner)).await?;
         }
         match (&query.key, &query.lineage, &query.owner) {
+            (Some(key), None, owner) if self.is_gone(key).await? => {
+                Ok(vec![TrailPart::of_key(*key, None, owner.clone())])
+            }
             (Some(key), lineage, owner) => {
                 // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
                 let found = self.even_unreadable(key, KeyAction::Audit).await?;
@@ -217,6 +221,15 @@ impl Access<'_> {
             }
         }
         Ok((shown, place.after))
+    }
+
+    /// Whether nothing but events is left of a key, such as one that was purged, and the actor may read all there are.
+    async fn is_gone(&self, key: &KeyId) -> Result<bool, ManageError> {
+        if !self.may(KeyAction::Audit, &Target::Organization) || self.row(key).await?.is_some() {
+            return Ok(false);
+        }
+        let query = EventQuery { key: Some(*key), limit: 1, ..EventQuery::all(self.parts.organization.clone()) };
+        Ok(!self.events(&query).await?.0.is_empty())
     }
 
     /// The next rows of all these parts together, and whether more follow.

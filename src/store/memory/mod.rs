@@ -10,8 +10,8 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader, KeyStore, Ledger,
-    ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader,
+    KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     transfer::{self, Batch, Cursor, PortableStore},
 };
 use crate::{
@@ -101,8 +101,15 @@ impl KeyStore for MemoryStore {
         Ok(self.tables().replace_note(name, old, new))
     }
 
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        Ok(self.tables().ended_keys(before))
+    }
+
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        Ok(self.tables().prune(prune))
+        let mut tables = self.tables();
+        let pruned = tables.prune(prune);
+        self.head.set(tables.head());
+        Ok(pruned)
     }
 }
 

@@ -88,6 +88,7 @@ fn tombstone(row: &Row) -> Result<Tombstone, Failure> {
         lineage: column(row, 2)?,
         created_via_key: column(row, 3)?,
         revoked_at: time(row, 4)?,
+        expires_at: time(row, 5)?,
     })
 }
 

@@ -80,12 +80,13 @@ async fn import_keys(session: &Session<'_>, sql: &Sql, rows: &[KeyRow]) -> Resul
 }
 
 async fn import_tombstones(session: &Session<'_>, sql: &Sql, rows: &[Tombstone]) -> Result<u64, Failure> {
-    let columns: [&(dyn ToSql + Sync); 5] = [
+    let columns: [&(dyn ToSql + Sync); 6] = [
         &all(rows, |row| &row.id),
         &all(rows, |row| &row.organization),
         &all(rows, |row| &row.lineage),
         &all(rows, |row| &row.created_via_key),
         &all(rows, |row| row.revoked_at.written()),
+        &all(rows, |row| row.expires_at.written()),
     ];
     let cursor = |row: &Row| Ok(Cursor::Tombstones(Some(column(row, 0)?)));
     insert(session, &sql.import_tombstones, &sql.differing_tombstones, &columns, rows.len(), cursor).await

@@ -13,7 +13,7 @@ use super::{
     owner_rows::find_owner,
     session::transact,
     store::{Inner, PostgresStore},
-    upkeep::{prune, put_meta_if_absent, replace_note, trail},
+    upkeep::{ended_keys, prune, put_meta_if_absent, replace_note, trail},
     usage_rows::{record_usage, usage, usage_days},
 };
 use crate::{
@@ -21,8 +21,8 @@ use crate::{
     key::KeyId,
     owner::OwnerRef,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
-        ListedKey, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
+        Ledger, ListedKey, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -81,6 +81,10 @@ impl KeyStore for PostgresStore {
 
     async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
         Ok(replace_note(&self.0.sessions, &self.0.sql, name, old, new).await?)
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        Ok(ended_keys(&self.0.sessions, &self.0.sql, before).await?)
     }
 
     async fn prune(&self, what: &Prune) -> Result<Pruned, StoreError> {

@@ -82,7 +82,7 @@ macro_rules! owner_columns {
 
 macro_rules! tombstone_columns {
     () => {
-        "id, organization, lineage, created_via_key, revoked_at"
+        "id, organization, lineage, created_via_key, revoked_at, expires_at"
     };
 }
 
@@ -119,8 +119,14 @@ pub(super) const OWNERS: &[Type] = &[
     Type::TIMESTAMPTZ_ARRAY,
     Type::TIMESTAMPTZ_ARRAY,
 ];
-pub(super) const TOMBSTONES: &[Type] =
-    &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TIMESTAMPTZ_ARRAY];
+pub(super) const TOMBSTONES: &[Type] = &[
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+    Type::TIMESTAMPTZ_ARRAY,
+];
 pub(super) const USAGE: &[Type] = &[
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
@@ -167,7 +173,14 @@ pub(super) const IMPORT_OWNERS: &str = import!(api_key_owners(owner_columns!()))
 pub(super) const DIFFERING_OWNERS: &str = differing!(
     api_key_owners (owner_columns!()) by "organization, kind, id": "unnest($1, $2, $3)"
 );
-pub(super) const IMPORT_TOMBSTONES: &str = import!(api_key_tombstones(tombstone_columns!()));
+/// Nothing of a key that is there is left of it only.
+pub(super) const IMPORT_TOMBSTONES: &str = concat!(
+    "insert into {s}.api_key_tombstones (",
+    tombstone_columns!(),
+    ") select * from unnest({all}) as given (",
+    tombstone_columns!(),
+    ") where not exists (select 1 from {s}.api_keys k where k.id {=} given.id) on conflict do nothing"
+);
 pub(super) const DIFFERING_TOMBSTONES: &str =
     differing!(api_key_tombstones (tombstone_columns!()) by "id": "pg_catalog.unnest($1)");
 pub(super) const IMPORT_USAGE: &str = import!(api_key_usage(usage_columns!()));

@@ -1,16 +1,21 @@
+use std::collections::HashSet;
+
 use tokio_postgres::types::ToSql;
 
 use super::{
     day::Day,
+    event_rows::insert_events,
     failure::Failure,
-    key_rows::{column, time},
-    session::Sessions,
+    key_rows::{column, key_row, time},
+    session::{Sessions, transact},
     sql::{Query, Sql},
     time::IsTime,
 };
 use crate::{
+    audit::EventRow,
     key::KeyId,
-    store::{Prune, Pruned, Trail, UsedKeys},
+    record::KeyRow,
+    store::{DeadKeys, EndedKeys, Prune, Pruned, Trail, UsedKeys},
     time::Timestamp,
 };
 
@@ -59,6 +64,10 @@ pub(super) async fn trail(sessions: &Sessions, sql: &Sql, attempts: bool, before
 }
 
 pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Result<Pruned, Failure> {
+    let keys = match &prune.keys {
+        Some(dead) => transact(|| purge(sessions, sql, dead)).await?,
+        None => 0,
+    };
     let log_rows = prune.keep_log_rows.map(i64::from);
     let changes = prune.changes_before.map(|before| before.as_millis().written());
     let (usage, usage_next) = match prune.usage_after {
@@ -73,7 +82,39 @@ pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Resu
         days: delete(sessions, &sql.prune_days, prune.days_before.map(Day)).await?,
         usage,
         usage_next,
+        keys,
     })
+}
+
+pub(super) async fn ended_keys(sessions: &Sessions, sql: &Sql, before: Timestamp) -> Result<EndedKeys, Failure> {
+    let rows = sessions.rows(&sql.ended_keys, &[&before.as_millis().written()]).await?;
+    let Some(row) = rows.first() else { return Ok(EndedKeys::default()) };
+    let count = |place| column::<i64>(row, place).map(i64::unsigned_abs);
+    Ok(EndedKeys { all: count(0)?, before: count(1)? })
+}
+
+/// Under the lock that orders the log: nobody inserts a key of these ids meanwhile, or one that keeps one of them here.
+async fn purge(sessions: &Sessions, sql: &Sql, dead: &DeadKeys) -> Result<u64, Failure> {
+    let session = sessions.begin(sql).await?;
+    let purged = async {
+        let most = i64::try_from(dead.limit()).unwrap_or(i64::MAX);
+        let before = dead.ended_before.as_millis().written();
+        let rows = session.rows(&sql.dead_keys, &[&before, &most]).await?;
+        let keys: Vec<KeyRow> = rows.iter().map(key_row).collect::<Result<_, _>>()?;
+        let known: Vec<_> = keys.iter().filter_map(|key| Some((&key.id, EventRow::of_purge(key, dead.at)?))).collect();
+        let ids: Vec<&String> = known.iter().map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        // Less than all of them where the clock of the server has another opinion.
+        let gone = session.rows(&sql.purge_keys, &[&ids, &before]).await?;
+        let gone: HashSet<String> = gone.iter().map(|row| column(row, 0)).collect::<Result<_, _>>()?;
+        let events: Vec<_> = known.iter().filter(|(id, _)| gone.contains(*id)).map(|(_, event)| event).collect();
+        insert_events(&session, sql, &events).await?;
+        Ok(gone.len() as u64)
+    }
+    .await;
+    session.end(purged).await
 }
 
 async fn forget_usage(sessions: &Sessions, sql: &Sql, after: &KeyId) -> Result<(u64, Option<KeyId>), Failure> {

@@ -49,8 +49,14 @@ pub(super) const OWNERS: &str = rows_after!(
     "?5"
 );
 pub(super) const KEYS: &str = rows_after!(key_columns!(), "api_keys", "id", "?1", "?2", "?3");
-pub(super) const TOMBSTONES: &str =
-    rows_after!("id, organization, lineage, created_via_key, revoked_at", "api_key_tombstones", "id", "?1", "?2", "?3");
+pub(super) const TOMBSTONES: &str = rows_after!(
+    "id, organization, lineage, created_via_key, revoked_at, expires_at",
+    "api_key_tombstones",
+    "id",
+    "?1",
+    "?2",
+    "?3"
+);
 pub(super) const USAGE: &str = rows_after!(
     "key_id, organization, outcome, label, client, network, count, first_at, last_at",
     "api_key_usage",
@@ -141,6 +147,7 @@ pub(super) fn tombstone(row: &Row<'_>) -> Result<Tombstone, rusqlite::Error> {
         lineage: row.get(2)?,
         created_via_key: row.get(3)?,
         revoked_at: row.get(4)?,
+        expires_at: row.get(5)?,
     })
 }
 

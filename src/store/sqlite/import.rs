@@ -22,9 +22,11 @@ const INSERT_OWNER: &str = "\
     values (?1, ?2, ?3, ?4, ?5, ?6)";
 const KEY: &str = concat!("select ", key_columns!(), " from api_keys where id = ?1");
 const TOMBSTONE: &str =
-    "select id, organization, lineage, created_via_key, revoked_at from api_key_tombstones where id = ?1";
+    "select id, organization, lineage, created_via_key, revoked_at, expires_at from api_key_tombstones where id = ?1";
+/// Nothing of a key that is there is left of it only.
 const INSERT_TOMBSTONE: &str = "\
-    insert into api_key_tombstones (id, organization, lineage, created_via_key, revoked_at) values (?1, ?2, ?3, ?4, ?5)";
+    insert into api_key_tombstones (id, organization, lineage, created_via_key, revoked_at, expires_at) \
+    select ?1, ?2, ?3, ?4, ?5, ?6 where not exists (select 1 from api_keys where id = ?1)";
 const USAGE: &str = "\
     select key_id, organization, outcome, label, client, network, count, first_at, last_at from api_key_usage \
     where key_id = ?1 and organization = ?2 and outcome = ?3 and label = ?4 and client = ?5 and network = ?6";
@@ -87,8 +89,12 @@ pub(super) fn import(connection: &mut Connection, rows: &Batch) -> Result<u64, F
         Batch::Tombstones(rows) => {
             for row in rows {
                 if is_absent(&transaction, TOMBSTONE, params![row.id], tombstone, row)? {
-                    let columns = params![row.id, row.organization, row.lineage, row.created_via_key, row.revoked_at];
-                    written += insert(&transaction, INSERT_TOMBSTONE, columns)?;
+                    let (ended, made) = ((row.revoked_at, row.expires_at), &row.created_via_key);
+                    let columns = params![row.id, row.organization, row.lineage, made, ended.0, ended.1];
+                    if transaction.prepare_cached(INSERT_TOMBSTONE)?.execute(columns)? == 0 {
+                        return Err(Failure::Differs(Box::new(Cursor::from(row))));
+                    }
+                    written += 1;
                 }
             }
         }

@@ -17,15 +17,15 @@ use super::{
     open_error::SqliteOpenError,
     owner_rows::find_owner,
     parts::Parts,
-    upkeep::{prune, put_meta_if_absent, replace_note, trail},
+    upkeep::{ended_keys, prune, put_meta_if_absent, replace_note, trail},
     usage_rows::{record_usage, usage, usage_days},
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
-        ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
+        Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -209,6 +209,10 @@ impl KeyStore for SqliteStore {
     async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
         let (name, old, new) = (name.to_owned(), old.to_vec(), new.to_vec());
         self.inner.writer.write(move |connection| replace_note(connection, &name, &old, &new)).await
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        self.inner.lister.read(move |connection| ended_keys(connection, before)).await
     }
 
     async fn prune(&self, prune_what: &Prune) -> Result<Pruned, StoreError> {

@@ -1,12 +1,16 @@
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
+    event_rows::insert_event,
     failure::Failure,
+    key_rows::key_row,
     transaction::{begin, commit},
 };
 use crate::{
+    audit::EventRow,
     key::KeyId,
-    store::{Prune, Pruned, Trail, UsedKeys},
+    record::key_columns,
+    store::{DeadKeys, EndedKeys, Prune, Pruned, Trail, UsedKeys},
     time::Timestamp,
 };
 
@@ -117,6 +121,63 @@ fn forget_usage(connection: &Connection, after: &KeyId) -> Result<(u64, Option<K
     Ok((rows as u64, next))
 }
 
+/// When a key ended or is to end, which an index knows.
+macro_rules! end {
+    ($key:literal) => {
+        concat!(
+            "min(ifnull(",
+            $key,
+            "revoked_at, 9223372036854775807), ifnull(",
+            $key,
+            "expires_at, 9223372036854775807))"
+        )
+    };
+}
+
+pub(super) const ENDED_KEYS: &str = concat!(
+    "select count(*), count(*) filter (where ",
+    end!(""),
+    " < ?1) from api_keys where revoked_at is not null or expires_at is not null"
+);
+/// None that replaces the key or is replaced by it, and has not ended as long ago, keeps it here; nor any that was made with
+/// it.
+pub(super) const DEAD_KEYS: &str = concat!(
+    "select ",
+    key_columns!(),
+    " from api_keys k where (revoked_at is not null or expires_at is not null) and ",
+    end!(""),
+    " < ?1 and not exists (select 1 from api_keys n where n.replaces = k.id and ",
+    end!("n."),
+    " >= ?1) and not exists (select 1 from api_keys p where p.id = k.replaces and ",
+    end!("p."),
+    " >= ?1) and not exists (\
+        select 1 from api_keys m where m.organization = k.organization and m.created_via_key = k.id) order by ",
+    end!(""),
+    ", id limit ?2"
+);
+/// A trigger leaves what is left of it.
+const PURGE_KEY: &str = "delete from api_keys where id = ?1";
+
+pub(super) fn ended_keys(connection: &mut Connection, before: Timestamp) -> Result<EndedKeys, Failure> {
+    let counts = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let (all, before) = connection.prepare_cached(ENDED_KEYS)?.query_row([before.as_millis()], counts)?;
+    Ok(EndedKeys { all: all.unsigned_abs(), before: before.unsigned_abs() })
+}
+
+fn purge(connection: &Connection, dead: &DeadKeys) -> Result<u64, Failure> {
+    let most = i64::try_from(dead.limit()).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(DEAD_KEYS)?;
+    let keys = statement.query_map([dead.ended_before.as_millis(), most], key_row)?;
+    let mut purged = 0;
+    for key in keys.collect::<Result<Vec<_>, _>>()? {
+        let Some(event) = EventRow::of_purge(&key, dead.at) else { continue };
+        connection.prepare_cached(PURGE_KEY)?.execute([&key.id])?;
+        insert_event(connection, &event)?;
+        purged += 1;
+    }
+    Ok(purged)
+}
+
 pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned, Failure> {
     let transaction = begin(connection)?;
     let mut pruned = Pruned::default();
@@ -134,6 +195,9 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
     }
     if let Some(before) = prune.days_before {
         pruned.days = delete(&transaction, PRUNE_DAYS, before.into(), None)?;
+    }
+    if let Some(dead) = &prune.keys {
+        pruned.keys = purge(&transaction, dead)?;
     }
     if let Some(after) = prune.usage_after {
         (pruned.usage, pruned.usage_next) = forget_usage(&transaction, &after)?;

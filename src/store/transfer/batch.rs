@@ -135,8 +135,8 @@ pub struct OwnerRow {
     pub status: OwnerStatusRow,
 }
 
-/// What is left of a key that was purged, so that its id is never used again. Reserved: no call of this version purges
-/// keys, but a store takes these rows, moves them, and inserts no key of such an id.
+/// What is left of a key that was [purged](crate::ApiKeysBuilder::keep_dead_keys), so that its id is never used again: a
+/// store inserts no key of such an id. Nothing in it says whose the key was, or what it was called.
 ///
 /// ```
 /// use tower_api_keys::store::transfer::Tombstone;
@@ -147,6 +147,7 @@ pub struct OwnerRow {
 ///     lineage: "AAAAAAAAAAAAAAAAAAAA".into(),
 ///     created_via_key: None,
 ///     revoked_at: Some(1_772_366_400_000),
+///     expires_at: None,
 /// };
 /// assert_eq!(tombstone.id, tombstone.lineage);
 /// ```
@@ -162,6 +163,21 @@ pub struct Tombstone {
     pub created_via_key: Option<String>,
     /// As in [`KeyRow`]; none if the key expired.
     pub revoked_at: Option<i64>,
+    /// As in [`KeyRow`].
+    pub expires_at: Option<i64>,
+}
+
+impl From<&KeyRow> for Tombstone {
+    fn from(key: &KeyRow) -> Self {
+        Self {
+            id: key.id.clone(),
+            organization: key.organization.clone(),
+            lineage: key.lineage.clone(),
+            created_via_key: key.created_via_key.clone(),
+            revoked_at: key.revoked_at,
+            expires_at: key.expires_at,
+        }
+    }
 }
 
 /// Bytes under a name, such as the check value of a pepper. `Debug` prints the name alone.

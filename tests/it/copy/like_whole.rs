@@ -60,9 +60,9 @@ prop_compose! {
 prop_compose! {
     fn tombstone()(
         (organization, lineage, number) in (id(), text(), 30..60_u32),
-        (created_via_key, revoked_at) in (proptest::option::of(text()), time()),
+        (created_via_key, revoked_at, expires_at) in (proptest::option::of(text()), time(), time()),
     ) -> Tombstone {
-        Tombstone { id: format!("{number:0>20}"), organization, lineage, created_via_key, revoked_at }
+        Tombstone { id: format!("{number:0>20}"), organization, lineage, created_via_key, revoked_at, expires_at }
     }
 }
 

@@ -71,6 +71,28 @@ async fn a_node_can_neither_write_the_log_nor_change_an_event_nor_delete_a_key()
 }
 
 #[tokio::test]
+async fn a_node_purges_no_key_that_lives_or_has_just_ended() {
+    let server = migrated().await;
+    grant(&server).await;
+    let admin = node(&server).await;
+    let (live, today, long_ago) = (known_key(&admin).await, known_key(&admin).await, known_key(&admin).await);
+    revoke(&admin, &today).await;
+    let sql = server.client().await;
+    let ends =
+        format!("update keys.api_keys set revoked_at = now() - interval '25 hours' where id = '{}'", long_ago.id());
+    sql.batch_execute(&ends).await.unwrap();
+    // However far ahead the clock of the node is.
+    let all = [live.id(), today.id(), long_ago.id()].map(|id| id.to_string());
+    let purge = "select keys.api_key_purge($1, now() + interval '100 years')";
+    let purged = client_as(&server, "keys_node").await.query(purge, &[&all.as_slice()]).await.unwrap();
+    assert_eq!(purged.iter().map(|row| row.get(0)).collect::<Vec<String>>(), [long_ago.id().to_string()]);
+    check(&admin, &live).await.unwrap();
+    let left = "select count(*) from keys.api_key_tombstones where id = $1 and revoked_at is not null";
+    assert_eq!(sql.query_one(left, &[&long_ago.id().as_str()]).await.unwrap().get::<_, i64>(0), 1);
+    refused(&server, "keys_checker", &["select keys.api_key_purge('{}', now())"]).await;
+}
+
+#[tokio::test]
 async fn the_rights_that_the_manual_gives_a_service_are_enough_for_the_functions_about_owners_and_needed() {
     let server = migrated().await;
     let manual = include_str!("../../../docs/postgres.md");

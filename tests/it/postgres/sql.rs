@@ -103,7 +103,7 @@ async fn an_owner_is_suspended_and_reinstated_in_the_service_s_own_transaction()
 /// Action, actor, owner, and what stood before and stands since, of all events of owners.
 async fn owner_events(sql: &tokio_postgres::Client) -> Vec<[String; 5]> {
     let events = "select action, actor, organization || '/' || owner_kind || '/' || owner, coalesce(before, ''), \
-                  coalesce(after, '') from keys.api_key_events where action like 'owner.%' order by sequence";
+                  coalesce(after, '') from keys.api_key_events where action ~ '^(owner|organization)[.]' order by sequence";
     let rows = sql.query(events, &[]).await.unwrap();
     rows.iter().map(|row| std::array::from_fn(|column| row.get(column))).collect()
 }
@@ -126,6 +126,8 @@ async fn what_the_functions_change_about_an_owner_has_the_event_that_the_manager
         (format!("close_owner({of})"), false),
         (format!("suspend_owner({of}, 'plan')"), false),
         ("suspend_owner('default', 'organization', '', 'plan')".to_owned(), true),
+        ("reinstate_owner('default', 'organization', '', 'plan')".to_owned(), true),
+        ("close_owner('default', 'organization', '')".to_owned(), true),
     ] {
         assert_eq!(call(&statement).await, changes, "{statement}");
     }
@@ -136,6 +138,9 @@ async fn what_the_functions_change_about_an_owner_has_the_event_that_the_manager
         ["owner.reinstated", "user:carol", team, "plan", ""],
         ["owner.suspended", "system:admin", team, "", "admin"],
         ["owner.closed", "system:directory", team, "", ""],
+        ["organization.suspended", "system:admin", "default/organization/", "", "plan"],
+        ["organization.reinstated", "system:admin", "default/organization/", "plan", ""],
+        ["organization.closed", "system:admin", "default/organization/", "", ""],
     ];
     assert_eq!(owner_events(&sql).await, expected);
     assert_eq!(check(&keys, &key).await, CLOSED);

@@ -6,9 +6,9 @@ use tower_api_keys::{
     audit::EventRow,
     record::{ActorId, KeyRow, NamePart, Suspension},
     store::{
-        AuditedWrite, Change, ChangeId, Changes, EventQuery, Guard, Head, IdempotentRequest, KeyCursor, KeyQuery,
-        KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune, RehashedKey,
-        SqliteStore, UsageScope, Write,
+        AuditedWrite, Change, ChangeId, Changes, DeadKeys, EventQuery, Guard, Head, IdempotentRequest, KeyCursor,
+        KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune,
+        RehashedKey, SqliteStore, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -254,12 +254,24 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         1 => prop::collection::vec(event(), 0..3).prop_map(Step::Append),
         1 => (text(), prop::collection::vec(any::<u8>(), 0..3)).prop_map(|(name, value)| Step::Meta(name, value)),
-        1 => (before(), before(), proptest::option::of(0..4_u32), before()).prop_map(
-            |(events_before, attempts_before, keep_log_rows, changes_before)| {
-                Step::Prune(Prune { events_before, attempts_before, keep_log_rows, changes_before, ..Prune::default() })
+        1 => (before(), before(), proptest::option::of(0..4_u32), before(), dead_keys()).prop_map(
+            |(events_before, attempts_before, keep_log_rows, changes_before, keys)| {
+                Step::Prune(Prune {
+                    events_before,
+                    attempts_before,
+                    keep_log_rows,
+                    changes_before,
+                    keys,
+                    ..Prune::default()
+                })
             }
         ),
     ]
+}
+
+fn dead_keys() -> impl Strategy<Value = Option<DeadKeys>> {
+    (proptest::option::of(at().prop_map(time)), 0..4_u64)
+        .prop_map(|(before, most)| Some(DeadKeys { ended_before: before?, most, at: time(9) }))
 }
 
 fn time(millis: i64) -> Timestamp {

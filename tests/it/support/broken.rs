@@ -13,9 +13,10 @@ use tower_api_keys::{
     key::KeyId,
     record::{NamePart, OwnerStatusRow, Suspension},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EventQuery, FoundKey, FoundOwner, Guard,
-        Head, KeyCursor, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore, OwnerChange,
-        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, SuccessorRow, Trail, UsageScope, Write,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EndedKeys, EventQuery, FoundKey,
+        FoundOwner, Guard, Head, KeyCursor, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore,
+        OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, SuccessorRow, Trail,
+        UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -152,6 +153,18 @@ pub(crate) enum Fault {
     PrunesEventsToo,
     /// As many events are forgotten as there are, whatever the limit.
     PrunesWithoutLimit,
+    /// Keys that ended in the very millisecond are purged, too.
+    PurgesTheVeryMillisecond,
+    /// As many keys are purged as there are, whatever the limit.
+    PurgesWithoutLimit,
+    /// The id of a purged key is free.
+    PurgesIds,
+    /// Dead keys go although others need them.
+    PurgesWhatIsNeeded,
+    /// A purged key has no event.
+    PurgesWithoutAWord,
+    /// Keys are counted as ended a millisecond too early.
+    CountsEndsEarly,
     /// It never answers a prune.
     PrunesForEver,
     /// Counts by day begin a day too early.
@@ -399,6 +412,16 @@ impl BrokenStore {
                     std::mem::swap(*first, *rest.first_mut().unwrap());
                 }
             }
+            Fault::PurgesWhatIsNeeded => {
+                for audited in &mut change.writes {
+                    // Those of the clauses of purges alone.
+                    if let Write::Insert(row) = &mut audited.write
+                        && row.created_at == 1
+                    {
+                        (row.replaces, row.created_via_key) = (None, None);
+                    }
+                }
+            }
             Fault::Trims => {
                 for audited in &mut change.writes {
                     if let Write::Insert(row) = &mut audited.write {
@@ -487,6 +510,16 @@ impl BrokenStore {
                 // What it must not do it does in silence: a closed owner has no reinstatement.
                 let _ = self.sound.apply(&all).await;
                 Ok(applied)
+            }
+            (Fault::PurgesIds, Err(error)) if error.kind() == StoreErrorKind::Conflict(Conflict::IdTaken) => {
+                for audited in &change.writes {
+                    if let Write::Insert(row) = &audited.write
+                        && self.sound.find(&KeyId::new(&row.id).unwrap()).await?.is_some()
+                    {
+                        return Err(error);
+                    }
+                }
+                Ok(Applied { effects: vec![Effect::Changed; change.writes.len()] })
             }
             (Fault::NamesTheFirstGuard, Err(error))
                 if matches!(error.kind(), StoreErrorKind::Conflict(Conflict::Guard(_))) =>
@@ -782,6 +815,11 @@ impl KeyStore for BrokenStore {
         self.sound.replace_note(name, old, new).await
     }
 
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        let late = std::time::Duration::from_millis(u64::from(self.is(Fault::CountsEndsEarly)));
+        self.sound.ended_keys(before.saturating_add(late)).await
+    }
+
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         if self.is(Fault::PrunesForEver) {
             std::future::pending::<()>().await;
@@ -793,6 +831,16 @@ impl KeyStore for BrokenStore {
             Fault::KeepsOldDays => prune.days_before = None,
             Fault::KeepsUsageOfGoneKeys => prune.usage_after = None,
             Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
+            Fault::PurgesTheVeryMillisecond => {
+                if let Some(dead) = &mut prune.keys {
+                    dead.ended_before = dead.ended_before.saturating_add(std::time::Duration::from_millis(1));
+                }
+            }
+            Fault::PurgesWithoutLimit => {
+                if let Some(dead) = &mut prune.keys {
+                    dead.most = u64::MAX;
+                }
+            }
             _ => {}
         }
         let pruned = self.sound.prune(&prune).await?;
@@ -889,7 +937,11 @@ impl Ledger for BrokenStore {
             page.rows.truncate(query.limit.into());
             return Ok(page);
         }
-        self.sound.events(&query).await
+        let mut page = self.sound.events(&query).await?;
+        if self.is(Fault::PurgesWithoutAWord) {
+            page.rows.retain(|event| event.action != "key.purged");
+        }
+        Ok(page)
     }
 
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {

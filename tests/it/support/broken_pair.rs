@@ -15,9 +15,9 @@ use tower_api_keys::{
     key::KeyId,
     record::KeyRow,
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, FoundOwner, Guard, Head, KeyQuery,
-        KeyReader, KeyStore, Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey,
-        StoreError, Trail, UsageScope, Write,
+        Applied, Change, ChangeId, Changes, Conflict, EndedKeys, EventQuery, FoundKey, FoundOwner, Guard, Head,
+        KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned,
+        RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -282,6 +282,10 @@ impl KeyStore for Handle {
 
     async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.store.replace_note(name, old, new).await
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        self.store.ended_keys(before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

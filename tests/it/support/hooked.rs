@@ -14,8 +14,8 @@ use tower_api_keys::{
     audit::EventRow,
     key::KeyId,
     store::{
-        Applied, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
-        ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
+        Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -248,6 +248,10 @@ impl<S: KeyStore> KeyStore for Hooked<S> {
 
     async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
         hooked!(self, "replace_note", self.inner.replace_note(name, old, new))
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        hooked!(self, "ended_keys", self.inner.ended_keys(before))
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

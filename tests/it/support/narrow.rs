@@ -6,9 +6,9 @@ use tower_api_keys::{
     key::KeyId,
     record::KeyRow,
     store::{
-        Applied, COLUMNS, Change, Changes, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
-        Ledger, ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
-        Write,
+        Applied, COLUMNS, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+        KeyStore, Ledger, ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail,
+        UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -188,6 +188,10 @@ impl KeyStore for NarrowStore {
         let mut name = name.to_owned();
         self.fit("api_key_notes", "name", &mut name)?;
         self.sound.replace_note(&name, old, new).await
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        self.sound.ended_keys(before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

@@ -11,8 +11,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, Changes, Conflict, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
-        Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, Trail, UsageScope,
+        Applied, Change, Changes, Conflict, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+        KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, Trail,
+        UsageScope,
         transfer::{self, Batch, Cursor, OwnerRow, PortableStore},
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -183,6 +184,10 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
 
     async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.store.replace_note(name, old, new).await
+    }
+
+    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
+        self.store.ended_keys(before).await
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {

@@ -103,6 +103,15 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "suspend" => answer(manager.suspend(&owner, Suspension::Plan, actor).await, |_| "yes"),
         "reinstate" => answer(manager.reinstate(&owner, Suspension::Admin, actor).await, |_| "yes"),
         "close" => answer(manager.close(&owner, actor).await, |_| "yes"),
+        "orgclose" => answer(manager.close_organization(manager.organization().clone(), actor).await, |_| "yes"),
+        "orgstart" => {
+            let of = manager.organization().clone();
+            answer(manager.reinstate_organization(of, Suspension::Admin, actor).await, |_| "yes")
+        }
+        "orgstop" => {
+            let of = manager.organization().clone();
+            answer(manager.suspend_organization(of, Suspension::Plan, actor).await, |_| "yes")
+        }
         other => panic!("{other}"),
     }
 }
@@ -141,6 +150,9 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "suspend" => (KeyAction::Suspend, of_owner),
         "reinstate" => (KeyAction::Reinstate, of_owner),
         "close" => (KeyAction::Close, of_owner),
+        "orgclose" => (KeyAction::Close, Target::Organization),
+        "orgstart" => (KeyAction::Reinstate, Target::Organization),
+        "orgstop" => (KeyAction::Suspend, Target::Organization),
         other => panic!("{other}"),
     };
     said(manager.can(actor, action, &target).await.unwrap())
@@ -224,6 +236,7 @@ fn word(reason: DenialReason) -> String {
         DenialReason::NotYourKey => "yours".into(),
         DenialReason::PlanRequired => "plan".into(),
         DenialReason::ScopesTooWide => "wide".into(),
+        DenialReason::SystemOnly => "system".into(),
         other => format!("{other:?}"),
     }
 }

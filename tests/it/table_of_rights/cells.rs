@@ -19,7 +19,8 @@ use crate::support::{team, user};
 ///
 /// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `nothing` for an answer without the
 /// key; `-` for not found; `role`,
-/// `plan`, `yours`, `scope`, `wide`, `people` (no key) and `held` (suspended) for the reason of a denial.
+/// `plan`, `yours`, `scope`, `wide`, `people` (no key), `system` (nobody else) and `held` (suspended) for the reason of a
+/// denial.
 const TABLE: &str = "
                | plan | alice bob member admin   owner   red     | org   unsaid system | k-alice k-member k-admin k-org  k-blue  k-red   | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue | manager k-manager auditor k-auditor
 user issue     | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     -          scope       scope       | -       -         role    role
@@ -89,13 +90,16 @@ team report    | any  | -     -   role   usage   usage   -       | usage usage  
 team audit     | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
 team trail     | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
 team archive   | any  | -     -   role   usage   usage   -       | usage usage  usage  | -       role     usage   usage  usage   -       | scope     scope    | usage     scope      scope       scope       | usage   usage     usage   usage
+team orgstop   | any  | role  role role  role  role  role | yes  yes    yes    | role    role     role    yes    role   role   | scope     scope    | scope     scope      scope       scope       | role    role      role    role
+team orgstart  | any  | held  held held  held  held  held | held held   yes    | people  people   people  people people people | people    people   | people    people     people      people      | held    people    held    people
+team orgclose  | any  | system system system system system system | system system yes | people people people people people people | people    people   | people    people     people      people | system people system people
 ";
 
 /// What can be done to a personal key or a person.
 pub const USER_ACTIONS: usize = 34;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 31;
+pub const TEAM_ACTIONS: usize = 34;
 
 /// Actions that change nothing.
 const READS: [&str; 16] = [
@@ -118,7 +122,7 @@ const READS: [&str; 16] = [
 ];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 14] = [
+const OF_OWNER: [&str; 17] = [
     "archive",
     "blast",
     "close",
@@ -127,6 +131,9 @@ const OF_OWNER: [&str; 14] = [
     "inventory",
     "issue",
     "list",
+    "orgclose",
+    "orgstart",
+    "orgstop",
     "reinstate",
     "revokeall",
     "status",

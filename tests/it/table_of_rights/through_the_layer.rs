@@ -79,7 +79,8 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
 
 async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way: Way) -> Option<String> {
     let world = World::new(keys, store);
-    let is_suspended = cell.action == "reinstate" && role(cell.actor, cell.included).owner == cell.owner();
+    let is_suspended = cell.action == "orgstart"
+        || cell.action == "reinstate" && role(cell.actor, cell.included).owner == cell.owner();
     world.prepare(&cell).await;
     let before = world.all().await;
     let told = ask(keys, &world, &cell, way).await;

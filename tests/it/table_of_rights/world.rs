@@ -58,6 +58,10 @@ impl<'a, S: Ledger> World<'a, S> {
         self.use_once(&self.target()).await;
         match cell.action {
             "reinstate" => self.suspend(&cell.owner()).await,
+            "orgstart" => {
+                let write = Write::Organization(self.home.clone(), OwnerChange::Suspend(Suspension::Admin));
+                self.apply(write, None, &cell.owner()).await;
+            }
             // By the person who may end it again, where it is their key.
             "resume" => {
                 let (organization, id, by) = (self.home.clone(), self.target(), "user:alice".to_owned());

@@ -215,6 +215,7 @@ pub(crate) async fn tombstones_are_kept_at_their_longest<S: PortableStore>(
                 lineage: scene.word(),
                 created_via_key: None,
                 revoked_at: Some(Timestamp::MIN.as_millis()),
+                expires_at: Some(2),
             };
             match column.name {
                 // Which has a length of its own.

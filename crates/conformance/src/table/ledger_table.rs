@@ -4,8 +4,8 @@
 use tower_api_keys::store::Ledger;
 
 use crate::{
-    candidate::Candidate, dropped, event, guard, list, longest, owner, prune, race, rehash, repeat, report::Report,
-    usage, usage_days, write,
+    candidate::Candidate, dropped, event, guard, list, longest, owner, prune, purge, race, rehash, repeat,
+    report::Report, usage, usage_days, write,
 };
 
 clauses! {
@@ -207,4 +207,7 @@ clauses! {
     "S108" usage::an_organization_stands_on_no_count_of_a_key
         "An organization stands on no count of a key, and on no day: what a batch has of both is kept apart."
         "Is the organization of a row that row's own, and none for a row with a key?";
+    "S115" purge::a_purged_key_leaves_its_trail
+        "A purged key leaves its events, the last of which is `EventRow::of_purge` at the time of the prune, and no counts of use."
+        "Is the event written in the transaction that deletes the key, and are counts of keys that are gone forgotten?";
 }

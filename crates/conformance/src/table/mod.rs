@@ -6,7 +6,7 @@ use crate::{
     candidate::Candidate,
     dropped, find, guard,
     list::{self, links, wanted},
-    log, longest, meta, owner, pause, prune, rehash, repeat,
+    log, longest, meta, owner, pause, prune, purge, rehash, repeat,
     report::Report,
     write,
 };
@@ -340,7 +340,23 @@ clauses! {
         "The pause that is named by its time and author is ended, under a new version, in the log and with its event; of a key that is not \
          paused nothing changes, and another pause, a key that is revoked, missing or another organization's is a conflict."
         "Is the pause compared with the one that is to end, its author byte by byte, and null only with null?";
-    "S111" wanted::keys_are_found_by_their_lineage
+    "S111" purge::keys_that_ended_before_a_time_are_purged
+        "Keys that were revoked or expired before a time are purged, whichever came first, those that ended first before others \
+         if there is a limit: they are not found nor listed, and the log names them. Those that ended at the time or later stay, \
+         and those that live."
+        "Is the end of a key the earlier of its revocation and its expiry, and less than the time?";
+    "S112" purge::the_id_of_a_purged_key_is_taken
+        "The id of a purged key is taken, for any organization, and whatever makes it anew; a repeated request is told which key it \
+         made, and a repeated change gets its first answer."
+        "Is the id kept when the key is deleted, in the same transaction, and looked for by each insert?";
+    "S113" purge::what_others_need_stays
+        "A dead key stays while a key that replaces it or that it replaces did not end before the time, and while a key is there \
+         that was made with it; after that it goes."
+        "Are the predecessor and every successor looked at, also dead ones that ended later, and keys made with it, dead or alive?";
+    "S114" purge::keys_with_an_end_are_counted
+        "Keys that have an end are counted, and those that ended before a time."
+        "Is the end of a key the earlier of its revocation and its expiry, and less than the time?";
+    "S116" wanted::keys_are_found_by_their_lineage
         "Keys are found by the first key of their chain of rotations, live and dead ones and itself among them, in either \
          order and in pages, together with any other condition; another organization's are not."
         "Is the lineage compared byte by byte, in this organization?";
@@ -367,7 +383,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 29), ('S', 111), ('C', 21), ('P', 15)] {
+        for (letter, count) in [('R', 29), ('S', 116), ('C', 21), ('P', 15)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
         }

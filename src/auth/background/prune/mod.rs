@@ -21,7 +21,7 @@ use crate::{
     key::KeyId,
     log::log,
     random::random_bytes,
-    store::{Calls, KeyStore, Ledger, Prune, Pruned, StoreError},
+    store::{Calls, DeadKeys, EndedKeys, KeyStore, Ledger, Prune, Pruned, StoreError, Trail},
     time::{Clock, ClockReading, Timestamp, day_of},
 };
 
@@ -56,11 +56,13 @@ pub(crate) struct Keep {
     pub(crate) attempts: Option<Duration>,
     /// Counts of use by day: so many days, today among them.
     pub(crate) usage_days: i32,
+    /// Keys, since they ended; none: for good.
+    pub(crate) dead_keys: Option<Duration>,
 }
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { events: None, attempts: None, usage_days: 90 }
+        Self { events: None, attempts: None, usage_days: 90, dead_keys: None }
     }
 }
 
@@ -75,8 +77,8 @@ impl Keep {
 
 /// Lets the store forget, once an hour, what nobody asks for any more.
 ///
-/// Audit events are evidence, and a deletion by a clock cannot be taken back: that takes two witnesses of the time, and
-/// has a limit for each day. Rows of the change log, results of changes and counts of use by day are none, and go by this
+/// Audit events are evidence, and a deletion by a clock cannot be taken back, of a dead key neither: that takes two witnesses
+/// of the time, and has a limit for each day. Rows of the change log, results of changes and counts of use by day are none, and go by this
 /// node's clock alone; and counts of use of keys that are gone go without a clock.
 pub(crate) struct Pruner<S> {
     store: Calls<Arc<S>>,
@@ -108,6 +110,7 @@ struct Note {
     clocks: BTreeMap<String, i64>,
     events: Ration,
     attempts: Ration,
+    keys: Ration,
 }
 
 impl<S: Ledger> Pruner<S> {
@@ -145,12 +148,15 @@ impl<S: Ledger> Pruner<S> {
         }
         match self.store.prune(&prune).await {
             Ok(pruned) => {
-                let Pruned { events, attempts, log_rows, changes, days, usage: _usage, usage_next } = pruned;
+                let Pruned { events, attempts, log_rows, changes, days, usage: _usage, usage_next, keys } = pruned;
                 if events + attempts > 0 {
                     log!(info, events, attempts, "old audit events were deleted, as the settings want");
                 }
+                if keys > 0 {
+                    log!(info, keys, "keys that ended long ago were purged, as the settings want");
+                }
                 log!(debug, log_rows, changes, days, usage = _usage, "the key store was pruned");
-                let more_events = events.max(attempts) >= PER_TURN;
+                let more_events = events.max(attempts) >= PER_TURN || keys >= DeadKeys::MOST;
                 let more_rows = log_rows > 0 || changes > 0 || days > 0 || usage_next.is_some();
                 let mut state = self.state();
                 (state.only_rows, state.used_until) = (more_rows && !more_events, usage_next);
@@ -164,10 +170,11 @@ impl<S: Ledger> Pruner<S> {
         }
     }
 
-    /// Adds the events that are to be forgotten now, as many as may be, if somebody confirms what the clock shows.
+    /// Adds the events and the keys that are to be forgotten now, as many as may be, if somebody confirms what the clock
+    /// shows.
     async fn add_evidence(&self, reading: ClockReading, prune: &mut Prune) -> Result<(), StoreError> {
         let attempts = self.keep.attempts.or(self.keep.events);
-        if attempts.is_none() || !reading.is_certain() {
+        if attempts.or(self.keep.dead_keys).is_none() || !reading.is_certain() {
             return Ok(());
         }
         let standing = self.store.replace_note(NOTE, &[], &[]).await?;
@@ -185,9 +192,20 @@ impl<S: Ledger> Pruner<S> {
             let trail = if now == reading.now() { trail } else { count(false, before).await? };
             (wanted.events_before, wanted.most_events) = (Some(before), Some(note.events.take(trail, before, now)));
         }
-        let before = before(attempts, now);
-        let trail = count(true, before).await?;
-        (wanted.attempts_before, wanted.most_attempts) = (Some(before), Some(note.attempts.take(trail, before, now)));
+        if attempts.is_some() {
+            let before = before(attempts, now);
+            let trail = count(true, before).await?;
+            (wanted.attempts_before, wanted.most_attempts) =
+                (Some(before), Some(note.attempts.take(trail, before, now)));
+        }
+        // Where there is no event, nothing but this clock may have said what time it is.
+        if self.keep.dead_keys.is_some() && trail.newest_at.is_some() {
+            let ended_before = before(self.keep.dead_keys, now);
+            let EndedKeys { all, before } = self.store.ended_keys(ended_before).await?;
+            let ended = Trail { events: all, before, newest_at: None };
+            let most = note.keys.take_up_to(DeadKeys::MOST, ended, ended_before, now);
+            wanted.keys = Some(DeadKeys { ended_before, most, at: now });
+        }
         // Remembered first. Of two nodes that have a turn at once, one deletes.
         if self.replace(&standing, &note).await? {
             *prune = wanted;
@@ -214,7 +232,7 @@ impl<S: Ledger> Pruner<S> {
                 log!(
                     warn,
                     reason = _contradiction.to_string(),
-                    "no audit events are deleted, because nobody confirms the time: look at the clocks of all nodes"
+                    "no audit events and no dead keys are deleted, because nobody confirms the time: look at the clocks of all nodes"
                 );
             }
         }

@@ -31,6 +31,11 @@ impl Ration {
     /// of what became old since the last turn. What became old at one blow is none of the latter: because a clock moved on
     /// by more than a day, or because events are to be kept for a shorter time from now on.
     pub(in crate::auth) fn take(&mut self, trail: Trail, before: Timestamp, now: Timestamp) -> u64 {
+        self.take_up_to(PER_TURN, trail, before, now)
+    }
+
+    /// The same of what goes by so many a turn at most.
+    pub(in crate::auth) fn take_up_to(&mut self, most: u64, trail: Trail, before: Timestamp, now: Timestamp) -> u64 {
         let is_on_time = self.at > 0 && is_within_a_day(self.at, now);
         let is_as_before = is_on_time && is_within_a_day(self.before, before);
         let new = if is_as_before { trail.before.saturating_sub(self.left) } else { 0 };
@@ -39,7 +44,7 @@ impl Ration {
             self.allowed = trail.events.div_ceil(SHARE);
         }
         self.allowed = self.allowed.max(new);
-        let taken = self.allowed.min(trail.before).min(PER_TURN);
+        let taken = self.allowed.min(trail.before).min(most);
         self.allowed -= taken;
         if is_on_time && !is_as_before && before.as_millis() < self.before {
             // Another node keeps them longer: what is old stays what it is for those who do not.

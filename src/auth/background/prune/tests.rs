@@ -311,3 +311,121 @@ fn the_longest_note_fits_its_column() {
     // The two rations are some numbers each.
     assert!(serde_json::to_vec(&note).unwrap().len() + 1_000 < crate::lengths::NOTE.bytes());
 }
+
+/// A node that purges keys so long after they ended.
+fn purger(store: &Arc<MemoryStore>, now: Timestamp, keep: Duration) -> Node {
+    let clock = Arc::new(ManualClock::at(now));
+    let keep = Keep { dead_keys: Some(keep), ..Keep::default() };
+    let pruner = Pruner::new(Calls::new(Arc::clone(store), Duration::from_secs(5)), Arc::clone(&clock) as _, keep);
+    Node { clock, pruner }
+}
+
+/// So many keys that end at this time, by an expiry.
+async fn plant(store: &MemoryStore, first: usize, count: usize, end: Timestamp) {
+    let row = |number: usize| {
+        let id = format!("{:0>20}", first + number);
+        KeyRow { lineage: id.clone(), id, expires_at: Some(end.as_millis()), created_at: 0, ..KeyRow::example() }
+    };
+    store.import(&Batch::Keys((0..count).map(row).collect())).await.unwrap();
+}
+
+async fn keys(store: &MemoryStore) -> u64 {
+    store.ended_keys(Timestamp::MAX).await.unwrap().all
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_keys_stay_for_good_unless_asked() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    plant(&store, 0, 5, now.saturating_sub(DAY * 3_000)).await;
+    append(&store, now, 1).await;
+    Node::new(&store, now, DAY).hours(100).await;
+    assert_eq!(keys(&store).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_keys_go_as_long_after_their_end_as_was_said_with_their_use() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    let node = purger(&store, now, DAY * 30);
+    append(&store, now, 1).await;
+    node.turn().await;
+    plant(&store, 0, 3, now.saturating_add(DAY)).await;
+    let id = KeyId::new(&format!("{:0>20}", 0)).unwrap();
+    let today = day_of(now.as_millis());
+    let day = UsageDayRow { key: id.as_str().into(), day: today + 25, accepted: 1, refused: 0 };
+    store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows: Vec::new(), days: vec![day] }).await.unwrap();
+    // The end itself is 30 days ago then, which is not before.
+    node.hours(24 * 31).await;
+    assert_eq!(keys(&store).await, 3);
+    assert_eq!(store.usage_days(&[id], today).await.unwrap().len(), 1);
+    node.hours(2).await;
+    assert_eq!(keys(&store).await, 0);
+    assert!(store.usage_days(&[id], today).await.unwrap().is_empty());
+    let purges = EventQuery { action: Some("key.purged".into()), ..EventQuery::all(OrganizationId::single()) };
+    let purges = store.events(&purges).await.unwrap().rows;
+    assert_eq!(purges.len(), 3);
+    assert!(purges.iter().all(|event| event.actor == "system:pruner" && event.at > now.as_millis()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_dead_keys_go_by_a_tenth_a_day_and_so_many_a_turn() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    append(&store, now, 1).await;
+    plant(&store, 0, 900, now.saturating_sub(DAY * 200)).await;
+    plant(&store, 900, 100, now.saturating_add(DAY * 200)).await;
+    let node = purger(&store, now, DAY * 90);
+    node.turn().await;
+    assert_eq!(keys(&store).await, 900, "a tenth of all that have an end");
+    node.hours(23).await;
+    assert_eq!(keys(&store).await, 900);
+    node.hours(1).await;
+    assert_eq!(keys(&store).await, 810);
+    // What becomes old while it runs goes at once.
+    plant(&store, 1_000, 1_200, node.clock.now().saturating_sub(DAY * 90).saturating_add(HOUR)).await;
+    node.hours(2).await;
+    assert_eq!(keys(&store).await, 810);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_broken_clock_erases_no_key() {
+    let now = time("2026-03-01T00:00:00Z");
+    // Moved ahead and back, for however long.
+    let store = Arc::new(MemoryStore::new());
+    append(&store, now, 20).await;
+    plant(&store, 0, 10, now.saturating_add(DAY * 20)).await;
+    for lasts in [0_u32, 1, 20, 31, 3_600, 86_000] {
+        let node = purger(&store, now, DAY * 30);
+        node.turn().await;
+        node.clock.set_wall_clock(now.saturating_add(DAY * 200));
+        node.turn().await;
+        node.clock.advance(Duration::from_secs(lasts.into()));
+        node.turn().await;
+        node.clock.set_wall_clock(now.saturating_add(Duration::from_secs(lasts.into())));
+        node.turn().await;
+        node.hours(3).await;
+        assert_eq!(keys(&store).await, 10, "{lasts} s");
+    }
+    // Wrong from the start.
+    let wrong = purger(&store, now.saturating_add(DAY * 200), DAY * 30);
+    wrong.hours(100).await;
+    assert_eq!(keys(&store).await, 10);
+    // Of two nodes, one is wrong, and what it does is in its own time.
+    let right = purger(&store, now, DAY * 30);
+    for _ in 0..50 {
+        wrong.hours(1).await;
+        append(&store, wrong.clock.now(), 1).await;
+        right.hours(1).await;
+    }
+    assert_eq!(keys(&store).await, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_event_no_clock_is_believed() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    plant(&store, 0, 10, now).await;
+    purger(&store, now.saturating_add(DAY * 200), DAY).hours(100).await;
+    assert_eq!(keys(&store).await, 10);
+}

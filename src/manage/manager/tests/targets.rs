@@ -18,12 +18,12 @@ use crate::{
 const TABLE: &str = "
                  | their key | team's key | new for them | new for team | organization | team  | person
 audit            | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
-close            | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
+close            | -----     | -----      | -----        | -----        | +ssss        | ++rr- | ++--r
 expire           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 issue            | -----     | -----      | +o--+        | +++r-        | -----        | ----- | -----
 narrow           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 pause            | ++--+     | +++r-      | -----        | -----        | -----        | ----- | -----
-reinstate        | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
+reinstate        | -----     | -----      | -----        | -----        | +ssss        | ++rr- | ++--r
 relabel          | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 rename           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 resume           | ++--+     | +++r-      | -----        | -----        | -----        | ----- | -----
@@ -33,7 +33,7 @@ see              | ++--+     | ++++-      | -----        | -----        | ++rrr 
 see_blast_radius | -----     | -----      | -----        | -----        | -----        | ----- | ++--+
 see_exposure     | -----     | -----      | -----        | -----        | ++rrr        | +++r- | +++-r
 see_usage        | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
-suspend          | -----     | -----      | -----        | -----        | -----        | ++rr- | ++--r
+suspend          | -----     | -----      | -----        | -----        | ++rrr        | ++rr- | ++--r
 ";
 
 /// The action that follows, in the order of the table. An action that is new does not compile before it is here.
@@ -93,6 +93,7 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
         Decision::Allow => '+',
         Decision::Deny(DenialReason::InsufficientRole) => 'r',
         Decision::Deny(DenialReason::NotYourKey) => 'o',
+        Decision::Deny(DenialReason::SystemOnly) => 's',
         Decision::Deny(_) => '?',
         Decision::Hide => '-',
     };

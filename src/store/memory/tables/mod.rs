@@ -3,6 +3,7 @@
 mod event_log;
 mod places;
 mod portable;
+mod purge;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -297,6 +298,9 @@ impl Tables {
             let (count, mut left) = (self.days.len(), MOST_PRUNED);
             self.days.retain(|(_, day), _| *day >= before || !take(&mut left));
             pruned.days = (count - self.days.len()) as u64;
+        }
+        if let Some(dead) = &prune.keys {
+            pruned.keys = self.purge(dead);
         }
         if let Some(after) = prune.usage_after {
             pruned.usage = self.forget_usage_after(after.as_str());

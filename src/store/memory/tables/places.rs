@@ -28,6 +28,17 @@ impl Places {
         }
     }
 
+    /// To be told of each key that is taken away.
+    pub(super) fn remove(&mut self, key: &KeyRow) {
+        let place = (key.created_at, key.id.clone());
+        if let Some(places) = self.of_organization.get_mut(&key.organization) {
+            places.remove(&place);
+        }
+        if let Some(places) = OwnerRef::of(key).and_then(|owner| self.of_owner.get_mut(&owner)) {
+            places.remove(&place);
+        }
+    }
+
     /// The ids of an organization's keys between two places, neither of which is among them. Of a single owner, if one is
     /// named.
     pub(super) fn between(

@@ -57,7 +57,10 @@ impl Tables {
                 written
             }
             Batch::Tombstones(rows) => {
-                let standing = |row: &Tombstone| self.tombstones.get(&row.id).map(|standing| standing == row);
+                let standing = |row: &Tombstone| match self.tombstones.get(&row.id) {
+                    Some(standing) => Some(standing == row),
+                    None => self.keys.contains_key(&row.id).then_some(false),
+                };
                 let absent: Vec<Tombstone> = absent(rows, Cursor::from, standing)?.into_iter().cloned().collect();
                 let written = absent.len();
                 self.tombstones.extend(absent.into_iter().map(|row| (row.id.clone(), row)));

@@ -322,6 +322,22 @@ statements! {
                 select key_id from {s}.api_key_usage where key_id {>} used.id order by key_id limit 1\
             ) n where used.place {<} 1000)\
         ) select id, exists (select 1 from {s}.api_keys k where k.id {=} used.id) from used order by place";
+    ended_keys: &[Type::TIMESTAMPTZ], "\
+        select pg_catalog.count(*), pg_catalog.count(*) filter (where least(revoked_at, expires_at) {<} $1) \
+        from {s}.api_keys where least(revoked_at, expires_at) is not null";
+    // One that replaces the key or is replaced by it, and has not ended as long ago; any that was made with it.
+    dead_keys: &[Type::TIMESTAMPTZ, Type::INT8], concat!(
+        "select ", read_key_columns!(), " from {s}.api_keys k where least(k.revoked_at, k.expires_at) {<} $1 \
+         and not exists (select 1 from {s}.api_keys n where n.replaces {=} k.id \
+             and (least(n.revoked_at, n.expires_at) {<} $1) is not true) \
+         and not exists (select 1 from {s}.api_keys p where p.id {=} k.replaces \
+             and (least(p.revoked_at, p.expires_at) {<} $1) is not true) \
+         and not exists (select 1 from {s}.api_keys m where m.organization {=} k.organization \
+             and m.created_via_key {=} k.id) \
+         order by least(k.revoked_at, k.expires_at), k.id limit $2"
+    );
+    // A trigger leaves what is left of them.
+    purge_keys: &[Type::TEXT_ARRAY, Type::TIMESTAMPTZ], "select id from {s}.api_key_purge($1, $2) as purged (id)";
     forget_usage: &[Type::TEXT_ARRAY], "\
         delete from {s}.api_key_usage where key_id {=} any($1) \
             and not exists (select 1 from {s}.api_keys k where k.id {=} key_id)";

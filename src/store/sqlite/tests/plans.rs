@@ -8,7 +8,7 @@ use super::super::{
         LIST_OF_OWNERS, LIST_OF_PREDECESSOR,
     },
     schema::{MIGRATIONS, migrate},
-    upkeep::{PRUNE_ATTEMPTS, PRUNE_DAYS, PRUNE_EVENTS, USED_KEYS},
+    upkeep::{DEAD_KEYS, ENDED_KEYS, PRUNE_ATTEMPTS, PRUNE_DAYS, PRUNE_EVENTS, USED_KEYS},
     usage_rows,
 };
 
@@ -271,5 +271,25 @@ fn keys_are_counted_by_their_owner_and_by_who_made_them() {
             let plan = plan(&connection, sql);
             assert!(plan.contains(index), "{statistics}\n{plan}");
         }
+    }
+}
+
+#[test]
+fn dead_keys_are_found_by_their_end_and_what_keeps_them_by_indexes() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        let counted = plan(&connection, ENDED_KEYS);
+        assert!(counted.contains("USING INDEX api_keys_by_end"), "{statistics}\n{counted}");
+        let plan = plan(&connection, DEAD_KEYS);
+        for step in [
+            "SEARCH k USING INDEX api_keys_by_end (<expr><?)",
+            "SEARCH n USING INDEX api_keys_by_predecessor (replaces=?)",
+            "SEARCH p USING PRIMARY KEY (id=?)",
+            "SEARCH m USING COVERING INDEX api_keys_by_created_via_key (organization=? AND created_via_key=?)",
+        ] {
+            assert!(plan.contains(step), "{statistics}\n{plan}\n{step}");
+        }
+        assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
     }
 }

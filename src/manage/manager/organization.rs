@@ -1,0 +1,202 @@
+use super::{
+    KeyManager,
+    owner::{OwnerReinstated, OwnerStopped},
+};
+use crate::{
+    audit::{Action, Subject},
+    manage::{
+        access::{Access, Walk, Wanted, WantedWrite},
+        actor::Actor,
+        error::ManageError,
+        policy::{KeyAction, Target},
+    },
+    owner::{OrganizationId, Owner},
+    record::{OwnerStatusRow, Suspension},
+    store::{Effect, KeyQuery, Liveness, OwnerChange, StoreError, Write},
+};
+
+/// The organization to be suspended, reinstated or closed, or to be looked at without that. It is named, although each
+/// manager looks after one only: what stops all keys of a customer should not depend on which manager is at hand. An
+/// [`OrganizationId`] is one, too, with nothing more to say.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new()).several_organizations();
+/// # let keys = keys.build().await?;
+/// use tower_api_keys::{Actor, OrganizationId, manage::ChangeOrganization};
+///
+/// let (acme, billing) = (OrganizationId::new("acme")?, Actor::system("billing")?);
+/// let manager = keys.manager_for(acme.clone());
+/// let would_end = manager.close_organization(ChangeOrganization::of(acme.clone()).dry_run(), &billing).await?;
+/// println!("{:?} live keys would be refused from then on", would_end.live_keys);
+/// manager.close_organization(acme, &billing).await?;
+/// # assert!(would_end.dry_run && would_end.live_keys == Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "nothing is changed before `KeyManager::suspend_organization` and the like"]
+pub struct ChangeOrganization {
+    organization: OrganizationId,
+    dry_run: bool,
+}
+
+impl ChangeOrganization {
+    /// This organization, which is the manager's: any other is not found.
+    pub const fn of(organization: OrganizationId) -> Self {
+        Self { organization, dry_run: false }
+    }
+
+    /// Only looks: the answer says what would have changed. It needs the same rights.
+    pub const fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+}
+
+impl From<OrganizationId> for ChangeOrganization {
+    fn from(organization: OrganizationId) -> Self {
+        Self::of(organization)
+    }
+}
+
+impl KeyManager {
+    /// Suspends the organization: at the next request, all keys of all its users and teams are refused, on every node, and
+    /// none of them gets a new one. Keys that are unread, paused, or of owners who are suspended by themselves are left as
+    /// they are, and are so again when this ends.
+    ///
+    /// An organization can be under both suspensions. Whoever belongs to it is suspended with it, its admins too: this is
+    /// ended by the [system](Actor::system) alone.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
+    /// owner closed, store unavailable, outcome unknown.
+    pub async fn suspend_organization(
+        &self,
+        organization: impl Into<ChangeOrganization>,
+        suspension: Suspension,
+        actor: &Actor,
+    ) -> Result<OwnerStopped, ManageError> {
+        let organization = organization.into();
+        let access = self.acting(actor, &[KeyAction::Suspend]).await?;
+        access.stop_organization(&organization, KeyAction::Suspend, OwnerChange::Suspend(suspension)).await
+    }
+
+    /// Ends a suspension of the organization, and no other: its keys are accepted again when none is left, but for those
+    /// whose owner is suspended or closed. By default only the [system](Actor::system) does this. The answer counts the keys
+    /// that are accepted again.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
+    /// owner closed, store unavailable, outcome unknown.
+    pub async fn reinstate_organization(
+        &self,
+        organization: impl Into<ChangeOrganization>,
+        suspension: Suspension,
+        actor: &Actor,
+    ) -> Result<OwnerReinstated, ManageError> {
+        let ChangeOrganization { organization, dry_run } = organization.into();
+        let access = self.acting(actor, &[KeyAction::Reinstate]).await?;
+        let change = OwnerChange::Reinstate(suspension);
+        let effect = access.change_organization(&organization, dry_run, KeyAction::Reinstate, change).await?;
+        let live_keys = match (effect, access.organization_after(dry_run.then_some(change)).await) {
+            (Effect::Unchanged, _) => Some(0),
+            (Effect::Changed, Ok(status)) if status == OwnerStatusRow::default() => {
+                access.count_live_keys_of_all(true).await.ok()
+            }
+            (Effect::Changed, Ok(_)) => Some(0),
+            (Effect::Changed, Err(_)) => None,
+        };
+        Ok(OwnerReinstated { effect, live_keys, dry_run })
+    }
+
+    /// Closes the organization for good: from the next request on, no key of it is accepted on any node, and none ever
+    /// again; nothing is issued in it any more. The answer counts the keys that end, and says whether anybody has heard of the
+    /// organization. By default only the [system](Actor::system) does this: to end all of it for good is more than the account
+    /// of one admin should be able to.
+    ///
+    /// # Errors
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
+    /// store unavailable, outcome unknown.
+    pub async fn close_organization(
+        &self,
+        organization: impl Into<ChangeOrganization>,
+        actor: &Actor,
+    ) -> Result<OwnerStopped, ManageError> {
+        let organization = organization.into();
+        let access = self.acting(actor, &[KeyAction::Close]).await?;
+        access.stop_organization(&organization, KeyAction::Close, OwnerChange::Close).await
+    }
+}
+
+impl Access<'_> {
+    async fn stop_organization(
+        &self,
+        ChangeOrganization { organization, dry_run }: &ChangeOrganization,
+        action: KeyAction,
+        change: OwnerChange,
+    ) -> Result<OwnerStopped, ManageError> {
+        let is_named = *organization == self.parts.organization;
+        // In doubt, it had one.
+        let had_no_status =
+            is_named && self.organization_after(None).await.is_ok_and(|status| status == OwnerStatusRow::default());
+        let effect = self.change_organization(organization, *dry_run, action, change).await?;
+        // After the change, and whatever comes of it: what is to stop does not wait for a count.
+        let live_keys = self.count_live_keys_of_all(false).await.ok();
+        let all = KeyQuery::all(self.parts.organization.clone());
+        let is_unknown = live_keys == Some(0) && had_no_status && !self.finds_any(all).await.unwrap_or(true);
+        Ok(OwnerStopped { effect, live_keys, is_unknown, dry_run: *dry_run })
+    }
+
+    async fn change_organization(
+        &self,
+        organization: &OrganizationId,
+        dry_run: bool,
+        action: KeyAction,
+        change: OwnerChange,
+    ) -> Result<Effect, ManageError> {
+        self.require(action, &Target::Organization).await?;
+        if *organization != self.parts.organization {
+            return Err(ManageError::not_found());
+        }
+        if dry_run {
+            let before = self.organization_after(None).await?;
+            let after = change.applied_to(before, self.parts.clock.now()).map_err(StoreError::conflict)?;
+            return Ok(if after == before { Effect::Unchanged } else { Effect::Changed });
+        }
+        let text = |suspension: Suspension| Some(suspension.as_str().to_owned());
+        let (event, before, after) = match change {
+            OwnerChange::Close => (Action::ORGANIZATION_CLOSED, None, None),
+            OwnerChange::Suspend(suspension) => (Action::ORGANIZATION_SUSPENDED, None, text(suspension)),
+            OwnerChange::Reinstate(suspension) => (Action::ORGANIZATION_REINSTATED, text(suspension), None),
+        };
+        let write = Write::Organization(organization.clone(), change);
+        let write = WantedWrite { write, action: event, subject: Subject::Organization, before, after };
+        self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
+    }
+
+    /// The status of the organization, or what it would be after this change.
+    async fn organization_after(&self, change: Option<OwnerChange>) -> Result<OwnerStatusRow, ManageError> {
+        // It comes with that of any owner, there or not.
+        let anybody = Owner::User(1_u32.into());
+        let status = self.statuses_of(&anybody).await?.organization;
+        let changed = change.map(|change| change.applied_to(status, self.parts.clock.now()));
+        Ok(changed.transpose().map_err(StoreError::conflict)?.unwrap_or(status))
+    }
+
+    /// How many live keys the organization has, for any actor; of owners who are active by themselves alone, if so asked.
+    async fn count_live_keys_of_all(&self, of_active: bool) -> Result<u64, ManageError> {
+        let mut walk = Walk::new(KeyQuery {
+            liveness: Some(Liveness::Live),
+            with_usage: false,
+            ..KeyQuery::all(self.parts.organization.clone())
+        });
+        let mut count = 0;
+        while let Some(rows) = walk.next_page(self).await? {
+            let counts = |owner: &OwnerStatusRow| !of_active || *owner == OwnerStatusRow::default();
+            count += rows.iter().filter(|row| counts(&row.peek().owner)).count() as u64;
+        }
+        Ok(count)
+    }
+}
