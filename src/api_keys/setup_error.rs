@@ -40,6 +40,8 @@ pub(super) enum Cause {
     StoreTimeout,
     #[error("usage is written every 100 ms to once a day")]
     UsageInterval,
+    #[error("the end of a key is told at up to 8 times before it, none less than a millisecond or more than 366 days")]
+    Warnings,
     #[error(
         "pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others"
     )]

@@ -37,6 +37,12 @@ impl Action {
     /// from one source, or from several that are told as `other`. [`Event::after`] is a line of JSON: the `code`, the
     /// `count`, and when the first and the last of them came, `first_at` and `last_at`.
     pub const ATTEMPT_REPEATED: Self = Self(Cow::Borrowed(fits("attempt.repeated")));
+    /// The end of a key comes: [`Event::after`] is a line of JSON with its end, `expires_at`, and how many milliseconds
+    /// before it this is told, `before_ms`: at one of [these times](crate::ApiKeysBuilder::warn_of_ends), or soon after it.
+    /// Told once for each key, end and time, by `system:clock`.
+    pub const KEY_ENDS_SOON: Self = Self(Cow::Borrowed(fits("key.ends_soon")));
+    /// A key has expired, at the time in [`Event::after`]. Told once for each key and end, by `system:clock`.
+    pub const KEY_EXPIRED: Self = Self(Cow::Borrowed(fits("key.expired")));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed(fits("key.expiry_set")));
     /// A text matched a key's tag and not its hash: a guess of one in 4.3 billion, or made by a reader of the database.

@@ -18,9 +18,9 @@ use crate::{
     key::{KeyFormat, KeyId},
     record::KeyRow,
     store::{
-        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EventQuery, FoundKey, FoundOwner, Head,
-        KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page,
-        Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
+        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EndingQuery, EventQuery, FoundKey,
+        FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange,
+        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -140,6 +140,10 @@ impl KeyStore for Faulty {
         }
         fail_to_read(&self.list_faults).await?;
         self.inner.list(query, now).await
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        self.inner.ending(query).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
@@ -295,11 +299,8 @@ impl Bench {
             ..UsageRow::seen_from("")
         };
         let writer = id.as_bytes()[..16].try_into().unwrap();
-        self.store
-            .inner
-            .record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() })
-            .await
-            .unwrap();
+        let batch = UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() };
+        self.store.inner.record_usage(&batch).await.unwrap();
     }
 
     pub(super) async fn row(&self, id: &KeyId) -> KeyRow {

@@ -5,7 +5,7 @@ use super::{
     denial::{Denial, DenialReason},
     quota::Quotas,
 };
-use crate::{audit::Notifier, scope::Scope};
+use crate::{audit::Notifier, record::EndWarnings, scope::Scope};
 
 /// What a service says of its keys beside the policy: the same for all organizations.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub(crate) struct Rules {
     pub(crate) upgrade_sentence: Option<&'static str>,
     pub(crate) quotas: Quotas,
     pub(crate) notifier: Notifier,
+    /// How long before their end keys are told of.
+    pub(crate) warnings: EndWarnings,
     /// Which teams organizations have, and what people and teams are called.
     pub(crate) directory: AnyDirectory,
 }

@@ -28,6 +28,7 @@ mod any;
 mod calls;
 mod change;
 mod contract;
+mod ending;
 mod error;
 mod head;
 mod key_cursor;
@@ -54,6 +55,7 @@ pub(crate) use change::StatusOf;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, IdempotentRequest, KeyUpdate, Write};
 pub(crate) use change::{ORGANIZATION, created_by};
 pub use contract::{FoundKey, FoundOwner, KeyReader, KeyStore, Ledger};
+pub use ending::EndingQuery;
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
@@ -68,7 +70,7 @@ pub(crate) use portion::Portion;
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use query::UsedKeys;
-pub use query::{EventQuery, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
+pub use query::{EventQuery, KeyOrder, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 

@@ -74,6 +74,7 @@ impl KeyManager {
             replaces: None,
             lineage: plaintext.id(),
             rotated: Rotated::default(),
+            warned: access.parts.rules.warnings.of_new_key(request.expires_at, at),
             reserved: Reserved::default(),
             version: 1,
         };

@@ -14,7 +14,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},
+    record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated, Warned},
     scope::Scopes,
     store::{FoundKey, Guard, IdempotentRequest, OwnerRef, Write},
     time::Timestamp,
@@ -108,6 +108,8 @@ impl Access<'_> {
             replaces: Some(old.id),
             lineage: old.lineage,
             rotated: Rotated { predecessor_expires_at: old.expires_at, grace_ends_at },
+            // A word about its end is due, however near it is: whoever rotates a key that ends may have overlooked that.
+            warned: Warned::default(),
             reserved: Reserved::default(),
             version: 1,
         };

@@ -4,8 +4,8 @@
 use tower_api_keys::store::Ledger;
 
 use crate::{
-    candidate::Candidate, dropped, event, guard, list, longest, owner, prune, race, rehash, repeat, report::Report,
-    usage, usage_days, write,
+    candidate::Candidate, dropped, ends, event, guard, list, longest, owner, prune, race, rehash, repeat,
+    report::Report, usage, usage_days, write,
 };
 
 clauses! {
@@ -207,4 +207,9 @@ clauses! {
     "S108" usage::an_organization_stands_on_no_count_of_a_key
         "An organization stands on no count of a key, and on no day: what a batch has of both is kept apart."
         "Is the organization of a row that row's own, and none for a row with a key?";
+    "S131" ends::an_end_is_noted_once
+        "That an end was told so long before it is noted once, and a nearer word again, with its event, under no new version and \
+         not in the log; nothing is noted of another end than the key's, of a key that is revoked, missing or another \
+         organization's, and that is no conflict. Another end has no note."
+        "Is the note written only where it is news about the end that the key has, and its event only then?";
 }
