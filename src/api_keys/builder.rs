@@ -305,6 +305,10 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         if !(1..=DAYS).contains(&self.keep.usage_days) {
             return Err(Cause::KeepUsageDays.into());
         }
+        #[cfg(any(test, feature = "manage"))]
+        if self.managing.rules.lifetimes.has_none() {
+            return Err(Cause::Lifetimes.into());
+        }
         let warnings = match &self.warnings {
             Some(before) => EndWarnings::new(before).ok_or(Cause::Warnings)?,
             None => EndWarnings::default(),

@@ -29,6 +29,9 @@ pub(super) enum Cause {
     KeepEvents,
     #[error("counts of use by day are kept for 1 to 400 days")]
     KeepUsageDays,
+    #[cfg(any(test, feature = "manage"))]
+    #[error("a key lives, and goes without a rotation, for longer than nothing")]
+    Lifetimes,
     #[error(
         "keys of this store are made with pepper {0}, which this node does not know: give it the peppers of the others, or \
          make a newer one current if that one is lost"

@@ -180,6 +180,7 @@ mod invalid;
 mod inventory;
 mod issued;
 mod leak;
+mod lifetimes;
 mod lint;
 mod manager;
 mod misconfigured;

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use super::{
     any_directory::AnyDirectory,
     denial::{Denial, DenialReason},
+    lifetimes::Lifetimes,
     quota::Quotas,
 };
 use crate::{audit::Notifier, record::EndWarnings, scope::Scope};
@@ -18,6 +19,8 @@ pub(crate) struct Rules {
     /// What is said where the plan does not include team keys; the crate's own sentence if it was not said.
     pub(crate) upgrade_sentence: Option<&'static str>,
     pub(crate) quotas: Quotas,
+    /// How long keys may live, and when they are to be rotated.
+    pub(crate) lifetimes: Lifetimes,
     pub(crate) notifier: Notifier,
     /// How long before their end keys are told of.
     pub(crate) warnings: EndWarnings,

@@ -16,6 +16,7 @@ const COALESCING: &str = "a setting is out of range: a read of the change log wa
 const KEEP_ACCESS_LOG: &str = "entries of the access log stay for at least an hour";
 const KEEP_EVENTS: &str = "audit events stay for at least a day";
 const KEEP_USAGE_DAYS: &str = "counts of use by day are kept for 1 to 400 days";
+const LIFETIMES: &str = "a key lives, and goes without a rotation, for longer than nothing";
 const WARNINGS: &str =
     "the end of a key is told at up to 8 times before it, none less than a millisecond or more than 366 days";
 const THREADS: &str = "there are 1 to 1024 hashing threads";
@@ -35,7 +36,13 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [Row; 37] = [
+    let table: [Row; 41] = [
+        Row(LIFETIMES, |keys| keys.longest_life_of_user_keys(Duration::ZERO)),
+        Row(LIFETIMES, |keys| keys.longest_life_of_team_keys(Duration::ZERO)),
+        Row(LIFETIMES, |keys| {
+            keys.longest_life_with_scope(tower_api_keys::Scope::new("read").unwrap(), Duration::ZERO)
+        }),
+        Row(LIFETIMES, |keys| keys.rotation_due_after(Duration::ZERO)),
         Row(WARNINGS, |keys| keys.warn_of_ends([Duration::from_micros(1)])),
         Row(WARNINGS, |keys| keys.warn_of_ends([Duration::from_secs(367 * 86_400)])),
         Row(WARNINGS, |keys| keys.warn_of_ends((1..10).map(Duration::from_secs))),

@@ -133,8 +133,8 @@ pub(in crate::manage) struct Gift<'a> {
 }
 
 impl<'a> Gift<'a> {
-    pub(in crate::manage) fn of(request: &'a IssueKey) -> Self {
-        Self { scopes: &request.scopes, expires_at: request.expires_at, limits: request.limits.as_deref() }
+    pub(in crate::manage) fn of(request: &'a IssueKey, expires_at: Option<Timestamp>) -> Self {
+        Self { scopes: &request.scopes, expires_at, limits: request.limits.as_deref() }
     }
 }
 

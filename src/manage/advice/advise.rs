@@ -47,7 +47,11 @@ impl KeyManager {
     /// whom the actor stands on), directory unavailable, store unavailable. What [`issue`](Self::issue) would refuse is in the answer, also
     /// that the actor is suspended or closed, or its key dead.
     pub async fn preview(&self, request: &IssueKey, actor: &Actor) -> Result<Preview, ManageError> {
-        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
+        let now = self.parts().clock.now();
+        let kind_and_scopes = (request.owner.kind(), &request.scopes);
+        let end = self.parts().rules.lifetimes.end(kind_and_scopes, request.expires_at, now);
+        let expires_at = end.as_ref().map_or(request.expires_at, |end| *end);
+        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes, expires_at };
         let decision = self.can(actor, KeyAction::Issue, &target).await?;
         if decision == Decision::Hide {
             return Err(ManageError::not_found());
@@ -55,7 +59,6 @@ impl KeyManager {
         let may_see = self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
         // Whoever may make keys for the owner would be told by trying.
         let may_know = decision == Decision::Allow || may_see;
-        let now = self.parts().clock.now();
         let (mut owner, mut unfit, mut same_name, mut names) = (OwnerStatus::default(), None, 0, Names::none());
         if may_know {
             let wants = [if decision == Decision::Allow { KeyAction::Issue } else { KeyAction::See }];
@@ -66,7 +69,7 @@ impl KeyManager {
                     if may_see && !request.name.is_empty() {
                         same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
                     }
-                    unfit = access.unfit(request);
+                    unfit = access.unfit(request, expires_at);
                     names = access.parts.names(|mentions| mentions.owner(&request.owner)).await;
                 }
                 // An actor that may not act is told that, and nothing of the owner.
@@ -83,8 +86,10 @@ impl KeyManager {
             Decision::Allow | Decision::Hide => None,
         };
         let unfit = unfit.map(|reason| self.denial(reason));
-        let invalid = invalid(self.parts(), request, now);
-        Ok(preview(request, Findings { decision, denial, unfit, owner, same_name, invalid, names, now }))
+        let mut invalid = invalid(self.parts(), request, now);
+        invalid.extend(end.err().map(|error| (NoteKind::ExpiryTooLate, error.sentence())));
+        let known = Findings { decision, denial, unfit, owner, same_name, invalid, names, expires_at, now };
+        Ok(preview(request, known))
     }
 }
 
@@ -104,8 +109,8 @@ impl Access<'_> {
     }
 
     /// Why an actor whom the policy allows to give such a key would be denied.
-    fn unfit(&self, request: &IssueKey) -> Option<DenialReason> {
-        self.lacks_scope(&[KeyAction::Issue]).or_else(|| self.excess(Gift::of(request)))
+    fn unfit(&self, request: &IssueKey, expires_at: Option<Timestamp>) -> Option<DenialReason> {
+        self.lacks_scope(&[KeyAction::Issue]).or_else(|| self.excess(Gift::of(request, expires_at)))
     }
 }
 

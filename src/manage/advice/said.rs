@@ -15,6 +15,8 @@ sentences! {
         "It is refused while {user} is suspended, and stops for good when {user} leaves.";
     pub(super) fn expires(at: Timestamp) = "note.expires":
         "It is refused from {at} on. You can shorten the lifetime later, but never extend it.";
+    pub(super) fn expires_at_the_latest(at: Timestamp) = "note.expires_at_the_latest":
+        "It is refused from {at} on, the latest that this service allows for such a key.";
     pub(super) fn manages_keys(scopes: Vec<&Scope>) = "note.manages_keys":
         "It looks after keys, as far as its owner may: it has {scopes}.";
     pub(super) fn manages_no_keys() = "note.manages_no_keys":

@@ -97,6 +97,8 @@ words! {
         PausedBy = "paused_by",
         /// What the person is called who paused it.
         PausedByName = "paused_by_name",
+        /// When its line was last rotated: when it was made, if it succeeds another key.
+        RotatedAt = "rotated_at",
     }
 }
 
@@ -145,6 +147,7 @@ impl InventoryColumn {
             Self::PausedAt => text(key.paused_at),
             Self::PausedBy => text(key.paused_by.as_ref()),
             Self::PausedByName => key.paused_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
+            Self::RotatedAt => text(key.rotated_at),
             Self::NamesComplete => {
                 let mut mentions = Mentions::default();
                 mentions.key(key);

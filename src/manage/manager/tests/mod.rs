@@ -8,6 +8,7 @@ mod dry_runs;
 mod edits;
 mod faults;
 mod issue;
+mod lifetimes;
 mod lists;
 mod organizations;
 mod owners;

@@ -325,7 +325,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
         let flagged = page.entries.iter().filter(|entry| !entry.flags.is_empty()).count();
         assert_eq!(page.entries.len() as u64, export.keys);
         let complete = [page.names.is_complete(), summary.names.is_complete(), export.names_complete];
-        (page.entries.len(), flagged, complete, text.matches(",false,,,\r\n").count())
+        (page.entries.len(), flagged, complete, text.matches(",false,,,,\r\n").count())
     };
     assert_eq!(told(InventoryQuery::all()).await, (7, 3, [true; 3], 0));
     assert_eq!(told(left()).await, (3, 3, [true; 3], 0));
@@ -350,7 +350,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
     let format = ExportFormat::Csv;
     let export = bench.manager.export_inventory(InventoryQuery::all(), format, &mut text, &system()).await.unwrap();
     // Who has left is not known, and that is not "no".
-    assert!(export.names_complete && String::from_utf8(text).unwrap().ends_with(",,,,,true,,,\r\n"));
+    assert!(export.names_complete && String::from_utf8(text).unwrap().ends_with(",,,,,true,,,,\r\n"));
 }
 
 /// What the directory did not answer about is asked about again; the sums stay those of an answer that lacks something.

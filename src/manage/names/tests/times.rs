@@ -158,6 +158,6 @@ async fn rows_of_an_export_tell_whom_nobody_answered_about() {
     // All 800 people and half of the teams were in the first question.
     let text = String::from_utf8(text).unwrap();
     let rows = |end: &str| text.matches(&format!("{end}\r\n")).count();
-    assert_eq!((export.keys, export.names_complete, rows(",true,,,"), rows(",false,,,")), (400, false, 200, 200));
+    assert_eq!((export.keys, export.names_complete, rows(",true,,,,"), rows(",false,,,,")), (400, false, 200, 200));
     assert_eq!(text.matches(",false,~").count(), 400, "all who made a key were answered about");
 }

@@ -47,7 +47,7 @@ fn columns_are_these() {
         "id,kind,owner,name,state,owner_status,flags,created_at,age_days,created_by,creator_status,created_via_key,\
          last_success_at,successes,last_failure_at,failures,attempts_since_death,last_attempt_since_death_at,sources,\
          labels,scopes,expires_at,revoked_at,revoked_by,replaces,successor,version,organization,asked_at,\
-         owner_name,created_by_name,creator_left,revoked_by_name,names_complete,paused_at,paused_by,paused_by_name\r\n"
+         owner_name,created_by_name,creator_left,revoked_by_name,names_complete,paused_at,paused_by,paused_by_name,rotated_at\r\n"
     );
 }
 
