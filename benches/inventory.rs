@@ -252,7 +252,8 @@ fn created_at(number: usize) -> i64 {
 }
 
 fn cursor(number: usize) -> KeyCursor {
-    KeyCursor { created_at: Timestamp::from_millis(created_at(number)).unwrap(), id: KeyId::new(&id(number)).unwrap() }
+    let created_at = Timestamp::from_millis(created_at(number)).unwrap();
+    KeyCursor { created_at, expires_at: None, id: KeyId::new(&id(number)).unwrap() }
 }
 
 /// Every other one is a user's; one in seven is revoked, one in nine replaces another, one in five says nothing by its name.

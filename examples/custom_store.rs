@@ -12,9 +12,10 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, DeadKeys, Effect, EndedKeys, EventQuery, FoundKey,
-        FoundOwner, Guard, Head, IdempotentRequest, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness,
-        OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, SuccessorRow, Trail, UsageScope, Write,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, DeadKeys, Effect, EndedKeys, EndingQuery,
+        EventQuery, FoundKey, FoundOwner, Guard, Head, IdempotentRequest, KeyOrder, KeyQuery, KeyReader, KeyStore,
+        Ledger, ListedKey, Liveness, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, SuccessorRow, Trail,
+        UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
@@ -130,9 +131,16 @@ impl KeyStore for TableStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         let tables = self.0.lock().await;
-        let place = |key: &KeyRow| (key.created_at, key.id.clone());
+        // Those without an end come last.
+        let is_by_end = query.order == KeyOrder::SoonestEndFirst;
+        let end = |end: Option<i64>| end.unwrap_or(i64::MAX);
+        let place = |key: &KeyRow| (if is_by_end { end(key.expires_at) } else { key.created_at }, key.id.clone());
         let is_of = |key: &KeyRow, owner: &Owner| key.kind == owner.kind().as_str() && key.owner == owner.id();
-        let after = query.after.map(|cursor| (cursor.created_at.as_millis(), cursor.id.as_str().to_owned()));
+        let after = query.after.map(|cursor| {
+            let ends_at = end(cursor.expires_at.map(Timestamp::as_millis));
+            (if is_by_end { ends_at } else { cursor.created_at.as_millis() }, cursor.id.as_str().to_owned())
+        });
+        let is_newest_first = query.order == KeyOrder::NewestFirst;
         let wanted = |key: &&KeyRow| {
             key.organization == query.organization.as_str()
                 && (query.keys.is_empty() || query.keys.iter().any(|id| key.id == id.as_str()))
@@ -145,14 +153,15 @@ impl KeyStore for TableStore {
                 && query.lineage.is_none_or(|first| key.lineage == first.as_str())
                 && query.created_since.is_none_or(|since| key.created_at >= since.as_millis())
                 && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
+                && query.expires_before.is_none_or(|before| key.expires_at.is_some_and(|end| end < before.as_millis()))
                 && query.liveness.is_none_or(|liveness| key.is_live(now) == (liveness == Liveness::Live))
                 && after
                     .as_ref()
-                    .is_none_or(|after| if query.newest_first { place(key) < *after } else { place(key) > *after })
+                    .is_none_or(|after| if is_newest_first { place(key) < *after } else { place(key) > *after })
         };
         let mut found: Vec<&KeyRow> = tables.keys.values().filter(wanted).collect();
         found.sort_unstable_by_key(|key| place(key));
-        if query.newest_first {
+        if is_newest_first {
             found.reverse();
         }
         // None, never used, is less than any time.
@@ -174,6 +183,13 @@ impl KeyStore for TableStore {
             }
         });
         Ok(page(listed, query.limit))
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        let tables = self.0.lock().await;
+        let mut found: Vec<&KeyRow> = tables.keys.values().filter(|key| query.finds(key)).collect();
+        found.sort_unstable_by_key(|key| (key.expires_at, &key.id));
+        Ok(found.into_iter().take(query.limit.into()).cloned().collect())
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
@@ -464,6 +480,13 @@ impl Tables {
                 }
                 (key.revoked_at, key.revoked_by) = (Some(change.at.as_millis()), Some(by.clone()));
                 self.log(change.id, Changed::Key(*id));
+            }
+            Write::WarnOfEnd { organization, id, expires_at, before_ms } => {
+                let key = self.key(organization.as_str(), id).ok();
+                let Some(key) = key.filter(|key| key.wants_warning(*expires_at, *before_ms)) else {
+                    return Ok(Effect::Unchanged);
+                };
+                (key.warned_end, key.warned_before_ms) = (Some(*expires_at), Some(*before_ms));
             }
             Write::Owner(owner, step) => {
                 let status = self.owners.entry(owner.clone()).or_default();

@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
         && let (Ok(created_at), Ok(id)) = (time.parse::<Timestamp>(), id.parse::<KeyId>())
     {
         assert_eq!(created_at.to_string().parse::<Timestamp>().ok(), Some(created_at));
-        SCENE.list(KeyCursor { created_at, id });
+        SCENE.list(KeyCursor { created_at, expires_at: None, id });
     }
     if let Ok(sequence) = text.parse() {
         SCENE.events(sequence);

@@ -73,6 +73,7 @@ fn set(row: &mut KeyRow, event: &mut EventRow, status: &mut OwnerStatusRow, colu
         b'H' => row.lineage = text(),
         b'I' => row.predecessor_expires_at = optional_number(),
         b'J' => row.grace_ends_at = optional_number(),
+        b'L' => (row.warned_end, row.warned_before_ms) = (optional_number(), optional_number()),
         b'K' => event.audience = text(),
         _ => {}
     }

@@ -71,11 +71,14 @@ create table "api_keys".api_keys (
     lineage text collate "C" not null,
     predecessor_expires_at timestamptz(3),
     grace_ends_at timestamptz(3),
+    warned_end timestamptz(3),
+    warned_before_ms bigint,
     version bigint not null default 1,
     rehashes bigint not null default 0,
     constraint api_keys_times_are_between_1970_and_9999 check (
-        least(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at) >= '1970-01-01Z'
-        and greatest(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at)
+        least(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at, warned_end)
+            >= '1970-01-01Z'
+        and greatest(created_at, expires_at, revoked_at, paused_at, predecessor_expires_at, grace_ends_at, warned_end)
             < '10000-01-01Z'
     )
 );
@@ -107,6 +110,8 @@ comment on column "api_keys".api_keys.replaces is 'The key that it succeeds in a
 comment on column "api_keys".api_keys.lineage is 'The first key of its chain of rotations, itself if there was none';
 comment on column "api_keys".api_keys.predecessor_expires_at is 'The expiry of the key that it succeeds before the rotation';
 comment on column "api_keys".api_keys.grace_ends_at is 'The expiry that the rotation gave the key that it succeeds';
+comment on column "api_keys".api_keys.warned_end is 'Of which expiry it was told that it comes';
+comment on column "api_keys".api_keys.warned_before_ms is 'How many milliseconds before that expiry it was told last';
 comment on column "api_keys".api_keys.version is 'One more with each update by this library';
 comment on column "api_keys".api_keys.rehashes is 'One more with each new hash that this library writes of the same text: a hash that is replaced otherwise is a change, which all nodes look at';
 
@@ -132,9 +137,14 @@ create index api_keys_by_creator on "api_keys".api_keys (organization, created_b
 create index api_keys_by_created_via_key on "api_keys".api_keys (organization, created_via_key, created_at, id)
     where created_via_key is not null;
 create index api_keys_by_lineage on "api_keys".api_keys (organization, lineage, created_at, id);
+-- Those without an end come last.
+create index api_keys_by_end on "api_keys".api_keys (organization, coalesce(expires_at, 'infinity'), id);
+create index api_keys_by_untold_end on "api_keys".api_keys (expires_at, id)
+    where revoked_at is null and expires_at is not null
+        and (warned_end is null or warned_end <> expires_at or warned_before_ms is null or warned_before_ms <> 0);
 create index api_keys_by_predecessor on "api_keys".api_keys (replaces) where replaces is not null;
--- When a key ended, or is to end.
-create index api_keys_by_end on "api_keys".api_keys (least(revoked_at, expires_at))
+-- When a key ended, or is to end, whichever way.
+create index api_keys_by_death on "api_keys".api_keys (least(revoked_at, expires_at))
     where least(revoked_at, expires_at) is not null;
 
 -- One without a row is active, as is one whose times are all null.

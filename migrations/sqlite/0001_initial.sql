@@ -34,6 +34,8 @@ create table api_keys (
     lineage text not null, -- the first key of its chain of rotations
     predecessor_expires_at integer, -- the expiry of that key before the rotation
     grace_ends_at integer, -- the end of grace that the rotation gave that key
+    warned_end integer, -- of which expiry it was told that it comes
+    warned_before_ms integer, -- and how many milliseconds before it, the last time
     version integer not null default 1,
     rehashes integer not null default 0 -- how often this library replaced the hash by another one of the same text
 ) strict, without rowid;
@@ -45,9 +47,13 @@ create index api_keys_by_owner on api_keys (organization, kind, owner, created_a
 create index api_keys_by_creator on api_keys (organization, created_by, created_at);
 create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;
 create index api_keys_by_lineage on api_keys (organization, lineage, created_at);
+-- Those without an end come last.
+create index api_keys_by_end on api_keys (organization, ifnull(expires_at, 9223372036854775807));
+create index api_keys_by_untold_end on api_keys (expires_at)
+    where revoked_at is null and expires_at is not null and (warned_end is not expires_at or warned_before_ms is not 0);
 create index api_keys_by_predecessor on api_keys (replaces) where replaces is not null;
--- When a key ended, or is to end.
-create index api_keys_by_end
+-- When a key ended, or is to end, whichever way.
+create index api_keys_by_death
     on api_keys (min(ifnull(revoked_at, 9223372036854775807), ifnull(expires_at, 9223372036854775807)))
     where revoked_at is not null or expires_at is not null;
 

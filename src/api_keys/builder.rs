@@ -10,13 +10,14 @@ use super::{
 use crate::{
     audit::{EventSink, Notifier},
     auth::{
-        Addresses, AuthSettings, AuthSetupError, Authenticator, Freshness, Keep, Pruner, StoreUpkeep, Upkeep,
-        UsageFlusher, Wiring,
+        Addresses, AuthSettings, AuthSetupError, Authenticator, EndTeller, Freshness, Keep, Pruner, StoreUpkeep,
+        Upkeep, UsageFlusher, Wiring,
     },
     hash::{Argon2Params, Hasher, HasherConfig, Peppers},
     key::KeyFormat,
     metering::{Unwritten, UsageRecorder},
     random::random_bytes,
+    record::EndWarnings,
     store::{Calls, Ledger},
     time::Clock,
     usage::DAYS,
@@ -56,6 +57,8 @@ pub struct ApiKeysBuilder<S> {
     usage_interval: Duration,
     keep: Keep,
     access_log: bool,
+    /// None: the default.
+    warnings: Option<Vec<Duration>>,
 }
 
 impl<S: Ledger> ApiKeys<S> {
@@ -86,6 +89,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
             usage_interval: Duration::from_secs(10),
             keep: Keep::default(),
             access_log: false,
+            warnings: None,
         }
     }
 
@@ -267,6 +271,22 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
+    /// How long before the end of a key that is told, by an [event](crate::audit::Action::KEY_ENDS_SOON) in the audit trail
+    /// and to the [sink](Self::event_sink): at most 8 times before, each at most 366 days; [`Duration::ZERO`] is
+    /// [the end itself](crate::audit::Action::KEY_EXPIRED). Default: 7 days, a day, and the end. None: nothing is told.
+    ///
+    /// It is looked every five minutes what is due, on each node, and each word is written once, whatever the number of nodes.
+    /// Of several that are due at once, after a day off for instance, the one that is nearest to the end is told. An end that is
+    /// moved has words of its own; one that is moved to within a time is told within five minutes. A key that is made with
+    /// such an end is not: the answer says so. Its successor in a rotation, which has the same end, is told of.
+    ///
+    /// As for [`keep_events`](Self::keep_events), two witnesses have to agree on the time. On a fleet, give each node the same
+    /// times: each tells by its own.
+    pub fn warn_of_ends(mut self, before: impl IntoIterator<Item = Duration>) -> Self {
+        self.warnings = Some(before.into_iter().collect());
+        self
+    }
+
     /// Who is told of events once they are committed. Default: nobody.
     pub fn event_sink(mut self, sink: impl EventSink) -> Self {
         self.notifier = Notifier::new(sink);
@@ -292,7 +312,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         Ok(self.assemble()?.0)
     }
 
-    fn assemble(self) -> Result<(ApiKeys<S>, Hasher), SetupError> {
+    fn assemble(mut self) -> Result<(ApiKeys<S>, Hasher), SetupError> {
         let mut settings = self.settings;
         if let Some(brand) = self.brand {
             settings = settings.with_format(KeyFormat::branded(&brand).map_err(Cause::Brand)?);
@@ -315,6 +335,14 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         if !(1..=DAYS).contains(&self.keep.usage_days) {
             return Err(Cause::KeepUsageDays.into());
         }
+        #[cfg(any(test, feature = "manage"))]
+        if self.managing.rules.lifetimes.has_none() {
+            return Err(Cause::Lifetimes.into());
+        }
+        let warnings = match &self.warnings {
+            Some(before) => EndWarnings::new(before).ok_or(Cause::Warnings)?,
+            None => EndWarnings::default(),
+        };
         let keep = if self.access_log { self.keep.with_access_log() } else { self.keep };
         let mut wiring = Wiring::new(&settings).map_err(Cause::Auth)?;
         let writer = random_bytes().map_err(AuthSetupError::from).map_err(Cause::Auth)?;
@@ -326,12 +354,15 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         let unwritten = Unwritten::new(Arc::clone(&usage), *writer);
         let flusher = Arc::new(UsageFlusher::new(store.clone(), unwritten, meter, self.usage_interval));
         let clock = Arc::clone(&settings.clock);
+        let ends = EndTeller::new(store.clone(), Arc::clone(&clock), warnings.clone(), self.notifier.clone());
         let pruner = Arc::new(Pruner::new(store.clone(), clock, keep));
-        let mut upkeep = StoreUpkeep::new(store, Arc::clone(&flusher), pruner, self.notifier.clone());
+        let (flushes, notifier) = (Arc::clone(&flusher), self.notifier.clone());
+        let mut upkeep = StoreUpkeep::new(store, flushes, pruner, Arc::new(ends), notifier);
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         #[cfg(any(test, feature = "manage"))]
         {
+            self.managing.rules.warnings = warnings;
             wiring.has_several_organizations = self.managing.rules.several_organizations;
         }
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));

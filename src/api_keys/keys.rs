@@ -91,6 +91,19 @@ impl<S: Ledger> ApiKeys<S> {
         self.0.flusher.flush(Days::All).await
     }
 
+    /// Tells of keys whose end comes, as far as that is due and was not told: in the audit trail and to the
+    /// [sink](super::ApiKeysBuilder::event_sink). It happens by itself every five minutes, too; this is for services that do
+    /// not run for that long.
+    ///
+    /// What another node is about to tell, or a node that ended in the middle of it was, is left to that node until it has had
+    /// five minutes: then some node tells the sink once more.
+    ///
+    /// # Errors
+    /// Those of the store; what was begun is told the next time.
+    pub async fn tell_of_ends(&self) -> Result<(), StoreError> {
+        self.0.upkeep.tell_of_ends().await
+    }
+
     /// Writes what is counted or queued, and not written yet: usage, the access log, and denied attempts to manage keys.
     /// Call it once the server has stopped.
     ///

@@ -1,6 +1,6 @@
 //! What `manage` adds to the builder and the keys: settings of the manager, and the manager.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{builder::ApiKeysBuilder, keys::ApiKeys};
 use crate::{
@@ -95,6 +95,54 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// The same for a team.
     pub fn max_live_keys_per_team(mut self, keys: u32) -> Self {
         self.managing.rules.quotas.live_keys_of_team = Some(keys);
+        self
+    }
+
+    /// The longest life of personal keys, from their making: more than nothing. Default: as long as they like.
+    ///
+    /// A key that is issued without an expiry gets the latest that may be, which [`KeyManager::preview`] shows before; a later
+    /// one that is asked for is [invalid](crate::manage::InvalidInput::ExpiryTooLate). A successor in a rotation obeys it, too.
+    /// Keys that are there already and live longer go on, with a [flag](crate::manage::KeyFlag::LivesTooLong) in the inventory.
+    /// Of several that hold for a key, by its kind and its scopes, the shortest counts.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use std::time::Duration;
+    /// use tower_api_keys::{Actor, ApiKeys, IssueKey, UserId, store::MemoryStore};
+    ///
+    /// let quarter = Duration::from_secs(90 * 86_400);
+    /// let keys = ApiKeys::builder(MemoryStore::new()).longest_life_of_user_keys(quarter).build().await?;
+    /// # let cheap = tower_api_keys::hash::Argon2Params::MACHINE_SECRET;
+    /// # let keys = ApiKeys::builder(MemoryStore::new()).params(cheap).longest_life_of_user_keys(quarter).build().await?;
+    /// let issued = keys.manager().issue(IssueKey::user(UserId::new("alice")?), &Actor::system("setup")?).await?;
+    /// assert_eq!(issued.info().expires_at, Some(issued.info().created_at.saturating_add(quarter)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn longest_life_of_user_keys(mut self, life: Duration) -> Self {
+        self.managing.rules.lifetimes.of_user = Some(life);
+        self
+    }
+
+    /// The same of team keys.
+    pub fn longest_life_of_team_keys(mut self, life: Duration) -> Self {
+        self.managing.rules.lifetimes.of_team = Some(life);
+        self
+    }
+
+    /// The same of keys that may do this, be it by name or because they may do everything; a
+    /// [`ManagingScope`](crate::ManagingScope) is never part of everything.
+    pub fn longest_life_with_scope(mut self, scope: Scope, life: Duration) -> Self {
+        self.managing.rules.lifetimes.of_scopes.insert(scope, life);
+        self
+    }
+
+    /// After how long a key is to be rotated, from its making: more than nothing. Default: never. Nothing is rotated or
+    /// refused by itself: the inventory has a [flag](crate::manage::KeyFlag::RotationDue), and
+    /// [`explain`](KeyManager::explain) says so.
+    pub fn rotation_due_after(mut self, period: Duration) -> Self {
+        self.managing.rules.lifetimes.rotation = Some(period);
         self
     }
 

@@ -31,6 +31,9 @@ pub(super) enum Cause {
     KeepEvents,
     #[error("counts of use by day are kept for 1 to 400 days")]
     KeepUsageDays,
+    #[cfg(any(test, feature = "manage"))]
+    #[error("a key lives, and goes without a rotation, for longer than nothing")]
+    Lifetimes,
     #[error(
         "keys of this store are made with pepper {0}, which this node does not know: give it the peppers of the others, or \
          make a newer one current if that one is lost"
@@ -42,6 +45,8 @@ pub(super) enum Cause {
     StoreTimeout,
     #[error("usage is written every 100 ms to once a day")]
     UsageInterval,
+    #[error("the end of a key is told at up to 8 times before it, none less than a millisecond or more than 366 days")]
+    Warnings,
     #[error(
         "pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others"
     )]

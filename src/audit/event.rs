@@ -40,6 +40,12 @@ impl Action {
     /// The inventory was exported, or its export begun. [`Event::after`] is a line of JSON with the `format`. It stands with
     /// the organization, or with each user and team whose keys were asked for.
     pub const INVENTORY_EXPORTED: Self = Self(Cow::Borrowed(fits("inventory.exported")));
+    /// The end of a key comes: [`Event::after`] is a line of JSON with its end, `expires_at`, and how many milliseconds
+    /// before it this is told, `before_ms`: at one of [these times](crate::ApiKeysBuilder::warn_of_ends), or soon after it.
+    /// Told once for each key, end and time, by `system:clock`.
+    pub const KEY_ENDS_SOON: Self = Self(Cow::Borrowed(fits("key.ends_soon")));
+    /// A key has expired, at the time in [`Event::after`]. Told once for each key and end, by `system:clock`.
+    pub const KEY_EXPIRED: Self = Self(Cow::Borrowed(fits("key.expired")));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed(fits("key.expiry_set")));
     /// A text matched a key's tag and not its hash: a guess of one in 4.3 billion, or made by a reader of the database.

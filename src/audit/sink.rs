@@ -9,13 +9,15 @@ use crate::log::{Repeated, log};
 
 /// Is told of events after they are committed: to notify people, or to feed another system.
 ///
-/// Every closure over `&[Event]` is one. Each event is told at most once, by the node that wrote it, and of changes that
+/// Every closure over `&[Event]` is one. Each event is told at most once, but for those of ends of keys, by the node that wrote it, and of changes that
 /// are made at the same time in any order; its [`sequence`](Event::sequence) is not known here and is 0. By then the node
 /// refuses and accepts as the change says.
 ///
 /// Not every event is told: not where the node dies between the commit and this call, where the request that made the
 /// change is dropped there, or where the store never said whether the change was made. Whoever must not miss one reads the
-/// trail ([`KeyManager::events`](crate::KeyManager::events)), which has them all.
+/// trail ([`KeyManager::events`](crate::KeyManager::events)), which has them all. That a key
+/// [ends soon](crate::audit::Action::KEY_ENDS_SOON) or [has expired](crate::audit::Action::KEY_EXPIRED) is told at least once: what
+/// a node wrote and did not tell, another one tells within minutes, or the same one after a restart.
 ///
 /// ```
 /// use std::sync::mpsc;

@@ -99,6 +99,8 @@ fn name_of(action: &Action) -> Told {
         (Action::ATTEMPT_REFUSED, Told::Code),
         (Action::ATTEMPT_REPEATED, Told::Object),
         (Action::INVENTORY_EXPORTED, Told::Object),
+        (Action::KEY_ENDS_SOON, Told::Object),
+        (Action::KEY_EXPIRED, Told::Text("expires_at")),
         (Action::KEY_EXPIRY_SET, Told::Text("expires_at")),
         (Action::KEY_ISSUED, Told::Object),
         (Action::KEY_NARROWED, Told::Scopes),
@@ -151,6 +153,12 @@ mod tests {
                 r#"{"code":"key_revoked","count":2}"#,
                 json!({"code": "key_revoked", "count": 2}),
             ),
+            (
+                Action::KEY_ENDS_SOON,
+                r#"{"before_ms":86400000,"expires_at":"2027-01-01T00:00:00Z"}"#,
+                json!({"before_ms": 86_400_000, "expires_at": "2027-01-01T00:00:00Z"}),
+            ),
+            (Action::KEY_EXPIRED, "2027-01-01T00:00:00Z", json!({"expires_at": "2027-01-01T00:00:00Z"})),
             (Action::KEY_EXPIRY_SET, "2027-01-01T00:00:00Z", json!({"expires_at": "2027-01-01T00:00:00Z"})),
             (
                 Action::KEY_ISSUED,

@@ -74,7 +74,7 @@ pub use addresses::Addresses;
 pub(crate) use addresses::CameFrom;
 pub use authenticator::Authenticator;
 pub(crate) use authenticator::Check;
-pub(crate) use background::{AccessLog, AccessLogWriter, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher};
+pub(crate) use background::{AccessLog, AccessLogWriter, EndTeller, Keep, Pruner, StoreUpkeep, Upkeep, UsageFlusher};
 pub use error::{AuthError, AuthErrorKind};
 pub use metrics::{AuthMetrics, RefusalCount};
 pub use settings::{AuthSettings, AuthSetupError, Freshness};

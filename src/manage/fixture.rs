@@ -18,9 +18,9 @@ use crate::{
     key::{KeyFormat, KeyId},
     record::KeyRow,
     store::{
-        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner,
-        Head, KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef,
-        Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
+        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EndedKeys, EndingQuery, EventQuery,
+        FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment,
+        OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -140,6 +140,10 @@ impl KeyStore for Faulty {
         }
         fail_to_read(&self.list_faults).await?;
         self.inner.list(query, now).await
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        self.inner.ending(query).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

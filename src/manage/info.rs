@@ -57,6 +57,8 @@ pub struct KeyInfo {
     pub created_via_key: Option<KeyId>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When its line was last rotated: when it was made, if it succeeds another key. None if it succeeds none.
+    pub rotated_at: Option<Timestamp>,
     /// The first moment at which it is refused.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
@@ -113,6 +115,7 @@ impl KeyInfo {
             created_by: record.created_by,
             created_via_key: record.created_via_key,
             created_at: record.created_at,
+            rotated_at: record.replaces.map(|_| record.created_at),
             expires_at: record.expires_at,
             revoked_at,
             revoked_by: revoked_by.flatten(),

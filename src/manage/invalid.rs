@@ -24,6 +24,10 @@ told_words! {
             "An API key lets no key live longer by a rotation: ask a person who may rotate the key.",
         /// The expiry is now or in the past.
         ExpiryPast = "expiry_past": "An expiry lies in the future: to end a key now, revoke it.",
+        /// The expiry is later than the service lets such a key live.
+        ExpiryTooLate = "expiry_too_late":
+            "This service does not let such a key live for that long: ask for an earlier expiry, or for none to get the latest \
+             that it allows.",
         /// The text to look for keys in is too long.
         Fragment = "fragment": "A text to look for keys in has at most 64 KiB.",
         /// The idempotency key is empty or longer than 256 bytes.
@@ -73,7 +77,7 @@ impl InvalidInput {
     pub const fn field(self) -> Option<&'static str> {
         Some(match self {
             Self::Days => "days",
-            Self::ExpiryLater | Self::ExpiryLaterByKey | Self::ExpiryPast => "expires_at",
+            Self::ExpiryLater | Self::ExpiryLaterByKey | Self::ExpiryPast | Self::ExpiryTooLate => "expires_at",
             Self::Fragment => "text",
             Self::IdempotencyKey => "idempotency_key",
             Self::Labels => "labels",

@@ -193,6 +193,7 @@ mod invalid;
 mod inventory;
 mod issued;
 mod leak;
+mod lifetimes;
 mod lint;
 mod manager;
 mod misconfigured;

@@ -10,6 +10,7 @@ use crate::{
     owner::Owner,
     record::{ActorId, KeyRecord},
     scope::{ManagingScope, Scopes},
+    time::Timestamp,
     words::words,
 };
 
@@ -127,6 +128,8 @@ pub enum Target<'a> {
         owner: &'a Owner,
         /// With these scopes.
         scopes: &'a Scopes,
+        /// With this end: the one that is asked for, or the one that the service's longest life gives it where none is.
+        expires_at: Option<Timestamp>,
     },
     /// The organization, or all keys of it.
     Organization,
@@ -209,11 +212,11 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A key that this owner is to get, as a form asks for it before anybody has chosen scopes: with none.
+    /// A key that this owner is to get, as a form asks for it before anybody has chosen scopes or an end: with none.
     #[must_use]
     pub fn new_key(owner: &'a Owner) -> Self {
         static NONE: LazyLock<Scopes> = LazyLock::new(Scopes::none);
-        Self::NewKey { owner, scopes: &NONE }
+        Self::NewKey { owner, scopes: &NONE, expires_at: None }
     }
 
     /// A key that exists, as [`find`](super::KeyManager::find) and lists show it.

@@ -6,7 +6,7 @@ use crate::{
     owner::{KeyKind, Owner, TeamId, UserId},
     record::{ActorId, NamePart},
     scope::Scopes,
-    store::{KeyCursor, Liveness},
+    store::{KeyCursor, KeyOrder, Liveness},
     time::Timestamp,
 };
 
@@ -157,7 +157,8 @@ pub struct ListKeys {
     pub(super) lineage: Option<KeyId>,
     pub(super) liveness: Option<Liveness>,
     pub(super) unused_since: Option<Timestamp>,
-    pub(super) newest_first: bool,
+    pub(super) expires_before: Option<Timestamp>,
+    pub(super) order: KeyOrder,
     pub(super) after: Option<KeyCursor>,
     pub(super) limit: u16,
 }
@@ -174,7 +175,8 @@ impl ListKeys {
             lineage: None,
             liveness: None,
             unused_since: None,
-            newest_first: false,
+            expires_before: None,
+            order: KeyOrder::OldestFirst,
             after: None,
             limit: 100,
         }
@@ -235,7 +237,20 @@ impl ListKeys {
 
     /// Those made last first. Default: those made first.
     pub const fn newest_first(mut self) -> Self {
-        self.newest_first = true;
+        self.order = KeyOrder::NewestFirst;
+        self
+    }
+
+    /// Those that end soonest first, or ended first; those without an end come last. Default: those made first.
+    pub const fn soonest_end_first(mut self) -> Self {
+        self.order = KeyOrder::SoonestEndFirst;
+        self
+    }
+
+    /// Only those with an end before this time, live or dead: the keys that are to end within a week are
+    /// [live](Liveness::Live) ones.
+    pub const fn expires_before(mut self, time: Timestamp) -> Self {
+        self.expires_before = Some(time);
         self
     }
 

@@ -3,9 +3,10 @@ use std::collections::BTreeSet;
 use super::{
     any_directory::AnyDirectory,
     denial::{Denial, DenialReason},
+    lifetimes::Lifetimes,
     quota::Quotas,
 };
-use crate::{audit::Notifier, scope::Scope};
+use crate::{audit::Notifier, record::EndWarnings, scope::Scope};
 
 /// What a service says of its keys beside the policy: the same for all organizations.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +21,11 @@ pub(crate) struct Rules {
     /// What is said where the plan does not include team keys; the crate's own sentence if it was not said.
     pub(crate) upgrade_sentence: Option<&'static str>,
     pub(crate) quotas: Quotas,
+    /// How long keys may live, and when they are to be rotated.
+    pub(crate) lifetimes: Lifetimes,
     pub(crate) notifier: Notifier,
+    /// How long before their end keys are told of.
+    pub(crate) warnings: EndWarnings,
     /// Which teams organizations have, and what people and teams are called.
     pub(crate) directory: AnyDirectory,
 }

@@ -16,6 +16,8 @@ pub(super) fn ends_within(end: Option<Timestamp>, soon: Duration, now: Timestamp
 sentences! {
     pub(super) fn all;
 
+    pub(super) fn rotation_due(since: Timestamp) = "note.rotation_due":
+        "It was to be rotated by {since}, as this service wants it: begin a rotation, and put the new key where it is.";
     pub(super) fn ends_soon(at: Timestamp) = "note.ends_soon":
         "It ends soon, at {at}: if it is still needed then, rotate it before, to a later end.";
 }

@@ -74,7 +74,7 @@ pub struct PersonalKeysByAdmins(());
 impl Policy for PersonalKeysByAdmins {
     fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision {
         match (action, target) {
-            (KeyAction::Issue, Target::NewKey { owner: Owner::User(_), scopes })
+            (KeyAction::Issue, Target::NewKey { owner: Owner::User(_), scopes, .. })
                 if actor.is_org_admin() && actor.key_id().is_none() && !scopes.manage_keys() =>
             {
                 Decision::Allow

@@ -58,6 +58,8 @@ pub struct KeyRecord {
     pub lineage: KeyId,
     /// What its rotation did to the key it succeeds.
     pub(crate) rotated: Rotated,
+    /// Of which end it was told that it comes.
+    pub(crate) warned: Warned,
     /// Columns that this version keeps and does not use.
     pub(crate) reserved: Reserved,
     /// 1 when it is made, one more with each update. Revoking is no update.
@@ -106,6 +108,13 @@ pub(crate) struct Rotated {
     pub(crate) predecessor_expires_at: Option<Timestamp>,
     /// The end of grace that it was given.
     pub(crate) grace_ends_at: Option<Timestamp>,
+}
+
+/// Of which end of a key it was told that it comes, and how long before it, as in the row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Warned {
+    pub(crate) end: Option<i64>,
+    pub(crate) before_ms: Option<i64>,
 }
 
 /// Columns that this version does not use, so that a record becomes the row again that it was.

@@ -1,6 +1,7 @@
 //! What is kept about a key: [`KeyRecord`], its parts, and the plain rows in which stores keep it.
 
 mod actor_id;
+mod end_warnings;
 mod key_record;
 mod labels;
 mod name;
@@ -12,8 +13,9 @@ mod row_debug;
 mod standing;
 
 pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
+pub(crate) use end_warnings::EndWarnings;
 pub use key_record::{KeyRecord, Pause, Revocation};
-pub(crate) use key_record::{Reserved, Rotated};
+pub(crate) use key_record::{Reserved, Rotated, Warned};
 pub use labels::{InvalidLabels, Labels};
 pub use name::{InvalidName, KeyName};
 #[cfg(feature = "sqlite")]

@@ -1,6 +1,6 @@
 use super::{
     ActorId, KeyName, KeyRecord, Labels, Pause, Revocation,
-    key_record::{Reserved, Rotated},
+    key_record::{Reserved, Rotated, Warned},
 };
 use crate::{
     hash::KeyHash,
@@ -83,6 +83,11 @@ pub struct KeyRow {
     /// The end of grace that the rotation gave the key it succeeds; none if it gave none. Written when the key is
     /// inserted, and never changed.
     pub grace_ends_at: Option<i64>,
+    /// The expiry of which [`Write::WarnOfEnd`](crate::store::Write::WarnOfEnd) last noted that it was told, or the one of
+    /// which a new key needs no word. It counts for that expiry only: once the key has another one, nothing was told.
+    pub warned_end: Option<i64>,
+    /// So many milliseconds before it.
+    pub warned_before_ms: Option<i64>,
     /// 1 when inserted, one more with each update.
     pub version: i64,
 }
@@ -98,7 +103,8 @@ macro_rules! with_key_columns {
             scopes: Words, allowed_networks: Words, limits: Text,
             created_by: Text, created_via_key: Text, imported_from: Text, responsible: Text,
             created_at: Time, expires_at: Time, revoked_at: Time, revoked_by: Text, paused_at: Time, paused_by: Text,
-            replaces: Text, lineage: Text, predecessor_expires_at: Time, grace_ends_at: Time, version: Number
+            replaces: Text, lineage: Text, predecessor_expires_at: Time, grace_ends_at: Time,
+            warned_end: Time, warned_before_ms: Number, version: Number
         }
     };
 }
@@ -191,6 +197,8 @@ impl KeyRow {
             lineage: "AAAAAAAAAAAAAAAAAAAA".into(),
             predecessor_expires_at: None,
             grace_ends_at: None,
+            warned_end: None,
+            warned_before_ms: None,
             version: 1,
         }
     }
@@ -227,6 +235,8 @@ impl From<&KeyRecord> for KeyRow {
             lineage: text(&record.lineage),
             predecessor_expires_at: record.rotated.predecessor_expires_at.map(Timestamp::as_millis),
             grace_ends_at: record.rotated.grace_ends_at.map(Timestamp::as_millis),
+            warned_end: record.warned.end,
+            warned_before_ms: record.warned.before_ms,
             version: record.version,
         }
     }
@@ -283,6 +293,8 @@ impl TryFrom<&KeyRow> for KeyRecord {
                 predecessor_expires_at: maybe_time("predecessor_expires_at", row.predecessor_expires_at)?,
                 grace_ends_at: maybe_time("grace_ends_at", row.grace_ends_at)?,
             },
+            // Not looked at more closely: a mark that makes no sense must not cost the key.
+            warned: Warned { end: row.warned_end, before_ms: row.warned_before_ms },
             reserved: Reserved { imported_from: row.imported_from.clone(), responsible: row.responsible.clone() },
             version: if row.version >= 1 { row.version } else { return Err(corrupt("version")) },
         })
@@ -347,6 +359,8 @@ mod tests {
             lineage: "DDDDDDDDDDDDDDDDDDDD".into(),
             predecessor_expires_at: Some(8),
             grace_ends_at: Some(9),
+            warned_end: Some(-10),
+            warned_before_ms: Some(11),
             ..KeyRow::example()
         };
         assert_eq!(KeyRow::from(&KeyRecord::try_from(&row).unwrap()), row);

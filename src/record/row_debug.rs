@@ -36,6 +36,8 @@ impl fmt::Debug for KeyRow {
             lineage,
             predecessor_expires_at,
             grace_ends_at,
+            warned_end,
+            warned_before_ms,
             version,
         } = self;
         let redacted = format_args!("[REDACTED]");
@@ -67,6 +69,8 @@ impl fmt::Debug for KeyRow {
             .field("lineage", lineage)
             .field("predecessor_expires_at", predecessor_expires_at)
             .field("grace_ends_at", grace_ends_at)
+            .field("warned_end", warned_end)
+            .field("warned_before_ms", warned_before_ms)
             .field("version", version)
             .finish()
     }

@@ -3,12 +3,13 @@ use std::{fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 
 use super::{
-    Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
-    ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+    KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
+    record::KeyRow,
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -100,6 +101,7 @@ erased! {
     apply(change: &Change as &'a Change) -> Applied;
     rehash(id: &KeyId as &'a KeyId, old: &str as &'a str, new: &RehashedKey as &'a RehashedKey) -> bool;
     list(query: &KeyQuery as &'a KeyQuery, now: Timestamp as Timestamp) -> Page<ListedKey>;
+    ending(query: &EndingQuery as &'a EndingQuery) -> Vec<KeyRow>;
     owner_status(owner: &OwnerRef as &'a OwnerRef) -> FoundOwner;
     put_meta_if_absent(name: &str as &'a str, value: &[u8] as &'a [u8]) -> Vec<u8>;
     replace_note(name: &str as &'a str, old: &[u8] as &'a [u8], new: &[u8] as &'a [u8]) -> Vec<u8>;

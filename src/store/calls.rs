@@ -9,12 +9,13 @@ use std::{
 use futures_util::FutureExt;
 
 use super::{
-    Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Ledger,
-    ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+    KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
+    record::KeyRow,
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -86,6 +87,7 @@ calls! {
     guarded_change apply(change: &Change) -> Applied;
     guarded_change rehash(id: &KeyId, old: &str, new: &RehashedKey) -> bool;
     guarded list(query: &KeyQuery, now: Timestamp) -> Page<ListedKey>;
+    guarded ending(query: &EndingQuery) -> Vec<KeyRow>;
     guarded owner_status(owner: &OwnerRef) -> FoundOwner;
     guarded_change put_meta_if_absent(name: &str, value: &[u8]) -> Vec<u8>;
     guarded_change replace_note(name: &str, old: &[u8], new: &[u8]) -> Vec<u8>;

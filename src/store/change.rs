@@ -166,6 +166,19 @@ pub enum Write {
         /// [`ActorId`](crate::record::ActorId) of who revokes it.
         by: String,
     },
+    /// Notes at a key that its end was told so long before it, under no new version: the key means the same, and nobody
+    /// who looked at it is in the way. Unchanged, and no conflict, unless the key
+    /// [wants that word](KeyRow::wants_warning), and where there is no such key.
+    WarnOfEnd {
+        /// Whose key.
+        organization: OrganizationId,
+        /// Which.
+        id: KeyId,
+        /// When it ends, as in [`KeyRow`].
+        expires_at: i64,
+        /// How long before that it is told, in milliseconds; 0 or more.
+        before_ms: i64,
+    },
     /// Suspends, reinstates or closes an organization, with all its owners, at the change's time.
     Organization(OrganizationId, OwnerChange),
     /// Suspends, reinstates or closes an owner at the change's time.

@@ -6,6 +6,7 @@ use std::{
 use super::{
     change::{Applied, Change},
     dead_keys::EndedKeys,
+    ending::EndingQuery,
     error::StoreError,
     head::{Changes, Head},
     listed::ListedKey,
@@ -188,7 +189,7 @@ pub trait KeyStore: KeyReader {
     ///
     /// What comes with a key is looked up by primary key, or by the key it replaces: a page should take no longer far
     /// down the list than at its beginning. Of several owners, no more keys should be looked at than fill a page, and one
-    /// of each owner, or a page of each.
+    /// of each owner, or a page of each; by their ends, all keys of these owners may be.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
@@ -197,6 +198,15 @@ pub trait KeyStore: KeyReader {
         query: &KeyQuery,
         now: Timestamp,
     ) -> impl Future<Output = Result<Page<ListedKey>, StoreError>> + Send;
+
+    /// Keys of all organizations whose end comes, or came, and is to be told: by end, then id; strong. At most as many as
+    /// the limit says: those that follow are found once these have their [note](super::Write::WarnOfEnd).
+    ///
+    /// It is asked every few minutes, and few keys end within days: let an index know those of whose end not all was told.
+    ///
+    /// # Errors
+    /// Unavailable, or corrupt.
+    fn ending(&self, query: &EndingQuery) -> impl Future<Output = Result<Vec<KeyRow>, StoreError>> + Send;
 
     /// The status of a user or a team, whether they have keys or not, and that of its organization; the default where
     /// there is no row. Strong: what an `apply` that returned did is in it.
@@ -337,6 +347,10 @@ impl<S: KeyStore> KeyStore for Arc<S> {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         S::list(self, query, now).await
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        S::ending(self, query).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{key::KeyId, time::Timestamp};
 
-/// A place in a list of keys, in either order: after the key with this time of creation and id.
+/// A place in a list of keys, in any order: after the key with this time of creation, this end and this id.
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, key::KeyId, store::KeyCursor};
 ///
-/// let cursor = KeyCursor { created_at: Timestamp::MIN, id: KeyId::new("AAAAAAAAAAAAAAAAAAAA")? };
+/// let cursor = KeyCursor { created_at: Timestamp::MIN, expires_at: None, id: KeyId::new("AAAAAAAAAAAAAAAAAAAA")? };
 /// assert_eq!(cursor.to_string().parse(), Ok(cursor));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -21,13 +21,19 @@ use crate::{key::KeyId, time::Timestamp};
 pub struct KeyCursor {
     /// The key's time of creation.
     pub created_at: Timestamp,
+    /// Its end, if it had one when it was listed.
+    pub expires_at: Option<Timestamp>,
     /// The key.
     pub id: KeyId,
 }
 
 impl fmt::Display for KeyCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.created_at.as_millis(), self.id)
+        write!(f, "{}.", self.created_at.as_millis())?;
+        if let Some(end) = self.expires_at {
+            write!(f, "{}.", end.as_millis())?;
+        }
+        write!(f, "{}", self.id)
     }
 }
 
@@ -35,13 +41,19 @@ impl FromStr for KeyCursor {
     type Err = InvalidCursor;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (millis, id) = text.split_once('.').ok_or(InvalidCursor(()))?;
-        // No sign and no zeros in front: each place has one text.
-        let millis: i64 =
-            millis.parse().ok().filter(|known: &i64| known.to_string() == millis).ok_or(InvalidCursor(()))?;
-        let created_at = Timestamp::from_millis(millis).map_err(|_| InvalidCursor(()))?;
-        Ok(Self { created_at, id: KeyId::new(id).map_err(|_| InvalidCursor(()))? })
+        let (times, id) = text.rsplit_once('.').ok_or(InvalidCursor(()))?;
+        let (created_at, expires_at) = match times.split_once('.') {
+            Some((created_at, end)) => (time(created_at)?, Some(time(end)?)),
+            None => (time(times)?, None),
+        };
+        Ok(Self { created_at, expires_at, id: KeyId::new(id).map_err(|_| InvalidCursor(()))? })
     }
+}
+
+/// No sign and no zeros in front: each place has one text.
+fn time(text: &str) -> Result<Timestamp, InvalidCursor> {
+    let millis = text.parse().ok().filter(|known: &i64| known.to_string() == text).ok_or(InvalidCursor(()))?;
+    Timestamp::from_millis(millis).map_err(|_| InvalidCursor(()))
 }
 
 impl TryFrom<String> for KeyCursor {
@@ -78,8 +90,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_is_read_back_from_its_text(millis in 0..=Timestamp::MAX.as_millis(), id in "[A-Za-z0-9_-]{20}") {
-            let cursor = KeyCursor { created_at: Timestamp::from_millis(millis).unwrap(), id: KeyId::new(&id).unwrap() };
+        fn a_cursor_is_read_back_from_its_text(
+            millis in 0..=Timestamp::MAX.as_millis(),
+            end in proptest::option::of(0..=Timestamp::MAX.as_millis()),
+            id in "[A-Za-z0-9_-]{20}",
+        ) {
+            let cursor = KeyCursor {
+                created_at: Timestamp::from_millis(millis).unwrap(),
+                expires_at: end.map(|end| Timestamp::from_millis(end).unwrap()),
+                id: KeyId::new(&id).unwrap(),
+            };
             prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
             let json = serde_json::to_string(&cursor).unwrap();
             prop_assert_eq!(&json, &format!("\"{cursor}\""));
@@ -102,7 +122,10 @@ mod tests {
         }
         for millis in ["", "-1", "+5", "05", "5 ", "9999999999999999"] {
             assert!(format!("{millis}.{id}").parse::<KeyCursor>().is_err(), "{millis}");
+            assert!(format!("5.{millis}.{id}").parse::<KeyCursor>().is_err(), "{millis}");
         }
         assert!(format!("5.{id}").parse::<KeyCursor>().is_ok());
+        assert!(format!("5.6.{id}").parse::<KeyCursor>().is_ok());
+        assert!(format!("5.6.7.{id}").parse::<KeyCursor>().is_err());
     }
 }

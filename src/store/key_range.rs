@@ -2,26 +2,49 @@
 
 use std::collections::BTreeSet;
 
-use super::{key_cursor::KeyCursor, query::KeyQuery};
-use crate::{owner::Owner, time::Timestamp};
+use super::{
+    key_cursor::KeyCursor,
+    query::{KeyOrder, KeyQuery},
+};
+use crate::{owner::Owner, record::KeyRow, time::Timestamp};
 
-/// A time of creation and an id: before and after these lie keys, in the order of lists.
+/// A time and an id: before and after these lie keys, in the order of a list. The time is that of creation, or the end.
 pub(crate) type Place<'a> = (i64, &'a str);
+
+/// The end that is none: those without one come last.
+pub(crate) const NO_END: i64 = i64::MAX;
+
+/// Behind all keys, those without an end among them: ids have no character behind this one.
+const BEHIND_ALL: Place<'static> = (NO_END, "~");
 
 impl KeyQuery {
     /// Keys lie after this place, wherever the page begins. An id is never empty: what is made at a time lies after that
     /// time and no id.
     pub(crate) fn from(&self) -> Place<'_> {
-        let since = self.created_since.map(at);
-        let after = self.after.as_ref().filter(|_| !self.newest_first).map(place);
+        let since = if self.is_by_end() { None } else { self.created_since.map(at) };
+        let after = self.after.as_ref().filter(|_| self.order != KeyOrder::NewestFirst).map(|after| self.place(after));
         since.into_iter().chain(after).max().unwrap_or((i64::MIN, ""))
     }
 
     /// Keys lie before this place.
     pub(crate) fn until(&self) -> Place<'_> {
-        let before = self.created_before.map(at);
-        let after = self.after.as_ref().filter(|_| self.newest_first).map(place);
-        before.into_iter().chain(after).min().unwrap_or((i64::MAX, ""))
+        let before = if self.is_by_end() { self.expires_before } else { self.created_before };
+        let after = self.after.as_ref().filter(|_| self.order == KeyOrder::NewestFirst).map(|after| self.place(after));
+        before.map(at).into_iter().chain(after).min().unwrap_or(BEHIND_ALL)
+    }
+
+    fn is_by_end(&self) -> bool {
+        self.order == KeyOrder::SoonestEndFirst
+    }
+
+    fn place<'a>(&self, cursor: &'a KeyCursor) -> Place<'a> {
+        let end = || cursor.expires_at.map_or(NO_END, Timestamp::as_millis);
+        (if self.is_by_end() { end() } else { cursor.created_at.as_millis() }, cursor.id.as_str())
+    }
+
+    /// Where a key is in the order of the list.
+    pub(crate) fn place_of<'a>(&self, key: &'a KeyRow) -> Place<'a> {
+        (if self.is_by_end() { key.expires_at.unwrap_or(NO_END) } else { key.created_at }, key.id.as_str())
     }
 
     /// The owners that are asked for, each once, without those whose keys are of the wrong kind. None where any will do.
@@ -33,8 +56,4 @@ impl KeyQuery {
 
 fn at<'a>(time: Timestamp) -> Place<'a> {
     (time.as_millis(), "")
-}
-
-fn place(cursor: &KeyCursor) -> Place<'_> {
-    (cursor.created_at.as_millis(), cursor.id.as_str())
 }

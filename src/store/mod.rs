@@ -29,6 +29,7 @@ mod calls;
 mod change;
 mod contract;
 mod dead_keys;
+mod ending;
 mod error;
 mod head;
 mod key_cursor;
@@ -56,6 +57,7 @@ pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, Idempot
 pub(crate) use change::{ORGANIZATION, created_by};
 pub use contract::{FoundKey, FoundOwner, KeyReader, KeyStore, Ledger};
 pub use dead_keys::{DeadKeys, EndedKeys};
+pub use ending::EndingQuery;
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
@@ -70,7 +72,7 @@ pub(crate) use portion::Portion;
 pub use postgres::{PostgresError, PostgresErrorKind, PostgresSettings, PostgresStore};
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use query::UsedKeys;
-pub use query::{EventQuery, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
+pub use query::{EventQuery, KeyOrder, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
 

@@ -12,11 +12,11 @@ use crate::{
 /// Which keys to list. All conditions hold together.
 ///
 /// ```
-/// use tower_api_keys::{OrganizationId, TeamId, store::KeyQuery};
+/// use tower_api_keys::{OrganizationId, TeamId, store::{KeyOrder, KeyQuery}};
 ///
 /// let query = KeyQuery {
 ///     owners: vec![TeamId::new("engineering")?.into(), TeamId::new("research")?.into()],
-///     newest_first: true,
+///     order: KeyOrder::NewestFirst,
 ///     limit: 20,
 ///     ..KeyQuery::all(OrganizationId::single())
 /// };
@@ -51,10 +51,12 @@ pub struct KeyQuery {
     pub created_since: Option<Timestamp>,
     /// Made before this time.
     pub created_before: Option<Timestamp>,
-    /// By falling time of creation, then falling id, instead of rising.
-    pub newest_first: bool,
-    /// After the key with this time of creation and id, in the order that is asked for: those made later, or those made
-    /// earlier if the newest come first.
+    /// With an end before this time, live or dead.
+    pub expires_before: Option<Timestamp>,
+    /// Which come first.
+    pub order: KeyOrder,
+    /// After the key in this place, in the order that is asked for: those made later, those made earlier, or those that
+    /// end later.
     pub after: Option<KeyCursor>,
     /// Whether each is told with [how it was used](super::ListedKey::usage), which costs about a third of a list.
     pub with_usage: bool,
@@ -80,12 +82,31 @@ impl KeyQuery {
             unused_since: None,
             created_since: None,
             created_before: None,
-            newest_first: false,
+            expires_before: None,
+            order: KeyOrder::OldestFirst,
             after: None,
             with_usage: true,
             limit: 100,
         }
     }
+}
+
+/// Which keys of a list come first.
+///
+/// ```
+/// use tower_api_keys::store::KeyOrder;
+///
+/// assert_eq!(KeyOrder::default(), KeyOrder::OldestFirst);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeyOrder {
+    /// Those made last: by falling time of creation, then falling id.
+    NewestFirst,
+    /// Those made first: by rising time of creation, then rising id. The default.
+    #[default]
+    OldestFirst,
+    /// Those that end soonest, or ended first: by rising end, then rising id; those without an end come last.
+    SoonestEndFirst,
 }
 
 /// Neither revoked nor expired, or one of the two.

@@ -21,6 +21,7 @@ mod conformance;
 mod copy;
 mod debug;
 mod dropped;
+mod ends;
 mod error_chains;
 mod examples;
 mod first_use;

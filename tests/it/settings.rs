@@ -17,6 +17,9 @@ const KEEP_ACCESS_LOG: &str = "entries of the access log stay for at least an ho
 const KEEP_DEAD_KEYS: &str = "dead keys stay for at least a day";
 const KEEP_EVENTS: &str = "audit events stay for at least a day";
 const KEEP_USAGE_DAYS: &str = "counts of use by day are kept for 1 to 400 days";
+const LIFETIMES: &str = "a key lives, and goes without a rotation, for longer than nothing";
+const WARNINGS: &str =
+    "the end of a key is told at up to 8 times before it, none less than a millisecond or more than 366 days";
 const THREADS: &str = "there are 1 to 1024 hashing threads";
 const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
 const CHECK_WAIT: &str = "a check waits 1 millisecond to 60 seconds for its hash";
@@ -34,7 +37,16 @@ fn bounded(builder: ApiKeysBuilder<MemoryStore>, bound: Duration) -> ApiKeysBuil
 
 #[tokio::test]
 async fn zero_and_absurd_sizes_and_times_are_refused_when_the_keys_are_built() {
-    let table: [Row; 36] = [
+    let table: [Row; 43] = [
+        Row(LIFETIMES, |keys| keys.longest_life_of_user_keys(Duration::ZERO)),
+        Row(LIFETIMES, |keys| keys.longest_life_of_team_keys(Duration::ZERO)),
+        Row(LIFETIMES, |keys| {
+            keys.longest_life_with_scope(tower_api_keys::Scope::new("read").unwrap(), Duration::ZERO)
+        }),
+        Row(LIFETIMES, |keys| keys.rotation_due_after(Duration::ZERO)),
+        Row(WARNINGS, |keys| keys.warn_of_ends([Duration::from_micros(1)])),
+        Row(WARNINGS, |keys| keys.warn_of_ends([Duration::from_secs(367 * 86_400)])),
+        Row(WARNINGS, |keys| keys.warn_of_ends((1..10).map(Duration::from_secs))),
         Row(PROOFS, |keys| keys.cache_capacity(0)),
         Row(PROOFS, |keys| keys.cache_capacity(100_000_001)),
         Row(PROOFS, |keys| keys.cache_capacity(usize::MAX)),

@@ -29,8 +29,8 @@ use tower_api_keys::{
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, NamePart, Suspension},
     store::{
-        AnyStore, Applied, Change, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore, OwnerRef,
-        Prune, RehashedKey, SqliteStore, StoreError, UsageScope,
+        AnyStore, Applied, Change, EndingQuery, EventQuery, Head, KeyQuery, KeyReader, KeyStore, Ledger, MemoryStore,
+        OwnerRef, Prune, RehashedKey, SqliteStore, StoreError, UsageScope,
         transfer::{self, Batch, Cursor, PortableStore},
     },
     usage::{Source, UsageBatch},
@@ -98,6 +98,7 @@ macro_rules! calls_over {
                 => store.put_meta_if_absent(&name, &value));
             spawns!(KeyStore::ended_keys; store: $store, before: Timestamp => store.ended_keys(before));
             spawns!(KeyStore::prune; store: $store, prune: Prune => store.prune(&prune));
+            spawns!(KeyStore::ending; store: $store, query: EndingQuery => store.ending(&query));
             spawns!(KeyStore::replace_note; store: $store, name: String, old: Vec<u8>, new: Vec<u8>
                 => store.replace_note(&name, &old, &new));
             spawns!(Ledger::trail; store: $store, before: Timestamp => store.trail(false, before));
@@ -116,6 +117,7 @@ macro_rules! calls_over {
                 => keys.refusals_without_organization(&actor));
             spawns!(ApiKeys::trace; keys: ApiKeys<$store>, text: String, actor: Actor => keys.trace(&text, &actor));
             spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
+            spawns!(ApiKeys::tell_of_ends; keys: ApiKeys<$store> => keys.tell_of_ends());
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());
             spawns_once!(ApiKeysBuilder::build; builder: ApiKeysBuilder<$store> => builder.build());
 

@@ -5,10 +5,11 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
+    record::KeyRow,
     store::{
-        Applied, Change, Changes, Effect, EndedKeys, ErasedLedger, ErasedReader, ErasedStore, EventQuery, FoundKey,
-        FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned, StoreError, Trail,
-        UsageScope,
+        Applied, Change, Changes, Effect, EndedKeys, EndingQuery, ErasedLedger, ErasedReader, ErasedStore, EventQuery,
+        FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, ListedKey, OwnerRef, Page, Prune, Pruned,
+        StoreError, Trail, UsageScope,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow, UsageTotals},
 };
@@ -104,6 +105,10 @@ impl<'a, S: ErasedStore + ?Sized> Candidate<'a, S> {
     /// The ids that a query finds, in order.
     pub(super) async fn listed(&self, query: &KeyQuery, now: Timestamp) -> Result<Vec<String>, Unmet> {
         Ok(self.list(query, now).await?.rows.into_iter().map(|listed| listed.key.id).collect())
+    }
+
+    pub(super) async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, Unmet> {
+        self.subject.ending(query).await.map_err(|error| Unmet::call("ending", &error))
     }
 
     pub(super) async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, Unmet> {

@@ -25,6 +25,8 @@ pub(super) fn fill(row: &mut KeyRow, creator: &KeyId, predecessor: &KeyId) {
     row.lineage = creator.as_str().to_owned();
     row.predecessor_expires_at = Some(Timestamp::MIN.as_millis());
     row.grace_ends_at = Some(Timestamp::MAX.as_millis());
+    row.warned_end = Some(Timestamp::MAX.as_millis());
+    row.warned_before_ms = Some(i64::MAX);
     row.replaces = Some(predecessor.as_str().to_owned());
 }
 
@@ -56,6 +58,8 @@ pub(super) const KEY_COLUMNS: &[fn(&mut KeyRow)] = &[
     |row| row.lineage.push('x'),
     |row| row.predecessor_expires_at = another(row.predecessor_expires_at),
     |row| row.grace_ends_at = another(row.grace_ends_at),
+    |row| row.warned_end = another(row.warned_end),
+    |row| row.warned_before_ms = another(row.warned_before_ms),
     |row| row.version -= 1,
 ];
 

@@ -62,6 +62,8 @@ pub(crate) async fn every_column_comes_back<R: KeyReader>(candidate: &Candidate<
         row.paused_at = Some(Timestamp::MIN.as_millis());
         row.predecessor_expires_at = Some(Timestamp::MAX.as_millis());
         row.grace_ends_at = Some(Timestamp::MIN.as_millis());
+        row.warned_end = Some(Timestamp::MIN.as_millis());
+        row.warned_before_ms = Some(0);
         // The milliseconds of a time that no floating-point number of seconds holds.
         row.paused_at = Some(253_402_300_799_997);
     });

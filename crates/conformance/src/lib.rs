@@ -45,6 +45,7 @@ mod at_once;
 mod candidate;
 mod columns;
 mod dropped;
+mod ends;
 mod event;
 mod find;
 mod follow;

@@ -134,6 +134,8 @@ pub(super) async fn new_rows<S: PortableStore>(
             lineage: "~".into(),
             predecessor_expires_at: Some(0),
             grace_ends_at: Some(END_OF_TIME),
+            warned_end: Some(END_OF_TIME),
+            warned_before_ms: Some(0),
             expires_at: Some(END_OF_TIME),
             revoked_at: Some(0),
             revoked_by: Some("system:job".into()),

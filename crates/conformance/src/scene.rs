@@ -147,6 +147,7 @@ impl Scene {
             Write::Pause { id, .. } => about(id.as_str(), "key.paused"),
             Write::Resume { id, .. } => about(id.as_str(), "key.resumed"),
             Write::Revoke { id, .. } => about(id.as_str(), "key.revoked"),
+            Write::WarnOfEnd { id, .. } => about(id.as_str(), "key.ends_soon"),
             Write::Organization(..) => EventRow { action: "organization.suspended".to_owned(), ..self.event(at) },
             Write::Owner(owner, _) => EventRow {
                 action: "owner.suspended".to_owned(),
@@ -205,6 +206,12 @@ impl Sample {
             paused_at: paused_at.as_millis(),
             paused_by: paused_by.map(str::to_owned),
         }
+    }
+
+    /// The note that its end was told so many milliseconds before it.
+    pub(super) fn warn_of_end(&self, expires_at: Timestamp, before_ms: i64) -> Write {
+        let (organization, expires_at) = (self.organization.clone(), expires_at.as_millis());
+        Write::WarnOfEnd { organization, id: self.id, expires_at, before_ms }
     }
 
     /// An update that writes what the row says, for a key that has this version.

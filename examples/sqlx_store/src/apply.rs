@@ -146,6 +146,14 @@ async fn write(connection: &mut PgConnection, write: &Write, at: Timestamp) -> R
             }
             state(connection, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
         }
+        Write::WarnOfEnd { organization, id, expires_at, before_ms } => {
+            const SQL: &str = "update keys.api_keys set warned_end = $3, warned_before_ms = $4 \
+                where organization = $1 and id = $2 and revoked_at is null and expires_at = $3 \
+                    and (warned_end is distinct from $3 or warned_before_ms is null or warned_before_ms > $4)";
+            let query = sqlx::query(SQL).bind(organization.as_str()).bind(id.as_str());
+            let noted = query.bind(Time(*expires_at)).bind(before_ms).execute(&mut *connection).await?;
+            Ok(if noted.rows_affected() > 0 { Effect::Changed } else { Effect::Unchanged })
+        }
         // The kind and the id of an organization's own status.
         Write::Organization(of, step) => change_status(connection, (of.as_str(), "organization", ""), *step, at).await,
         Write::Owner(of, step) => {
@@ -161,9 +169,9 @@ async fn insert(connection: &mut PgConnection, row: &KeyRow) -> Result<Effect, F
     const SQL: &str = "insert into keys.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, \
             scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, proof, \
             allowed_networks, limits, imported_from, responsible, paused_at, paused_by, lineage, \
-            predecessor_expires_at, grace_ends_at) \
+            predecessor_expires_at, grace_ends_at, warned_end, warned_before_ms) \
         select $1, $2, $3, $4, $5, $6::text::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
-            $21, $22, $23, $24, $25, $26, $27 \
+            $21, $22, $23, $24, $25, $26, $27, $28, $29 \
         where not exists (select 1 from keys.api_key_tombstones where id = $2) on conflict (id) do nothing";
     let inserted = sqlx::query(SQL)
         .bind(&row.organization)
@@ -193,6 +201,8 @@ async fn insert(connection: &mut PgConnection, row: &KeyRow) -> Result<Effect, F
         .bind(&row.lineage)
         .bind(row.predecessor_expires_at.map(Time))
         .bind(row.grace_ends_at.map(Time))
+        .bind(row.warned_end.map(Time))
+        .bind(row.warned_before_ms)
         .execute(&mut *connection)
         .await?;
     if inserted.rows_affected() == 0 { Err(Conflict::IdTaken.into()) } else { Ok(Effect::Changed) }

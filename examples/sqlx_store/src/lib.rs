@@ -24,9 +24,11 @@ use tower_api_keys::{
     Timestamp,
     audit::EventRow,
     key::KeyId,
+    record::KeyRow,
     store::{
-        Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
-        Ledger, ListedKey, OwnerRef, Page, PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+        KeyStore, Ledger, ListedKey, OwnerRef, Page, PostgresStore, Prune, Pruned, RehashedKey, StoreError, Trail,
+        UsageScope,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -117,6 +119,10 @@ impl KeyStore for SqlxStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         Ok(read::list(&self.pool, query, now).await?)
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        Ok(read::ending(&self.pool, query).await?)
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

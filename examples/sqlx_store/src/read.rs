@@ -3,8 +3,8 @@ use tower_api_keys::{
     KeyKind, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::NamePart,
-    store::{EventQuery, FoundKey, FoundOwner, KeyQuery, ListedKey, Liveness, OwnerRef, Page},
+    record::{KeyRow, NamePart},
+    store::{EndingQuery, EventQuery, FoundKey, FoundOwner, KeyOrder, KeyQuery, ListedKey, Liveness, OwnerRef, Page},
 };
 
 use crate::{failure::Failure, rows, time::Time};
@@ -68,9 +68,12 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
             from keys.api_key_usage where $21 and key_id = k.id\
         ) u on true \
         where k.organization = $1 and ($3::text[] is null or k.id = any($3)) \
-            and case when $14 then (k.created_at, k.id) < ($8, $9) else (k.created_at, k.id) > ($8, $9) end \
+            and case when $14 then (k.created_at, k.id) < ($8, $9) \
+                when $22 then (coalesce(k.expires_at, 'infinity'), k.id) > ($8, $9) \
+                else (k.created_at, k.id) > ($8, $9) end \
+            and ($23::timestamptz is null or k.expires_at < $23) \
             and ($13::timestamptz is null or k.created_at < $13) and ($15::timestamptz is null or k.created_at >= $15) \
-            and ($12::text is null or k.replaces = $12) and ($22::text is null or k.lineage = $22) \
+            and ($12::text is null or k.replaces = $12) and ($24::text is null or k.lineage = $24) \
             and ($2::text is null or k.kind = $2) and ($16::text[] is null or (k.kind, k.owner) in \
                 (select * from unnest($16::text[], $17::text[]))) \
             and ($18::text is null or strpos(translate(k.name, $19, $20), $18) > 0) \
@@ -79,10 +82,15 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
                 or $6 = (k.revoked_at is null and (k.expires_at is null or $10 < k.expires_at))) \
             and ($7::timestamptz is null or coalesce((select max(last_at) from keys.api_key_usage \
                 where key_id = k.id and outcome = 'success') < $7, true)) \
-        order by case when $14 then k.created_at end desc, case when $14 then k.id end desc, k.created_at, k.id limit $11";
+        order by case when $14 then k.created_at end desc, case when $14 then k.id end desc, \
+            case when $22 then coalesce(k.expires_at, 'infinity') else k.created_at end, k.id limit $11";
     let (after, after_id) = match &query.after {
+        // Keys without an end come last.
+        Some(cursor) if query.order == KeyOrder::SoonestEndFirst => {
+            (cursor.expires_at.map_or(i64::MAX, Timestamp::as_millis), cursor.id.as_str())
+        }
         Some(cursor) => (cursor.created_at.as_millis(), cursor.id.as_str()),
-        None if query.newest_first => (i64::MAX, ""),
+        None if query.order == KeyOrder::NewestFirst => (i64::MAX, ""),
         None => (i64::MIN, ""),
     };
     let (kinds, owners): (Vec<_>, Vec<_>) = query.owners.iter().map(|of| (of.kind().as_str(), of.id())).unzip();
@@ -102,7 +110,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(i64::from(query.limit) + 1)
         .bind(query.predecessor.as_ref().map(|predecessor| predecessor.as_str()))
         .bind(query.created_before.map(Timestamp::as_millis).map(Time))
-        .bind(query.newest_first)
+        .bind(query.order == KeyOrder::NewestFirst)
         .bind(query.created_since.map(Timestamp::as_millis).map(Time))
         .bind(kinds)
         .bind(owners)
@@ -110,10 +118,28 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
         .bind(capitals)
         .bind(letters)
         .bind(query.with_usage)
+        .bind(query.order == KeyOrder::SoonestEndFirst)
+        .bind(query.expires_before.map(Timestamp::as_millis).map(Time))
         .bind(query.lineage.as_ref().map(|first| first.as_str()))
         .fetch_all(pool)
         .await?;
     page(&rows, query.limit, |row| rows::listed_key(row, query.with_usage))
+}
+
+pub(crate) async fn ending(pool: &PgPool, query: &EndingQuery) -> Result<Vec<KeyRow>, Failure> {
+    // The first condition is that of an index, word by word.
+    const SQL: &str = "select *, labels::text as labels_text from keys.api_keys \
+        where revoked_at is null and expires_at is not null \
+            and (warned_end is null or warned_end <> expires_at or warned_before_ms is null or warned_before_ms <> 0) \
+            and ($1::timestamptz is null or expires_at > $1) and expires_at <= $2 \
+            and (warned_end is distinct from expires_at or warned_before_ms is null or warned_before_ms > $3) \
+        order by expires_at, id limit $4";
+    let query = sqlx::query(SQL)
+        .bind(query.after.map(Timestamp::as_millis).map(Time))
+        .bind(Time(query.until.as_millis()))
+        .bind(query.before_ms)
+        .bind(i64::from(query.limit));
+    query.fetch_all(pool).await?.iter().map(rows::key).collect()
 }
 
 pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<EventRow>, Failure> {

@@ -12,8 +12,12 @@ use tower_api_keys::{
 use crate::{failure::Failure, time::Time};
 
 pub(crate) fn found_key(row: &PgRow) -> Result<FoundKey, Failure> {
+    Ok(FoundKey { key: key(row)?, owner: status(row, "")?, organization: status(row, "organization_")? })
+}
+
+pub(crate) fn key(row: &PgRow) -> Result<KeyRow, Failure> {
     let tag: &[u8] = row.try_get("tag")?;
-    let key = KeyRow {
+    Ok(KeyRow {
         organization: row.try_get("organization")?,
         id: row.try_get("id")?,
         kind: row.try_get("kind")?,
@@ -41,9 +45,10 @@ pub(crate) fn found_key(row: &PgRow) -> Result<FoundKey, Failure> {
         lineage: row.try_get("lineage")?,
         predecessor_expires_at: time(row, "predecessor_expires_at")?,
         grace_ends_at: time(row, "grace_ends_at")?,
+        warned_end: time(row, "warned_end")?,
+        warned_before_ms: row.try_get("warned_before_ms")?,
         version: row.try_get("version")?,
-    };
-    Ok(FoundKey { key, owner: status(row, "")?, organization: status(row, "organization_")? })
+    })
 }
 
 /// A JSON object as it is kept in a row: the server has a form of its own.

@@ -1,12 +1,15 @@
-//! What goes on beside requests: usage is written, old rows are pruned, attempts are logged, old hashes are improved.
+//! What goes on beside requests: usage is written, old rows are pruned, ends of keys are told, attempts are logged, old hashes are improved.
 
 mod access_log;
+mod ends;
 mod flush;
 mod prune;
 mod upkeep;
+mod witness;
 
 pub(super) use access_log::Tried;
 pub(crate) use access_log::{AccessLog, AccessLogWriter};
+pub(crate) use ends::EndTeller;
 pub(crate) use flush::UsageFlusher;
 pub(crate) use prune::{Keep, Pruner};
 pub(crate) use upkeep::{StoreUpkeep, Upkeep};

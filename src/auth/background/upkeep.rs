@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     audit::{Action, Event, EventRow, Notifier, Subject},
-    auth::{AccessLog, AccessLogWriter, Pruner, UsageFlusher, meter::Meter},
+    auth::{AccessLog, AccessLogWriter, EndTeller, Pruner, UsageFlusher, meter::Meter},
     hash::{Hasher, KeyHash},
     key::{KeyId, PlaintextKey},
     log::{Repeated, log},
@@ -50,6 +50,7 @@ pub(crate) struct StoreUpkeep<S> {
     store: Calls<Arc<S>>,
     flusher: Arc<UsageFlusher<S>>,
     pruner: Arc<Pruner<S>>,
+    ends: Arc<EndTeller<S>>,
     attempts: Option<Arc<AccessLogWriter<S>>>,
     notifier: Notifier,
     proof_places: Arc<Semaphore>,
@@ -66,6 +67,7 @@ impl<S: Ledger> StoreUpkeep<S> {
         store: Calls<Arc<S>>,
         flusher: Arc<UsageFlusher<S>>,
         pruner: Arc<Pruner<S>>,
+        ends: Arc<EndTeller<S>>,
         notifier: Notifier,
     ) -> Self {
         let (reports, unwritten) = (Mutex::default(), Arc::default());
@@ -76,6 +78,7 @@ impl<S: Ledger> StoreUpkeep<S> {
             store,
             flusher,
             pruner,
+            ends,
             attempts: None,
             notifier,
             proof_places,
@@ -91,6 +94,15 @@ impl<S: Ledger> StoreUpkeep<S> {
         let lines = Arc::new(AccessLog::new(Arc::clone(meter)));
         self.attempts = Some(Arc::new(AccessLogWriter::new(self.store.clone(), Arc::clone(&lines))));
         lines
+    }
+
+    /// Tells all ends of keys that are due.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(crate) async fn tell_of_ends(&self) -> Result<(), StoreError> {
+        while self.ends.take_turn().await? {}
+        Ok(())
     }
 
     /// Writes the attempts that came in before this call.
@@ -125,6 +137,7 @@ impl<S: Ledger> Upkeep for StoreUpkeep<S> {
     fn start(&self) {
         self.flusher.start();
         self.pruner.start();
+        self.ends.start();
         if let Some(attempts) = &self.attempts {
             attempts.start();
         }

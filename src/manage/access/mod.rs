@@ -138,13 +138,9 @@ pub(in crate::manage) struct Gift<'a> {
 }
 
 impl<'a> Gift<'a> {
-    pub(in crate::manage) fn of(request: &'a IssueKey) -> Self {
-        Self {
-            scopes: &request.scopes,
-            expires_at: request.expires_at,
-            networks: request.networks.as_ref(),
-            limits: request.limits.as_deref(),
-        }
+    pub(in crate::manage) fn of(request: &'a IssueKey, expires_at: Option<Timestamp>) -> Self {
+        let (networks, limits) = (request.networks.as_ref(), request.limits.as_deref());
+        Self { scopes: &request.scopes, expires_at, networks, limits }
     }
 }
 

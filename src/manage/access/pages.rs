@@ -9,7 +9,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    store::{KeyCursor, KeyQuery, KeyStore, ListedKey, Liveness},
+    store::{KeyCursor, KeyOrder, KeyQuery, KeyStore, ListedKey, Liveness},
     time::Timestamp,
 };
 
@@ -121,8 +121,8 @@ impl Access<'_> {
         }
         if asked.len() > 1 {
             rows.sort_by(|Unseen(a), Unseen(b)| {
-                let rising = (a.key.created_at, &a.key.id).cmp(&(b.key.created_at, &b.key.id));
-                if query.newest_first { rising.reverse() } else { rising }
+                let rising = query.place_of(&a.key).cmp(&query.place_of(&b.key));
+                if query.order == KeyOrder::NewestFirst { rising.reverse() } else { rising }
             });
             let limit = usize::from(query.limit);
             more |= rows.len() > limit;
@@ -213,6 +213,7 @@ impl Access<'_> {
 pub(in crate::manage) fn cursor(row: &ListedKey) -> Result<KeyCursor, ManageError> {
     Ok(KeyCursor {
         created_at: Timestamp::from_millis(row.key.created_at).map_err(ManageError::corrupt)?,
+        expires_at: row.key.expires_at.map(Timestamp::from_millis).transpose().map_err(ManageError::corrupt)?,
         id: KeyId::new(&row.key.id).map_err(ManageError::corrupt)?,
     })
 }

@@ -49,7 +49,11 @@ impl KeyManager {
     /// whom the actor stands on), directory unavailable, store unavailable. What [`issue`](Self::issue) would refuse is in the answer, also
     /// that the actor is suspended or closed, or its key dead.
     pub async fn preview(&self, request: &IssueKey, actor: &Actor) -> Result<Preview, ManageError> {
-        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
+        let now = self.parts().clock.now();
+        let kind_and_scopes = (request.owner.kind(), &request.scopes);
+        let end = self.parts().rules.lifetimes.end(kind_and_scopes, request.expires_at, now);
+        let expires_at = end.as_ref().map_or(request.expires_at, |end| *end);
+        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes, expires_at };
         let decision = self.can(actor, KeyAction::Issue, &target).await?;
         if decision == Decision::Hide {
             return Err(ManageError::not_found());
@@ -57,7 +61,6 @@ impl KeyManager {
         let may_see = self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
         // Whoever may make keys for the owner would be told by trying.
         let may_know = decision == Decision::Allow || may_see;
-        let now = self.parts().clock.now();
         let maker = actor.id();
         let maker = made_by_another(&request.owner, &maker).filter(|_| decision == Decision::Allow).cloned();
         let (mut owner, mut unfit, mut same_name, mut names) = (OwnerStatus::default(), None, 0, Names::none());
@@ -70,7 +73,7 @@ impl KeyManager {
                     if may_see && !request.name.is_empty() {
                         same_name = access.live_keys_named(&request.name, &request.owner, now).await?;
                     }
-                    unfit = access.unfit(request);
+                    unfit = access.unfit(request, expires_at);
                     let mention = |mentions: &mut Mentions| {
                         mentions.owner(&request.owner);
                         maker.iter().for_each(|maker| mentions.user(maker));
@@ -91,10 +94,22 @@ impl KeyManager {
             Decision::Allow | Decision::Hide => None,
         };
         let unfit = unfit.map(|reason| self.denial(reason));
-        let invalid = invalid(self.parts(), request, now);
+        let mut invalid = invalid(self.parts(), request, now);
+        invalid.extend(end.err().map(|error| (NoteKind::ExpiryTooLate, error.sentence())));
         let has_team_keys = actor.has_team_keys();
-        let findings =
-            Findings { decision, denial, unfit, owner, maker, has_team_keys, same_name, invalid, names, now };
+        let findings = Findings {
+            decision,
+            denial,
+            unfit,
+            owner,
+            maker,
+            has_team_keys,
+            same_name,
+            invalid,
+            names,
+            expires_at,
+            now,
+        };
         Ok(preview(request, findings))
     }
 }
@@ -115,8 +130,8 @@ impl Access<'_> {
     }
 
     /// Why an actor whom the policy allows to give such a key would be denied.
-    fn unfit(&self, request: &IssueKey) -> Option<DenialReason> {
-        self.lacks_scope(&[KeyAction::Issue]).or_else(|| self.excess(Gift::of(request)))
+    fn unfit(&self, request: &IssueKey, expires_at: Option<Timestamp>) -> Option<DenialReason> {
+        self.lacks_scope(&[KeyAction::Issue]).or_else(|| self.excess(Gift::of(request, expires_at)))
     }
 }
 

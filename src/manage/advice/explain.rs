@@ -27,7 +27,7 @@ use crate::{
         manager::KeyManager,
         names::{Names, Presence},
         policy::{KeyAction, Target},
-        soon::{SOON, ends_soon, ends_within},
+        soon::{SOON, ends_soon, ends_within, rotation_due},
     },
     owner::Owner,
     record::{ActorId, CorruptRow, KeyRecord, OwnerStatus, Standing, Stopped, Suspension, standing},
@@ -262,6 +262,8 @@ impl KeyManager {
         };
         let made_by = known.as_ref().ok().and_then(|readable| note_of_maker(&readable.record));
         let told = known.as_ref().ok().map(|readable| (readable.record.owner.clone(), readable.record.expires_at));
+        let (lifetimes, now) = (&access.parts.rules.lifetimes, access.parts.clock.now());
+        let due = known.as_ref().ok().and_then(|known| lifetimes.rotation_due_since(&known.record, now));
         let usage = access.usage_of_one(id).await?;
         let state = State { id: *id, known, usage, now: access.parts.clock.reading(), counted: access.counted };
         let mut explanation = explain(state);
@@ -270,6 +272,7 @@ impl KeyManager {
         if explanation.verdict == CallVerdict::Accepted {
             let (owner, end) = told.unzip();
             explanation.notes.extend(ends_within(end.flatten(), SOON, explanation.asked_at).map(ends_soon));
+            explanation.notes.extend(due.map(rotation_due));
             explanation.notes.extend(owner.and_then(|owner| note_of_missing(&owner, &names)));
         }
         Ok(explanation.naming(names))

@@ -73,6 +73,8 @@ words! {
         Expires = "expires",
         /// Its expiry is not in the future.
         ExpiryPast = "expiry_past",
+        /// Its expiry is later than the service lets such a key live.
+        ExpiryTooLate = "expiry_too_late",
         /// The idempotency key breaks its rule.
         InvalidIdempotencyKey = "invalid_idempotency_key",
         /// The labels break a rule.

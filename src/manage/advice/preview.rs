@@ -51,6 +51,9 @@ pub struct Preview {
     pub kind: KeyKind,
     /// What could be better about the name.
     pub name: Option<NameAdvice>,
+    /// The end that it would have: the one that is asked for, or the latest that the service allows such a key, where it
+    /// allows no more and none is asked for.
+    pub expires_at: Option<Timestamp>,
     /// What there is to know, what stands in the way first, then what may surprise.
     pub notes: Vec<PreviewNote>,
     /// What the owner is called and whether they have left, if the actor may know of them. The notes say it.
@@ -98,11 +101,14 @@ pub(in crate::manage) struct Findings {
     pub(in crate::manage) invalid: Vec<(NoteKind, Sentence)>,
     /// What is known of the owner, if the actor may know of it.
     pub(in crate::manage) names: Names,
+    /// The end that it would have.
+    pub(in crate::manage) expires_at: Option<Timestamp>,
     pub(in crate::manage) now: Timestamp,
 }
 
 pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview {
-    let Findings { decision, denial, unfit, owner, maker, has_team_keys, same_name, invalid, names, now } = known;
+    let Findings { decision, denial, unfit, owner, maker, has_team_keys, same_name, invalid, names, expires_at, now } =
+        known;
     let mut notes = Notes(Vec::new());
     if let Some(denial) = denial.or(unfit) {
         let (kind, severity) = (NoteKind::Denied, Severity::Error);
@@ -121,12 +127,12 @@ pub(in crate::manage) fn preview(request: &IssueKey, known: Findings) -> Preview
     if let Some(networks) = &request.networks {
         notes.add(NoteKind::NetworksLimited, Severity::Info, said::networks_limited(networks.iter().collect()));
     }
-    notes.of_time(request.expires_at, now);
+    notes.of_time(request.expires_at, expires_at, now);
     notes.add(NoteKind::ShownOnce, Severity::Info, said::shown_once());
     notes.0.sort_by_key(|note| note.severity);
     let mut notes = notes.0;
     notes.iter_mut().for_each(|note| note.sentence = note.sentence.naming(&names));
-    Preview { decision, denial, kind: request.owner.kind(), name: lint_name(&request.name), notes, names }
+    Preview { decision, denial, kind: request.owner.kind(), name: lint_name(&request.name), expires_at, notes, names }
 }
 
 struct Notes(Vec<PreviewNote>);
@@ -236,22 +242,24 @@ impl Notes {
         }
     }
 
-    fn of_time(&mut self, expires_at: Option<Timestamp>, now: Timestamp) {
+    fn of_time(&mut self, asked: Option<Timestamp>, expires_at: Option<Timestamp>, now: Timestamp) {
         // One in the past is told of already.
         let Some(end) = expires_at.filter(|end| *end > now) else { return };
         let is_soon = end.as_millis() - now.as_millis() < SOON_MS;
         let severity = if is_soon { Severity::Warning } else { Severity::Info };
-        self.add(NoteKind::Expires, severity, said::expires(end));
+        let said = if asked.is_some() { said::expires(end) } else { said::expires_at_the_latest(end) };
+        self.add(NoteKind::Expires, severity, said);
     }
 }
 
 json_form! {
-    Preview<'a>, |preview| Preview { decision, denial, kind, name, notes, names } => {
+    Preview<'a>, |preview| Preview { decision, denial, kind, name, expires_at, notes, names } => {
         can_be_issued: bool = preview.can_be_issued(),
         decision: SaidDecision = SaidDecision::new(*decision, *denial),
         kind: KeyKind = *kind,
         name_advice: Option<NameAdvice> = *name,
         name_sentence: Option<Sentence> = name.map(NameAdvice::sentence),
+        expires_at: Option<Timestamp> = *expires_at,
         notes: &'a [PreviewNote] = notes,
         names: &'a Names = names,
     }

@@ -15,6 +15,8 @@ sentences! {
         "It is refused while {user} is suspended, and stops for good when {user} leaves.";
     pub(super) fn expires(at: Timestamp) = "note.expires":
         "It is refused from {at} on. You can shorten the lifetime later, but never extend it.";
+    pub(super) fn expires_at_the_latest(at: Timestamp) = "note.expires_at_the_latest":
+        "It is refused from {at} on, the latest that this service allows for such a key.";
     pub(super) fn made_by(maker: &UserId, user: &UserId) = "note.made_by":
         "{maker} made it for {user}, and saw its text. {user} can rotate it: then {maker} has not seen the new one.";
     pub(super) fn made_for_somebody_else(maker: &UserId, user: &UserId) = "note.made_for_somebody_else":

@@ -23,6 +23,9 @@ told_words! {
         /// It is live, has an end and no successor, and the end is near.
         EndsSoon = "ends_soon":
             "It ends soon, and is refused from then on. If it is still needed then, rotate it before, to a later end.",
+        /// It lives longer than the service lets such a key live that is made today.
+        LivesTooLong = "lives_too_long":
+            "It lives longer than this service lets new keys live. Rotate it: the new key ends in time.",
         /// It is a team's key, and used as if it were one person's.
         LooksPersonal = "looks_personal":
             "It is a team's key, and used like one person's: it goes on when they leave. Let them issue a personal key, \
@@ -51,6 +54,9 @@ told_words! {
         /// It is paused.
         Paused = "paused":
             "It is paused, so it is refused. Resume it if it is still needed, and revoke it if not.",
+        /// It was made, or its line was rotated, longer ago than the service wants, and it is not being rotated.
+        RotationDue = "rotation_due":
+            "It was not rotated for longer than this service wants. Begin a rotation, and put the new key where it is.",
         /// It was rotated, and both keys are live.
         RotationUnfinished = "rotation_unfinished":
             "It was rotated, and both keys work. Finish the rotation when nobody uses the old key any more.",

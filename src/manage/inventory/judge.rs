@@ -4,6 +4,7 @@ use super::flag::KeyFlag;
 use crate::{
     manage::{
         advice::{InstalledAt, installed_at, personal_because, shared_because},
+        lifetimes::Lifetimes,
         lint::{NameAdvice, lint_name},
         soon::{SOON, ends_within},
     },
@@ -20,6 +21,11 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// - [`EndsSoon`](KeyFlag::EndsSoon): the end is to come within [7 days](Self::with_ends_within), and the key is not being
 ///   rotated.
+/// - [`LivesTooLong`](KeyFlag::LivesTooLong): by the service's longest life for
+///   [its kind](crate::ApiKeysBuilder::longest_life_of_user_keys) and
+///   [its scopes](crate::ApiKeysBuilder::longest_life_with_scope), from when it was made.
+/// - [`RotationDue`](KeyFlag::RotationDue): made at least [so long](crate::ApiKeysBuilder::rotation_due_after) ago, if the
+///   service says how long, and without a live successor.
 /// - [`NeverUsed`](KeyFlag::NeverUsed): never accepted, and made at least [1 day](Self::with_grace) ago.
 /// - [`Unused`](KeyFlag::Unused): accepted, and last so [90 days](Self::with_unused_after) ago or longer.
 /// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several) within the last
@@ -136,6 +142,7 @@ pub(in crate::manage) struct FlagFacts<'a> {
     /// Whether it has a live successor.
     pub(in crate::manage) is_replaced: bool,
     pub(in crate::manage) has_old_hash: bool,
+    pub(in crate::manage) lifetimes: &'a Lifetimes,
 }
 
 impl FlagFacts<'_> {
@@ -161,12 +168,15 @@ impl FlagFacts<'_> {
             !self.is_replaced && ends_within(self.record.expires_at, settings.ends_within, self.now).is_some(),
         );
         let kind = self.record.kind();
+        raise(KeyFlag::LivesTooLong, self.lifetimes.is_exceeded_by(self.record));
         raise(KeyFlag::LooksPersonal, kind == KeyKind::Team && self.looks_personal(recent));
         raise(KeyFlag::LooksShared, kind == KeyKind::User && self.looks_shared(recent));
         raise(KeyFlag::ManagesKeys, self.record.scopes.manage_keys());
         raise(KeyFlag::OldHash, self.has_old_hash);
         raise(KeyFlag::OwnerInactive, !self.owner.is_active());
         raise(KeyFlag::Paused, self.record.paused.is_some());
+        let is_due = self.lifetimes.rotation_due_since(self.record, self.now).is_some();
+        raise(KeyFlag::RotationDue, is_due && !self.is_replaced);
         raise(KeyFlag::RotationUnfinished, self.is_half_rotated);
         raise(KeyFlag::SeveralSources, self.is_installed_in(settings.several, recent));
         raise(

@@ -34,7 +34,6 @@ pub struct InventoryQuery {
     flags: Vec<KeyFlag>,
     label: Option<(String, Option<String>)>,
     source: Option<Source>,
-    ends_before: Option<Timestamp>,
 }
 
 impl InventoryQuery {
@@ -59,7 +58,6 @@ impl InventoryQuery {
             flags: Vec::new(),
             label: None,
             source: None,
-            ends_before: None,
         }
     }
 
@@ -112,8 +110,8 @@ impl InventoryQuery {
 
     /// Only those with an end before this time, live or dead. Whoever wants those that are to end adds
     /// [`Liveness::Live`](crate::store::Liveness::Live) to the list.
-    pub const fn ends_before(mut self, time: Timestamp) -> Self {
-        self.ends_before = Some(time);
+    pub fn ends_before(mut self, time: Timestamp) -> Self {
+        self.list = self.list.expires_before(time);
         self
     }
 
@@ -126,6 +124,12 @@ impl InventoryQuery {
     /// Those made last first. Default: those made first.
     pub fn newest_first(mut self) -> Self {
         self.list = self.list.newest_first();
+        self
+    }
+
+    /// Those that end soonest first, or ended first; those without an end come last. Default: those made first.
+    pub fn soonest_end_first(mut self) -> Self {
+        self.list = self.list.soonest_end_first();
         self
     }
 
@@ -143,7 +147,7 @@ impl InventoryQuery {
 
     /// Whether every key that a store finds is one that was asked for.
     pub(in crate::manage) fn is_plain(&self) -> bool {
-        self.flags.is_empty() && self.label.is_none() && self.source.is_none() && self.ends_before.is_none()
+        self.flags.is_empty() && self.label.is_none() && self.source.is_none()
     }
 
     /// Whether who has left decides which keys are asked for.
@@ -155,8 +159,7 @@ impl InventoryQuery {
 
     /// Whether a key may be one that was asked for, before anybody looked how it is used.
     pub(in crate::manage) fn may_match(&self, key: &KeyRecord) -> bool {
-        let ends = self.ends_before.is_none_or(|time| key.expires_at.is_some_and(|end| end < time));
-        ends && self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
+        self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
             (None, _) => false,
             (Some(_), None) => true,
             (Some(has), Some(value)) => has == value,

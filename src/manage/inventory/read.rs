@@ -249,6 +249,7 @@ impl Access<'_> {
             usage: &usage,
             is_half_rotated,
             is_replaced,
+            lifetimes: &self.parts.rules.lifetimes,
             has_old_hash: self.parts.hasher.wants_rehash(&shown.record.hash),
         };
         InventoryEntry {

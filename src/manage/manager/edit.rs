@@ -240,7 +240,7 @@ impl Access<'_> {
     /// A wider list is given by whoever may make a key with it. No key gives one.
     async fn require_networks(&self, record: &KeyRecord, edit: &Checked) -> Result<(), ManageError> {
         let Some(networks) = edit.networks.as_ref() else { return Ok(()) };
-        let target = Target::NewKey { owner: &record.owner, scopes: &record.scopes };
+        let target = Target::NewKey { owner: &record.owner, scopes: &record.scopes, expires_at: record.expires_at };
         if !is_wider(networks.as_ref(), record.networks.as_ref()) {
             return Ok(());
         }

@@ -25,6 +25,9 @@ impl KeyManager {
     /// A key that acts gives only scopes it has itself, no [`ManagingScope`](crate::ManagingScope), which people and the system
     /// name, no end later than its own, and no networks beyond its own.
     ///
+    /// Where the service has a [longest life](crate::ApiKeysBuilder::longest_life_of_user_keys) for such keys, one without
+    /// an expiry gets the latest that it allows, as [`preview`](Self::preview) shows, and a later one is invalid.
+    ///
     /// # Errors
     /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
     /// directory unavailable, invalid, clock unsure, owner suspended or closed, idempotency key used
@@ -33,12 +36,17 @@ impl KeyManager {
     /// [idempotency key](IssueKey::idempotency_key): either the key is made, or the error names the one that was.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         let access = self.acting(actor, &[KeyAction::Issue]).await?;
-        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes };
-        access.require(KeyAction::Issue, &target).await?;
-        access.require_gift(KeyAction::Issue, &target, Gift::of(&request))?;
-
         let now = access.parts.clock.reading();
         let at = now.now();
+        // One that may not be is seen by the policy as it was asked for, and refused below.
+        let kind_and_scopes = (request.owner.kind(), &request.scopes);
+        let end = access.parts.rules.lifetimes.end(kind_and_scopes, request.expires_at, at);
+        let expires_at = end.as_ref().map_or(request.expires_at, |end| *end);
+        let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes, expires_at };
+        access.require(KeyAction::Issue, &target).await?;
+        access.require_gift(KeyAction::Issue, &target, Gift::of(&request, expires_at))?;
+        end?;
+
         let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
         let scopes = access.parts.known_scopes(&request.scopes)?;
@@ -71,12 +79,13 @@ impl KeyManager {
             created_by: actor.id(),
             created_via_key: actor.key_id().copied(),
             created_at: at,
-            expires_at: request.expires_at,
+            expires_at,
             revoked: None,
             paused: None,
             replaces: None,
             lineage: plaintext.id(),
             rotated: Rotated::default(),
+            warned: access.parts.rules.warnings.of_new_key(expires_at, at),
             reserved: Reserved::default(),
             version: 1,
         };

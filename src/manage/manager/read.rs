@@ -28,8 +28,8 @@ impl KeyManager {
         Ok(KeyInfo { counted: info.usage.map(|_| access.counted), ..info })
     }
 
-    /// A page of the keys that the actor may see, in the order of their making or the other way round. One read of the store,
-    /// however many teams the actor has; of more than 1,000 users and teams, one for each thousand.
+    /// A page of the keys that the actor may see, in the order of their making, the other way round, or by
+    /// their end. One read of the store, however many teams the actor has; of more than 1,000 users and teams, one for each thousand.
     ///
     /// A page may be shorter than its limit and have a next one all the same: a policy can hide single keys of an owner whose
     /// keys it shows.
@@ -72,7 +72,8 @@ impl Access<'_> {
             lineage: query.lineage,
             liveness: query.liveness,
             unused_since: query.unused_since,
-            newest_first: query.newest_first,
+            expires_before: query.expires_before,
+            order: query.order,
             after: query.after,
             limit: query.limit,
             ..KeyQuery::all(self.parts.organization.clone())

@@ -16,7 +16,7 @@ use crate::{
     },
     networks::Networks,
     owner::Owner,
-    record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated},
+    record::{KeyName, KeyRecord, KeyRow, OwnerStatus, Reserved, Rotated, Warned},
     scope::Scopes,
     store::{FoundKey, Guard, IdempotentRequest, OwnerRef, Write},
     time::Timestamp,
@@ -111,6 +111,8 @@ impl Access<'_> {
             replaces: Some(old.id),
             lineage: old.lineage,
             rotated: Rotated { predecessor_expires_at: old.expires_at, grace_ends_at },
+            // A word about its end is due, however near it is: whoever rotates a key that ends may have overlooked that.
+            warned: Warned::default(),
             reserved: Reserved::default(),
             version: 1,
         };
@@ -187,18 +189,28 @@ impl Access<'_> {
         if is_wider && self.actor.key_id().is_some() {
             return Err(self.deny(KeyAction::Rotate, DenialReason::NetworksTooWide, &Target::key(old)));
         }
+        let (lifetimes, kind_and_scopes) = (&self.parts.rules.lifetimes, (owner.kind(), &scopes));
+        let (expires_at, is_too_late) = match request.expiry {
+            // It obeys what holds for new keys, also where the old one does not.
+            SuccessorExpiry::AsBefore => {
+                (lifetimes.end_of_successor(kind_and_scopes, self.own_expiry(old).await?, at), None)
+            }
+            SuccessorExpiry::At(asked) => match lifetimes.end(kind_and_scopes, asked, at) {
+                Ok(end) => (end, None),
+                Err(error) => (asked, Some(error)),
+            },
+        };
         // What is more than a key in the place of the old one is given only by whoever may make it without that.
         if owner != old.owner || is_wider || !scopes.is_within(&old.scopes) {
-            let target = Target::NewKey { owner: &owner, scopes: &scopes };
+            let target = Target::NewKey { owner: &owner, scopes: &scopes, expires_at };
             if let Some(reason) = self.lacks_scope(&[KeyAction::Issue]) {
                 return Err(self.deny(KeyAction::Issue, reason, &target));
             }
             self.require(KeyAction::Issue, &target).await?;
         }
-        let expires_at = match request.expiry {
-            SuccessorExpiry::AsBefore => self.own_expiry(old).await?,
-            SuccessorExpiry::At(end) => end,
-        };
+        if let Some(error) = is_too_late {
+            return Err(error);
+        }
         for end in [expires_at, request.old_key_ends_at].into_iter().flatten() {
             if now.has_passed(end)? {
                 return Err(ManageError::invalid(InvalidInput::ExpiryPast));

@@ -8,7 +8,7 @@ use crate::{
     },
     record::{ActorId, KeyRecord, KeyRow, OwnerStatus, Revocation},
     sentence::told_words,
-    store::{KeyQuery, Liveness},
+    store::{KeyOrder, KeyQuery, Liveness},
     time::{ClockReading, Timestamp},
     usage::UsageDetail,
 };
@@ -182,7 +182,7 @@ impl Access<'_> {
 
     /// The keys that were made to replace this one, the last first: so many at most.
     pub(in crate::manage) async fn last_successors(&self, id: &KeyId, most: u16) -> Result<Vec<Unseen>, ManageError> {
-        let query = KeyQuery { newest_first: true, limit: most, ..self.successors_of(id) };
+        let query = KeyQuery { order: KeyOrder::NewestFirst, limit: most, ..self.successors_of(id) };
         Ok(self.page(&query, self.parts.clock.now()).await?.0)
     }
 

@@ -10,13 +10,14 @@ use std::{
 
 use self::tables::Tables;
 use super::{
-    Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, HeadCell, KeyQuery, KeyReader,
-    KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+    Applied, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, HeadCell, KeyQuery,
+    KeyReader, KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     transfer::{self, Batch, Cursor, PortableStore},
 };
 use crate::{
     audit::EventRow,
     key::KeyId,
+    record::KeyRow,
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -87,6 +88,10 @@ impl KeyStore for MemoryStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         Ok(self.tables().list(query, now))
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        Ok(self.tables().ending(query))
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

@@ -101,6 +101,9 @@ impl<'a> Staged<'a> {
                 self.resume(organization.as_str(), id, (Some(*paused_at), paused_by.as_deref()))
             }
             Write::Revoke { organization, id, by } => self.revoke(organization.as_str(), id, by),
+            Write::WarnOfEnd { organization, id, expires_at, before_ms } => {
+                Ok(self.warn_of_end(organization.as_str(), id, *expires_at, *before_ms))
+            }
             Write::Organization(of, change) => self.change_status(Whose::Organization(of.clone()), *change),
             Write::Owner(of, change) => self.change_status(Whose::Owner(of.clone()), *change),
         }
@@ -201,6 +204,17 @@ impl<'a> Staged<'a> {
         let after = KeyRow { revoked_at: Some(self.at.as_millis()), revoked_by: Some(by.to_owned()), ..before };
         self.replace_and_log(*id, after);
         Ok(Effect::Changed)
+    }
+
+    fn warn_of_end(&mut self, organization: &str, id: &KeyId, expires_at: i64, before_ms: i64) -> Effect {
+        match self.key_of(organization, id) {
+            Ok(key) if key.wants_warning(expires_at, before_ms) => {
+                let after = KeyRow { warned_end: Some(expires_at), warned_before_ms: Some(before_ms), ..key };
+                self.keys.insert(after.id.clone(), after);
+                Effect::Changed
+            }
+            _ => Effect::Unchanged,
+        }
     }
 
     fn change_status(&mut self, whose: Whose, change: OwnerChange) -> Result<Effect, Conflict> {

@@ -8,7 +8,7 @@ use super::{
     failure::Failure,
     key_rows::{column, found_key},
     link::Link,
-    list::list,
+    list::{ending, list},
     log::changes_since,
     owner_rows::find_owner,
     session::transact,
@@ -20,9 +20,10 @@ use crate::{
     audit::EventRow,
     key::KeyId,
     owner::OwnerRef,
+    record::KeyRow,
     store::{
-        Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
-        Ledger, ListedKey, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+        KeyStore, Ledger, ListedKey, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -69,6 +70,10 @@ impl KeyStore for PostgresStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         Ok(page(list(&self.0.sessions, &self.0.sql, query, now).await?, query.limit))
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        Ok(ending(&self.0.sessions, &self.0.sql, query).await?)
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

@@ -4,7 +4,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     failure::Failure,
-    key_rows::{FOUND_COLUMNS, column, found_key, status, time},
+    key_rows::{FOUND_COLUMNS, column, found_key, key_row, status, time},
     session::Sessions,
     sql::{Query, Sql},
     time::IsTime,
@@ -12,26 +12,34 @@ use super::{
 use crate::{
     key::KeyId,
     owner::KeyKind,
-    record::NamePart,
-    store::{KeyQuery, ListedKey, Liveness, SuccessorRow},
+    record::{KeyRow, NamePart},
+    store::{EndingQuery, KeyOrder, KeyQuery, ListedKey, Liveness, SuccessorRow},
     time::Timestamp,
     usage::UsageTotals,
 };
 
-/// By the condition that leaves fewest keys: a statement by rising time of creation, and the other way round.
+/// By the condition that leaves fewest keys: a statement by rising time of creation, the other way round, and by end.
 fn statement<'a>(sql: &'a Sql, query: &KeyQuery, owners: usize) -> &'a Query {
-    let (oldest_first, newest_first) = match query {
-        KeyQuery { keys, .. } if !keys.is_empty() => (&sql.list_of_keys, &sql.latest_of_keys),
-        KeyQuery { predecessor: Some(_), .. } => (&sql.list_of_predecessor, &sql.latest_of_predecessor),
-        KeyQuery { lineage: Some(_), .. } => (&sql.list_of_lineage, &sql.latest_of_lineage),
-        KeyQuery { created_via_key: Some(_), .. } => (&sql.list_of_created_via_key, &sql.latest_of_created_via_key),
-        _ if owners == 1 => (&sql.list_of_owner, &sql.latest_of_owner),
-        _ if owners > 1 => (&sql.list_of_owners, &sql.latest_of_owners),
-        KeyQuery { creator: Some(_), .. } => (&sql.list_of_creator, &sql.latest_of_creator),
-        KeyQuery { kind: Some(_), .. } => (&sql.list_of_kind, &sql.latest_of_kind),
-        _ => (&sql.list, &sql.latest),
+    let [oldest_first, newest_first, soonest_end_first] = match query {
+        KeyQuery { keys, .. } if !keys.is_empty() => [&sql.list_of_keys, &sql.latest_of_keys, &sql.soonest_of_keys],
+        KeyQuery { predecessor: Some(_), .. } => {
+            [&sql.list_of_predecessor, &sql.latest_of_predecessor, &sql.soonest_of_predecessor]
+        }
+        KeyQuery { lineage: Some(_), .. } => [&sql.list_of_lineage, &sql.latest_of_lineage, &sql.soonest_of_lineage],
+        KeyQuery { created_via_key: Some(_), .. } => {
+            [&sql.list_of_created_via_key, &sql.latest_of_created_via_key, &sql.soonest_of_created_via_key]
+        }
+        _ if owners == 1 => [&sql.list_of_owner, &sql.latest_of_owner, &sql.soonest_of_owner],
+        _ if owners > 1 => [&sql.list_of_owners, &sql.latest_of_owners, &sql.soonest_of_owners],
+        KeyQuery { creator: Some(_), .. } => [&sql.list_of_creator, &sql.latest_of_creator, &sql.soonest_of_creator],
+        KeyQuery { kind: Some(_), .. } => [&sql.list_of_kind, &sql.latest_of_kind, &sql.soonest],
+        _ => [&sql.list, &sql.latest, &sql.soonest],
     };
-    if query.newest_first { newest_first } else { oldest_first }
+    match query.order {
+        KeyOrder::NewestFirst => newest_first,
+        KeyOrder::OldestFirst => oldest_first,
+        KeyOrder::SoonestEndFirst => soonest_end_first,
+    }
 }
 
 /// One more than the limit, to know whether more follows.
@@ -50,7 +58,7 @@ pub(super) async fn list(
         owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).unzip()).unzip();
     let (capitals, letters) = query.named_like.as_ref().map(NamePart::capitals).unzip();
     let (from, until) = (query.from(), query.until());
-    let params: [&(dyn ToSql + Sync); 21] = [
+    let params: [&(dyn ToSql + Sync); 24] = [
         &query.organization.as_str(),
         &query.kind.map(KeyKind::as_str),
         &query.keys.iter().map(KeyId::as_str).collect::<Vec<_>>(),
@@ -71,10 +79,21 @@ pub(super) async fn list(
         &capitals,
         &letters,
         &query.with_usage,
+        &query.created_since.map(Timestamp::as_millis).written(),
+        &query.created_before.map(Timestamp::as_millis).written(),
+        &query.expires_before.map(Timestamp::as_millis).written(),
         &query.lineage.as_ref().map(KeyId::as_str),
     ];
     let rows = sessions.rows(statement, &params).await?;
     rows.iter().map(|row| listed_key(row, query.with_usage)).collect()
+}
+
+/// Keys whose end is to be told.
+pub(super) async fn ending(sessions: &Sessions, sql: &Sql, query: &EndingQuery) -> Result<Vec<KeyRow>, Failure> {
+    let after = query.after.map_or(i64::MIN, Timestamp::as_millis);
+    let params: [&(dyn ToSql + Sync); 4] =
+        [&after.written(), &query.until.as_millis().written(), &query.before_ms, &i64::from(query.limit)];
+    sessions.rows(&sql.ending, &params).await?.iter().map(key_row).collect()
 }
 
 fn listed_key(row: &Row, with_usage: bool) -> Result<ListedKey, Failure> {

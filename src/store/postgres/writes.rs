@@ -28,6 +28,9 @@ pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: T
             resume(session, sql, organization, id, (*paused_at, paused_by.as_deref())).await
         }
         Write::Revoke { organization, id, by } => revoke(session, sql, organization, id, by, at).await,
+        Write::WarnOfEnd { organization, id, expires_at, before_ms } => {
+            warn_of_end(session, sql, organization, id, (*expires_at, *before_ms)).await
+        }
         Write::Organization(organization, change) => {
             change_status(session, sql, StatusOf::organization(organization), *change, at).await
         }
@@ -122,6 +125,18 @@ async fn revoke(
     }
     let exists = session.row(&sql.state, &[&organization, &id]).await?.is_some();
     if exists { Ok(Effect::Unchanged) } else { Err(Conflict::Missing.into()) }
+}
+
+async fn warn_of_end(
+    session: &Session<'_>,
+    sql: &Sql,
+    organization: &OrganizationId,
+    id: &KeyId,
+    (expires_at, before_ms): (i64, i64),
+) -> Result<Effect, Failure> {
+    let row: [&(dyn ToSql + Sync); 4] = [&organization.as_str(), &id.as_str(), &expires_at.written(), &before_ms];
+    let is_news = session.execute(&sql.warn_of_end, &row).await? > 0;
+    Ok(if is_news { Effect::Changed } else { Effect::Unchanged })
 }
 
 /// A revocation.

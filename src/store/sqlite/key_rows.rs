@@ -4,7 +4,8 @@ use super::failure::Failure;
 use crate::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow, key_columns, with_key_columns},
-    store::{FoundKey, RehashedKey},
+    store::{EndingQuery, FoundKey, RehashedKey},
+    time::Timestamp,
 };
 
 /// As many parameters as a key has columns.
@@ -44,6 +45,25 @@ const FIND: &str = concat!("select ", found_columns!(), keys_and_owners!(), "whe
 
 pub(super) fn find(connection: &Connection, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
     Ok(connection.prepare_cached(FIND)?.query_row([id.as_str()], found_key).optional()?)
+}
+
+/// By the index of those of whose end not all was told, whose condition stands here word by word.
+pub(super) const ENDING: &str = concat!(
+    "select ",
+    key_columns!(),
+    " from api_keys indexed by api_keys_by_untold_end where revoked_at is null and expires_at is not null \
+        and (warned_end is not expires_at or warned_before_ms is not 0) \
+        and expires_at > ?1 and expires_at <= ?2 \
+        and (warned_end is not expires_at or warned_before_ms is null or warned_before_ms > ?3) \
+     order by expires_at, id limit ?4"
+);
+
+pub(super) fn ending(connection: &Connection, query: &EndingQuery) -> Result<Vec<KeyRow>, Failure> {
+    let EndingQuery { after, until, before_ms, limit } = query;
+    let after = after.map_or(i64::MIN, Timestamp::as_millis);
+    let mut statement = connection.prepare_cached(ENDING)?;
+    let rows = statement.query_map(params![after, until.as_millis(), before_ms, limit], key_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 macro_rules! read_and_write {

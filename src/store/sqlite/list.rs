@@ -14,7 +14,7 @@ use super::{
 use crate::{
     owner::KeyKind,
     record::{NamePart, has_part},
-    store::{KeyQuery, ListedKey, Liveness, Page, SuccessorRow},
+    store::{KeyOrder, KeyQuery, ListedKey, Liveness, Page, SuccessorRow},
     time::Timestamp,
     usage::UsageTotals,
 };
@@ -27,9 +27,9 @@ pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Err
     })
 }
 
-/// By the condition that leaves fewest keys: a statement by rising time of creation, and the other way round.
+/// By the condition that leaves fewest keys, and by order.
 fn statement(query: &KeyQuery, owners: usize) -> &'static str {
-    let [oldest_first, newest_first] = match query {
+    let [oldest_first, newest_first, soonest_end_first] = match query {
         KeyQuery { keys, .. } if !keys.is_empty() => LIST_OF_KEYS,
         KeyQuery { predecessor: Some(_), .. } => LIST_OF_PREDECESSOR,
         KeyQuery { lineage: Some(_), .. } => LIST_OF_LINEAGE,
@@ -40,7 +40,11 @@ fn statement(query: &KeyQuery, owners: usize) -> &'static str {
         KeyQuery { kind: Some(_), .. } => LIST_OF_KIND,
         _ => LIST_ALL,
     };
-    if query.newest_first { newest_first } else { oldest_first }
+    match query.order {
+        KeyOrder::NewestFirst => newest_first,
+        KeyOrder::OldestFirst => oldest_first,
+        KeyOrder::SoonestEndFirst => soonest_end_first,
+    }
 }
 
 pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, Failure> {
@@ -51,7 +55,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
     let named: Option<Vec<_>> = owners.map(|owners| owners.iter().map(|of| (of.kind().as_str(), of.id())).collect());
     let first = named.as_ref().and_then(|owners| owners.first());
     let (from, until) = (query.from(), query.until());
-    let parameters: [(&str, &dyn ToSql); 20] = [
+    let parameters: [(&str, &dyn ToSql); 23] = [
         (":organization", &query.organization.as_str()),
         (":keys", &(!query.keys.is_empty()).then(|| json!(query.keys).to_string())),
         (":kind", &query.kind.map(KeyKind::as_str)),
@@ -65,6 +69,9 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
         (":lineage", &query.lineage.as_ref().map(|first| first.as_str())),
         (":live", &query.liveness.map(|liveness| liveness == Liveness::Live)),
         (":unused_since", &query.unused_since.map(Timestamp::as_millis)),
+        (":created_since", &query.created_since.map(Timestamp::as_millis)),
+        (":created_before", &query.created_before.map(Timestamp::as_millis)),
+        (":expires_before", &query.expires_before.map(Timestamp::as_millis)),
         (":now", &now.as_millis()),
         (":from", &from.0),
         (":from_id", &from.1),

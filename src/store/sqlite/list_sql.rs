@@ -41,6 +41,9 @@ macro_rules! conditions {
          and (:created_via_key is null or +k.created_via_key = :created_via_key) \
          and (:predecessor is null or +k.replaces = :predecessor) \
          and (:lineage is null or +k.lineage = :lineage) \
+         and (:created_since is null or k.created_at >= :created_since) \
+         and (:created_before is null or k.created_at < :created_before) \
+         and (:expires_before is null or k.expires_at < :expires_before) \
          and (:live is null or :live = (k.revoked_at is null and (k.expires_at is null or :now < k.expires_at))) \
          and (:unused_since is null or not exists (\
             select 1 from api_key_usage u \
@@ -56,6 +59,15 @@ macro_rules! owners {
     };
 }
 
+/// The same, each owner's keys by the index of owners.
+macro_rules! of_owners {
+    () => {
+        "k.id in (select n.id from json_each(:owners) w cross join api_keys n indexed by api_keys_by_owner \
+            where n.organization = :organization \
+                and n.kind = json_extract(w.value, '$[0]') and n.owner = json_extract(w.value, '$[1]'))"
+    };
+}
+
 /// The organization of a key `k`: for an index that begins with it, and for the primary key.
 macro_rules! organization {
     () => {
@@ -66,18 +78,49 @@ macro_rules! organization {
     };
 }
 
+/// By what a list is ordered, of a key `k`: the time of creation, or the end, where those without one come last.
+macro_rules! time {
+    (created) => {
+        "k.created_at"
+    };
+    (end) => {
+        "ifnull(k.expires_at, 9223372036854775807)"
+    };
+}
+
+/// Between the two places that bound a page. Of a pair that begins with no plain column, SQLite asks no index: that is asked for
+/// the first of the two as well.
+macro_rules! between {
+    (created) => {
+        " and (k.created_at, k.id) > (:from, :from_id) and (k.created_at, k.id) < (:until, :until_id)"
+    };
+    (end) => {
+        concat!(
+            " and ",
+            time!(end),
+            " >= :from and ",
+            time!(end),
+            " <= :until and (",
+            time!(end),
+            ", k.id) > (:from, :from_id) and (",
+            time!(end),
+            ", k.id) < (:until, :until_id)"
+        )
+    };
+}
+
 /// A list that an index answers: the conditions given to the macro are what the index begins with. All others are checked
 /// on the rows it yields. SQLite is told which: one that tells less has seemed better to it, without statistics, once
 /// more than the beginning of the list was bounded.
 macro_rules! list {
-    ($order:literal, [$($index:literal)?] $(, $condition:expr)*) => {
+    ($by:ident, $order:literal, [$($index:literal)?] $(, $condition:expr)*) => {
         concat!(
             columns!(), keys_and_owners!($($index)?), creator_and_successor!(),
             "where ", organization!($($index)?), " = :organization",
             $(" and ", $condition,)*
-            " and (k.created_at, k.id) > (:from, :from_id) and (k.created_at, k.id) < (:until, :until_id)",
+            between!($by),
             conditions!(),
-            " order by k.created_at ", $order, ", k.id ", $order, " limit :limit"
+            " order by ", time!($by), " ", $order, ", k.id ", $order, " limit :limit"
         )
     };
 }
@@ -130,24 +173,40 @@ macro_rules! list_of_owners {
     };
 }
 
-/// A statement by rising time of creation, and the other way round.
-macro_rules! both_ways {
-    ($($list:tt)*) => { [list!("asc", $($list)*), list!("desc", $($list)*)] };
+/// A statement by rising time of creation, the other way round, and by rising end. The last one is sorted, unless another index
+/// is named for it.
+macro_rules! each_way {
+    ([$($index:literal)?] $(, $condition:expr)*) => {
+        [
+            list!(created, "asc", [$($index)?] $(, $condition)*),
+            list!(created, "desc", [$($index)?] $(, $condition)*),
+            list!(end, "asc", [$($index)?] $(, $condition)*),
+        ]
+    };
 }
 
-pub(super) const LIST_ALL: [&str; 2] = both_ways!(["api_keys_by_organization"]);
-pub(super) const LIST_OF_KIND: [&str; 2] = both_ways!(["api_keys_by_kind"], "k.kind = :kind");
-pub(super) const LIST_OF_OWNER: [&str; 2] =
-    both_ways!(["api_keys_by_owner"], "k.kind = :owner_kind", "k.owner = :owner");
-pub(super) const LIST_OF_OWNERS: [&str; 2] = [
+pub(super) const LIST_ALL: [&str; 3] = [
+    list!(created, "asc", ["api_keys_by_organization"]),
+    list!(created, "desc", ["api_keys_by_organization"]),
+    list!(end, "asc", ["api_keys_by_end"]),
+];
+pub(super) const LIST_OF_KIND: [&str; 3] = [
+    list!(created, "asc", ["api_keys_by_kind"], "k.kind = :kind"),
+    list!(created, "desc", ["api_keys_by_kind"], "k.kind = :kind"),
+    list!(end, "asc", ["api_keys_by_end"]),
+];
+pub(super) const LIST_OF_OWNER: [&str; 3] =
+    each_way!(["api_keys_by_owner"], "k.kind = :owner_kind", "k.owner = :owner");
+pub(super) const LIST_OF_OWNERS: [&str; 3] = [
     list_of_owners!("asc", [":from, :from_id", ":until, :until_id"], ["m.created_at, +m.id", ":until, :until_id"]),
     list_of_owners!("desc", [":from, :from_id", ":until, :until_id"], [":from, :from_id", "m.created_at, +m.id"]),
+    list!(end, "asc", [], of_owners!()),
 ];
-pub(super) const LIST_OF_CREATOR: [&str; 2] = both_ways!(["api_keys_by_creator"], "k.created_by = :creator");
-pub(super) const LIST_OF_CREATED_VIA_KEY: [&str; 2] =
-    both_ways!(["api_keys_by_created_via_key"], "k.created_via_key = :created_via_key", owners!());
-pub(super) const LIST_OF_LINEAGE: [&str; 2] = both_ways!(["api_keys_by_lineage"], "k.lineage = :lineage", owners!());
-/// The only ones that are sorted: a key has few successors, and few keys are asked for by name.
-pub(super) const LIST_OF_PREDECESSOR: [&str; 2] =
-    both_ways!(["api_keys_by_predecessor"], "k.replaces = :predecessor", owners!());
-pub(super) const LIST_OF_KEYS: [&str; 2] = both_ways!([], "k.id in (select value from json_each(:keys))", owners!());
+pub(super) const LIST_OF_CREATOR: [&str; 3] = each_way!(["api_keys_by_creator"], "k.created_by = :creator");
+pub(super) const LIST_OF_CREATED_VIA_KEY: [&str; 3] =
+    each_way!(["api_keys_by_created_via_key"], "k.created_via_key = :created_via_key", owners!());
+pub(super) const LIST_OF_LINEAGE: [&str; 3] = each_way!(["api_keys_by_lineage"], "k.lineage = :lineage", owners!());
+/// Sorted in any order: a key has few successors, and few keys are asked for by name.
+pub(super) const LIST_OF_PREDECESSOR: [&str; 3] =
+    each_way!(["api_keys_by_predecessor"], "k.replaces = :predecessor", owners!());
+pub(super) const LIST_OF_KEYS: [&str; 3] = each_way!([], "k.id in (select value from json_each(:keys))", owners!());

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{
     apply::apply,
     event_rows::{append_events, events},
-    key_rows::{find, rehash},
+    key_rows::{ending, find, rehash},
     list::list,
     log::changes_since,
     open_error::SqliteOpenError,
@@ -23,9 +23,10 @@ use super::{
 use crate::{
     audit::EventRow,
     key::KeyId,
+    record::KeyRow,
     store::{
-        Applied, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore,
-        Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
+        Applied, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
+        KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -194,6 +195,11 @@ impl KeyStore for SqliteStore {
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         let query = query.clone();
         self.inner.lister.read(move |connection| list(connection, &query, now)).await
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        let query = *query;
+        self.inner.lister.read(move |connection| ending(connection, &query)).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

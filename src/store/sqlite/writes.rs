@@ -19,6 +19,9 @@ pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Re
             resume(connection, organization, id, (*paused_at, paused_by.as_deref()))
         }
         Write::Revoke { organization, id, by } => revoke(connection, organization, id, by, at),
+        Write::WarnOfEnd { organization, id, expires_at, before_ms } => {
+            warn_of_end(connection, organization, id, (*expires_at, *before_ms))
+        }
         Write::Organization(organization, change) => {
             change_status(connection, StatusOf::organization(organization), *change, at)
         }
@@ -123,6 +126,22 @@ fn revoke(
     }
     let exists: bool = connection.prepare_cached(EXISTS)?.query_row([organization, id], |row| row.get(0))?;
     if exists { Ok(Effect::Unchanged) } else { Err(Conflict::Missing.into()) }
+}
+
+const WARN_OF_END: &str = "\
+    update api_keys set warned_end = ?3, warned_before_ms = ?4 \
+    where organization = ?1 and id = ?2 and revoked_at is null and expires_at = ?3 \
+        and (warned_end is not ?3 or warned_before_ms is null or warned_before_ms > ?4)";
+
+fn warn_of_end(
+    connection: &Connection,
+    organization: &OrganizationId,
+    id: &KeyId,
+    (expires_at, before_ms): (i64, i64),
+) -> Result<Effect, Failure> {
+    let row = params![organization.as_str(), id.as_str(), expires_at, before_ms];
+    let is_news = connection.prepare_cached(WARN_OF_END)?.execute(row)? > 0;
+    Ok(if is_news { Effect::Changed } else { Effect::Unchanged })
 }
 
 const UPDATE_STATUS: &str = "\

@@ -5,7 +5,7 @@ use tower_api_keys::{
     KeyKind, OrganizationId, TeamId, Timestamp, UserId,
     key::KeyId,
     record::{ActorId, NamePart},
-    store::{EventQuery, KeyCursor, KeyQuery, KeyStore, Ledger, Liveness, PostgresStore, UsageScope},
+    store::{EventQuery, KeyCursor, KeyOrder, KeyQuery, KeyStore, Ledger, Liveness, PostgresStore, UsageScope},
 };
 
 use super::{NO_NODE, Server, connected, until};
@@ -14,9 +14,9 @@ use super::{NO_NODE, Server, connected, until};
 /// and an event.
 const FILL: &str = "\
     insert into keys.api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, \
-        revoked_at, replaces, lineage) \
+        expires_at, revoked_at, replaces, lineage) \
     select lpad(n::text, 20, '0'), 'default', 'team', 'team' || n % 100, 'deploy ' || n % 10, '{}', 'hash', '\\x00000000', '{*}', \
-        'user:' || n % 10, to_timestamp(n / 1000.0), case when n % 7 = 0 then now() end, \
+        'user:' || n % 10, to_timestamp(n / 1000.0), to_timestamp(n * 7 / 1000.0), case when n % 7 = 0 then now() end, \
         case when n % 9 = 0 then lpad((n - 2)::text, 20, '0') end, lpad(n::text, 20, '0') \
     from generate_series(1, 20000) n; \
     insert into keys.api_key_owners select 'default', 'team', 'team' || n, now(), null, null from generate_series(0, 99) n; \
@@ -70,7 +70,10 @@ fn id(number: u32) -> KeyId {
 
 fn deep() -> KeyQuery {
     let created_at = Timestamp::from_millis(15_000).unwrap();
-    KeyQuery { after: Some(KeyCursor { created_at, id: id(15_000) }), ..KeyQuery::all(OrganizationId::single()) }
+    KeyQuery {
+        after: Some(KeyCursor { created_at, expires_at: Timestamp::from_millis(15_000 * 7).ok(), id: id(15_000) }),
+        ..KeyQuery::all(OrganizationId::single())
+    }
 }
 
 #[tokio::test]
@@ -92,13 +95,35 @@ async fn a_page_reads_its_own_rows_however_deep_with_statistics_and_without() {
         ("named keys", KeyQuery { keys: (1..=100).map(|number| id(number * 150)).collect(), ..all() }, 100),
         ("keys of a kind far down", KeyQuery { kind: Some(KeyKind::Team), ..deep() }, 100),
         ("keys since a time", KeyQuery { created_since: Timestamp::from_millis(15_011).ok(), ..all() }, 100),
-        ("the newest", KeyQuery { newest_first: true, ..all() }, 100),
-        ("the newest before a place", KeyQuery { newest_first: true, ..deep() }, 100),
-        ("the newest of a kind", KeyQuery { newest_first: true, kind: Some(KeyKind::Team), ..deep() }, 100),
-        ("the newest of a user", KeyQuery { newest_first: true, creator: Some(user.clone()), ..deep() }, 100),
-        ("the newest of a team", KeyQuery { newest_first: true, owners: teams(1), ..deep() }, 100),
+        ("the newest", KeyQuery { order: KeyOrder::NewestFirst, ..all() }, 100),
+        ("the newest before a place", KeyQuery { order: KeyOrder::NewestFirst, ..deep() }, 100),
+        ("the newest of a kind", KeyQuery { order: KeyOrder::NewestFirst, kind: Some(KeyKind::Team), ..deep() }, 100),
+        ("the newest of a user", KeyQuery { order: KeyOrder::NewestFirst, creator: Some(user.clone()), ..deep() }, 100),
+        ("the newest of a team", KeyQuery { order: KeyOrder::NewestFirst, owners: teams(1), ..deep() }, 100),
         ("keys of twenty teams far down", KeyQuery { owners: teams(20), ..deep() }, 100),
-        ("the newest of twenty teams", KeyQuery { newest_first: true, owners: teams(20), ..deep() }, 100),
+        ("the newest of twenty teams", KeyQuery { order: KeyOrder::NewestFirst, owners: teams(20), ..deep() }, 100),
+        ("the next to end", KeyQuery { order: KeyOrder::SoonestEndFirst, ..all() }, 100),
+        (
+            "the next to end of ten teams",
+            KeyQuery { order: KeyOrder::SoonestEndFirst, owners: teams(10), ..all() },
+            100,
+        ),
+        ("the next to end far down", KeyQuery { order: KeyOrder::SoonestEndFirst, ..deep() }, 100),
+        ("the next to end of a team", KeyQuery { order: KeyOrder::SoonestEndFirst, owners: teams(1), ..all() }, 100),
+        (
+            "the next to end of a kind",
+            KeyQuery { order: KeyOrder::SoonestEndFirst, kind: Some(KeyKind::Team), ..deep() },
+            100,
+        ),
+        (
+            "those that end before a time",
+            KeyQuery {
+                order: KeyOrder::SoonestEndFirst,
+                expires_before: Timestamp::from_millis(15_011 * 7).ok(),
+                ..deep()
+            },
+            10,
+        ),
         ("named keys of twenty teams", KeyQuery { owners: teams(20), named_like: part("Deploy 7"), ..deep() }, 100),
     ];
     for statistics in ["", "analyze"] {

@@ -357,8 +357,15 @@ async fn times_are_those_of_ten_thousand_years_to_the_millisecond() {
         assert_eq!(found.key.expires_at, Some(millis), "{text}");
     }
     for text in ["infinity", "-infinity", "1969-12-31T23:59:59.999Z", "10000-01-01Z", "9999-12-31T23:59:59.9999Z"] {
-        for column in ["created_at", "expires_at", "revoked_at", "paused_at", "predecessor_expires_at", "grace_ends_at"]
-        {
+        for column in [
+            "created_at",
+            "expires_at",
+            "revoked_at",
+            "paused_at",
+            "predecessor_expires_at",
+            "grace_ends_at",
+            "warned_end",
+        ] {
             let refused = sql.batch_execute(&format!("update keys.api_keys set {column} = '{text}'")).await;
             assert!(refused.is_err(), "{column} = {text}");
         }

@@ -219,6 +219,7 @@ async fn pages_of_a_long_list_leave_nothing_out() {
         let last = &page.rows[6].key;
         query.after = Some(tower_api_keys::store::KeyCursor {
             created_at: Timestamp::from_millis(last.created_at).unwrap(),
+            expires_at: None,
             id: last.id.parse().unwrap(),
         });
     }

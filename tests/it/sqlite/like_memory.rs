@@ -7,8 +7,8 @@ use tower_api_keys::{
     record::{ActorId, KeyRow, NamePart, Suspension},
     store::{
         AuditedWrite, Change, ChangeId, Changes, DeadKeys, EventQuery, Guard, Head, IdempotentRequest, KeyCursor,
-        KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef, Prune,
-        RehashedKey, SqliteStore, UsageScope, Write,
+        KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef,
+        Prune, RehashedKey, SqliteStore, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -67,7 +67,7 @@ prop_compose! {
         (pepper_id, proof) in (proptest::option::of(0..3_i64), bytes()),
         (limits, allowed_networks, responsible) in (words(), words(), words()),
         (paused_at, predecessor_expires_at, grace_ends_at) in (moment(), moment(), moment()),
-        lineage in number(),
+        (lineage, warned_end, warned_before_ms) in (number(), moment(), moment()),
     ) -> KeyRow {
         KeyRow {
             limits,
@@ -76,6 +76,8 @@ prop_compose! {
             paused_at,
             predecessor_expires_at,
             grace_ends_at,
+            warned_end,
+            warned_before_ms,
             lineage: id(lineage).as_str().into(),
             organization: organization.as_str().into(),
             id: id(number).as_str().into(),
@@ -133,6 +135,9 @@ fn write() -> impl Strategy<Value = Write> {
                 Write::Resume { organization, id: id(number), paused_at, paused_by: by.map(str::to_owned) }
             }
         ),
+        3 => (organization(), number(), at(), 0..3_i64).prop_map(|(organization, number, expires_at, before_ms)| {
+            Write::WarnOfEnd { organization, id: id(number), expires_at, before_ms }
+        }),
         1 => (organization(), owner_change.clone())
             .prop_map(|(organization, change)| Write::Organization(organization, change)),
         2 => (owner_ref(), owner_change).prop_map(|(owner, change)| Write::Owner(owner, change)),
@@ -282,7 +287,11 @@ prop_compose! {
     fn key_query()(
         (organization, owners) in (organization(), proptest::collection::vec(owner(), 0..4)),
         (keys, kind) in (proptest::collection::vec(number(), 0..3), proptest::option::weighted(0.2, proptest::sample::select(KeyKind::ALL.to_vec()))),
-        (part, newest_first) in (proptest::option::weighted(0.2, proptest::sample::select(vec!["", "R:a", "É", "%", "team"])), any::<bool>()),
+        part in proptest::option::weighted(0.2, proptest::sample::select(vec!["", "R:a", "É", "%", "team"])),
+        order in prop_oneof![
+            Just(KeyOrder::NewestFirst), Just(KeyOrder::OldestFirst), Just(KeyOrder::SoonestEndFirst)
+        ],
+        expires_before in proptest::option::weighted(0.3, at()),
         creator in proptest::option::of(prop_oneof![Just("user:a"), Just("user:A")]),
         (maker, predecessor, lineage) in (
             proptest::option::of(number()), proptest::option::of(number()), proptest::option::weighted(0.2, number())
@@ -290,7 +299,7 @@ prop_compose! {
         liveness in proptest::option::of(prop_oneof![Just(Liveness::Dead), Just(Liveness::Live)]),
         (unused_since, created_since, created_before) in
             (proptest::option::of(at()), proptest::option::of(at()), proptest::option::of(at())),
-        after in proptest::option::of((at(), number())),
+        after in proptest::option::of((at(), moment(), number())),
         (with_usage, limit) in (any::<bool>(), 1..4_u16),
     ) -> KeyQuery {
         KeyQuery {
@@ -307,8 +316,13 @@ prop_compose! {
             unused_since: unused_since.map(time),
             created_since: created_since.map(time),
             created_before: created_before.map(time),
-            newest_first,
-            after: after.map(|(at, number)| KeyCursor { created_at: time(at), id: id(number) }),
+            expires_before: expires_before.map(time),
+            order,
+            after: after.map(|(at, end, number)| KeyCursor {
+                created_at: time(at),
+                expires_at: end.map(time),
+                id: id(number),
+            }),
             with_usage,
             limit,
         }

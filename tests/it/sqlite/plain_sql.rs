@@ -100,7 +100,7 @@ async fn a_key_that_means_the_same_is_not_in_the_log() {
             select '00000000000000000003', organization, kind, owner, name, labels, hash, tag, scopes, created_by, \
             created_at, lineage from api_keys where id like '%1'",
         "update api_keys set imported_from = 'old', responsible = 'user:bob', lineage = 'x', \
-            predecessor_expires_at = 7, grace_ends_at = 7",
+            predecessor_expires_at = 7, grace_ends_at = 7, warned_end = 7, warned_before_ms = 7",
         "insert into api_key_usage values ('00000000000000000001', '', 'success', '', '', '', 1, 1, 1)",
         "begin; update api_keys set revoked_at = 7; rollback",
         "insert into api_key_owners values ('default', 'team', 'new', null, null, null)",

@@ -11,12 +11,12 @@ use tower_api_keys::{
     OrganizationId, TeamId, Timestamp,
     audit::EventRow,
     key::KeyId,
-    record::{NamePart, OwnerStatusRow, Suspension},
+    record::{KeyRow, NamePart, OwnerStatusRow, Suspension},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EndedKeys, EventQuery, FoundKey,
-        FoundOwner, Guard, Head, KeyCursor, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, ListedKey, MemoryStore,
-        OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, SuccessorRow, Trail,
-        UsageScope, Write,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EndedKeys, EndingQuery, EventQuery,
+        FoundKey, FoundOwner, Guard, Head, KeyCursor, KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger,
+        ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind,
+        SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -73,6 +73,14 @@ pub(crate) enum Fault {
     TakesAHundredOwners,
     /// How keys are used is told of a list that does not ask for it.
     TellsUsageUnasked,
+    /// A word about an end is news each time.
+    TellsEndsAgain,
+    /// Keys are found whose end was told.
+    FindsToldEnds,
+    /// When keys end is not looked at.
+    IgnoresEnds,
+    /// The next to end come in the order of their making.
+    IgnoresOrderOfEnds,
     /// A pause takes the time and the author of the last one who asked for it.
     PausesAnew,
     /// Whatever pause there is, it ends.
@@ -540,6 +548,14 @@ impl BrokenStore {
                 }
                 Ok(applied)
             }
+            (Fault::TellsEndsAgain, Ok(mut applied)) => {
+                for (audited, outcome) in change.writes.iter().zip(&mut applied.effects) {
+                    if matches!(audited.write, Write::WarnOfEnd { .. }) {
+                        *outcome = Effect::Changed;
+                    }
+                }
+                Ok(applied)
+            }
             (Fault::TurnsOutcomes, Ok(mut applied)) => {
                 let mut ids = change.writes.iter().filter_map(|audited| match &audited.write {
                     Write::Revoke { id, .. } => Some(*id),
@@ -576,10 +592,12 @@ impl BrokenStore {
                     rows.extend(self.sound.list(&of_one, now).await?.rows);
                 }
                 if self.is(Fault::ListsOwnersTwice) {
-                    rows.sort_by(|one, other| {
-                        (one.key.created_at, &one.key.id).cmp(&(other.key.created_at, &other.key.id))
+                    let by_end = query.order == KeyOrder::SoonestEndFirst;
+                    rows.sort_by_key(|ListedKey { key, .. }| {
+                        let end = key.expires_at.unwrap_or(i64::MAX);
+                        (if by_end { end } else { key.created_at }, key.id.clone())
                     });
-                    if query.newest_first {
+                    if query.order == KeyOrder::NewestFirst {
                         rows.reverse();
                     }
                 } else {
@@ -781,7 +799,13 @@ impl KeyStore for BrokenStore {
             }
             Fault::TakesAHundredOwners => query.owners.truncate(100),
             Fault::TellsUsageUnasked => query.with_usage = true,
-            Fault::TurnsListsTheWrongWay if query.after.is_some() => query.newest_first = false,
+            Fault::IgnoresEnds => query.expires_before = None,
+            Fault::IgnoresOrderOfEnds if query.order == KeyOrder::SoonestEndFirst => {
+                query.order = KeyOrder::OldestFirst;
+            }
+            Fault::TurnsListsTheWrongWay if query.after.is_some() && query.order == KeyOrder::NewestFirst => {
+                query.order = KeyOrder::OldestFirst
+            }
             Fault::IncludesCreation => {
                 query.created_before = query.created_before.map(|time| time.saturating_add(late))
             }
@@ -795,6 +819,11 @@ impl KeyStore for BrokenStore {
             page.rows.retain(|listed| listed.usage.unwrap_or_default().last_success_at.is_some());
         }
         Ok(page)
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        let before_ms = if self.is(Fault::FindsToldEnds) { -1 } else { query.before_ms };
+        self.sound.ending(&EndingQuery { before_ms, ..*query }).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

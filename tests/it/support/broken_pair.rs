@@ -15,8 +15,8 @@ use tower_api_keys::{
     key::KeyId,
     record::KeyRow,
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, EndedKeys, EventQuery, FoundKey, FoundOwner, Guard, Head,
-        KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned,
+        Applied, Change, ChangeId, Changes, Conflict, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Guard,
+        Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned,
         RehashedKey, StoreError, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -163,7 +163,10 @@ impl Handle {
                 let name = match &audited.write {
                     Write::Insert(row) => row.id.clone(),
                     Write::Update(update) => update.id.to_string(),
-                    Write::Pause { id, .. } | Write::Resume { id, .. } | Write::Revoke { id, .. } => id.to_string(),
+                    Write::Pause { id, .. }
+                    | Write::Resume { id, .. }
+                    | Write::Revoke { id, .. }
+                    | Write::WarnOfEnd { id, .. } => id.to_string(),
                     Write::Owner(owner, _) => format!("{owner:?}"),
                     _ => continue,
                 };
@@ -269,6 +272,10 @@ impl KeyStore for Handle {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         self.store.list(query, now).await
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        self.store.ending(query).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

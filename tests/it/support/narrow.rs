@@ -6,9 +6,9 @@ use tower_api_keys::{
     key::KeyId,
     record::KeyRow,
     store::{
-        Applied, COLUMNS, Change, Changes, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
-        KeyStore, Ledger, ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail,
-        UsageScope, Write,
+        Applied, COLUMNS, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery,
+        KeyReader, KeyStore, Ledger, ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
+        Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -172,6 +172,10 @@ impl KeyStore for NarrowStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         self.sound.list(query, now).await
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        self.sound.ending(query).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

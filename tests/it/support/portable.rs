@@ -11,9 +11,9 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, Changes, Conflict, EndedKeys, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
-        KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind, Trail,
-        UsageScope,
+        Applied, Change, Changes, Conflict, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery,
+        KeyReader, KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind,
+        Trail, UsageScope,
         transfer::{self, Batch, Cursor, OwnerRow, PortableStore},
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -172,6 +172,10 @@ impl<S: KeyStore> KeyStore for Faulty<S> {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         self.store.list(query, now).await
+    }
+
+    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
+        self.store.ending(query).await
     }
 
     async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {

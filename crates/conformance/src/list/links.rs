@@ -50,7 +50,7 @@ pub(crate) async fn successors_are_found<S: KeyStore>(candidate: &Candidate<'_, 
         let last = rows.last().and_then(|row| heirs.iter().find(|key| key.row.id == row.key.id));
         let Some(last) = last else { break };
         let created_at = made(Timestamp::from_millis(last.row.created_at))?;
-        after = Some(KeyCursor { created_at, id: last.id });
+        after = Some(KeyCursor { created_at, expires_at: None, id: last.id });
     }
     same("successors in pages of two", &seen, &ids(&heirs))
 }

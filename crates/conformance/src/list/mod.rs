@@ -1,5 +1,6 @@
 //! Lists of keys.
 
+pub(crate) mod by_end;
 pub(crate) mod links;
 pub(crate) mod wanted;
 
@@ -287,5 +288,6 @@ pub(crate) fn places_of(keys: &[Sample], ids: &[String]) -> Vec<usize> {
 
 fn cursor(keys: &[Sample], row: &KeyRow) -> Option<KeyCursor> {
     let key = keys.iter().find(|key| key.row.id == row.id)?;
-    Some(KeyCursor { created_at: Timestamp::from_millis(row.created_at).ok()?, id: key.id })
+    let expires_at = row.expires_at.and_then(|end| Timestamp::from_millis(end).ok());
+    Some(KeyCursor { created_at: Timestamp::from_millis(row.created_at).ok()?, expires_at, id: key.id })
 }

@@ -1,9 +1,9 @@
 //! Which keys a list is asked for, and in which order.
 
 use tower_api_keys::{
-    KeyKind, Owner,
+    KeyKind, Owner, Timestamp,
     record::NamePart,
-    store::{KeyCursor, KeyQuery, KeyStore, Liveness, Page, SuccessorRow},
+    store::{KeyCursor, KeyOrder, KeyQuery, KeyStore, Liveness, Page, SuccessorRow},
 };
 
 use super::{links::heir, places_of};
@@ -87,7 +87,7 @@ pub(crate) async fn the_newest_keys_can_come_first<S: KeyStore>(candidate: &Cand
         .collect();
     candidate.written(&scene.insert([&old].into_iter().chain(&keys))).await?;
     let [ops, alice, _] = three_owners(&scene)?;
-    let newest = || KeyQuery { newest_first: true, ..scene.query() };
+    let newest = || KeyQuery { order: KeyOrder::NewestFirst, ..scene.query() };
     let mut all: Vec<Sample> = keys.clone();
     all.push(old.clone());
     let cases: [(&str, KeyQuery, Vec<String>); 8] = [
@@ -234,7 +234,7 @@ pub(crate) async fn keys_are_found_by_their_lineage<S: KeyStore>(candidate: &Can
     let is_of_line = |key: &Sample| key.row.lineage == first.row.id;
     let query = || KeyQuery { lineage: Some(first.id), ..scene.query() };
     in_pages(candidate, &keys, &query(), &sorted(&keys, is_of_line), "keys of a lineage").await?;
-    let newest = KeyQuery { newest_first: true, ..query() };
+    let newest = KeyQuery { order: KeyOrder::NewestFirst, ..query() };
     in_pages(candidate, &keys, &newest, &falling(&keys, is_of_line), "the newest keys of a lineage first").await?;
     let [ops, alice, _] = three_owners(&scene)?;
     for owners in [vec![ops.clone()], vec![ops, alice]] {
@@ -303,10 +303,10 @@ pub(crate) async fn a_thousand_owners_and_keys_are_asked_for_at_once<S: KeyStore
     let [.., other] = three_owners(&scene)?;
     let expected = sorted(&keys, |key| is_of(key, &other));
     owners.push(other);
-    for newest_first in [false, true] {
-        let query = KeyQuery { owners: owners.clone(), newest_first, ..scene.query() };
+    for order in [KeyOrder::OldestFirst, KeyOrder::NewestFirst] {
+        let query = KeyQuery { owners: owners.clone(), order, ..scene.query() };
         let mut expected = expected.clone();
-        if newest_first {
+        if order == KeyOrder::NewestFirst {
             expected.reverse();
         }
         same("the keys of a thousand owners", &candidate.listed(&query, at(0)).await?, &expected)?;
@@ -319,7 +319,7 @@ pub(crate) async fn a_thousand_owners_and_keys_are_asked_for_at_once<S: KeyStore
 }
 
 /// Two teams, and a user with the id of one of them.
-fn three_owners(scene: &Scene) -> Result<[Owner; 3], Unmet> {
+pub(super) fn three_owners(scene: &Scene) -> Result<[Owner; 3], Unmet> {
     Ok([
         scene.owner_named(KeyKind::Team, "ops")?.owner,
         scene.owner_named(KeyKind::User, "ops")?.owner,
@@ -328,7 +328,7 @@ fn three_owners(scene: &Scene) -> Result<[Owner; 3], Unmet> {
 }
 
 /// Keys of three owners, made in turn, two in each millisecond, and every third of them expired long ago.
-fn of_three_owners(scene: &Scene) -> Result<Vec<Sample>, Unmet> {
+pub(super) fn of_three_owners(scene: &Scene) -> Result<Vec<Sample>, Unmet> {
     let owners = [(KeyKind::Team, "ops"), (KeyKind::User, "ops"), (KeyKind::Team, "Ops"), (KeyKind::Team, "ops")];
     let key = |((kind, owner), n): ((KeyKind, &str), i64)| {
         Ok(scene.key_of(&scene.owner_named(kind, owner)?)?.with(|row| {
@@ -339,24 +339,24 @@ fn of_three_owners(scene: &Scene) -> Result<Vec<Sample>, Unmet> {
     owners.into_iter().cycle().zip(0..11).map(key).collect()
 }
 
-fn is_of(key: &Sample, owner: &Owner) -> bool {
+pub(super) fn is_of(key: &Sample, owner: &Owner) -> bool {
     key.row.kind == owner.kind().as_str() && key.row.owner == owner.id()
 }
 
 /// The ids of those for which it holds, in the order of lists.
-fn sorted(keys: &[Sample], holds: impl Fn(&Sample) -> bool) -> Vec<String> {
+pub(super) fn sorted(keys: &[Sample], holds: impl Fn(&Sample) -> bool) -> Vec<String> {
     let mut order: Vec<_> =
         keys.iter().filter(|key| holds(key)).map(|key| (key.row.created_at, key.row.id.clone())).collect();
     order.sort_unstable();
     order.into_iter().map(|(_, id)| id).collect()
 }
 
-fn falling(keys: &[Sample], holds: impl Fn(&Sample) -> bool) -> Vec<String> {
+pub(super) fn falling(keys: &[Sample], holds: impl Fn(&Sample) -> bool) -> Vec<String> {
     sorted(keys, holds).into_iter().rev().collect()
 }
 
 /// The list is this one, whole and in pages of every size.
-async fn in_pages<S: KeyStore>(
+pub(super) async fn in_pages<S: KeyStore>(
     candidate: &Candidate<'_, S>,
     keys: &[Sample],
     query: &KeyQuery,
@@ -383,6 +383,7 @@ async fn in_pages<S: KeyStore>(
 }
 
 fn cursor(key: &Sample) -> Result<KeyCursor, Unmet> {
-    let created_at = made(tower_api_keys::Timestamp::from_millis(key.row.created_at))?;
-    Ok(KeyCursor { created_at, id: key.id })
+    let created_at = made(Timestamp::from_millis(key.row.created_at))?;
+    let expires_at = made(key.row.expires_at.map(Timestamp::from_millis).transpose())?;
+    Ok(KeyCursor { created_at, expires_at, id: key.id })
 }

@@ -4,7 +4,7 @@
 use tower_api_keys::store::Ledger;
 
 use crate::{
-    candidate::Candidate, dropped, event, guard, list, longest, owner, prune, purge, race, rehash, repeat,
+    candidate::Candidate, dropped, ends, event, guard, list, longest, owner, prune, purge, race, rehash, repeat,
     report::Report, usage, usage_days, write,
 };
 
@@ -210,4 +210,9 @@ clauses! {
     "S115" purge::a_purged_key_leaves_its_trail
         "A purged key leaves its events, the last of which is `EventRow::of_purge` at the time of the prune, and no counts of use."
         "Is the event written in the transaction that deletes the key, and are counts of keys that are gone forgotten?";
+    "S117" ends::an_end_is_noted_once
+        "That an end was told so long before it is noted once, and a nearer word again, with its event, under no new version and \
+         not in the log; nothing is noted of another end than the key's, of a key that is revoked, missing or another \
+         organization's, and that is no conflict. Another end has no note."
+        "Is the note written only where it is news about the end that the key has, and its event only then?";
 }

@@ -4,8 +4,8 @@ use tower_api_keys::store::{KeyReader, KeyStore};
 
 use crate::{
     candidate::Candidate,
-    dropped, find, guard,
-    list::{self, links, wanted},
+    dropped, ends, find, guard,
+    list::{self, by_end, links, wanted},
     log, longest, meta, owner, pause, prune, purge, rehash, repeat,
     report::Report,
     write,
@@ -360,6 +360,17 @@ clauses! {
         "Keys are found by the first key of their chain of rotations, live and dead ones and itself among them, in either \
          order and in pages, together with any other condition; another organization's are not."
         "Is the lineage compared byte by byte, in this organization?";
+    "S118" ends::keys_whose_end_is_to_be_told_are_found
+        "`ending` finds keys of all organizations that end after a time and not after another one, by end, then id, as many as \
+         are asked for: none that is revoked, and none of whose very end it is noted that it was told as long before, or nearer."
+        "Is the note looked at with the end that it is about, and is a key without a note found?";
+    "S119" by_end::keys_are_found_by_their_end
+        "Keys are found that end before a time, not those that end in its very millisecond or never, in any order and together \
+         with any other condition."
+        "Is the comparison less than the time, and are keys without an end left out?";
+    "S120" by_end::the_next_to_end_can_come_first
+        "Lists come by rising end, then rising id, too, with any other condition and in pages: keys without an end come last."
+        "Is the comparison with the last page's end one of ends and ids, and is no end later than any?";
 }
 
 /// The number and the text of each, by letter and number.
@@ -383,9 +394,9 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, count) in [('R', 29), ('S', 116), ('C', 21), ('P', 15)] {
+        for (letter, last) in [('R', 29), ('S', 120), ('C', 21), ('P', 15)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
-            assert_eq!(numbers, (1..=count).map(|number| number.to_string()).collect::<Vec<_>>());
+            assert_eq!(numbers, (1..=last).map(|number| number.to_string()).collect::<Vec<_>>());
         }
     }
 

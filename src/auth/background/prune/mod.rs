@@ -1,7 +1,6 @@
 //! Forgetting what is old, once an hour, and how deletions by a clock are kept in bounds.
 
 mod ration;
-mod witness;
 
 use std::{
     collections::BTreeMap,
@@ -9,13 +8,8 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
-
-use self::{
-    ration::{PER_TURN, Ration},
-    witness::{Contradiction, Testimony, Witness},
-};
+use self::ration::{PER_TURN, Ration};
+use super::witness::{Contradiction, Here, Testimony, Witness};
 use crate::{
     background::{Background, take_turns},
     key::KeyId,
@@ -24,6 +18,7 @@ use crate::{
     store::{Calls, DeadKeys, EndedKeys, KeyStore, Ledger, Prune, Pruned, StoreError, Trail},
     time::{Clock, ClockReading, Timestamp, day_of},
 };
+use serde::{Deserialize, Serialize};
 
 /// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
 const LOG_ROWS: u32 = 100_000;
@@ -41,9 +36,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The name of the note in which pruners tell each other of their turns.
 const NOTE: &str = "pruning";
-
-/// The most machines whose clocks are remembered.
-const MOST_CLOCKS: usize = 64;
 
 /// How long the access log stays unless that is set: strangers add to it, too.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -82,12 +74,9 @@ impl Keep {
 /// node's clock alone; and counts of use of keys that are gone go without a clock.
 pub(crate) struct Pruner<S> {
     store: Calls<Arc<S>>,
-    clock: Arc<dyn Clock>,
+    here: Here,
     keep: Keep,
     background: Background,
-    begun: Instant,
-    /// The name of this node's clock, which those of one machine share.
-    name: String,
     state: Mutex<State>,
 }
 
@@ -115,10 +104,7 @@ struct Note {
 
 impl<S: Ledger> Pruner<S> {
     pub(crate) fn new(store: Calls<Arc<S>>, clock: Arc<dyn Clock>, keep: Keep) -> Self {
-        let id = clock.boot().map(|boot| boot.id).or_else(|| random_bytes().ok().map(|bytes| *bytes));
-        let name = id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
-        let (background, begun, state) = (Background::default(), Instant::now(), Mutex::default());
-        Self { store, clock, keep, background, begun, name, state }
+        Self { store, here: Here::new(clock), keep, background: Background::default(), state: Mutex::default() }
     }
 
     /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
@@ -132,7 +118,7 @@ impl<S: Ledger> Pruner<S> {
 
     /// Whether there may be more to forget.
     async fn prune(&self) -> bool {
-        let reading = self.clock.reading();
+        let reading = self.here.reading();
         let today = day_of(reading.earliest().as_millis());
         let mut prune = Prune {
             keep_log_rows: Some(LOG_ROWS),
@@ -180,11 +166,11 @@ impl<S: Ledger> Pruner<S> {
         let standing = self.store.replace_note(NOTE, &[], &[]).await?;
         // One that cannot be read allows nothing but a new beginning.
         let mut note: Note = serde_json::from_slice(&standing).unwrap_or_default();
-        note.clocks.remove(&self.name);
+        note.clocks.remove(self.here.name());
         let count = |attempts, before| self.store.trail(attempts, before);
         let trail = count(false, before(self.keep.events, reading.now())).await?;
         let confirmed = self.confirmed(reading.now(), trail.newest_at, &mut note);
-        note.clocks.insert(self.name.clone(), reading.now().as_millis());
+        note.clocks.insert(self.here.name().to_owned(), reading.now().as_millis());
         let Some(now) = confirmed else { return self.replace(&standing, &note).await.map(drop) };
         let mut wanted = *prune;
         if self.keep.events.is_some() {
@@ -215,17 +201,11 @@ impl<S: Ledger> Pruner<S> {
 
     /// The time by which events may be deleted, if there are two witnesses of it.
     fn confirmed(&self, now: Timestamp, newest_event: Option<Timestamp>, note: &mut Note) -> Option<Timestamp> {
-        let ran = self.clock.boot().map_or_else(|| self.begun.elapsed(), |boot| boot.age);
+        let ran = self.here.ran();
         let mut state = self.state();
         let testimony = Testimony { now, ran, others: &note.clocks, newest_event };
         let heard = state.witness.hear(&testimony);
-        note.clocks.retain(|id, _| !state.witness.is_gone(id, ran));
-        while note.clocks.len() >= MOST_CLOCKS
-            && let Some((oldest, _)) = note.clocks.iter().min_by_key(|(_, said)| **said)
-        {
-            let oldest = oldest.clone();
-            note.clocks.remove(&oldest);
-        }
+        self.here.forget_the_gone(&state.witness, &mut note.clocks);
         if heard.err() != state.told {
             state.told = heard.err();
             if let Some(_contradiction) = state.told {

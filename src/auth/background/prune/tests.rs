@@ -1,4 +1,4 @@
-use super::*;
+use super::{super::witness::MOST_CLOCKS, *};
 use crate::{
     audit::EventRow,
     owner::OrganizationId,

@@ -104,7 +104,7 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
         bench.change_owner(&owner, OwnerChange::Suspend(Suspension::Admin)).await;
         for name in ACTORS {
             let (actor, request) = (actor(name), IssueKey::of(owner.clone()));
-            let target = Target::NewKey { owner: &owner, scopes: &request.scopes };
+            let target = Target::NewKey { owner: &owner, scopes: &request.scopes, expires_at: None };
             let can = bench.manager.can(&actor, KeyAction::Issue, &target).await.unwrap();
             let preview = bench.manager.preview(&request, &actor).await;
             if can == Decision::Hide {

@@ -101,6 +101,8 @@ words! {
         Networks = "networks",
         /// The first key of its chain of rotations, itself if it succeeds none.
         Lineage = "lineage",
+        /// When its line was last rotated: when it was made, if it succeeds another key.
+        RotatedAt = "rotated_at",
     }
 }
 
@@ -150,6 +152,7 @@ impl InventoryColumn {
             Self::PausedBy => text(key.paused_by.as_ref()),
             Self::PausedByName => key.paused_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
             Self::Lineage => key.lineage.as_str().into(),
+            Self::RotatedAt => text(key.rotated_at),
             Self::NamesComplete => {
                 let mut mentions = Mentions::default();
                 mentions.key(key);

@@ -66,7 +66,7 @@ async fn a_key_may_not_give_more_than_it_has() {
         ("keys:manage", Decision::Deny(DenialReason::ScopesTooWide)),
     ] {
         let (owner, wanted) = (team("blue"), scopes(wanted));
-        let target = Target::NewKey { owner: &owner, scopes: &wanted };
+        let target = Target::NewKey { owner: &owner, scopes: &wanted, expires_at: None };
         assert_eq!(bench.manager.can(&key, KeyAction::Issue, &target).await.unwrap(), expected, "{wanted}");
     }
 }

@@ -9,6 +9,7 @@ mod edits;
 mod faults;
 mod for_others;
 mod issue;
+mod lifetimes;
 mod lists;
 mod networks;
 mod organizations;

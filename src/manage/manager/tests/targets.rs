@@ -79,7 +79,7 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
         created_via_key: None,
         paused: PausedBy::Nobody,
     };
-    let new_key = |owner| Target::NewKey { owner, scopes: &scopes };
+    let new_key = |owner| Target::NewKey { owner, scopes: &scopes, expires_at: None };
     let targets = [
         key(&alice),
         key(&blue),

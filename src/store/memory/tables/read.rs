@@ -6,7 +6,9 @@ use crate::{
     key::KeyId,
     owner::{Owner, OwnerRef},
     record::{KeyRow, OwnerStatusRow},
-    store::{EventQuery, FoundOwner, KeyQuery, ListedKey, Liveness, Page, SuccessorRow, UsageScope},
+    store::{
+        EndingQuery, EventQuery, FoundOwner, KeyOrder, KeyQuery, ListedKey, Liveness, Page, SuccessorRow, UsageScope,
+    },
     time::Timestamp,
     usage::{DAYS, UsageDayRow, UsageRow, UsageTotals},
 };
@@ -19,15 +21,18 @@ impl Tables {
         let only = owners.as_ref().filter(|owners| owners.len() == 1).and_then(|owners| owners.first().copied());
         let names = owners.as_ref().map(|owners| owners.iter().map(|owner| names(owner)).collect::<HashSet<_>>());
         let few: BTreeSet<(i64, &str)>;
-        let ids: Box<dyn DoubleEndedIterator<Item = &str>> = if query.keys.is_empty() {
+        let is_by_end = query.order == KeyOrder::SoonestEndFirst;
+        let ids: Box<dyn DoubleEndedIterator<Item = &str>> = if query.keys.is_empty() && !is_by_end {
             Box::new(self.places.between(&query.organization, only, from, until))
         } else {
             let asked = query.keys.iter().filter_map(|id| self.keys.get(id.as_str()));
-            let places = asked.map(|key| (key.created_at, &*key.id));
+            // An end can change, so that no places are kept by it.
+            let all = query.keys.is_empty().then(|| self.keys_of(&query.organization, only));
+            let places = asked.chain(all.into_iter().flatten()).map(|key| query.place_of(key));
             few = places.filter(|place| from < *place && *place < until).collect();
             Box::new(few.iter().map(|(_, id)| *id))
         };
-        let listed = in_order(ids, query.newest_first)
+        let listed = in_order(ids, query.order == KeyOrder::NewestFirst)
             .filter_map(|id| self.keys.get(id))
             .filter(|key| names.as_ref().is_none_or(|names| names.contains(&(&*key.kind, &*key.owner))))
             .filter(|key| matches(query, key, now))
@@ -64,6 +69,12 @@ impl Tables {
             successor: self.successors_of(&key.id).find(serves).map(SuccessorRow::from),
             predecessor_is_live: predecessor.as_ref().is_some_and(serves),
         }
+    }
+
+    pub(in crate::store::memory) fn ending(&self, query: &EndingQuery) -> Vec<KeyRow> {
+        let mut found: Vec<&KeyRow> = self.keys.values().filter(|key| query.finds(key)).collect();
+        found.sort_unstable_by_key(|key| (key.expires_at, key.id.as_str()));
+        found.into_iter().take(query.limit.into()).cloned().collect()
     }
 
     /// Live or not, by their ids.
@@ -121,7 +132,7 @@ fn names(owner: &Owner) -> (&str, &str) {
     (owner.kind().as_str(), owner.id())
 }
 
-/// But for which keys they are, whose, when they were made and how they are used.
+/// But for which keys they are, whose, and how they are used.
 fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
     let live = key.is_live(now);
     key.organization == query.organization.as_str()
@@ -131,6 +142,9 @@ fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
         && query.created_via_key.is_none_or(|creator| key.created_via_key.as_deref() == Some(creator.as_str()))
         && query.predecessor.is_none_or(|replaced| key.replaces.as_deref() == Some(replaced.as_str()))
         && query.lineage.is_none_or(|first| key.lineage == first.as_str())
+        && query.created_since.is_none_or(|since| key.created_at >= since.as_millis())
+        && query.created_before.is_none_or(|before| key.created_at < before.as_millis())
+        && query.expires_before.is_none_or(|before| key.expires_at.is_some_and(|end| end < before.as_millis()))
         && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))
 }
 

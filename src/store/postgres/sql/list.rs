@@ -4,8 +4,8 @@ use tokio_postgres::types::Type;
 
 /// What every statement of this kind is given: organization, kind, keys, creator, maker, liveness, since when unused, the
 /// place before the first key, now, the limit, predecessor, the place behind the last key, kinds and ids of owners, the part
-/// of a name, its capitals, their small letters, whether usage is asked for, and the first key of a
-/// chain of rotations.
+/// of a name, its capitals, their small letters, whether usage is asked for, the times since and before which they were
+/// made and before which they end, and the first key of a chain of rotations.
 pub(super) const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
@@ -27,6 +27,9 @@ pub(super) const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
     Type::BOOL,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
+    Type::TIMESTAMPTZ,
     Type::TEXT,
 ];
 
@@ -73,13 +76,45 @@ macro_rules! around {
     };
 }
 
-/// What is checked on each key `k` that an index yields. The kind as the index of kinds has it, and no other.
+/// By what a list is ordered, of a key `k`: the time of creation, or the end, where those without one come last.
+macro_rules! time {
+    (created) => {
+        "k.created_at"
+    };
+    (end) => {
+        "coalesce(k.expires_at, 'infinity')"
+    };
+}
+
+/// The kind of a key `k`, in the order of creation as the index of kinds has it and no other, and by end as none has it.
+macro_rules! kind {
+    (created) => {
+        "(k.kind {||} '')"
+    };
+    (end) => {
+        "(k.kind {||} '' {||} '')"
+    };
+}
+
+/// What is checked on each key `k` that an index yields.
 macro_rules! conditions {
+    ($by:ident) => {
+        concat!(
+            "k.organization {=} $1 and (",
+            time!($by),
+            ", k.id) {>} ($8, $9) and (",
+            time!($by),
+            ", k.id) {<} ($13, $14) and ($2 is null or ",
+            kind!($by),
+            " {=} $2) ",
+            conditions!()
+        )
+    };
     () => {
-        "k.organization {=} $1 and (k.created_at, k.id) {>} ($8, $9) and (k.created_at, k.id) {<} ($13, $14) \
-         and ($2 is null or (k.kind {||} '') {=} $2) \
+        "and ($21 is null or k.created_at {>=} $21) and ($22 is null or k.created_at {<} $22) \
+         and ($23 is null or k.expires_at {<} $23) \
          and ($4 is null or k.created_by {=} $4) and ($5 is null or k.created_via_key {=} $5) \
-         and ($12 is null or k.replaces {=} $12) and ($21 is null or k.lineage {=} $21) \
+         and ($12 is null or k.replaces {=} $12) and ($24 is null or k.lineage {=} $24) \
          and ($6 is null \
             or $6 {=} (k.revoked_at is null and (k.expires_at is null or $10 {<} k.expires_at))) \
          and ($17 is null or pg_catalog.strpos(pg_catalog.translate(k.name, $18, $19), $17) {>} 0) \
@@ -99,37 +134,56 @@ macro_rules! owners {
 /// Keys in the order of an index: the conditions given to the macro are what the index begins with. All others are
 /// checked on the rows it yields.
 macro_rules! list {
-    ($order:literal, $keys:literal $(, $condition:expr)*) => {
+    ($by:ident, $order:literal, $keys:literal $(, $condition:expr)*) => {
         concat!(
-            columns!(), " from ", $keys, " k ", around!(), "where ", $($condition, " and ",)* conditions!(),
-            " order by k.created_at ", $order, ", k.id ", $order, " limit $11"
+            columns!(), " from ", $keys, " k ", around!(), "where ", $($condition, " and ",)* conditions!($by),
+            " order by ", time!($by), " ", $order, ", k.id ", $order, " limit $11"
+        )
+    };
+}
+
+/// Keys by end that an index finds by another condition, so few that they are sorted, before anything around them is read.
+macro_rules! sorted {
+    ($found_by:literal $(, $condition:expr)*) => {
+        concat!(
+            columns!(), " from (select * from (select * from {s}.api_keys where ", $found_by, " offset 0) k where ",
+            $($condition, " and ",)* conditions!(end), " order by ", time!(end), ", k.id limit $11 offset 0) k ",
+            around!(), "order by ", time!(end), ", k.id"
         )
     };
 }
 
 /// Keys of several owners: the page that each of them would have, without what is around the keys, and of these the first.
 macro_rules! list_of_owners {
-    ($order:literal) => {
+    ($by:ident, $order:literal, $keys:literal) => {
         concat!(
             columns!(),
             " from (select k.* from (\
-                select n.id, n.created_at from unnest($15, $16) w (kind, owner) cross join lateral (\
-                    select k.id, k.created_at from {s}.api_keys k \
+                select n.id, n.time from unnest($15, $16) w (kind, owner) cross join lateral (\
+                    select k.id, ",
+            time!($by),
+            " as time from ",
+            $keys,
+            " k \
                     where k.kind {=} w.kind and k.owner {=} w.owner and ",
-            conditions!(),
-            " order by k.created_at ",
+            conditions!($by),
+            " order by ",
+            time!($by),
+            " ",
             $order,
             ", k.id ",
             $order,
             " limit $11\
-                ) n order by n.created_at ",
+                ) n order by n.time ",
             $order,
             ", n.id ",
             $order,
             " limit $11\
              ) m cross join lateral (select * from {s}.api_keys where id {=} m.id offset 0) k offset 0) k ",
             around!(),
-            "order by k.created_at ",
+            "order by ",
+            time!($by),
+            " ",
             $order,
             ", k.id ",
             $order
@@ -137,4 +191,4 @@ macro_rules! list_of_owners {
     };
 }
 
-pub(super) use {around, columns, conditions, list, list_of_owners, owners};
+pub(super) use {around, columns, conditions, kind, list, list_of_owners, owners, sorted, time};

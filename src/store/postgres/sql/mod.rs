@@ -6,7 +6,7 @@
 
 mod list;
 
-use list::{LIST, around, columns, conditions, list, list_of_owners, owners};
+use list::{LIST, around, columns, conditions, kind, list, list_of_owners, owners, sorted, time};
 use tokio_postgres::types::Type;
 
 use super::{
@@ -195,6 +195,21 @@ statements! {
     revoke_all: &[Type::TEXT, Type::TEXT_ARRAY, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set revoked_at = $3, revoked_by = $4 \
         where organization {=} $1 and id {=} any($2) and revoked_at is null returning id";
+    warn_of_end: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::INT8], "\
+        update {s}.api_keys set warned_end = $3, warned_before_ms = $4 \
+        where organization {=} $1 and id {=} $2 and revoked_at is null and expires_at {=} $3 \
+            and (warned_end is null or warned_end {<>} $3 or warned_before_ms is null or warned_before_ms {>} $4)";
+    // By the index of those of whose end not all was told, whose condition stands here word by word.
+    ending: &[Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::INT8, Type::INT8], concat!(
+        "select ", read_key_columns!(), " from {s}.api_keys k \
+         where k.revoked_at is null and k.expires_at is not null \
+            and (k.warned_end is null or k.warned_end {<>} k.expires_at \
+                or k.warned_before_ms is null or k.warned_before_ms {<>} 0) \
+            and k.expires_at {>} $1 and k.expires_at {<=} $2 \
+            and (k.warned_end is null or k.warned_end {<>} k.expires_at \
+                or k.warned_before_ms is null or k.warned_before_ms {>} $3) \
+         order by k.expires_at, k.id limit $4"
+    );
     set_status: &[
         Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ,
     ], "\
@@ -215,25 +230,36 @@ statements! {
     rehash: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::BYTEA, Type::INT8, Type::BYTEA], "\
         update {s}.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6, rehashes = rehashes {+} 1 \
         where id {=} $1 and hash {=} $2 and revoked_at is null";
-    list: LIST, list!("asc", "{s}.api_keys");
-    list_of_kind: LIST, list!("asc", "{s}.api_keys", "(k.kind {||} '') {=} $2");
-    list_of_owner: LIST, list!("asc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
-    list_of_creator: LIST, list!("asc", "{s}.api_keys", "k.created_by {=} $4");
-    list_of_created_via_key: LIST, list!("asc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
-    list_of_lineage: LIST, list!("asc", "{s}.api_keys", "k.lineage {=} $21", owners!());
-    list_of_owners: LIST, list_of_owners!("asc");
+    list: LIST, list!(created, "asc", "{s}.api_keys");
+    list_of_kind: LIST, list!(created, "asc", "{s}.api_keys", "(k.kind {||} '') {=} $2");
+    list_of_owner: LIST, list!(created, "asc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
+    list_of_creator: LIST, list!(created, "asc", "{s}.api_keys", "k.created_by {=} $4");
+    list_of_created_via_key: LIST, list!(created, "asc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
+    list_of_lineage: LIST, list!(created, "asc", "{s}.api_keys", "k.lineage {=} $24", owners!());
+    list_of_owners: LIST, list_of_owners!(created, "asc", "{s}.api_keys");
     // The only ones that are sorted: a key has few successors, and few keys are asked for by name.
-    list_of_predecessor: LIST, list!("asc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
-    list_of_keys: LIST, list!("asc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
-    latest: LIST, list!("desc", "{s}.api_keys");
-    latest_of_kind: LIST, list!("desc", "{s}.api_keys", "(k.kind {||} '') {=} $2");
-    latest_of_owner: LIST, list!("desc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
-    latest_of_creator: LIST, list!("desc", "{s}.api_keys", "k.created_by {=} $4");
-    latest_of_created_via_key: LIST, list!("desc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
-    latest_of_lineage: LIST, list!("desc", "{s}.api_keys", "k.lineage {=} $21", owners!());
-    latest_of_owners: LIST, list_of_owners!("desc");
-    latest_of_predecessor: LIST, list!("desc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
-    latest_of_keys: LIST, list!("desc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
+    list_of_predecessor: LIST, list!(created, "asc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
+    list_of_keys: LIST, list!(created, "asc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
+    latest: LIST, list!(created, "desc", "{s}.api_keys");
+    latest_of_kind: LIST, list!(created, "desc", "{s}.api_keys", "(k.kind {||} '') {=} $2");
+    latest_of_owner: LIST, list!(created, "desc", "{s}.api_keys", "k.kind {=} ($15)[1]", "k.owner {=} ($16)[1]");
+    latest_of_creator: LIST, list!(created, "desc", "{s}.api_keys", "k.created_by {=} $4");
+    latest_of_created_via_key: LIST, list!(created, "desc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
+    latest_of_lineage: LIST, list!(created, "desc", "{s}.api_keys", "k.lineage {=} $24", owners!());
+    latest_of_owners: LIST, list_of_owners!(created, "desc", "{s}.api_keys");
+    latest_of_predecessor: LIST, list!(created, "desc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
+    latest_of_keys: LIST, list!(created, "desc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
+    // By an index of ends, or sorted where few keys are left: that the planner does not walk along all ends for those of one
+    // owner, it is told.
+    soonest: LIST, list!(end, "asc", "{s}.api_keys");
+    soonest_of_owner: LIST, sorted!("organization {=} $1 and kind {=} ($15)[1] and owner {=} ($16)[1]");
+    soonest_of_creator: LIST, sorted!("organization {=} $1 and created_by {=} $4");
+    soonest_of_created_via_key: LIST, sorted!("organization {=} $1 and created_via_key {=} $5", owners!());
+    soonest_of_lineage: LIST, sorted!("organization {=} $1 and lineage {=} $24", owners!());
+    soonest_of_owners: LIST, list_of_owners!(end, "asc", "(\
+        select * from {s}.api_keys where organization {=} $1 and kind {=} w.kind and owner {=} w.owner offset 0)");
+    soonest_of_predecessor: LIST, sorted!("replaces {=} $12", owners!());
+    soonest_of_keys: LIST, sorted!("id {=} any($3)", owners!());
     events: EVENTS, events!("sequence {+} 0", "{>}", "asc");
     events_of_key: EVENTS, events!("sequence {-} 0", "{>}", "asc", "key_id {=} $3");
     events_of_owner: EVENTS, events!("0 {+} sequence", "{>}", "asc", "owner_kind {=} $4", "owner {=} $5");

@@ -1,13 +1,69 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    sync::Arc,
     time::Duration,
 };
 
-use crate::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    random::random_bytes,
+    time::{Clock, ClockReading, Timestamp},
+};
 
 /// How far two witnesses of the time may be apart.
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// A node from which nothing was heard for so long is not asked about the present.
+const SILENCE: Duration = Duration::from_secs(900);
+
+/// A machine that runs for so long has had its clock set, if anything sets it.
+const SETTLED: Duration = Duration::from_secs(3_600);
+
+/// The most machines whose clocks are remembered.
+pub(super) const MOST_CLOCKS: usize = 64;
+
+/// This node, as one of those that tell each other what their clocks show.
+pub(super) struct Here {
+    clock: Arc<dyn Clock>,
+    begun: Instant,
+    /// The name of this node's clock, which those of one machine share.
+    name: String,
+}
+
+impl Here {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let id = clock.boot().map(|boot| boot.id).or_else(|| random_bytes().ok().map(|bytes| *bytes));
+        let name = id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { clock, begun: Instant::now(), name }
+    }
+
+    pub(super) fn reading(&self) -> ClockReading {
+        self.clock.reading()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How long this machine, or at least this process, runs, by a clock that nobody sets.
+    pub(super) fn ran(&self) -> Duration {
+        self.clock.boot().map_or_else(|| self.begun.elapsed(), |boot| boot.age)
+    }
+
+    /// Takes out the clocks of those that are no nodes any more, and the earliest of too many.
+    pub(super) fn forget_the_gone(&self, witness: &Witness, clocks: &mut BTreeMap<String, i64>) {
+        let ran = self.ran();
+        clocks.retain(|id, _| !witness.is_gone(id, ran));
+        while clocks.len() >= MOST_CLOCKS
+            && let Some((oldest, _)) = clocks.iter().min_by_key(|(_, said)| **said)
+        {
+            let oldest = oldest.clone();
+            clocks.remove(&oldest);
+        }
+    }
+}
 
 /// Whether somebody else confirms what the clock of this node shows, so that what is old by it may be deleted.
 #[derive(Debug, Default)]
@@ -55,16 +111,8 @@ pub(in crate::auth) enum Contradiction {
 impl Witness {
     /// The earlier of two times that confirm each other.
     pub(in crate::auth) fn hear(&mut self, testimony: &Testimony<'_>) -> Result<Timestamp, Contradiction> {
-        let Testimony { now, ran, others, newest_event } = *testimony;
-        self.watch(now, ran);
-        self.others.retain(|id, _| others.contains_key(id));
-        for (id, said) in others {
-            let first = Other { said: *said, since: ran, is_alive: false };
-            let known = self.others.entry(id.clone()).or_insert(first);
-            if known.said != *said {
-                *known = Other { said: *said, since: ran, is_alive: true };
-            }
-        }
+        let Testimony { now, ran, newest_event, .. } = *testimony;
+        self.listen(testimony);
         let said = self.others.iter().filter(|(id, _)| !self.is_gone(id, ran)).map(|(_, other)| other);
         let newest = said.max_by_key(|other| (other.said, other.is_alive));
         let (mut earlier, mut is_confirmed) = (now, false);
@@ -88,6 +136,47 @@ impl Witness {
         let is_ahead = newest > now && !is_near(now, newest);
         let is_long_ago = newest.saturating_add(ran).saturating_add(DAY) < now;
         if is_ahead || is_long_ago { Err(Contradiction::NewestEvent) } else { Ok(earlier) }
+    }
+
+    /// The present, if it is confirmed to have come: what is told to have happened by then has. Another node is believed
+    /// to go on since it spoke, and a clock that is behind tells late, which is no lie.
+    pub(in crate::auth) fn present(&mut self, testimony: &Testimony<'_>) -> Result<Timestamp, Contradiction> {
+        let Testimony { now, ran, newest_event, .. } = *testimony;
+        self.listen(testimony);
+        let (mut near, mut latest) = (now, None);
+        for other in self.others.values().filter(|other| ran.saturating_sub(other.since) <= SILENCE) {
+            let Ok(said) = Timestamp::from_millis(other.said) else { continue };
+            let shows = said.saturating_add(ran.saturating_sub(other.since));
+            if other.is_alive {
+                latest = latest.max(Some(shows));
+                near = if is_near(now, shows) { near.min(shows) } else { near };
+            } else if shows < now && !is_near(now, shows) {
+                // It may be dead for long, or be right: that shows when it speaks again, or does not.
+                latest = latest.max(Some(shows));
+            }
+        }
+        if let Some(latest) = latest {
+            return if latest > now || is_near(now, latest) { Ok(near) } else { Err(Contradiction::OtherNode) };
+        }
+        if self.jumped.is_some_and(|jumped| ran.saturating_sub(jumped) < DAY) {
+            return Err(Contradiction::Jumped);
+        }
+        let is_long_ago = newest_event.is_some_and(|newest| newest.saturating_add(ran).saturating_add(DAY) < now);
+        if is_long_ago && ran < SETTLED { Err(Contradiction::NewestEvent) } else { Ok(now) }
+    }
+
+    /// Takes in what the clocks show.
+    fn listen(&mut self, testimony: &Testimony<'_>) {
+        let Testimony { now, ran, others, .. } = *testimony;
+        self.watch(now, ran);
+        self.others.retain(|id, _| others.contains_key(id));
+        for (id, said) in others {
+            let first = Other { said: *said, since: ran, is_alive: false };
+            let known = self.others.entry(id.clone()).or_insert(first);
+            if known.said != *said {
+                *known = Other { said: *said, since: ran, is_alive: true };
+            }
+        }
     }
 
     /// Whether another node has said nothing for a day, so that it is none any more.
@@ -191,6 +280,61 @@ mod tests {
         }
         assert!(beside(&mut witness, 73, 25, 0).is_ok());
         assert_eq!(beside(&mut witness, 74, 26, 1), Err(Contradiction::OtherNode), "it speaks again");
+    }
+
+    fn present(
+        witness: &mut Witness,
+        now: i64,
+        minutes: u64,
+        other: Option<i64>,
+        newest: i64,
+    ) -> Result<i64, Contradiction> {
+        let others = other.map(|other| ("other".to_owned(), other)).into_iter().collect();
+        let [now, newest] = [now, newest].map(|millis| Timestamp::from_millis(START + millis).unwrap());
+        let testimony =
+            Testimony { now, ran: Duration::from_secs(minutes * 60), others: &others, newest_event: Some(newest) };
+        witness.present(&testimony).map(|heard| heard.as_millis() - START)
+    }
+
+    #[test]
+    fn the_present_is_the_earlier_of_two_clocks_that_go_on() {
+        let (mut witness, minute) = (Witness::default(), 60_000);
+        let said = |millis: i64| Some(START + millis);
+        assert_eq!(present(&mut witness, 0, 1_000, said(-7), 0), Ok(0), "alone until the other speaks again");
+        assert_eq!(present(&mut witness, minute, 1_001, said(-5), 0), Ok(-5));
+        assert_eq!(present(&mut witness, 9 * minute, 1_009, said(-5), 0), Ok(8 * minute - 5), "it goes on");
+        assert_eq!(present(&mut witness, 17 * minute, 1_017, said(-5), 0), Ok(17 * minute), "it is silent");
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_of_others_tells_nothing() {
+        let said = |hours: i64| Some(START + hours * HOUR);
+        let mut witness = Witness::default();
+        for (minutes, other) in [(1_000, 0), (1_010, 0), (1_011, 1)] {
+            let told = present(&mut witness, 30 * HOUR, minutes, said(other), 0);
+            assert_eq!(told, Err(Contradiction::OtherNode), "{minutes}");
+        }
+        // What fell silent before this node began is no witness; a clock that is behind is late.
+        let mut witness = Witness::default();
+        let told = [1_000, 1_015, 1_016].map(|minutes| present(&mut witness, 30 * HOUR, minutes, said(0), 0));
+        assert_eq!(told, [Err(Contradiction::OtherNode), Err(Contradiction::OtherNode), Ok(30 * HOUR)]);
+        let mut witness = Witness::default();
+        for other in [100, 101] {
+            assert_eq!(present(&mut witness, 0, 1_000, said(other), 100 * HOUR), Ok(0));
+        }
+    }
+
+    #[test]
+    fn alone_the_present_is_what_a_settled_machine_shows() {
+        let alone = |now: i64, minutes| present(&mut Witness::default(), now * HOUR, minutes, None, 0);
+        assert_eq!(alone(25, 60), Ok(25 * HOUR), "off for a day");
+        assert_eq!(alone(60, 59), Err(Contradiction::NewestEvent), "off for a weekend, or ahead");
+        assert_eq!(alone(60, 60), Ok(60 * HOUR));
+        assert_eq!(alone(-60, 1), Ok(-60 * HOUR), "behind, and late");
+        let mut witness = Witness::default();
+        assert_eq!(present(&mut witness, 0, 1_000, None, 0), Ok(0));
+        assert_eq!(present(&mut witness, 100 * HOUR, 1_001, None, 0), Err(Contradiction::Jumped));
+        assert_eq!(present(&mut witness, 125 * HOUR, 2_500, None, 0), Ok(125 * HOUR), "a day later");
     }
 
     #[test]
