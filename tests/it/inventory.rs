@@ -75,6 +75,8 @@ fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
         ("success", "intake/python-requests", 3, 5),
         ("success", "GitHub-Hookshot", 4, 5),
         ("success", "api/old", 120, 23),
+        // By hand, with a team's key.
+        ("success", "api/vscode", 1, 29),
         ("wrong_team", "api/acme", 6, 11),
         ("key_revoked", "api/acme", 2, 7),
         ("key_expired", "api/acme", 4, 13),

@@ -137,14 +137,14 @@ async fn an_export_stands_with_everybody_whom_it_is_about() {
     trail(AuditQuery::all().of(team_id("red")), &auditor()).await;
     trail(AuditQuery::all().of_key(KeyId::new(BLUE).unwrap()), &admin_of_blue()).await;
     let expected = [
-        ("inventory", "organization default"),
+        ("inventory", "organization "),
         ("inventory", "user adam"),
         ("inventory", "team blue"),
         ("inventory", "team blue"),
         ("inventory", "team red"),
         ("inventory", "user olga"),
-        ("inventory", "organization default"),
-        ("trail", "organization default"),
+        ("inventory", "organization "),
+        ("trail", "organization "),
         ("trail", "team red"),
         ("trail", "team blue"),
     ];
