@@ -87,6 +87,7 @@ impl World {
             expected_version: version,
             name: row.name.clone(),
             labels: row.labels.clone(),
+            allowed_networks: None,
             scopes: row.scopes.clone(),
             expires_at: Some(end.as_millis()),
         }))
