@@ -312,7 +312,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         Ok(self.assemble()?.0)
     }
 
-    fn assemble(mut self) -> Result<(ApiKeys<S>, Hasher), SetupError> {
+    fn assemble(self) -> Result<(ApiKeys<S>, Hasher), SetupError> {
         let mut settings = self.settings;
         if let Some(brand) = self.brand {
             settings = settings.with_format(KeyFormat::branded(&brand).map_err(Cause::Brand)?);
@@ -361,14 +361,16 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         #[cfg(any(test, feature = "manage"))]
-        {
-            self.managing.rules.warnings = warnings;
-            wiring.has_several_organizations = self.managing.rules.several_organizations;
-        }
+        let managing = {
+            let mut managing = self.managing;
+            managing.rules.warnings = warnings;
+            wiring.has_several_organizations = managing.rules.several_organizations;
+            managing
+        };
         (wiring.usage, wiring.upkeep) = (Some(usage), Some(Arc::clone(&upkeep) as Arc<dyn Upkeep>));
         let authenticator = Authenticator::wired(self.store, settings, wiring).map_err(Cause::Auth)?;
         #[cfg(any(test, feature = "manage"))]
-        let manager = self.managing.manager(managed, &authenticator, self.notifier, self.usage_interval);
+        let manager = managing.manager(managed, &authenticator, self.notifier, self.usage_interval);
         let inner = Inner {
             authenticator,
             #[cfg(any(test, feature = "manage"))]

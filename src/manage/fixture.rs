@@ -236,20 +236,11 @@ impl Bench {
         let store = Arc::new(Faulty::default());
         let clock = Arc::new(ManualClock::at(START.parse().unwrap()));
         let lease = Arc::new(Lease::default());
-        let denials = DenialLog::new(
-            Calls::new(AnyStore::shared(Arc::clone(&store)), Duration::from_secs(5)),
-            Arc::clone(&clock) as Arc<dyn Clock>,
-            Duration::from_secs(10),
-            rules.notifier.clone(),
-        );
-        let denials = Arc::new(denials);
+        let calls = || Calls::new(AnyStore::shared(Arc::clone(&store)), Duration::from_secs(5));
+        let (ticks, every) = (Arc::clone(&clock) as Arc<dyn Clock>, Duration::from_secs(10));
+        let denials = Arc::new(DenialLog::new(calls(), ticks, every, rules.notifier.clone()));
         let manager = KeyManager::new(ManagerParts {
-            guarded: Guarded::new(
-                Calls::new(AnyStore::shared(Arc::clone(&store)), Duration::from_secs(5)),
-                Arc::new(policy),
-                Arc::clone(&lease),
-                Arc::clone(&denials),
-            ),
+            guarded: Guarded::new(calls(), Arc::new(policy), Arc::clone(&lease), Arc::clone(&denials)),
             hasher,
             format: KeyFormat::unbranded(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,

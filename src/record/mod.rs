@@ -1,6 +1,8 @@
 //! What is kept about a key: [`KeyRecord`], its parts, and the plain rows in which stores keep it.
 
 mod actor_id;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod columns;
 mod end_warnings;
 mod key_record;
 mod labels;
@@ -13,6 +15,8 @@ mod row_debug;
 mod standing;
 
 pub use actor_id::{ActorId, InvalidActorId, SystemLabel};
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use columns::{key_columns, with_key_columns};
 pub(crate) use end_warnings::EndWarnings;
 pub use key_record::{KeyRecord, Pause, Revocation};
 pub(crate) use key_record::{Reserved, Rotated, Warned};
@@ -26,6 +30,4 @@ pub(crate) use owner_status::Stopped;
 pub use owner_status::{OwnerStatus, OwnerStatusRow, Suspension};
 pub(crate) use row::labels_text;
 pub use row::{CorruptRow, KeyRow};
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use row::{key_columns, with_key_columns};
 pub(crate) use standing::{Standing, before_its_end, standing};

@@ -200,9 +200,8 @@ pub trait KeyStore: KeyReader {
     ) -> impl Future<Output = Result<Page<ListedKey>, StoreError>> + Send;
 
     /// Keys of all organizations whose end comes, or came, and is to be told: by end, then id; strong. At most as many as
-    /// the limit says: those that follow are found once these have their [note](super::Write::WarnOfEnd).
-    ///
-    /// It is asked every few minutes, and few keys end within days: let an index know those of whose end not all was told.
+    /// the limit says: those that follow are found once these have their [note](super::Write::WarnOfEnd). It is asked every
+    /// few minutes, and few keys end within days: let an index know those of whose end not all was told.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
