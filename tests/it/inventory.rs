@@ -195,7 +195,7 @@ impl Directory for Leavers {
 async fn told_of<S: PortableStore>(store: S) -> Vec<String> {
     fill(&store).await;
     // What a key may live, and how long it may go without a rotation, so that there are some beyond it.
-    let day = std::time::Duration::from_secs(86_400);
+    let day = Duration::from_secs(86_400);
     let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock()).directory(Leavers);
     let builder = builder.longest_life_of_team_keys(day).rotation_due_after(day);
     told(&builder.build().await.unwrap().manager()).await
