@@ -60,7 +60,9 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let keys = runtime.block_on(ApiKeys::builder(MemoryStore::new()).addresses(Addresses::peer(|peer: &IpAddr| *peer)).build()).expect("keys");
+        let keys = runtime
+            .block_on(ApiKeys::builder(MemoryStore::new()).addresses(Addresses::peer(|peer: &IpAddr| *peer)).build())
+            .expect("keys");
         Self { keys, runtime, system: Actor::system("fuzz").expect("an actor"), requests: 0 }
     }
 

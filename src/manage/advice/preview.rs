@@ -27,11 +27,12 @@ const SOON_MS: i64 = 7 * 24 * 3_600_000;
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 /// # let manager = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?.manager();
-/// use tower_api_keys::{Actor, IssueKey, UserId, manage::{NoteKind, Rights}};
+/// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, manage::{NoteKind, Rights}};
 ///
 /// let alice = UserId::new("alice")?;
 /// let request = IssueKey::user(alice.clone()).named("GitHub Actions - deploy");
-/// let preview = manager.preview(&request, &Actor::user(alice, Rights::none())).await?;
+/// let rights = Rights::none().team_keys_included_for(TeamId::new("blue")?);
+/// let preview = manager.preview(&request, &Actor::user(alice, rights)).await?;
 /// assert!(preview.can_be_issued());
 /// assert!(preview.has(NoteKind::ShouldBeTeamKey));
 /// println!("{preview}"); // a line for each note, what stands in the way first

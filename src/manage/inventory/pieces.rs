@@ -53,8 +53,7 @@ impl KeyManager {
     /// where 5,000 keys were looked at and none was asked for.
     ///
     /// Whether the actor may have it is asked before each piece; its first answer is the first item, and by then the audit trail
-    /// tells of the export. To answer with 403
-    /// instead of breaking off a 200, take the first item before the status is sent.
+    /// tells of the export. To answer with 403 instead of breaking off a 200, take the first item before the status is sent.
     ///
     /// An export that breaks off must not be taken for all keys. The last item is then an error, which makes an HTTP
     /// server break off the body, so that the client sees a transfer that failed. The text says it, too: only the last

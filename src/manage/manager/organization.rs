@@ -63,8 +63,7 @@ impl From<OrganizationId> for ChangeOrganization {
 
 impl KeyManager {
     /// Suspends the organization: at the next request, all keys of all its users and teams are refused, on every node, and
-    /// none of them gets a new one. Keys that are unread, paused, or of owners who are suspended by themselves are left as
-    /// they are, and are so again when this ends.
+    /// none of them gets a new one. Keys that are paused, and owners who are suspended by themselves, stay so when this ends.
     ///
     /// An organization can be under both suspensions. Whoever belongs to it is suspended with it, its admins too: this is
     /// ended by the [system](Actor::system) alone.

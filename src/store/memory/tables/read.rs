@@ -46,10 +46,10 @@ impl Tables {
         for row in self.usage.get(&(Some(id.to_owned()), None)).into_iter().flatten() {
             let last_at = Timestamp::from_millis(row.last_at).ok();
             if row.outcome == "success" {
-                totals.successes += row.count;
+                totals.successes = totals.successes.saturating_add(row.count);
                 totals.last_success_at = totals.last_success_at.max(last_at);
             } else {
-                totals.failures += row.count;
+                totals.failures = totals.failures.saturating_add(row.count);
                 totals.last_failure_at = totals.last_failure_at.max(last_at);
             }
         }
