@@ -139,6 +139,10 @@ create index api_keys_by_created_via_key on "api_keys".api_keys (organization, c
 create index api_keys_by_lineage on "api_keys".api_keys (organization, lineage, created_at, id);
 -- Those without an end come last.
 create index api_keys_by_end on "api_keys".api_keys (organization, coalesce(expires_at, 'infinity'), id);
+create index api_keys_by_kind_and_end on "api_keys".api_keys
+    (organization, (kind || '' || ''), coalesce(expires_at, 'infinity'), id);
+create index api_keys_by_owner_and_end on "api_keys".api_keys
+    (organization, (owner || ''), kind, coalesce(expires_at, 'infinity'), id);
 create index api_keys_by_untold_end on "api_keys".api_keys (expires_at, id)
     where revoked_at is null and expires_at is not null
         and (warned_end is null or warned_end <> expires_at or warned_before_ms is null or warned_before_ms <> 0);

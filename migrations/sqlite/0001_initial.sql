@@ -37,6 +37,7 @@ create table api_keys (
     warned_end integer, -- of which expiry it was told that it comes
     warned_before_ms integer, -- and how many milliseconds before it, the last time
     version integer not null default 1,
+    end_or_never integer not null generated always as (ifnull(expires_at, 9223372036854775807)) virtual, -- for indexes
     rehashes integer not null default 0 -- how often this library replaced the hash by another one of the same text
 ) strict, without rowid;
 
@@ -48,7 +49,9 @@ create index api_keys_by_creator on api_keys (organization, created_by, created_
 create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;
 create index api_keys_by_lineage on api_keys (organization, lineage, created_at);
 -- Those without an end come last.
-create index api_keys_by_end on api_keys (organization, ifnull(expires_at, 9223372036854775807));
+create index api_keys_by_end on api_keys (organization, end_or_never);
+create index api_keys_by_kind_and_end on api_keys (organization, kind, end_or_never);
+create index api_keys_by_owner_and_end on api_keys (organization, kind, owner, end_or_never);
 create index api_keys_by_untold_end on api_keys (expires_at)
     where revoked_at is null and expires_at is not null and (warned_end is not expires_at or warned_before_ms is not 0);
 create index api_keys_by_predecessor on api_keys (replaces) where replaces is not null;

@@ -32,7 +32,7 @@ fn statement<'a>(sql: &'a Sql, query: &KeyQuery, owners: usize) -> &'a Query {
         _ if owners == 1 => [&sql.list_of_owner, &sql.latest_of_owner, &sql.soonest_of_owner],
         _ if owners > 1 => [&sql.list_of_owners, &sql.latest_of_owners, &sql.soonest_of_owners],
         KeyQuery { creator: Some(_), .. } => [&sql.list_of_creator, &sql.latest_of_creator, &sql.soonest_of_creator],
-        KeyQuery { kind: Some(_), .. } => [&sql.list_of_kind, &sql.latest_of_kind, &sql.soonest],
+        KeyQuery { kind: Some(_), .. } => [&sql.list_of_kind, &sql.latest_of_kind, &sql.soonest_of_kind],
         _ => [&sql.list, &sql.latest, &sql.soonest],
     };
     match query.order {

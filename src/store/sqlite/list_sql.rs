@@ -59,15 +59,6 @@ macro_rules! owners {
     };
 }
 
-/// The same, each owner's keys by the index of owners.
-macro_rules! of_owners {
-    () => {
-        "k.id in (select n.id from json_each(:owners) w cross join api_keys n indexed by api_keys_by_owner \
-            where n.organization = :organization \
-                and n.kind = json_extract(w.value, '$[0]') and n.owner = json_extract(w.value, '$[1]'))"
-    };
-}
-
 /// The organization of a key `k`: for an index that begins with it, and for the primary key.
 macro_rules! organization {
     () => {
@@ -78,32 +69,24 @@ macro_rules! organization {
     };
 }
 
-/// By what a list is ordered, of a key `k`: the time of creation, or the end, where those without one come last.
+/// By what a list is ordered: the time of creation, or the end, where those without one come last.
 macro_rules! time {
     (created) => {
-        "k.created_at"
+        "created_at"
     };
     (end) => {
-        "ifnull(k.expires_at, 9223372036854775807)"
+        "end_or_never"
     };
 }
 
-/// Between the two places that bound a page. Of a pair that begins with no plain column, SQLite asks no index: that is asked for
-/// the first of the two as well.
+/// Between the two places that bound a page.
 macro_rules! between {
-    (created) => {
-        " and (k.created_at, k.id) > (:from, :from_id) and (k.created_at, k.id) < (:until, :until_id)"
-    };
-    (end) => {
+    ($by:ident) => {
         concat!(
-            " and ",
-            time!(end),
-            " >= :from and ",
-            time!(end),
-            " <= :until and (",
-            time!(end),
-            ", k.id) > (:from, :from_id) and (",
-            time!(end),
+            " and (k.",
+            time!($by),
+            ", k.id) > (:from, :from_id) and (k.",
+            time!($by),
             ", k.id) < (:until, :until_id)"
         )
     };
@@ -120,28 +103,35 @@ macro_rules! list {
             $(" and ", $condition,)*
             between!($by),
             conditions!(),
-            " order by ", time!($by), " ", $order, ", k.id ", $order, " limit :limit"
+            " order by k.", time!($by), " ", $order, ", k.id ", $order, " limit :limit"
         )
     };
 }
 
 /// The place of the first key of an owner `$of` after a place, in an order.
 macro_rules! next_place {
-    ($order:literal, $of:literal, $from:literal, $until:literal) => {
+    ($by:ident, $order:literal, $index:literal, $of:literal, $from:literal, $until:literal) => {
         concat!(
-            "(select k.id from api_keys k indexed by api_keys_by_owner \
-              where k.organization = :organization and k.kind = ",
+            "(select k.id from api_keys k indexed by ",
+            $index,
+            " where k.organization = :organization and k.kind = ",
             $of,
             ".kind and k.owner = ",
             $of,
             ".owner \
-                and (k.created_at, k.id) > (",
+                and (k.",
+            time!($by),
+            ", k.id) > (",
             $from,
-            ") and (k.created_at, k.id) < (",
+            ") and (k.",
+            time!($by),
+            ", k.id) < (",
             $until,
             ")",
             conditions!(),
-            " order by k.created_at ",
+            " order by k.",
+            time!($by),
+            " ",
             $order,
             ", k.id ",
             $order,
@@ -154,27 +144,26 @@ macro_rules! next_place {
 /// that had its turn the next one of the same owner. So a page looks at no more keys than it has, and one of each owner. A
 /// unary plus takes its affinity from an id, without which the index would be asked for no more than the time.
 macro_rules! list_of_owners {
-    ($order:literal, [$($of_first:literal),*], [$($of_next:literal),*]) => {
+    ($by:ident, $order:literal, $index:literal, [$($of_first:literal),*], [$($of_next:literal),*]) => {
         concat!(
-            "with recursive merged (kind, owner, created_at, id) as (\
-                select w.kind, w.owner, f.created_at, f.id \
+            "with recursive merged (kind, owner, time, id) as (\
+                select w.kind, w.owner, f.", time!($by), ", f.id \
                 from (select json_extract(value, '$[0]') as kind, json_extract(value, '$[1]') as owner \
                     from json_each(:owners)) w \
-                cross join api_keys f on f.id = ", next_place!($order, "w", $($of_first),*), "\
+                cross join api_keys f on f.id = ", next_place!($by, $order, $index, "w", $($of_first),*), "\
                 union all \
-                select m.kind, m.owner, f.created_at, f.id from merged m \
-                cross join api_keys f on f.id = ", next_place!($order, "m", $($of_next),*), "\
+                select m.kind, m.owner, f.", time!($by), ", f.id from merged m \
+                cross join api_keys f on f.id = ", next_place!($by, $order, $index, "m", $($of_next),*), "\
                 order by 3 ", $order, ", 4 ", $order, " limit :limit\
              ) ",
             columns!(),
             " from merged m cross join api_keys k on k.id = m.id ", owner_and_organization!(), creator_and_successor!(),
-            "order by k.created_at ", $order, ", k.id ", $order
+            "order by k.", time!($by), " ", $order, ", k.id ", $order
         )
     };
 }
 
-/// A statement by rising time of creation, the other way round, and by rising end. The last one is sorted, unless another index
-/// is named for it.
+/// A statement by rising time of creation, the other way round, and by rising end, which is sorted.
 macro_rules! each_way {
     ([$($index:literal)?] $(, $condition:expr)*) => {
         [
@@ -193,14 +182,35 @@ pub(super) const LIST_ALL: [&str; 3] = [
 pub(super) const LIST_OF_KIND: [&str; 3] = [
     list!(created, "asc", ["api_keys_by_kind"], "k.kind = :kind"),
     list!(created, "desc", ["api_keys_by_kind"], "k.kind = :kind"),
-    list!(end, "asc", ["api_keys_by_end"]),
+    list!(end, "asc", ["api_keys_by_kind_and_end"], "k.kind = :kind"),
 ];
-pub(super) const LIST_OF_OWNER: [&str; 3] =
-    each_way!(["api_keys_by_owner"], "k.kind = :owner_kind", "k.owner = :owner");
+pub(super) const LIST_OF_OWNER: [&str; 3] = [
+    list!(created, "asc", ["api_keys_by_owner"], "k.kind = :owner_kind", "k.owner = :owner"),
+    list!(created, "desc", ["api_keys_by_owner"], "k.kind = :owner_kind", "k.owner = :owner"),
+    list!(end, "asc", ["api_keys_by_owner_and_end"], "k.kind = :owner_kind", "k.owner = :owner"),
+];
 pub(super) const LIST_OF_OWNERS: [&str; 3] = [
-    list_of_owners!("asc", [":from, :from_id", ":until, :until_id"], ["m.created_at, +m.id", ":until, :until_id"]),
-    list_of_owners!("desc", [":from, :from_id", ":until, :until_id"], [":from, :from_id", "m.created_at, +m.id"]),
-    list!(end, "asc", [], of_owners!()),
+    list_of_owners!(
+        created,
+        "asc",
+        "api_keys_by_owner",
+        [":from, :from_id", ":until, :until_id"],
+        ["m.time, +m.id", ":until, :until_id"]
+    ),
+    list_of_owners!(
+        created,
+        "desc",
+        "api_keys_by_owner",
+        [":from, :from_id", ":until, :until_id"],
+        [":from, :from_id", "m.time, +m.id"]
+    ),
+    list_of_owners!(
+        end,
+        "asc",
+        "api_keys_by_owner_and_end",
+        [":from, :from_id", ":until, :until_id"],
+        ["m.time, +m.id", ":until, :until_id"]
+    ),
 ];
 pub(super) const LIST_OF_CREATOR: [&str; 3] = each_way!(["api_keys_by_creator"], "k.created_by = :creator");
 pub(super) const LIST_OF_CREATED_VIA_KEY: [&str; 3] =

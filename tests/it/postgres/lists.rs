@@ -104,8 +104,8 @@ async fn a_page_reads_its_own_rows_however_deep_with_statistics_and_without() {
         ("the newest of twenty teams", KeyQuery { order: KeyOrder::NewestFirst, owners: teams(20), ..deep() }, 100),
         ("the next to end", KeyQuery { order: KeyOrder::SoonestEndFirst, ..all() }, 100),
         (
-            "the next to end of ten teams",
-            KeyQuery { order: KeyOrder::SoonestEndFirst, owners: teams(10), ..all() },
+            "the next to end of twenty teams far down",
+            KeyQuery { order: KeyOrder::SoonestEndFirst, owners: teams(20), ..deep() },
             100,
         ),
         ("the next to end far down", KeyQuery { order: KeyOrder::SoonestEndFirst, ..deep() }, 100),

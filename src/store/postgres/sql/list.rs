@@ -86,13 +86,23 @@ macro_rules! time {
     };
 }
 
-/// The kind of a key `k`, in the order of creation as the index of kinds has it and no other, and by end as none has it.
+/// The kind of a key `k`, as the index of kinds in that order has it and no other.
 macro_rules! kind {
     (created) => {
         "(k.kind {||} '')"
     };
     (end) => {
         "(k.kind {||} '' {||} '')"
+    };
+}
+
+/// The owner of a key `k`, as the index of owners in that order has it and no other.
+macro_rules! owner {
+    (created) => {
+        "k.owner"
+    };
+    (end) => {
+        "(k.owner {||} '')"
     };
 }
 
@@ -155,17 +165,17 @@ macro_rules! sorted {
 
 /// Keys of several owners: the page that each of them would have, without what is around the keys, and of these the first.
 macro_rules! list_of_owners {
-    ($by:ident, $order:literal, $keys:literal) => {
+    ($by:ident, $order:literal) => {
         concat!(
             columns!(),
             " from (select k.* from (\
                 select n.id, n.time from unnest($15, $16) w (kind, owner) cross join lateral (\
                     select k.id, ",
             time!($by),
-            " as time from ",
-            $keys,
-            " k \
-                    where k.kind {=} w.kind and k.owner {=} w.owner and ",
+            " as time from {s}.api_keys k \
+                    where k.kind {=} w.kind and ",
+            owner!($by),
+            " {=} w.owner and ",
             conditions!($by),
             " order by ",
             time!($by),
@@ -191,4 +201,4 @@ macro_rules! list_of_owners {
     };
 }
 
-pub(super) use {around, columns, conditions, kind, list, list_of_owners, owners, sorted, time};
+pub(super) use {around, columns, conditions, kind, list, list_of_owners, owner, owners, sorted, time};

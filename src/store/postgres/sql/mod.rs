@@ -8,7 +8,7 @@ mod events;
 mod list;
 
 use events::{EVENTS, events};
-use list::{LIST, around, columns, conditions, kind, list, list_of_owners, owners, sorted, time};
+use list::{LIST, around, columns, conditions, kind, list, list_of_owners, owner, owners, sorted, time};
 use tokio_postgres::types::Type;
 
 use super::{
@@ -205,7 +205,7 @@ statements! {
     list_of_creator: LIST, list!(created, "asc", "{s}.api_keys", "k.created_by {=} $4");
     list_of_created_via_key: LIST, list!(created, "asc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
     list_of_lineage: LIST, list!(created, "asc", "{s}.api_keys", "k.lineage {=} $24", owners!());
-    list_of_owners: LIST, list_of_owners!(created, "asc", "{s}.api_keys");
+    list_of_owners: LIST, list_of_owners!(created, "asc");
     // The only ones that are sorted: a key has few successors, and few keys are asked for by name.
     list_of_predecessor: LIST, list!(created, "asc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
     list_of_keys: LIST, list!(created, "asc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
@@ -215,18 +215,18 @@ statements! {
     latest_of_creator: LIST, list!(created, "desc", "{s}.api_keys", "k.created_by {=} $4");
     latest_of_created_via_key: LIST, list!(created, "desc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
     latest_of_lineage: LIST, list!(created, "desc", "{s}.api_keys", "k.lineage {=} $24", owners!());
-    latest_of_owners: LIST, list_of_owners!(created, "desc", "{s}.api_keys");
+    latest_of_owners: LIST, list_of_owners!(created, "desc");
     latest_of_predecessor: LIST, list!(created, "desc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
     latest_of_keys: LIST, list!(created, "desc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
     // By an index of ends, or sorted where few keys are left: that the planner does not walk along all ends for those of one
-    // owner, it is told.
+    // creator, it is told.
     soonest: LIST, list!(end, "asc", "{s}.api_keys");
-    soonest_of_owner: LIST, sorted!("organization {=} $1 and kind {=} ($15)[1] and owner {=} ($16)[1]");
+    soonest_of_kind: LIST, list!(end, "asc", "{s}.api_keys", "(k.kind {||} '' {||} '') {=} $2");
+    soonest_of_owner: LIST, list!(end, "asc", "{s}.api_keys", "k.kind {=} ($15)[1]", "(k.owner {||} '') {=} ($16)[1]");
     soonest_of_creator: LIST, sorted!("organization {=} $1 and created_by {=} $4");
     soonest_of_created_via_key: LIST, sorted!("organization {=} $1 and created_via_key {=} $5", owners!());
     soonest_of_lineage: LIST, sorted!("organization {=} $1 and lineage {=} $24", owners!());
-    soonest_of_owners: LIST, list_of_owners!(end, "asc", "(\
-        select * from {s}.api_keys where organization {=} $1 and kind {=} w.kind and owner {=} w.owner offset 0)");
+    soonest_of_owners: LIST, list_of_owners!(end, "asc");
     soonest_of_predecessor: LIST, sorted!("replaces {=} $12", owners!());
     soonest_of_keys: LIST, sorted!("id {=} any($3)", owners!());
     events: EVENTS, events!("sequence {+} 0", "{>}", "asc");
