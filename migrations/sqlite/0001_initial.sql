@@ -37,7 +37,7 @@ create table api_keys (
     warned_end integer, -- of which expiry it was told that it comes
     warned_before_ms integer, -- and how many milliseconds before it, the last time
     version integer not null default 1,
-    end_or_never integer not null generated always as (ifnull(expires_at, 9223372036854775807)) virtual, -- for indexes
+    end_or_never integer not null generated always as (ifnull(expires_at, 9223372036854775807)) virtual, -- for indexes; copies of rows name the other columns
     rehashes integer not null default 0 -- how often this library replaced the hash by another one of the same text
 ) strict, without rowid;
 

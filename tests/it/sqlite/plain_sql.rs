@@ -45,7 +45,12 @@ async fn logged(statement: &str) -> Changes {
 
 #[tokio::test]
 async fn a_key_that_changes_what_it_means_is_in_the_log() {
-    let other = "insert or replace into api_keys select * from api_keys where id like '%1'";
+    // All but the column that is made of another one, which nobody may write.
+    let folder = Folder::new();
+    drop(filled(&folder).await);
+    let columns = "select group_concat(name, ', ') from pragma_table_info('api_keys')";
+    let columns: String = sql(&folder.file()).query_row(columns, [], |row| row.get(0)).unwrap();
+    let other = format!("insert or replace into api_keys ({columns}) select {columns} from api_keys where id like '%1'");
     for (statement, numbers) in [
         ("update api_keys set revoked_at = 7 where id like '%1'", vec![1]),
         ("update api_keys set revoked_at = 7, revoked_by = 'user:x'", vec![1, 2]),
@@ -57,7 +62,7 @@ async fn a_key_that_changes_what_it_means_is_in_the_log() {
         ("update api_keys set id = '00000000000000000003' where id like '%2'", vec![2, 3]),
         ("update or replace api_keys set id = '00000000000000000001' where id like '%2'", vec![2, 1]),
         ("delete from api_keys where id like '%2'", vec![2]),
-        (other, vec![1]),
+        (&other, vec![1]),
         ("pragma recursive_triggers = on; delete from api_keys", vec![1, 2]),
         ("update api_keys set name = 'x', scopes = 'y' where id like '%1'", vec![1]),
         ("update api_keys set paused_at = 7 where id like '%1'", vec![1]),
