@@ -88,6 +88,8 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, sta
             let button = match cell.expected {
                 "usage" | "bare" | "nothing" => "yes",
                 "held" if cell.action == "orgstart" => "system",
+                // The button is that of any new key.
+                "system" if cell.action == "known" => "yes",
                 "held" => "role",
                 expected => expected,
             };

@@ -31,6 +31,10 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
     };
     match cell.action {
         "issue" => answer(manager.issue(IssueKey::of(owner), actor).await, |_| "yes"),
+        "known" => {
+            let text = manager.format().generate(owner.kind()).unwrap();
+            answer(manager.issue_known(IssueKey::of(owner).with_text(text), actor).await, |_| "yes")
+        }
         "rename" => answer(manager.rename(&id, "Monday cron", actor).await, |_| "yes"),
         "relabel" => {
             let labels = Labels::new([("ticket", "OPS-1")]).unwrap();
@@ -122,7 +126,7 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
     let (of_key, of_owner, of_new) = (Target::listed(&key), Target::Owner(&owner), Target::new_key(&owner));
     agrees_with_can(manager, actor, &key).await;
     let (action, target) = match cell.action {
-        "issue" => (KeyAction::Issue, of_new),
+        "issue" | "known" => (KeyAction::Issue, of_new),
         // All that it needs.
         "edit" | "rename" => (KeyAction::Rename, of_key),
         "relabel" => (KeyAction::Relabel, of_key),
