@@ -9,6 +9,7 @@ mod owner;
 mod pause;
 mod read;
 mod revoke;
+mod status;
 mod usage;
 
 #[cfg(test)]
