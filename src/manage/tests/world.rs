@@ -411,6 +411,7 @@ async fn refusals(all: &mut Examples, rules: &Rules) {
 fn words(all: &mut Examples) {
     let since = time("2026-03-01T12:00:00Z");
     let verdicts = [
+        RotationVerdict::NewKeyPaused,
         RotationVerdict::NotStarted,
         RotationVerdict::QuietSince(since),
         RotationVerdict::SafeToFinish,
