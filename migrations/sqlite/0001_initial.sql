@@ -22,7 +22,7 @@ create table api_keys (
     limits text, -- the service's own words, which this library does not enforce
     created_by text not null,
     created_via_key text,
-    imported_from text, -- reserved
+    imported_from text, -- configuration if its text was known before it was made
     responsible text, -- reserved
     created_at integer not null,
     expires_at integer,

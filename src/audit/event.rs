@@ -60,7 +60,8 @@ impl Action {
     pub const KEY_RELABELLED: Self = Self(Cow::Borrowed(fits("key.relabelled")));
     /// A key was paused. [`Event::after`] says why, if that was said.
     pub const KEY_PAUSED: Self = Self(Cow::Borrowed(fits("key.paused")));
-    /// A key that ended long ago was [purged](crate::ApiKeysBuilder::keep_dead_keys). The actor is `system:pruner`.
+    /// A key that ended long ago was [purged](crate::ApiKeysBuilder::keep_dead_keys). The actor is `system:pruner`. The store
+    /// writes it where it purges, and tells how many keys that were, not which: an [event sink](super::EventSink) is not told.
     pub const KEY_PURGED: Self = Self(Cow::Borrowed(fits("key.purged")));
     /// A key was renamed.
     pub const KEY_RENAMED: Self = Self(Cow::Borrowed(fits("key.renamed")));

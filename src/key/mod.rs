@@ -32,6 +32,7 @@ mod error;
 mod find;
 mod foreign;
 mod format;
+mod guessable;
 mod id;
 mod layout;
 mod parsed;

@@ -1,8 +1,8 @@
 //! The list of all sentences, for who translates them.
 
 use super::{
-    advice, denial, invalid, inventory, leak, lint, misconfigured, plan, problem, quota, reconcile, rotation, soon,
-    verdict,
+    advice, denial, invalid, inventory, known, leak, lint, misconfigured, plan, problem, quota, reconcile, rotation,
+    soon, verdict,
 };
 use crate::{
     networks::InvalidNetworks,
@@ -33,6 +33,7 @@ pub fn sentences() -> Vec<Sentence> {
         InvalidName::sentences(),
         InvalidNamePart::sentences(),
         InvalidNetworks::sentences(),
+        known::KnownKeyProblem::ALL.map(known::KnownKeyProblem::sentence).to_vec(),
         leak::sentences(),
         lint::NameAdvice::ALL.map(lint::NameAdvice::sentence).to_vec(),
         misconfigured::Misconfiguration::ALL.map(misconfigured::Misconfiguration::sentence).to_vec(),

@@ -55,6 +55,9 @@ pub struct KeyInfo {
     pub created_by: ActorId,
     /// The key that made it, if one did.
     pub created_via_key: Option<KeyId>,
+    /// Whether its text was [known before it was made](crate::IssueKey::with_text): it lies in a configuration. Of a key
+    /// that replaces it, false.
+    pub known_beforehand: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its line was last rotated: when it was made, if it succeeds another key. None if it succeeds none.
@@ -114,6 +117,7 @@ impl KeyInfo {
             state,
             created_by: record.created_by,
             created_via_key: record.created_via_key,
+            known_beforehand: record.reserved.is_known_beforehand(),
             created_at: record.created_at,
             rotated_at: record.replaces.map(|_| record.created_at),
             expires_at: record.expires_at,
@@ -238,7 +242,7 @@ pub struct KeyPage {
     pub counted: CountedUntil,
 }
 
-/// The answer of a call that stops a key, or lets it go on.
+/// The answer of a call that makes a key be as it may be already: stopped, or there.
 macro_rules! key_and_effect {
     ($(#[$meta:meta])* $name:ident, $effect:literal) => {
         $(#[$meta])*
@@ -274,6 +278,21 @@ macro_rules! key_and_effect {
             }
         }
     };
+}
+
+key_and_effect! {
+    /// A key that is there with a text that was [known beforehand](crate::KeyManager::issue_known), which is not in here. It
+    /// serializes as `{"key": …, "effect": …}`.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::{Effect, KnownKey};
+    ///
+    /// fn log(known: &KnownKey) {
+    ///     let made = if known.effect() == Effect::Changed { "made" } else { "found" };
+    ///     println!("{made} {}", known.info().redacted);
+    /// }
+    /// ```
+    KnownKey, "Whether this call made it."
 }
 
 key_and_effect! {

@@ -52,6 +52,16 @@ told_words! {
         /// The new scopes are not within the old ones. A rotation gives wider ones.
         ScopesWider = "scopes_wider":
             "The scopes of a key can only become fewer: for more, rotate the key (`begin_rotation` with `RotateKey::scopes`).",
+        /// A text that is known beforehand follows a pattern, as those in documentation do.
+        TextGuessable = "text_guessable":
+            "The secret in this text can be guessed: make a text with `KeyFormat::generate` and configure that.",
+        /// A text that is known beforehand has a brand that the service does not accept.
+        TextNotAccepted = "text_not_accepted":
+            "This service does not accept such a text: make one with its own `KeyFormat` and configure that.",
+        /// A text that is known beforehand is that of a personal key where a team key is asked for, or the other way round.
+        TextOfOtherKind = "text_of_other_kind":
+            "A text that begins with `user` belongs to a personal key, and one that begins with `team` to a team key: configure \
+             one of the right kind.",
         /// There are more than 1,000 texts.
         Texts = "texts": "At most 1,000 texts of keys are taken at a time.",
         /// The time ends before it begins.
@@ -78,7 +88,7 @@ impl InvalidInput {
         Some(match self {
             Self::Days => "days",
             Self::ExpiryLater | Self::ExpiryLaterByKey | Self::ExpiryPast | Self::ExpiryTooLate => "expires_at",
-            Self::Fragment => "text",
+            Self::Fragment | Self::TextGuessable | Self::TextNotAccepted | Self::TextOfOtherKind => "text",
             Self::IdempotencyKey => "idempotency_key",
             Self::Labels => "labels",
             Self::Limits => "limits",

@@ -192,6 +192,7 @@ mod info;
 mod invalid;
 mod inventory;
 mod issued;
+mod known;
 mod leak;
 mod lifetimes;
 mod lint;
@@ -230,13 +231,14 @@ pub use counted::CountedUntil;
 pub use denial::{Denial, DenialReason};
 pub use directory::Directory;
 pub use error::{ManageError, ManageErrorKind};
-pub use info::{KeyInfo, KeyPage, KeyState, PauseChanged, Revoked};
+pub use info::{KeyInfo, KeyPage, KeyState, KnownKey, PauseChanged, Revoked};
 pub use invalid::InvalidInput;
 pub use inventory::{
     Attempts, ExportError, ExportFormat, FlagSettings, InventoryColumn, InventoryEntry, InventoryExport, InventoryPage,
     InventoryQuery, InventorySummary, KeyFlag, OwnerSummary,
 };
 pub use issued::IssuedKey;
+pub use known::{IssueKnownKey, KnownKeyProblem};
 pub(crate) use leak::Stop;
 pub use leak::{
     KeyMatch, KeyMatches, LeakReport, MatchConfidence, PresentedKey, PresentedOutcome, RevokeMany, RevokeManyError,

@@ -32,16 +32,18 @@ impl ManageErrorKind {
     pub const fn field(self) -> Option<&'static str> {
         match self {
             Self::Invalid(what) => what.field(),
+            Self::KnownKey(what) => what.field(),
             _ => None,
         }
     }
 
     /// What is the matter more closely, in a word: which rule is broken, which quota is used up, what the counts say, what
-    /// the service left out.
+    /// the service left out, what is the matter with a known key.
     #[must_use]
     pub const fn reason(self) -> Option<&'static str> {
         match self {
             Self::Invalid(what) => Some(what.code()),
+            Self::KnownKey(what) => Some(what.as_str()),
             Self::Misconfigured(what) => Some(what.as_str()),
             Self::NotSafeToFinish(verdict) => Some(verdict.as_str()),
             Self::QuotaReached(quota) => Some(quota.as_str()),
@@ -68,6 +70,7 @@ impl ManageErrorKind {
             Self::KeyExpired => (StatusCode::CONFLICT, RefusalCode::KeyExpired.as_str()),
             Self::KeyPaused => (StatusCode::CONFLICT, RefusalCode::KeyPaused.as_str()),
             Self::KeyRevoked => (StatusCode::CONFLICT, RefusalCode::KeyRevoked.as_str()),
+            Self::KnownKey(_) => (StatusCode::CONFLICT, "known_key"),
             Self::Misconfigured(_) => (StatusCode::INTERNAL_SERVER_ERROR, "misconfigured"),
             Self::NoRotation => (StatusCode::CONFLICT, "no_rotation"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -123,6 +126,7 @@ impl ManageErrorKind {
             Self::KeyExpired => key_expired(),
             Self::KeyPaused => key_paused(),
             Self::KeyRevoked => key_revoked(),
+            Self::KnownKey(what) => what.sentence(),
             Self::Misconfigured(what) => what.sentence(),
             Self::NoRotation => no_rotation(),
             Self::NotFound => not_found(),
@@ -192,10 +196,11 @@ sentences! {
     fn outcome_unknown() = "error.outcome_unknown":
         "The change may have been made or not: look at the key, and if it is a new one, revoke it, before asking again.";
     fn overloaded() = "error.overloaded": "Too many keys are being made: ask again in a moment.";
-    fn owner_closed() = "error.owner_closed": "The user or team is closed for good: it has no more keys.";
+    fn owner_closed() = "error.owner_closed": "The user or team, or all of its organization, is closed for good: it has no more keys.";
     fn owner_plan_suspended() = "error.owner_plan_suspended":
         "The plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`.";
-    fn owner_suspended() = "error.owner_suspended": "The user or team is suspended: reinstate it first.";
+    fn owner_suspended() = "error.owner_suspended":
+        "The user or team, or all of its organization, is suspended: reinstate what is suspended first.";
     fn pepper_missing() = "error.pepper_missing":
         "This node lacks the pepper of the other nodes, so the key was not made: give it their peppers.";
     fn randomness() = "error.randomness":
@@ -284,7 +289,7 @@ pub struct Problem {
     /// What went wrong, in a word.
     pub code: &'static str,
     /// The same more closely: which rule is broken, which quota is used up, what the counts of a rotation say, what the
-    /// service left out.
+    /// service left out, what is the matter with a known key.
     pub reason: Option<&'static str>,
     /// Sentence and remedy in English, one after the other.
     pub detail: String,

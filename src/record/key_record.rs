@@ -117,11 +117,26 @@ pub(crate) struct Warned {
     pub(crate) before_ms: Option<i64>,
 }
 
-/// Columns that this version does not use, so that a record becomes the row again that it was.
+/// Columns that this version hardly uses, so that a record becomes the row again that it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reserved {
     pub(super) imported_from: Option<String>,
     pub(super) responsible: Option<String>,
+}
+
+impl Reserved {
+    /// Where the text of a key comes from that was known before the key was made.
+    const CONFIGURATION: &str = "configuration";
+
+    /// Those of such a key.
+    pub(crate) fn known_beforehand() -> Self {
+        Self { imported_from: Some(Self::CONFIGURATION.to_owned()), ..Self::default() }
+    }
+
+    /// Whether they are those of such a key.
+    pub(crate) fn is_known_beforehand(&self) -> bool {
+        self.imported_from.as_deref() == Some(Self::CONFIGURATION)
+    }
 }
 
 impl KeyRecord {

@@ -57,7 +57,8 @@ pub struct KeyRow {
     pub created_by: String,
     /// [`KeyId`] of the key that made it.
     pub created_via_key: Option<String>,
-    /// Reserved for the system that the key was taken over from; always none in this version, which ignores one.
+    /// Where its text comes from, if not from here: `configuration` of a key that was
+    /// [known beforehand](crate::IssueKey::with_text). Others are reserved, and ignored by this version.
     pub imported_from: Option<String>,
     /// Reserved for who is told about the key; always none in this version, which ignores one.
     pub responsible: Option<String>,

@@ -29,6 +29,7 @@ mod first_use;
 mod front_page;
 mod http;
 mod inventory;
+mod known_key;
 mod leak_response;
 mod leaks;
 mod lessons;

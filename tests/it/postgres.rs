@@ -44,7 +44,7 @@ fn settings() -> PostgresSettings {
     PostgresSettings::new().with_schema("keys")
 }
 
-async fn connected(url: &str) -> PostgresStore {
+pub(crate) async fn connected(url: &str) -> PostgresStore {
     PostgresStore::connect_with(url, settings()).await.unwrap()
 }
 
@@ -69,7 +69,7 @@ async fn node_behind_proxy() -> (Server, Proxy, Keys) {
     (server, proxy, keys)
 }
 
-async fn migrated() -> Server {
+pub(crate) async fn migrated() -> Server {
     let server = Server::start();
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
     server

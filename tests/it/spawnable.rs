@@ -23,8 +23,8 @@ use tower_api_keys::{
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{
-        AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, KeyAction, KeyPage, ListKeys, PlanChange,
-        Reconcile, RevokeMany, Rights, RotateKey, Target,
+        AuditQuery, Directory, EditKey, ExportFormat, InventoryQuery, IssueKnownKey, KeyAction, KeyPage, ListKeys,
+        PlanChange, Reconcile, RevokeMany, Rights, RotateKey, Target,
     },
     middleware::{Refusal, RequireKeyLayer},
     record::{Labels, NamePart, Suspension},
@@ -174,6 +174,8 @@ macro_rules! calls_over {
                 => keys.inventory_summary(InventoryQuery::all(), &actor));
             spawns!(KeyManager::issue; keys: KeyManager, actor: Actor
                 => keys.issue(made::<IssueKey>(), &actor));
+            spawns!(KeyManager::issue_known; keys: KeyManager, actor: Actor
+                => keys.issue_known(made::<IssueKnownKey>(), &actor));
             spawns!(KeyManager::owner; keys: KeyManager, owner: Owner, actor: Actor
                 => keys.owner(&owner, &actor));
             spawns!(KeyManager::reinstate; keys: KeyManager, owner: Owner, actor: Actor

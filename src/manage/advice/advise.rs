@@ -17,6 +17,7 @@ use crate::{
         names::{Mentions, Names},
         policy::{Decision, KeyAction, Target},
         request::IssueKey,
+        soon::rotation_due,
     },
     owner::Owner,
     record::{KeyName, Labels, OwnerStatus},
@@ -38,7 +39,9 @@ impl KeyManager {
         let now = access.parts.clock.now();
         let advised = signals::AdvisedKey::new(&record, now, access.actor.has_team_keys());
         let advice = signals::advise(&advised, &usage, now);
-        Ok(Advice { counted: Some(access.counted), ..advice })
+        let due = access.parts.rules.lifetimes.rotation_due_since(&record, now).filter(|_| record.is_live(now));
+        let notes = due.map(rotation_due).into_iter().collect();
+        Ok(Advice { notes, counted: Some(access.counted), ..advice })
     }
 
     /// What a key would be, before it is made: whether the actor may make it, what stands in the way, and what would

@@ -84,6 +84,9 @@ pub struct Advice {
     pub evidence: Vec<Evidence>,
     /// How often it is used, over all sources; none if it never was.
     pub cadence: Option<Cadence>,
+    /// What else there is to know of the key: that it [is to be rotated](crate::ApiKeysBuilder::rotation_due_after). None in
+    /// the advice of an [entry](crate::manage::InventoryEntry::advice) of the inventory, whose flags say it.
+    pub notes: Vec<Sentence>,
     /// How far the counts go. None in the advice of an [entry](crate::manage::InventoryEntry::advice) of the inventory, whose
     /// page says it.
     pub counted: Option<CountedUntil>,

@@ -65,6 +65,7 @@ pub(in crate::manage) fn advise(key: &AdvisedKey<'_>, usage: &UsageDetail, now: 
         next_sentence: next.sentence(),
         evidence,
         cadence,
+        notes: Vec::new(),
         counted: None,
     }
 }

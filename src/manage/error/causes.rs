@@ -1,6 +1,6 @@
 use super::{ManageError, ManageErrorKind};
 use crate::{
-    hash::{HashError, HashErrorKind},
+    hash::{HashError, HashErrorKind, VerifyError, VerifyErrorKind},
     record::{Stopped, Suspension},
     store::{Conflict, StoreError, StoreErrorKind},
     time::{ClockInDoubt, LONGEST_DOUBT},
@@ -56,6 +56,20 @@ impl From<HashError> for ManageError {
             HashErrorKind::Starved => ManageErrorKind::Starved,
             HashErrorKind::Randomness => ManageErrorKind::Randomness,
             HashErrorKind::Corrupt | HashErrorKind::Failed => ManageErrorKind::HashFailed,
+        };
+        Self { retry_after: error.retry_after(), ..Self::new(kind).with_source(error) }
+    }
+}
+
+/// Of a text that was to be checked; that it is another one is for the caller to say.
+impl From<VerifyError> for ManageError {
+    fn from(error: VerifyError) -> Self {
+        let kind = match error.kind() {
+            VerifyErrorKind::Corrupt => ManageErrorKind::CorruptRecord,
+            VerifyErrorKind::Failed => ManageErrorKind::HashFailed,
+            VerifyErrorKind::Mismatch => ManageErrorKind::Conflict,
+            VerifyErrorKind::Overloaded => ManageErrorKind::Overloaded,
+            VerifyErrorKind::Starved => ManageErrorKind::Starved,
         };
         Self { retry_after: error.retry_after(), ..Self::new(kind).with_source(error) }
     }

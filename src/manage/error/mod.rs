@@ -10,6 +10,7 @@ use super::{
     denial::{Denial, DenialReason},
     info::KeyInfo,
     invalid::InvalidInput,
+    known::KnownKeyProblem,
     misconfigured::Misconfiguration,
     quota::Quota,
     verdict::RotationVerdict,
@@ -82,6 +83,8 @@ pub enum ManageErrorKind {
     KeyPaused,
     /// The key is revoked, which is final.
     KeyRevoked,
+    /// The key that is [known beforehand](crate::KeyManager::issue_known) is not there as it is asked for, and is not made.
+    KnownKey(KnownKeyProblem),
     /// The service is not set up to manage keys like that: a defect of its code. Over HTTP it is a 500.
     Misconfigured(Misconfiguration),
     /// The key takes part in no rotation, and never did.

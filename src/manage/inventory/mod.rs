@@ -15,7 +15,7 @@ mod tests;
 pub(super) use entry::all as sentences;
 pub use entry::{Attempts, InventoryEntry, InventoryPage};
 pub use export::{ExportError, ExportFormat, InventoryColumn, InventoryExport};
-pub(super) use export::{Lines, table};
+pub(super) use export::{Lines, Pieces, table};
 pub use flag::KeyFlag;
 pub use judge::FlagSettings;
 pub use query::InventoryQuery;

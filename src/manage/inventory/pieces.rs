@@ -1,10 +1,10 @@
 use std::io;
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 
 use super::{
-    export::{ExportError, ExportFormat, InventoryExport, Lines},
+    export::{ExportError, ExportFormat, InventoryExport, Lines, Pieces},
     query::InventoryQuery,
 };
 use crate::{
@@ -40,12 +40,7 @@ impl KeyManager {
         writer: &mut W,
         actor: &Actor,
     ) -> Result<InventoryExport, ExportError> {
-        let mut pieces = Pieces::new(self.clone(), query, format, actor.clone());
-        while let Some(piece) = pieces.next().await? {
-            writer.write_all(&piece)?;
-        }
-        writer.flush()?;
-        Ok(pieces.exported)
+        InventoryPieces::new(self.clone(), query, format, actor.clone()).write(writer).await
     }
 
     /// The same text as a stream, for the body of a response: a piece for each 500 keys, read when it is asked for and
@@ -91,13 +86,12 @@ impl KeyManager {
         format: ExportFormat,
         actor: &Actor,
     ) -> impl Stream<Item = Result<Bytes, ManageError>> + Send + use<> {
-        let pieces = Pieces::new(self.clone(), query, format, actor.clone());
-        stream::try_unfold(pieces, |mut pieces| async move { Ok(pieces.next().await?.map(|piece| (piece, pieces))) })
+        InventoryPieces::new(self.clone(), query, format, actor.clone()).stream()
     }
 }
 
 /// An export on its way.
-struct Pieces {
+struct InventoryPieces {
     manager: KeyManager,
     actor: Actor,
     query: InventoryQuery,
@@ -115,11 +109,15 @@ enum Place {
     End,
 }
 
-impl Pieces {
+impl InventoryPieces {
     fn new(manager: KeyManager, query: InventoryQuery, format: ExportFormat, actor: Actor) -> Self {
         let (place, exported) = (Place::Beginning, InventoryExport::default());
         Self { manager, actor, query, format, place, asked_at: None, lines: Lines::new(format), exported }
     }
+}
+
+impl Pieces for InventoryPieces {
+    type Exported = InventoryExport;
 
     async fn next(&mut self) -> Result<Option<Bytes>, ManageError> {
         // Each time: who may not act any more gets no more of it.
@@ -151,5 +149,9 @@ impl Pieces {
         self.exported.names_complete &= page.names.is_complete();
         self.place = page.next.map_or(Place::End, Place::After);
         Ok(Some(piece))
+    }
+
+    fn exported(self) -> InventoryExport {
+        self.exported
     }
 }

@@ -1,7 +1,8 @@
 use super::KeyManager;
 use crate::{
     audit::{Action, Subject},
-    key::{PlaintextKey, contains_credential},
+    hash::KeyHash,
+    key::{KeyId, PlaintextKey, contains_credential},
     lengths::{IDEMPOTENCY_KEY, LIMITS},
     manage::{
         access::{Access, Gift, Wanted, WantedWrite},
@@ -14,10 +15,59 @@ use crate::{
         request::IssueKey,
     },
     networks::Networks,
+    owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
+    scope::Scopes,
     store::{IdempotentRequest, Write},
     time::Timestamp,
 };
+
+/// A key to be made, checked as far as that does not depend on the moment.
+pub(in crate::manage) struct NewKey {
+    pub(in crate::manage) owner: Owner,
+    pub(in crate::manage) scopes: Scopes,
+    pub(in crate::manage) networks: Option<Networks>,
+    pub(in crate::manage) limits: Option<Box<str>>,
+    /// The end that is asked for.
+    pub(in crate::manage) expires_at: Option<Timestamp>,
+    name: KeyName,
+    labels: Labels,
+}
+
+impl NewKey {
+    /// The record of it under this id and hash, made at this moment, with this end.
+    pub(in crate::manage) fn record(
+        &self,
+        access: &Access<'_>,
+        (id, hash): (KeyId, KeyHash),
+        at: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> KeyRecord {
+        KeyRecord {
+            organization: access.parts.organization.clone(),
+            id,
+            owner: self.owner.clone(),
+            name: self.name.clone(),
+            labels: self.labels.clone(),
+            hash,
+            scopes: self.scopes.clone(),
+            networks: self.networks.clone(),
+            limits: self.limits.clone(),
+            created_by: access.actor.id(),
+            created_via_key: access.actor.key_id().copied(),
+            created_at: at,
+            expires_at,
+            revoked: None,
+            paused: None,
+            replaces: None,
+            lineage: id,
+            rotated: Rotated::default(),
+            warned: access.parts.rules.warnings.of_new_key(expires_at, at),
+            reserved: Reserved::default(),
+            version: 1,
+        }
+    }
+}
 
 impl KeyManager {
     /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
@@ -39,67 +89,65 @@ impl KeyManager {
         let now = access.parts.clock.reading();
         let at = now.now();
         // One that may not be is seen by the policy as it was asked for, and refused below.
-        let kind_and_scopes = (request.owner.kind(), &request.scopes);
-        let end = access.parts.rules.lifetimes.end(kind_and_scopes, request.expires_at, at);
+        let end = access.end_of_new_key(&request, at);
         let expires_at = end.as_ref().map_or(request.expires_at, |end| *end);
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes, expires_at };
         access.require(KeyAction::Issue, &target).await?;
         access.require_gift(KeyAction::Issue, &target, Gift::of(&request, expires_at))?;
         end?;
 
-        let name = KeyName::new(&request.name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
-        let labels = Labels::new(request.labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
-        let scopes = access.parts.known_scopes(&request.scopes)?;
-        access.require_addresses(request.networks.as_ref())?;
-        let has_ended = request.expires_at.map(|end| now.has_passed(end)).transpose()?;
-        let limits = request.limits.map(checked_limits).transpose()?;
-        let idempotency = request.idempotency_key.map(|key| {
-            let asked =
-                (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
-            access.idempotent(&key, &(asked, &request.networks))
+        let idempotency_key = request.idempotency_key.clone();
+        let asked = access.checked(request)?;
+        let has_ended = asked.expires_at.map(|end| now.has_passed(end)).transpose()?;
+        let idempotency = idempotency_key.map(|key| {
+            let NewKey { owner, name, labels, scopes, networks, limits, expires_at } = &asked;
+            let asked = (Action::KEY_ISSUED.as_str(), owner, name, labels, scopes, expires_at, limits);
+            access.idempotent(&key, &(asked, networks))
         });
         let idempotency = idempotency.transpose()?;
         if has_ended == Some(true) {
-            let what = (KeyAction::Issue, &request.owner);
+            let what = (KeyAction::Issue, &asked.owner);
             return Err(access.or_replayed(invalid(InvalidInput::ExpiryPast), idempotency, what).await);
         }
 
-        let generated = access.parts.format.generate(request.owner.kind());
+        let generated = access.parts.format.generate(asked.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
-        let record = KeyRecord {
-            organization: access.parts.organization.clone(),
-            id: plaintext.id(),
-            owner: request.owner,
-            name,
-            labels,
-            hash: access.hash(&plaintext).await?,
-            scopes,
-            networks: request.networks,
-            limits,
-            created_by: actor.id(),
-            created_via_key: actor.key_id().copied(),
-            created_at: at,
-            expires_at,
-            revoked: None,
-            paused: None,
-            replaces: None,
-            lineage: plaintext.id(),
-            rotated: Rotated::default(),
-            warned: access.parts.rules.warnings.of_new_key(expires_at, at),
-            reserved: Reserved::default(),
-            version: 1,
-        };
-        access.insert(plaintext, record, idempotency).await
+        let hash = access.hash(&plaintext).await?;
+        let record = asked.record(&access, (plaintext.id(), hash), at, expires_at);
+        let info = access.insert(&plaintext, record, idempotency).await?;
+        Ok(IssuedKey::new(plaintext, info))
     }
 }
 
 impl Access<'_> {
-    async fn insert(
+    /// The end of such a key that is made at this moment, if it may have one.
+    pub(in crate::manage) fn end_of_new_key(
         &self,
-        plaintext: PlaintextKey,
+        request: &IssueKey,
+        at: Timestamp,
+    ) -> Result<Option<Timestamp>, ManageError> {
+        let kind_and_scopes = (request.owner.kind(), &request.scopes);
+        self.parts.rules.lifetimes.end(kind_and_scopes, request.expires_at, at)
+    }
+
+    /// What is asked for, as it can be stored.
+    pub(in crate::manage) fn checked(&self, request: IssueKey) -> Result<NewKey, ManageError> {
+        let IssueKey { owner, name, labels, scopes, expires_at, networks, limits, idempotency_key: _ } = request;
+        let name = KeyName::new(&name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
+        let labels = Labels::new(labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
+        let scopes = self.parts.known_scopes(&scopes)?;
+        self.require_addresses(networks.as_ref())?;
+        let limits = limits.map(checked_limits).transpose()?;
+        Ok(NewKey { owner, name, labels, scopes, networks, limits, expires_at })
+    }
+
+    /// Lets the store have a new key.
+    pub(in crate::manage) async fn insert(
+        &self,
+        plaintext: &PlaintextKey,
         record: KeyRecord,
         idempotency: Option<IdempotentRequest>,
-    ) -> Result<IssuedKey, ManageError> {
+    ) -> Result<KeyInfo, ManageError> {
         let write = WantedWrite {
             write: Write::Insert(KeyRow::from(&record)),
             action: Action::KEY_ISSUED,
@@ -113,10 +161,10 @@ impl Access<'_> {
         let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(&self.actor, &owner, at)).collect();
         let wanted = Wanted { guards, quotas, idempotency, ..Wanted::one(KeyAction::Issue, at, write) };
         self.apply(wanted).await?;
-        self.made(&plaintext, &record);
+        self.made(plaintext, &record);
         // Its owner was active at the moment of commit.
         let now = self.parts.clock.reading();
-        Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None, now)))
+        Ok(KeyInfo::new(record, OwnerStatus::default(), None, now))
     }
 
     /// What the store keeps of a request that may be repeated: its idempotency key is met by no other actor's and in no
@@ -170,10 +218,12 @@ pub(in crate::manage) fn summary(record: &KeyRecord) -> String {
         scopes: String,
         networks: Option<&'a Networks>,
         expires_at: Option<Timestamp>,
+        /// This cannot change, and is what an auditor looks for.
+        known_beforehand: bool,
     }
-    let KeyRecord { name, labels, scopes, networks, expires_at, .. } = record;
-    let scopes = scopes.to_string();
+    let KeyRecord { name, labels, scopes, networks, expires_at, reserved, .. } = record;
+    let (scopes, known_beforehand) = (scopes.to_string(), reserved.is_known_beforehand());
+    let (networks, expires_at) = (networks.as_ref(), *expires_at);
     // Fails only on maps whose keys are no strings; these are strings.
-    serde_json::to_string(&Summary { name, labels, scopes, networks: networks.as_ref(), expires_at: *expires_at })
-        .unwrap_or_default()
+    serde_json::to_string(&Summary { name, labels, scopes, networks, expires_at, known_beforehand }).unwrap_or_default()
 }

@@ -9,6 +9,7 @@ mod owner;
 mod pause;
 mod read;
 mod revoke;
+mod status;
 mod usage;
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ use crate::{
 };
 
 pub use edit::EditKey;
-pub(super) use issue::{is_idempotency_key, summary};
+pub(super) use issue::{NewKey, is_idempotency_key, summary};
 pub use organization::ChangeOrganization;
 pub use owner::{ChangeOwner, OwnerInfo, OwnerReinstated, OwnerStopped};
 pub use pause::{PauseKey, ResumeKey};
@@ -189,10 +190,14 @@ impl Access<'_> {
     /// The hash of a new key, in the turn of the person or team on whose behalf the actor acts: however many keys they make
     /// at once, by themselves and with all their keys, others make theirs.
     pub(in crate::manage) async fn hash(&self, key: &PlaintextKey) -> Result<KeyHash, ManageError> {
-        let who = self.actor.standing_on().map_or_else(|| self.actor.id().to_string(), |owner| owner.to_string());
-        let requester = Requester::new(&[self.parts.organization.as_str(), &who]);
         self.require_pepper().await?;
-        Ok(self.parts.hasher.hash_for(requester, key.expose_secret()).await?)
+        Ok(self.parts.hasher.hash_for(self.requester(), key.expose_secret()).await?)
+    }
+
+    /// In whose turn hashes are run.
+    pub(in crate::manage) fn requester(&self) -> Requester {
+        let who = self.actor.standing_on().map_or_else(|| self.actor.id().to_string(), |owner| owner.to_string());
+        Requester::new(&[self.parts.organization.as_str(), &who])
     }
 
     /// To be called once the store said that it has the key, and in no doubt of that.

@@ -1,18 +1,18 @@
 use super::{
     KeyManager,
     owner::{OwnerReinstated, OwnerStopped},
+    status::Whose,
 };
 use crate::{
-    audit::{Action, Subject},
     manage::{
-        access::{Access, Walk, Wanted, WantedWrite},
+        access::{Access, Walk},
         actor::Actor,
         error::ManageError,
-        policy::{KeyAction, Target},
+        policy::KeyAction,
     },
-    owner::{OrganizationId, Owner},
+    owner::OrganizationId,
     record::{OwnerStatusRow, Suspension},
-    store::{Effect, KeyQuery, Liveness, OwnerChange, StoreError, Write},
+    store::{KeyQuery, Liveness, OwnerChange},
 };
 
 /// The organization to be suspended, reinstated or closed, or to be looked at without that. It is named, although each
@@ -77,9 +77,10 @@ impl KeyManager {
         suspension: Suspension,
         actor: &Actor,
     ) -> Result<OwnerStopped, ManageError> {
-        let organization = organization.into();
+        let ChangeOrganization { organization, dry_run } = organization.into();
         let access = self.acting(actor, &[KeyAction::Suspend]).await?;
-        access.stop_organization(&organization, KeyAction::Suspend, OwnerChange::Suspend(suspension)).await
+        let change = OwnerChange::Suspend(suspension);
+        access.stop(Whose::Organization(&organization), dry_run, KeyAction::Suspend, change).await
     }
 
     /// Ends a suspension of the organization, and no other: its keys are accepted again when none is left, but for those
@@ -97,17 +98,7 @@ impl KeyManager {
     ) -> Result<OwnerReinstated, ManageError> {
         let ChangeOrganization { organization, dry_run } = organization.into();
         let access = self.acting(actor, &[KeyAction::Reinstate]).await?;
-        let change = OwnerChange::Reinstate(suspension);
-        let effect = access.change_organization(&organization, dry_run, KeyAction::Reinstate, change).await?;
-        let live_keys = match (effect, access.organization_after(dry_run.then_some(change)).await) {
-            (Effect::Unchanged, _) => Some(0),
-            (Effect::Changed, Ok(status)) if status == OwnerStatusRow::default() => {
-                access.count_live_keys_of_all(true).await.ok()
-            }
-            (Effect::Changed, Ok(_)) => Some(0),
-            (Effect::Changed, Err(_)) => None,
-        };
-        Ok(OwnerReinstated { effect, live_keys, dry_run })
+        access.reinstated(Whose::Organization(&organization), dry_run, OwnerChange::Reinstate(suspension)).await
     }
 
     /// Closes the organization for good: from the next request on, no key of it is accepted on any node, and none ever
@@ -123,69 +114,15 @@ impl KeyManager {
         organization: impl Into<ChangeOrganization>,
         actor: &Actor,
     ) -> Result<OwnerStopped, ManageError> {
-        let organization = organization.into();
+        let ChangeOrganization { organization, dry_run } = organization.into();
         let access = self.acting(actor, &[KeyAction::Close]).await?;
-        access.stop_organization(&organization, KeyAction::Close, OwnerChange::Close).await
+        access.stop(Whose::Organization(&organization), dry_run, KeyAction::Close, OwnerChange::Close).await
     }
 }
 
 impl Access<'_> {
-    async fn stop_organization(
-        &self,
-        ChangeOrganization { organization, dry_run }: &ChangeOrganization,
-        action: KeyAction,
-        change: OwnerChange,
-    ) -> Result<OwnerStopped, ManageError> {
-        let is_named = *organization == self.parts.organization;
-        // In doubt, it had one.
-        let had_no_status =
-            is_named && self.organization_after(None).await.is_ok_and(|status| status == OwnerStatusRow::default());
-        let effect = self.change_organization(organization, *dry_run, action, change).await?;
-        // After the change, and whatever comes of it: what is to stop does not wait for a count.
-        let live_keys = self.count_live_keys_of_all(false).await.ok();
-        let all = KeyQuery::all(self.parts.organization.clone());
-        let is_unknown = live_keys == Some(0) && had_no_status && !self.finds_any(all).await.unwrap_or(true);
-        Ok(OwnerStopped { effect, live_keys, is_unknown, dry_run: *dry_run })
-    }
-
-    async fn change_organization(
-        &self,
-        organization: &OrganizationId,
-        dry_run: bool,
-        action: KeyAction,
-        change: OwnerChange,
-    ) -> Result<Effect, ManageError> {
-        self.require(action, &Target::Organization).await?;
-        if *organization != self.parts.organization {
-            return Err(ManageError::not_found());
-        }
-        if dry_run {
-            let before = self.organization_after(None).await?;
-            let after = change.applied_to(before, self.parts.clock.now()).map_err(StoreError::conflict)?;
-            return Ok(if after == before { Effect::Unchanged } else { Effect::Changed });
-        }
-        let text = |suspension: Suspension| Some(suspension.as_str().to_owned());
-        let (event, before, after) = match change {
-            OwnerChange::Close => (Action::ORGANIZATION_CLOSED, None, None),
-            OwnerChange::Suspend(suspension) => (Action::ORGANIZATION_SUSPENDED, None, text(suspension)),
-            OwnerChange::Reinstate(suspension) => (Action::ORGANIZATION_REINSTATED, text(suspension), None),
-        };
-        let write = Write::Organization(organization.clone(), change);
-        let write = WantedWrite { write, action: event, subject: Subject::Organization, before, after };
-        self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
-    }
-
-    /// The status of the organization, or what it would be after this change.
-    async fn organization_after(&self, change: Option<OwnerChange>) -> Result<OwnerStatusRow, ManageError> {
-        // It comes with that of any owner, there or not.
-        let anybody = Owner::User(1_u32.into());
-        let status = self.statuses_of(&anybody).await?.organization;
-        let changed = change.map(|change| change.applied_to(status, self.parts.clock.now()));
-        Ok(changed.transpose().map_err(StoreError::conflict)?.unwrap_or(status))
-    }
-
     /// How many live keys the organization has, for any actor; of owners who are active by themselves alone, if so asked.
-    async fn count_live_keys_of_all(&self, of_active: bool) -> Result<u64, ManageError> {
+    pub(super) async fn count_live_keys_of_all(&self, of_active: bool) -> Result<u64, ManageError> {
         let mut walk = Walk::new(KeyQuery {
             liveness: Some(Liveness::Live),
             with_usage: false,

@@ -1,18 +1,17 @@
 use serde::Serialize;
 
-use super::KeyManager;
+use super::{KeyManager, status::Whose};
 use crate::{
-    audit::{Action, Subject},
     manage::{
-        access::{Access, Wanted, WantedWrite},
+        access::{Access, WantedWrite},
         actor::Actor,
         error::ManageError,
         names::Names,
         policy::{KeyAction, Target},
     },
     owner::Owner,
-    record::{ActorId, OwnerStatus, Suspension},
-    store::{Effect, FoundOwner, KeyQuery, OwnerChange, StoreError, Write},
+    record::{OwnerStatus, OwnerStatusRow, Suspension},
+    store::{Effect, OwnerChange},
 };
 
 /// The user or the team to be suspended, reinstated or closed, or to be looked at without that. An owner is one, too, with
@@ -197,7 +196,8 @@ impl KeyManager {
     ) -> Result<OwnerStopped, ManageError> {
         let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Suspend]).await?;
-        access.stop_owner(&owner, KeyAction::Suspend, OwnerChange::Suspend(suspension)).await
+        let change = OwnerChange::Suspend(suspension);
+        access.stop(Whose::Owner(&owner.owner), owner.dry_run, KeyAction::Suspend, change).await
     }
 
     /// Ends a suspension of a user or a team, and no other: their keys are accepted again when none is left. No key does
@@ -214,7 +214,7 @@ impl KeyManager {
     ) -> Result<OwnerReinstated, ManageError> {
         let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Reinstate]).await?;
-        access.reinstate_owner(&owner, OwnerChange::Reinstate(suspension)).await
+        access.reinstated(Whose::Owner(&owner.owner), owner.dry_run, OwnerChange::Reinstate(suspension)).await
     }
 
     /// Closes a user or a team for good: from the next request on, none of its keys is accepted, and none ever again.
@@ -226,76 +226,56 @@ impl KeyManager {
     pub async fn close(&self, owner: impl Into<ChangeOwner>, actor: &Actor) -> Result<OwnerStopped, ManageError> {
         let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Close]).await?;
-        access.stop_owner(&owner, KeyAction::Close, OwnerChange::Close).await
+        access.stop(Whose::Owner(&owner.owner), owner.dry_run, KeyAction::Close, OwnerChange::Close).await
     }
 }
 
 impl Access<'_> {
-    async fn stop_owner(
+    /// Suspends or closes, or looks what that would mean.
+    pub(super) async fn stop(
         &self,
-        ChangeOwner { owner, dry_run }: &ChangeOwner,
+        whose: Whose<'_>,
+        dry_run: bool,
         action: KeyAction,
         change: OwnerChange,
     ) -> Result<OwnerStopped, ManageError> {
-        self.require(action, &Target::Owner(owner)).await?;
+        self.require_status(action, whose).await?;
         // In doubt, it was.
-        let had_no_status = self.has_no_status(owner).await.unwrap_or(false);
+        let statuses = self.statuses_of(&whose.some_owner()).await;
+        let had_no_status = statuses.is_ok_and(|found| whose.own(&found) == OwnerStatusRow::default());
         let effect = match dry_run {
-            true => self.would_change(owner, change).await?.0,
-            false => self.change_owner(owner, action, change).await?,
+            true => self.would_change(whose, change).await?.0,
+            false => self.change_status(whose, action, change).await?,
         };
         // After the change, and whatever comes of it: what is to stop does not wait for a count, nor for a key that
         // nobody can read.
-        let live_keys = self.count_live_keys(owner).await.ok();
-        let is_unknown = live_keys == Some(0) && had_no_status && self.has_no_keys(owner).await.unwrap_or(false);
-        Ok(OwnerStopped { effect, live_keys, is_unknown, dry_run: *dry_run })
+        let live_keys = self.count_live_keys_of(whose, false).await.ok();
+        let is_unknown = live_keys == Some(0) && had_no_status && self.has_no_keys(whose).await.unwrap_or(false);
+        Ok(OwnerStopped { effect, live_keys, is_unknown, dry_run })
     }
 
-    async fn reinstate_owner(
+    /// Ends a suspension, or looks what that would mean.
+    pub(super) async fn reinstated(
         &self,
-        ChangeOwner { owner, dry_run }: &ChangeOwner,
+        whose: Whose<'_>,
+        dry_run: bool,
         change: OwnerChange,
     ) -> Result<OwnerReinstated, ManageError> {
-        self.require(KeyAction::Reinstate, &Target::Owner(owner)).await?;
-        let (effect, since) = if *dry_run {
-            let (effect, since) = self.would_change(owner, change).await?;
+        self.require_status(KeyAction::Reinstate, whose).await?;
+        let (effect, since) = if dry_run {
+            let (effect, since) = self.would_change(whose, change).await?;
             (effect, Some(since))
         } else {
-            let effect = self.change_owner(owner, KeyAction::Reinstate, change).await?;
-            (effect, self.statuses_of(owner).await.ok())
+            let effect = self.change_status(whose, KeyAction::Reinstate, change).await?;
+            (effect, self.statuses_of(&whose.some_owner()).await.ok())
         };
         let live_keys = match since {
             _ if effect == Effect::Unchanged => Some(0),
-            Some(since) if since.is_active() => self.count_live_keys(owner).await.ok(),
+            Some(since) if whose.is_active(&since) => self.count_live_keys_of(whose, true).await.ok(),
             Some(_) => Some(0),
             None => None,
         };
-        Ok(OwnerReinstated { effect, live_keys, dry_run: *dry_run })
-    }
-
-    /// What this change would do to an owner, and the statuses after it. The same rules as a store's.
-    async fn would_change(&self, owner: &Owner, change: OwnerChange) -> Result<(Effect, FoundOwner), ManageError> {
-        let before = self.statuses_of(owner).await?;
-        let after = change.applied_to(before.owner, self.parts.clock.now()).map_err(StoreError::conflict)?;
-        let effect = if after == before.owner { Effect::Unchanged } else { Effect::Changed };
-        Ok((effect, FoundOwner { owner: after, ..before }))
-    }
-
-    /// Whether no key belongs to the owner, dead ones included, and none is there that the owner made.
-    async fn has_no_keys(&self, owner: &Owner) -> Result<bool, ManageError> {
-        let creator = match owner {
-            Owner::User(user) => Some(ActorId::User(user.clone())),
-            Owner::Team(_) => None,
-        };
-        let all = KeyQuery::all(self.parts.organization.clone());
-        let owned = KeyQuery { owners: vec![owner.clone()], ..all.clone() };
-        let made = creator.map(|creator| KeyQuery { creator: Some(creator), ..all });
-        for query in [Some(owned), made].into_iter().flatten() {
-            if self.finds_any(query).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(OwnerReinstated { effect, live_keys, dry_run })
     }
 
     pub(in crate::manage) async fn change_owner(
@@ -304,25 +284,13 @@ impl Access<'_> {
         action: KeyAction,
         change: OwnerChange,
     ) -> Result<Effect, ManageError> {
-        self.require(action, &Target::Owner(owner)).await?;
-        let write = self.owner_write(owner, change);
-        self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
+        let whose = Whose::Owner(owner);
+        self.require_status(action, whose).await?;
+        self.change_status(whose, action, change).await
     }
 
     /// The change with its event.
     pub(in crate::manage) fn owner_write(&self, owner: &Owner, change: OwnerChange) -> WantedWrite {
-        let text = |suspension: Suspension| Some(suspension.as_str().to_owned());
-        let (event, before, after) = match change {
-            OwnerChange::Close => (Action::OWNER_CLOSED, None, None),
-            OwnerChange::Suspend(suspension) => (Action::OWNER_SUSPENDED, None, text(suspension)),
-            OwnerChange::Reinstate(suspension) => (Action::OWNER_REINSTATED, text(suspension), None),
-        };
-        WantedWrite {
-            write: Write::Owner(self.owner_ref(owner), change),
-            action: event,
-            subject: Subject::Owner(owner.clone()),
-            before,
-            after,
-        }
+        self.status_write(Whose::Owner(owner), change)
     }
 }

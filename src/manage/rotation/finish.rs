@@ -144,9 +144,9 @@ impl Access<'_> {
         let [on_old, on_new] = self.usage_of_both(pair).await?;
         match verdict(&on_old, &on_new, pair.new.record.created_at, at, QUIET) {
             RotationVerdict::QuietSince(_) | RotationVerdict::SafeToFinish => Ok(()),
-            verdict @ (RotationVerdict::NotStarted | RotationVerdict::StillUsedBy(_)) => {
-                Err(ManageError::new(ManageErrorKind::NotSafeToFinish(verdict)))
-            }
+            verdict @ (RotationVerdict::NewKeyPaused
+            | RotationVerdict::NotStarted
+            | RotationVerdict::StillUsedBy(_)) => Err(ManageError::new(ManageErrorKind::NotSafeToFinish(verdict))),
         }
     }
 

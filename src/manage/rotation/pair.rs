@@ -188,7 +188,7 @@ impl Access<'_> {
 
     /// The expiry that a key has without the ends of grace that were left behind by rotations whose new key was only
     /// revoked, or expired.
-    pub(super) async fn own_expiry(&self, key: &KeyRecord) -> Result<Option<Timestamp>, ManageError> {
+    pub(in crate::manage) async fn own_expiry(&self, key: &KeyRecord) -> Result<Option<Timestamp>, ManageError> {
         let mut end = key.expires_at.map(Timestamp::as_millis);
         if end.is_none() {
             // Nothing is left behind of what would end it.

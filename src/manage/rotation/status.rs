@@ -78,8 +78,8 @@ pub struct Rotation {
     /// All calls with the new key. Its refusals deserve a look: `wrong_team` of a key that was made a team's is
     /// something that only the person could reach.
     pub on_new: UsageDetail,
-    /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved. Of a rotation
-    /// that has ended, what would follow if it had not.
+    /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved, or that the new key is
+    /// paused. Of a rotation that has ended, what would follow if it had not.
     pub verdict: RotationVerdict,
     /// How far the counts go.
     pub counted: CountedUntil,
@@ -115,10 +115,11 @@ impl Rotation {
         let Ending { at: ended_at, by: ended_by } = pair.ending(now);
         let Pair { old, new } = pair;
         let (begun_at, ends_at) = (new.record.created_at, old.record.expires_at);
+        let counted_verdict = verdict(&on_old, &on_new, begun_at, now, QUIET);
         Self {
             new_key_seen: LastUse::of(&on_new),
             still_on_old: still_on_old(&on_old, &on_new, now, QUIET),
-            verdict: verdict(&on_old, &on_new, begun_at, now, QUIET),
+            verdict: unless_paused(new.record.paused.is_some(), counted_verdict),
             old: described(old, &on_old, reading),
             new: described(new, &on_new, reading),
             begun_at,
@@ -142,8 +143,14 @@ impl Rotation {
     /// node tells of a call that much later.
     #[must_use]
     pub fn verdict_with(&self, quiet: Duration) -> RotationVerdict {
-        verdict(&self.on_old, &self.on_new, self.begun_at, self.asked_at, quiet)
+        let counted = verdict(&self.on_old, &self.on_new, self.begun_at, self.asked_at, quiet);
+        unless_paused(self.new.paused_at.is_some(), counted)
     }
+}
+
+/// The verdict of the counts, unless the new key is paused: nobody can use it then.
+const fn unless_paused(is_paused: bool, counted: RotationVerdict) -> RotationVerdict {
+    if is_paused { RotationVerdict::NewKeyPaused } else { counted }
 }
 
 impl LastUse {

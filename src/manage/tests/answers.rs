@@ -24,6 +24,7 @@ const NO_ANSWERS: &[&str] = &[
     "InventoryColumn",
     "InventoryQuery",
     "IssueKey",
+    "IssueKnownKey",
     "IssuedKey",
     "KeyManager",
     "ListKeys",

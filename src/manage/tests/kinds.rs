@@ -1,6 +1,8 @@
 //! One of each kind of error: a list that does not compile once one is missing.
 
-use crate::manage::{InvalidInput, ManageErrorKind, Misconfiguration, Quota, RotationVerdict, denial::DenialReason};
+use crate::manage::{
+    InvalidInput, KnownKeyProblem, ManageErrorKind, Misconfiguration, Quota, RotationVerdict, denial::DenialReason,
+};
 
 /// One of each kind: what is missing here does not compile in [`follows`].
 pub(super) fn every_kind() -> Vec<ManageErrorKind> {
@@ -24,7 +26,11 @@ fn follows(kind: ManageErrorKind) -> Option<ManageErrorKind> {
         Kind::Invalid(what) => follows(what).map_or(Kind::KeyExpired, Kind::Invalid),
         Kind::KeyExpired => Kind::KeyPaused,
         Kind::KeyPaused => Kind::KeyRevoked,
-        Kind::KeyRevoked => Kind::Misconfigured(Misconfiguration::ActorWithoutOrganization),
+        Kind::KeyRevoked => Kind::KnownKey(KnownKeyProblem::ALL[0]),
+        Kind::KnownKey(what) => {
+            let next = KnownKeyProblem::ALL.into_iter().skip_while(|one| *one != what).nth(1);
+            next.map_or(Kind::Misconfigured(Misconfiguration::ActorWithoutOrganization), Kind::KnownKey)
+        }
         Kind::Misconfigured(Misconfiguration::ActorWithoutOrganization) => {
             Kind::Misconfigured(Misconfiguration::ManagerWithoutOrganization)
         }

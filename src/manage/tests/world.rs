@@ -12,11 +12,11 @@ use crate::{
     manage::{
         Advice, AnyDirectory, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOrganization, ChangeOwner,
         CountedUntil, Decision, Denial, DenialReason, Directory, EditKey, Effect, ExportFormat, ExposureReason,
-        InvalidInput, InventoryQuery, KeyAction, KeyFlag, KeyMatches, KeyState, KeyUse, ListKeys, ManageError,
-        ManageErrorKind, MatchConfidence, Misconfiguration, NameAdvice, NamedTeam, Names, NextStep, NoteKind, PauseKey,
-        PlanChange, Presence, PresentedKey, PresentedOutcome, Problem, Quota, Recommendation, Reconcile, RevokeKey,
-        RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage, RotationVerdict, Rules, Severity, TeamRole,
-        Weight,
+        InvalidInput, InventoryQuery, KeyAction, KeyFlag, KeyInfo, KeyMatches, KeyState, KeyUse, KnownKey,
+        KnownKeyProblem, ListKeys, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration, NameAdvice,
+        NamedTeam, Names, NextStep, NoteKind, PauseKey, PlanChange, Presence, PresentedKey, PresentedOutcome, Problem,
+        Quota, Recommendation, Reconcile, RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage,
+        RotationVerdict, Rules, Severity, TeamRole, Weight,
         fixture::{Bench, team_id, time, user, user_id},
     },
     record::{KeyRow, Labels, Suspension},
@@ -337,6 +337,11 @@ async fn changes(all: &mut Examples, rules: &Rules) {
     let pause = PauseKey::of(id(NEW)).because("laptop stolen");
     all.add(&manager.pause(pause, system).await.unwrap());
 
+    let other = Bench::new();
+    let known = other.plant_row(KeyRow { imported_from: Some("configuration".into()), ..KeyRow::example() }).await;
+    let known = KeyInfo { usage: None, counted: None, ..other.manager.find(&known, system).await.unwrap() };
+    all.add_all([Effect::Changed, Effect::Unchanged].map(|effect| KnownKey::new(known.clone(), effect)));
+
     manager.export_trail(AuditQuery::all(), ExportFormat::Csv, &mut io::sink(), system).await.unwrap();
     let inventory = InventoryQuery::of(team_id("engineering"));
     manager.export_inventory(inventory, ExportFormat::JsonLines, &mut io::sink(), system).await.unwrap();
@@ -406,6 +411,7 @@ async fn refusals(all: &mut Examples, rules: &Rules) {
 fn words(all: &mut Examples) {
     let since = time("2026-03-01T12:00:00Z");
     let verdicts = [
+        RotationVerdict::NewKeyPaused,
         RotationVerdict::NotStarted,
         RotationVerdict::QuietSince(since),
         RotationVerdict::SafeToFinish,
@@ -419,6 +425,7 @@ fn words(all: &mut Examples) {
     all.add_all(KeyFlag::ALL);
     all.add_all(KeyState::ALL);
     all.add_all(KeyUse::ALL);
+    all.add_all(KnownKeyProblem::ALL);
     all.add_all(MatchConfidence::ALL);
     all.add_all(Misconfiguration::ALL);
     all.add_all(NameAdvice::ALL);

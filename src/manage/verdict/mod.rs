@@ -24,6 +24,8 @@ pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotationVerdict {
+    /// The new key is paused: whoever calls with it is refused, whatever the counts say.
+    NewKeyPaused,
     /// The new key was never accepted: nobody has it yet.
     NotStarted,
     /// The old key was not used lately, the last time then, or not since the rotation began then; but there are sources
@@ -42,6 +44,8 @@ pub enum RotationVerdict {
 sentences! {
     pub(in crate::manage) fn all;
 
+    fn new_key_paused() = "rotation.new_key_paused":
+        "The new key is paused: resume it, or abort the rotation.";
     fn not_started() = "rotation.not_started": "The new key was never used: put it where the old one is.";
     fn quiet_since(since: Timestamp) = "rotation.quiet_since":
         "The old key was not used since {since}, but not all that used it were seen with the new one.";
@@ -56,6 +60,7 @@ impl RotationVerdict {
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
+            Self::NewKeyPaused => "new_key_paused",
             Self::NotStarted => "not_started",
             Self::QuietSince(_) => "quiet_since",
             Self::SafeToFinish => "safe_to_finish",
@@ -67,6 +72,7 @@ impl RotationVerdict {
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         match self {
+            Self::NewKeyPaused => new_key_paused(),
             Self::NotStarted => not_started(),
             Self::QuietSince(time) => quiet_since(*time),
             Self::SafeToFinish => safe_to_finish(),
@@ -85,7 +91,7 @@ json_form! {
     RotationVerdict, |verdict| _ => {
         #[cfg_attr(
             feature = "schemars",
-            schemars(extend("enum" = ["not_started", "quiet_since", "safe_to_finish", "still_used_by"]))
+            schemars(extend("enum" = ["new_key_paused", "not_started", "quiet_since", "safe_to_finish", "still_used_by"]))
         )]
         verdict: &'static str = verdict.as_str(),
         /// Since when the old key is quiet.

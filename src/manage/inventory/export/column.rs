@@ -103,6 +103,8 @@ words! {
         Lineage = "lineage",
         /// When its line was last rotated: when it was made, if it succeeds another key.
         RotatedAt = "rotated_at",
+        /// `true` if its text was known before it was made, and lies in a configuration; else `false`.
+        KnownBeforehand = "known_beforehand",
     }
 }
 
@@ -153,6 +155,7 @@ impl InventoryColumn {
             Self::PausedByName => key.paused_by.as_ref().and_then(|by| names.of_actor(by)).unwrap_or_default().into(),
             Self::Lineage => key.lineage.as_str().into(),
             Self::RotatedAt => text(key.rotated_at),
+            Self::KnownBeforehand => text(Some(key.known_beforehand)),
             Self::NamesComplete => {
                 let mut mentions = Mentions::default();
                 mentions.key(key);

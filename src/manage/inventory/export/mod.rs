@@ -1,6 +1,7 @@
 //! The inventory as a table or lines of JSON.
 
 mod column;
+mod drive;
 mod format;
 mod sheet;
 
@@ -9,6 +10,7 @@ use std::{error::Error, fmt, io};
 use crate::manage::{counted::CountedUntil, error::ManageError};
 
 pub use column::InventoryColumn;
+pub(in crate::manage) use drive::Pieces;
 pub use format::ExportFormat;
 pub(in crate::manage) use sheet::{Lines, table};
 

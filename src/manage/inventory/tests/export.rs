@@ -81,6 +81,7 @@ async fn a_table_says_all_of_a_key() {
         ("names_complete", "true"),
         ("lineage", "AAAAAAAAAAAAAAAAAAAA"),
         ("rotated_at", "2026-03-01T12:00:00Z"),
+        ("known_beforehand", "false"),
     ];
     assert_eq!(cells(&table, 0), expected.map(|(name, cell)| (name.to_owned(), cell.to_owned())));
     let successor = ("successor".to_owned(), id('B').to_string());

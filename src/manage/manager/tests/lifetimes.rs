@@ -203,3 +203,21 @@ async fn keys_that_are_there_are_flagged_and_go_on() {
     assert_eq!(flagged(KeyFlag::RotationDue).await, "BC", "it is being rotated, and the new one is new");
     assert_eq!(bench.row(&id).await.revoked_at, None);
 }
+
+#[tokio::test]
+async fn advice_says_that_a_live_key_is_to_be_rotated() {
+    let mut rules = Rules::default();
+    rules.lifetimes.rotation = Some(DAY * 60);
+    let bench = Bench::with_rules(rules);
+    let id = bench.manager.issue(IssueKey::user(user_id("alice")), &person("alice")).await.unwrap().info().id;
+    let notes = async || {
+        let advice = bench.manager.advise(&id, &person("alice")).await.unwrap();
+        advice.notes.iter().map(|note| note.id().to_owned()).collect::<Vec<_>>()
+    };
+    bench.clock.advance(DAY * 60 - Duration::from_millis(1));
+    assert!(notes().await.is_empty());
+    bench.clock.advance(Duration::from_millis(1));
+    assert_eq!(notes().await, ["note.rotation_due"]);
+    bench.manager.revoke(&id, &person("alice")).await.unwrap();
+    assert!(notes().await.is_empty(), "a dead key is not rotated");
+}

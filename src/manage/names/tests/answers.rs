@@ -34,7 +34,7 @@ const CARRY_NAMES: [&str; 12] = [
 ];
 
 /// A key by itself, what pages are made of, and what changes answer.
-const CARRY_NONE: [&str; 17] = [
+const CARRY_NONE: [&str; 18] = [
     "AuditEntry",
     "CallCheck",
     "EndedRotation",
@@ -43,6 +43,7 @@ const CARRY_NONE: [&str; 17] = [
     "InventoryEntry",
     "KeyInfo",
     "KeyMatch",
+    "KnownKey",
     "OwnerSummary",
     "PauseChanged",
     "PresentedKey",

@@ -314,3 +314,39 @@ async fn status_serializes() {
     assert!(json["ended_at"].is_null() && json["ended_by"].is_null());
     assert_eq!(json["still_on_old"][0]["source"]["client"], "ci");
 }
+
+/// Whatever the counts say: whoever calls with the new key is refused.
+#[tokio::test]
+async fn nothing_is_safe_while_the_new_key_is_paused() {
+    let bench = Bench::new();
+    let old = bench.plant(OLD, &team("blue"), "read").await;
+    bench.count(1, &[(&old, "success", "api/ci")]).await;
+    bench.clock.advance(Duration::from_secs(60));
+    let new = bench.manager.begin_rotation(RotateKey::of(old), &system()).await.unwrap().info().id;
+    let told = async || {
+        let status = bench.manager.rotation(&new, &system()).await.unwrap();
+        (status.verdict, status.verdict_with(Duration::from_secs(1)))
+    };
+    let paused = (RotationVerdict::NewKeyPaused, RotationVerdict::NewKeyPaused);
+    // Never used, used with the old one still there, and safe.
+    for (sequence, seconds, verdict) in [
+        (None, 0, RotationVerdict::NotStarted),
+        (Some(2), 1, RotationVerdict::StillUsedBy(1)),
+        (None, 3_600, RotationVerdict::SafeToFinish),
+    ] {
+        bench.clock.advance(Duration::from_secs(seconds));
+        if let Some(sequence) = sequence {
+            bench.count(sequence, &[(&new, "success", "api/ci")]).await;
+        }
+        assert_eq!(told().await.0, verdict);
+        bench.manager.pause(&new, &system()).await.unwrap();
+        assert_eq!(told().await, paused);
+        let error = bench.manager.finish_rotation(&new, &system()).await.unwrap_err();
+        assert_eq!(error.kind(), ManageErrorKind::KeyPaused);
+        bench.manager.resume(&new, &system()).await.unwrap();
+        assert_eq!(told().await.0, verdict);
+    }
+    // A pause of the old one is nothing that its end would make worse.
+    bench.manager.pause(&old, &system()).await.unwrap();
+    assert_eq!(told().await.0, RotationVerdict::SafeToFinish);
+}

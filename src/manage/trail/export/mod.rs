@@ -5,7 +5,7 @@ mod column;
 use std::{borrow::Cow, io};
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 
 use crate::{
     audit::Action,
@@ -13,7 +13,7 @@ use crate::{
         access::Access,
         actor::Actor,
         error::ManageError,
-        inventory::{ExportError, ExportFormat, Lines, table},
+        inventory::{ExportError, ExportFormat, Lines, Pieces, table},
         manager::KeyManager,
         names::{Mentions, Names, Naming},
         policy::KeyAction,
@@ -93,12 +93,7 @@ impl KeyManager {
         writer: &mut W,
         actor: &Actor,
     ) -> Result<TrailExport, ExportError> {
-        let mut pieces = Pieces::new(self.clone(), query, format, actor.clone());
-        while let Some(piece) = pieces.next().await? {
-            writer.write_all(&piece)?;
-        }
-        writer.flush()?;
-        Ok(pieces.exported)
+        TrailPieces::new(self.clone(), query, format, actor.clone()).write(writer).await
     }
 
     /// The same text as a stream, for the body of a response, as that of an inventory by
@@ -129,13 +124,12 @@ impl KeyManager {
         format: ExportFormat,
         actor: &Actor,
     ) -> impl Stream<Item = Result<Bytes, ManageError>> + Send + use<> {
-        let pieces = Pieces::new(self.clone(), query, format, actor.clone());
-        stream::try_unfold(pieces, |mut pieces| async move { Ok(pieces.next().await?.map(|piece| (piece, pieces))) })
+        TrailPieces::new(self.clone(), query, format, actor.clone()).stream()
     }
 }
 
 /// An export on its way.
-struct Pieces {
+struct TrailPieces {
     manager: KeyManager,
     actor: Actor,
     query: AuditQuery,
@@ -152,11 +146,15 @@ enum Place {
     Within,
 }
 
-impl Pieces {
+impl TrailPieces {
     fn new(manager: KeyManager, query: AuditQuery, format: ExportFormat, actor: Actor) -> Self {
         let (place, exported) = (Place::Beginning, TrailExport::default());
         Self { manager, actor, query, format, place, lines: Lines::new(format), exported }
     }
+}
+
+impl Pieces for TrailPieces {
+    type Exported = TrailExport;
 
     async fn next(&mut self) -> Result<Option<Bytes>, ManageError> {
         if self.place == Place::End {
@@ -183,6 +181,12 @@ impl Pieces {
         Ok(Some(piece))
     }
 
+    fn exported(self) -> TrailExport {
+        self.exported
+    }
+}
+
+impl TrailPieces {
     async fn tell(&self, access: &Access<'_>, parts: &[TrailPart]) -> Result<(), ManageError> {
         let about = parts.iter().map(|part| part.about.clone()).collect();
         let said = serde_json::json!({ "format": self.format.extension(), "attempts": self.query.attempts });

@@ -1,0 +1,72 @@
+use crate::sentence::told_words;
+
+told_words! {
+    /// Why a key that is [known beforehand](crate::IssueKey::with_text) is not there as it is asked for. What is there stays
+    /// as it is.
+    ///
+    /// ```
+    /// use tower_api_keys::manage::KnownKeyProblem;
+    ///
+    /// assert_eq!(KnownKeyProblem::OtherScopes.field(), Some("scopes"));
+    /// assert_eq!(KnownKeyProblem::Purged.field(), None);
+    /// ```
+    #[non_exhaustive]
+    pub enum KnownKeyProblem as "known_key",
+    /// What is the matter and what to do, in a sentence for whoever writes the configuration.
+    pub sentence {
+        /// The key has expired.
+        Expired = "expired":
+            "This key has expired, which is final: make a new text with `KeyFormat::generate` and configure that.",
+        /// The key is to end at another time than it does.
+        OtherExpiry = "other_expiry":
+            "This key ends at another time than the configured one, and was not changed: configure its own end or none, or a \
+             new text for a key with another end.",
+        /// A key of another organization has the id, or a key with another secret.
+        OtherKey = "other_key":
+            "Another key has the id that is in this text: make a new text with `KeyFormat::generate` and configure that.",
+        /// The key has other limits.
+        OtherLimits = "other_limits":
+            "This key has other limits than the configured ones, and was not changed: configure its own, or a new text for a \
+             key with others.",
+        /// The key may be used from other networks.
+        OtherNetworks = "other_networks":
+            "This key may be used from other networks than the configured ones, and was not changed: configure its own, or \
+             change them at the key.",
+        /// The key is somebody else's.
+        OtherOwner = "other_owner":
+            "This key belongs to another user or team than the configured one, and was not changed: configure its owner, or a \
+             new text for a key of another one.",
+        /// The key has other scopes.
+        OtherScopes = "other_scopes":
+            "This key has other scopes than the configured ones, and was not changed: configure its own, or a new text for a \
+             key with others.",
+        /// The key is paused.
+        Paused = "paused": "This key is paused: resume it, or make a new text with `KeyFormat::generate` and configure that.",
+        /// The id is that of a key that was removed long after its end. Nobody can say any more whose it was.
+        Purged = "purged":
+            "The key of this text ended and was removed, and its id is never given to a key again: make a new text with \
+             `KeyFormat::generate` and configure that.",
+        /// The key is revoked.
+        Revoked = "revoked":
+            "This key is revoked, which is final: make a new text with `KeyFormat::generate` and configure that.",
+        /// The key ended in a rotation.
+        Rotated = "rotated":
+            "This key was replaced in a rotation and has ended: configure the text of the key that replaced it, or a new text.",
+    }
+}
+
+impl KnownKeyProblem {
+    /// The field of the request that differs from the key, if one does.
+    #[must_use]
+    pub const fn field(self) -> Option<&'static str> {
+        Some(match self {
+            Self::OtherExpiry => "expires_at",
+            Self::OtherKey => "text",
+            Self::OtherLimits => "limits",
+            Self::OtherNetworks => "networks",
+            Self::OtherOwner => "owner",
+            Self::OtherScopes => "scopes",
+            Self::Expired | Self::Paused | Self::Purged | Self::Revoked | Self::Rotated => return None,
+        })
+    }
+}
