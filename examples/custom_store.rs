@@ -447,6 +447,7 @@ impl Tables {
                 (key.name, key.labels) = (update.name.clone(), update.labels.clone());
                 (key.scopes, key.expires_at) = (update.scopes.clone(), update.expires_at);
                 key.allowed_networks = update.allowed_networks.clone();
+                key.responsible = update.responsible.clone();
                 key.version += 1;
                 if matters {
                     self.log(change.id, Changed::Key(update.id));

@@ -100,7 +100,7 @@ comment on column "api_keys".api_keys.limits is 'What the service said that it m
 comment on column "api_keys".api_keys.created_by is 'user:<id>, key:<id> or system:<name>';
 comment on column "api_keys".api_keys.created_via_key is 'The key that it was made with';
 comment on column "api_keys".api_keys.imported_from is 'Reserved, null';
-comment on column "api_keys".api_keys.responsible is 'Reserved, null';
+comment on column "api_keys".api_keys.responsible is 'Who is told about it, in the service''s own words';
 comment on column "api_keys".api_keys.expires_at is 'The first moment at which it is refused';
 comment on column "api_keys".api_keys.revoked_at is 'When it was ended. This library never takes that back';
 comment on column "api_keys".api_keys.revoked_by is 'As created_by; null if plain SQL did it';

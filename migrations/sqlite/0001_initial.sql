@@ -23,7 +23,7 @@ create table api_keys (
     created_by text not null,
     created_via_key text,
     imported_from text, -- reserved
-    responsible text, -- reserved
+    responsible text, -- who is told about it, in the service's own words
     created_at integer not null,
     expires_at integer,
     revoked_at integer,

@@ -40,11 +40,11 @@ impl Action {
     /// The inventory was exported, or its export begun. [`Event::after`] is a line of JSON with the `format`. It stands with
     /// the organization, or with each user and team whose keys were asked for.
     pub const INVENTORY_EXPORTED: Self = Self(Cow::Borrowed(fits("inventory.exported")));
-    /// The end of a key comes: [`Event::after`] is a line of JSON with its end, `expires_at`, and how many milliseconds
-    /// before it this is told, `before_ms`: at one of [these times](crate::ApiKeysBuilder::warn_of_ends), or soon after it.
+    /// The end of a key comes: [`Event::after`] is a line of JSON with its end, `expires_at`, who is `responsible` for it, and
+    /// how many milliseconds before it this is told, `before_ms`: at one of [these times](crate::ApiKeysBuilder::warn_of_ends), or soon after it.
     /// Told once for each key, end and time, by `system:clock`.
     pub const KEY_ENDS_SOON: Self = Self(Cow::Borrowed(fits("key.ends_soon")));
-    /// A key has expired, at the time in [`Event::after`]. Told once for each key and end, by `system:clock`.
+    /// A key has expired: [`Event::after`] is a line of JSON with the time, `expires_at`, and who is `responsible`. Told once for each key and end, by `system:clock`.
     pub const KEY_EXPIRED: Self = Self(Cow::Borrowed(fits("key.expired")));
     /// The expiry of a key was set or moved.
     pub const KEY_EXPIRY_SET: Self = Self(Cow::Borrowed(fits("key.expiry_set")));
@@ -64,6 +64,8 @@ impl Action {
     pub const KEY_PURGED: Self = Self(Cow::Borrowed(fits("key.purged")));
     /// A key was renamed.
     pub const KEY_RENAMED: Self = Self(Cow::Borrowed(fits("key.renamed")));
+    /// Who is told about a key was set, changed or removed: [`Event::before`] and [`Event::after`] say who.
+    pub const KEY_RESPONSIBLE_SET: Self = Self(Cow::Borrowed(fits("key.responsible_set")));
     /// The pause of a key was ended. [`Event::after`] says why, if that was said.
     pub const KEY_RESUMED: Self = Self(Cow::Borrowed(fits("key.resumed")));
     /// A key was revoked. [`Event::after`] says why, if that was said.

@@ -14,7 +14,7 @@ use crate::{
         request::IssueKey,
     },
     networks::Networks,
-    record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
+    record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Responsible, Rotated},
     store::{IdempotentRequest, Write},
     time::Timestamp,
 };
@@ -53,10 +53,11 @@ impl KeyManager {
         access.require_addresses(request.networks.as_ref())?;
         let has_ended = request.expires_at.map(|end| now.has_passed(end)).transpose()?;
         let limits = request.limits.map(checked_limits).transpose()?;
+        let responsible = checked_responsible(&request.responsible)?;
         let idempotency = request.idempotency_key.map(|key| {
             let asked =
                 (Action::KEY_ISSUED.as_str(), &request.owner, &name, &labels, &scopes, request.expires_at, &limits);
-            access.idempotent(&key, &(asked, &request.networks))
+            access.idempotent(&key, &(asked, &request.networks, &responsible))
         });
         let idempotency = idempotency.transpose()?;
         if has_ended == Some(true) {
@@ -76,6 +77,7 @@ impl KeyManager {
             scopes,
             networks: request.networks,
             limits,
+            responsible,
             created_by: actor.id(),
             created_via_key: actor.key_id().copied(),
             created_at: at,
@@ -152,6 +154,12 @@ fn checked_limits(limits: String) -> Result<Box<str>, ManageError> {
     if fits { Ok(limits.into()) } else { Err(invalid(InvalidInput::Limits)) }
 }
 
+/// Who is told about a key; none if the text is empty.
+pub(in crate::manage) fn checked_responsible(text: &str) -> Result<Option<Responsible>, ManageError> {
+    let told = (!text.is_empty()).then(|| Responsible::new(text)).transpose();
+    told.map_err(|error| invalid(InvalidInput::Responsible).with_source(error))
+}
+
 pub(in crate::manage) const fn is_idempotency_key(key: &str) -> bool {
     !key.is_empty() && key.len() <= IDEMPOTENCY_KEY.bytes()
 }
@@ -169,11 +177,12 @@ pub(in crate::manage) fn summary(record: &KeyRecord) -> String {
         /// One text, as rows have it.
         scopes: String,
         networks: Option<&'a Networks>,
+        responsible: Option<&'a Responsible>,
         expires_at: Option<Timestamp>,
     }
-    let KeyRecord { name, labels, scopes, networks, expires_at, .. } = record;
-    let scopes = scopes.to_string();
+    let KeyRecord { name, labels, scopes, networks, responsible, expires_at, .. } = record;
+    let (scopes, networks, responsible) = (scopes.to_string(), networks.as_ref(), responsible.as_ref());
     // Fails only on maps whose keys are no strings; these are strings.
-    serde_json::to_string(&Summary { name, labels, scopes, networks: networks.as_ref(), expires_at: *expires_at })
+    serde_json::to_string(&Summary { name, labels, scopes, networks, responsible, expires_at: *expires_at })
         .unwrap_or_default()
 }

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     /// An expiry is not in the log.
     ForgetsExpiries,
     ForgetsNetworks,
+    /// An update does not say who is responsible.
+    ForgetsResponsible,
     /// Counts that name no key are asked for in vain.
     ForgetsKeylessCounts,
     /// Reinstatements are not in the log.
@@ -337,6 +339,15 @@ impl BrokenStore {
                         && let Ok(Some(found)) = self.sound.find(id).await
                     {
                         (*paused_at, *paused_by) = (found.key.paused_at.unwrap_or(0), found.key.paused_by);
+                    }
+                }
+            }
+            Fault::ForgetsResponsible => {
+                for audited in &mut change.writes {
+                    if let Write::Update(update) = &mut audited.write
+                        && let Ok(Some(found)) = self.sound.find(&update.id).await
+                    {
+                        update.responsible = found.key.responsible;
                     }
                 }
             }

@@ -103,6 +103,8 @@ words! {
         Lineage = "lineage",
         /// When its line was last rotated: when it was made, if it succeeds another key.
         RotatedAt = "rotated_at",
+        /// Who is told about it, in the service's own words.
+        Responsible = "responsible",
     }
 }
 
@@ -159,6 +161,7 @@ impl InventoryColumn {
                 naming.of(&mentions).is_complete().to_string().into()
             }
             Self::Networks => text(key.networks.as_ref()),
+            Self::Responsible => text(key.responsible.as_ref()),
         }
     }
 }

@@ -146,10 +146,10 @@ statements! {
         where organization {=} $1 and (kind {=} $2 and id {=} $3 or kind {=} 'organization' and id {=} '')";
     state: &[Type::TEXT, Type::TEXT],
         "select revoked_at is not null, version, paused_at is not null from {s}.api_keys where organization {=} $1 and id {=} $2";
-    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
+    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT, Type::TEXT], "\
         update {s}.api_keys set name = $3, labels = $4::pg_catalog.jsonb, \
             scopes = pg_catalog.string_to_array($5, ' '), expires_at = $6, \
-            allowed_networks = pg_catalog.string_to_array($7, ' '), version = version {+} 1 \
+            allowed_networks = pg_catalog.string_to_array($7, ' '), responsible = $8, version = version {+} 1 \
         where organization {=} $1 and id {=} $2";
     pause: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set paused_at = $3, paused_by = $4, version = version {+} 1 \
