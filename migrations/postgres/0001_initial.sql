@@ -585,7 +585,25 @@ create index api_key_events_by_key on "api_keys".api_key_events (key_id, is_atte
 create index api_key_events_by_owner on "api_keys".api_key_events
     (organization, owner_kind, owner, is_attempt, (0 + sequence));
 create index api_key_events_by_actor on "api_keys".api_key_events (organization, actor, is_attempt, (sequence * 1));
+create index api_key_events_by_place on "api_keys".api_key_events ((1 * sequence)) where not is_attempt;
 create index api_key_events_by_time on "api_keys".api_key_events (is_attempt, at);
+
+-- A sequence is not in commit order, and whoever follows the events in the order of their numbers would miss one that was
+-- numbered first and committed last. So whoever writes an event holds the row that orders the change log until the commit,
+-- plain SQL in anybody's transaction too. This library has it already.
+create function "api_keys".api_key_events_in_order() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform 1 from "api_keys".api_key_head for update;
+    return null;
+end
+$$;
+
+create trigger api_key_events_in_order before insert on "api_keys".api_key_events
+for each statement execute function "api_keys".api_key_events_in_order();
 
 -- The empty `key_id` is that of refusals which name no key: they have the organization that they concern, if there is
 -- one. What is not known of a source is empty.

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::event::{Action, Audience, Event, Subject};
+use super::{
+    action::Action,
+    event::{Audience, Event, Subject},
+};
 use crate::{
     json::json_form,
     key::KeyId,

@@ -136,6 +136,10 @@ broken! {
     ids_of_any_case_are_noticed: FoldsCase breaks "R2";
     an_expiry_not_in_the_log_is_noticed: ForgetsExpiries breaks "R15";
     responsible_left_alone_by_updates_is_noticed: ForgetsResponsible breaks "S2";
+    a_feed_of_the_access_log_is_noticed: FeedsTheAccessLog breaks "S126";
+    a_feed_with_gaps_between_pages_is_noticed: SkipsBetweenPages breaks "S127";
+    numbers_that_are_not_in_commit_order_are_noticed: NumbersBeforeCommit breaks "S128";
+    unconfirmed_events_that_are_forgotten_are_noticed: ForgetsUnconfirmedEvents breaks "S129";
     networks_not_in_the_log_are_noticed: ForgetsNetworks breaks "R29";
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
