@@ -220,8 +220,8 @@ impl KeyStore for TableStore {
         // All at once; a database would take turns of 10,000 rows.
         let tables = &mut *self.0.lock().await;
         let changes = tables.done.len();
-        let events = tables.forget_events(false, prune.events_before, prune.most_events);
-        let attempts = tables.forget_events(true, prune.attempts_before, prune.most_attempts);
+        let events = tables.forget_events(false, prune.events_before, prune.most_events, prune.events_until);
+        let attempts = tables.forget_events(true, prune.attempts_before, prune.most_attempts, None);
         tables.done.retain(|_, done| prune.changes_before.is_none_or(|before| done.at >= before));
         let surplus = prune.keep_log_rows.map_or(0, |keep| tables.log.len().saturating_sub(keep as usize));
         tables.log.drain(..surplus);
@@ -305,6 +305,12 @@ impl Ledger for TableStore {
         Ok(page(found.into_iter(), query.limit))
     }
 
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        let tables = self.0.lock().await;
+        let behind = tables.events.iter().filter(|event| after.is_none_or(|after| event.sequence > after));
+        Ok(page(behind.filter(|event| !event.is_attempt()).cloned(), limit))
+    }
+
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         let tables = self.0.lock().await;
         let times = || tables.events.iter().filter(|event| event.is_attempt() == attempts).map(|event| event.at);
@@ -317,10 +323,17 @@ impl Ledger for TableStore {
 }
 
 impl Tables {
-    /// Forgets the earliest events before a time, at most so many. How many there were.
-    fn forget_events(&mut self, attempts: bool, before: Option<Timestamp>, most: Option<u64>) -> u64 {
+    /// Forgets the earliest events before a time and up to a place, at most so many. How many there were.
+    fn forget_events(
+        &mut self,
+        attempts: bool,
+        before: Option<Timestamp>,
+        most: Option<u64>,
+        until: Option<i64>,
+    ) -> u64 {
         let Some(before) = before.map(Timestamp::as_millis) else { return 0 };
-        let is_old = |event: &&EventRow| event.is_attempt() == attempts && event.at < before;
+        let is_confirmed = |event: &EventRow| until.is_none_or(|until| event.sequence <= until);
+        let is_old = |event: &&EventRow| event.is_attempt() == attempts && event.at < before && is_confirmed(event);
         let mut old: Vec<_> = self.events.iter().filter(is_old).map(|event| (event.at, event.sequence)).collect();
         old.sort_unstable();
         old.truncate(most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX));
@@ -447,6 +460,7 @@ impl Tables {
                 (key.name, key.labels) = (update.name.clone(), update.labels.clone());
                 (key.scopes, key.expires_at) = (update.scopes.clone(), update.expires_at);
                 key.allowed_networks = update.allowed_networks.clone();
+                key.responsible = update.responsible.clone();
                 key.version += 1;
                 if matters {
                     self.log(change.id, Changed::Key(update.id));

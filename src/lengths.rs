@@ -107,6 +107,9 @@ const NETWORK: Length = Length::ascii("2001:0db8:0000:0000:0000:0000:0000:0000/1
 /// Of what a service says that a key may consume.
 pub(crate) const LIMITS: Length = Length::text(1_024);
 
+/// Of who is told about a key.
+pub(crate) const RESPONSIBLE: Length = Length::characters_of(128);
+
 /// Of an idempotency key.
 pub(crate) const IDEMPOTENCY_KEY: Length = Length::text(256);
 
@@ -209,7 +212,7 @@ pub const COLUMNS: &[Column] = &[
     column("api_keys", "created_by", ACTOR),
     column("api_keys", "created_via_key", KEY_ID),
     column("api_keys", "imported_from", RESERVED),
-    column("api_keys", "responsible", RESERVED),
+    column("api_keys", "responsible", RESPONSIBLE),
     column("api_keys", "revoked_by", ACTOR),
     column("api_keys", "paused_by", ACTOR),
     column("api_keys", "replaces", KEY_ID),
@@ -259,7 +262,7 @@ mod tests {
         networks::Networks,
         outcome::{Outcome, RefusalCode},
         owner::{OrganizationId, TeamId},
-        record::{ActorId, KeyName, Labels, SystemLabel, labels_text},
+        record::{ActorId, KeyName, Labels, Responsible, SystemLabel, labels_text},
         scope::{Scope, Scopes},
         usage::Source,
     };
@@ -294,6 +297,7 @@ mod tests {
         assert_longest("api_keys", "organization", [OrganizationId::new("x".repeat(128)).unwrap()]);
         assert_longest("api_keys", "owner", [TeamId::new("x".repeat(128)).unwrap()]);
         assert_longest("api_keys", "name", [KeyName::new(WIDE.repeat(100)).unwrap()]);
+        assert_longest("api_keys", "responsible", [Responsible::new(WIDE.repeat(128)).unwrap().as_str()]);
         assert_longest("api_keys", "labels", [labels("\""), labels(WIDE)].map(|labels| labels_text(&labels)));
         assert_longest("api_keys", "scopes", [scopes()]);
         let network = |number: usize| format!("2001:1db8:1111:1111:1111:1111:1111:1{number:03}/128");

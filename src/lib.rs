@@ -130,6 +130,7 @@ pub mod audit;
 pub mod auth;
 #[cfg(feature = "axum")]
 pub mod extract;
+pub mod feed;
 pub mod hash;
 pub mod key;
 #[cfg(any(test, feature = "manage"))]

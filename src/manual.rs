@@ -8,6 +8,9 @@ pub mod sizing {}
 #[doc = include_str!("../docs/answers.md")]
 pub mod answers {}
 
+#[doc = include_str!("../docs/be_told.md")]
+pub mod be_told {}
+
 #[doc = include_str!("../docs/managing.md")]
 pub mod managing {}
 

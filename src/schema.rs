@@ -10,7 +10,7 @@ use crate::{
     networks::Networks,
     outcome::Outcome,
     owner::{OrganizationId, TeamId, UserId},
-    record::{ActorId, KeyName, Labels},
+    record::{ActorId, KeyName, Labels, Responsible},
     scope::{Scope, Scopes},
     store::KeyCursor,
     time::{Day, Timestamp},
@@ -50,6 +50,7 @@ schemas! {
     OrganizationId: "The id of an organization.", { "type": "string", "minLength": 1, "maxLength": 128 };
     Outcome: "How a request ended: `success`, or the code of the refusal, with the reason behind a dot where there is one.",
         { "type": "string", "examples": ["success", "key_revoked", "malformed_key.truncated"] };
+    Responsible: "Who is told about a key.", { "type": "string", "minLength": 1, "maxLength": 128 };
     Scope: "A permission of a key, in the service's own words.", { "type": "string", "minLength": 1, "maxLength": 64 };
     Scopes: "What a key may do: scopes, and `*` for everything that its owner may except managing keys.",
         { "type": "array", "items": { "type": "string" }, "examples": [["*"]] };

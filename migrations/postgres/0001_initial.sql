@@ -100,7 +100,7 @@ comment on column "api_keys".api_keys.limits is 'What the service said that it m
 comment on column "api_keys".api_keys.created_by is 'user:<id>, key:<id> or system:<name>';
 comment on column "api_keys".api_keys.created_via_key is 'The key that it was made with';
 comment on column "api_keys".api_keys.imported_from is 'configuration if its text was known before it was made, else null';
-comment on column "api_keys".api_keys.responsible is 'Reserved, null';
+comment on column "api_keys".api_keys.responsible is 'Who is told about it, in the service''s own words';
 comment on column "api_keys".api_keys.expires_at is 'The first moment at which it is refused';
 comment on column "api_keys".api_keys.revoked_at is 'When it was ended. This library never takes that back';
 comment on column "api_keys".api_keys.revoked_by is 'As created_by; null if plain SQL did it';
@@ -589,7 +589,25 @@ create index api_key_events_by_key on "api_keys".api_key_events (key_id, is_atte
 create index api_key_events_by_owner on "api_keys".api_key_events
     (organization, owner_kind, owner, is_attempt, (0 + sequence));
 create index api_key_events_by_actor on "api_keys".api_key_events (organization, actor, is_attempt, (sequence * 1));
+create index api_key_events_by_place on "api_keys".api_key_events ((1 * sequence)) where not is_attempt;
 create index api_key_events_by_time on "api_keys".api_key_events (is_attempt, at);
+
+-- A sequence is not in commit order, and whoever follows the events in the order of their numbers would miss one that was
+-- numbered first and committed last. So whoever writes an event holds the row that orders the change log until the commit,
+-- plain SQL in anybody's transaction too. This library has it already.
+create function "api_keys".api_key_events_in_order() returns trigger
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform 1 from "api_keys".api_key_head for update;
+    return null;
+end
+$$;
+
+create trigger api_key_events_in_order before insert on "api_keys".api_key_events
+for each statement execute function "api_keys".api_key_events_in_order();
 
 -- The empty `key_id` is that of refusals which name no key: they have the organization that they concern, if there is
 -- one. What is not known of a source is empty.

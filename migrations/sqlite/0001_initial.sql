@@ -23,7 +23,7 @@ create table api_keys (
     created_by text not null,
     created_via_key text,
     imported_from text, -- configuration if its text was known before it was made
-    responsible text, -- reserved
+    responsible text, -- who is told about it, in the service's own words
     created_at integer not null,
     expires_at integer,
     revoked_at integer,
@@ -237,6 +237,8 @@ create index api_key_events_by_organization on api_key_events (organization, is_
 create index api_key_events_by_key on api_key_events (key_id, is_attempt) where key_id is not null;
 create index api_key_events_by_owner on api_key_events (organization, owner_kind, owner, is_attempt);
 create index api_key_events_by_actor on api_key_events (organization, actor, is_attempt);
+-- For whoever follows all of them in their order.
+create index api_key_events_by_place on api_key_events (is_attempt);
 create index api_key_events_by_time on api_key_events (is_attempt, at);
 
 -- The empty `key_id` is that of refusals which name no key: they have the organization that they concern, if there is

@@ -357,7 +357,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         let ends = EndTeller::new(store.clone(), Arc::clone(&clock), warnings.clone(), self.notifier.clone());
         let pruner = Arc::new(Pruner::new(store.clone(), clock, keep));
         let (flushes, notifier) = (Arc::clone(&flusher), self.notifier.clone());
-        let mut upkeep = StoreUpkeep::new(store, flushes, pruner, Arc::new(ends), notifier);
+        let mut upkeep = StoreUpkeep::new(store.clone(), flushes, pruner, Arc::new(ends), notifier);
         wiring.attempts = self.access_log.then(|| upkeep.make_access_log(&wiring.meter));
         let upkeep = Arc::new(upkeep);
         #[cfg(any(test, feature = "manage"))]
@@ -377,6 +377,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
             manager,
             flusher,
             upkeep,
+            store,
         };
         Ok((ApiKeys(Arc::new(inner)), hasher))
     }

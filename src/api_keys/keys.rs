@@ -8,7 +8,7 @@ use crate::{
     metering::Days,
     middleware::ApiKeyLayer,
     owner::OrganizationId,
-    store::{Ledger, StoreError},
+    store::{Calls, Ledger, StoreError},
 };
 
 /// API keys for a service: hands out the layer that checks them and the manager that looks after them.
@@ -44,6 +44,7 @@ pub(super) struct Inner<S> {
     pub(super) manager: KeyManager,
     pub(super) flusher: Arc<UsageFlusher<S>>,
     pub(super) upkeep: Arc<StoreUpkeep<S>>,
+    pub(super) store: Calls<Arc<S>>,
 }
 
 impl<S: Ledger> ApiKeys<S> {

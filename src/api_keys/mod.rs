@@ -1,6 +1,7 @@
 //! Everything a service needs, configured once.
 
 mod builder;
+mod feeds;
 mod keys;
 #[cfg(any(test, feature = "manage"))]
 mod leaked;

@@ -4,10 +4,14 @@
 //! [`keep_events`](crate::ApiKeysBuilder::keep_events) says how long they stay, and
 //! [`access_log`](crate::ApiKeysBuilder::access_log) adds one for each check of a key.
 
+mod action;
 mod event;
+mod recipients;
 mod sink;
 mod told;
 
-pub use event::{Action, Audience, Event, EventRow, Subject};
+pub use action::Action;
+pub use event::{Audience, Event, EventRow, Subject};
+pub use recipients::Recipient;
 pub use sink::EventSink;
 pub(crate) use sink::Notifier;

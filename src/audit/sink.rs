@@ -14,8 +14,8 @@ use crate::log::{Repeated, log};
 /// refuses and accepts as the change says.
 ///
 /// Not every event is told: not where the node dies between the commit and this call, where the request that made the
-/// change is dropped there, or where the store never said whether the change was made. Whoever must not miss one reads the
-/// trail ([`KeyManager::events`](crate::KeyManager::events)), which has them all. That a key was
+/// change is dropped there, or where the store never said whether the change was made. Whoever must not miss one follows the
+/// [feed](crate::ApiKeys::feed), which has them all. That a key was
 /// [purged](crate::audit::Action::KEY_PURGED) is told to no sink: the store chooses the keys, and writes it itself. That a key
 /// [ends soon](crate::audit::Action::KEY_ENDS_SOON) or [has expired](crate::audit::Action::KEY_EXPIRED) is told at least once: what
 /// a node wrote and did not tell, another one tells within minutes, or the same one after a restart.

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::event::{Action, Audience, Event, Subject};
+use super::{
+    action::Action,
+    event::{Audience, Event, Subject},
+};
 use crate::{
     json::json_form,
     key::KeyId,
@@ -100,7 +103,7 @@ fn name_of(action: &Action) -> Told {
         (Action::ATTEMPT_REPEATED, Told::Object),
         (Action::INVENTORY_EXPORTED, Told::Object),
         (Action::KEY_ENDS_SOON, Told::Object),
-        (Action::KEY_EXPIRED, Told::Text("expires_at")),
+        (Action::KEY_EXPIRED, Told::Object),
         (Action::KEY_EXPIRY_SET, Told::Text("expires_at")),
         (Action::KEY_ISSUED, Told::Object),
         (Action::KEY_NARROWED, Told::Scopes),
@@ -108,6 +111,7 @@ fn name_of(action: &Action) -> Told {
         (Action::KEY_PAUSED, Told::Text("reason")),
         (Action::KEY_RELABELLED, Told::Labels),
         (Action::KEY_RENAMED, Told::Text("name")),
+        (Action::KEY_RESPONSIBLE_SET, Told::Text("responsible")),
         (Action::KEY_RESUMED, Told::Text("reason")),
         (Action::KEY_REVOKED, Told::Text("reason")),
         (Action::KEY_ROTATION_ABORTED, Told::Text("key")),
@@ -158,7 +162,12 @@ mod tests {
                 r#"{"before_ms":86400000,"expires_at":"2027-01-01T00:00:00Z"}"#,
                 json!({"before_ms": 86_400_000, "expires_at": "2027-01-01T00:00:00Z"}),
             ),
-            (Action::KEY_EXPIRED, "2027-01-01T00:00:00Z", json!({"expires_at": "2027-01-01T00:00:00Z"})),
+            (
+                Action::KEY_EXPIRED,
+                r#"{"expires_at":"2027-01-01T00:00:00Z","responsible":null}"#,
+                json!({"expires_at": "2027-01-01T00:00:00Z", "responsible": null}),
+            ),
+            (Action::KEY_RESPONSIBLE_SET, "user:bob", json!({"responsible": "user:bob"})),
             (Action::KEY_EXPIRY_SET, "2027-01-01T00:00:00Z", json!({"expires_at": "2027-01-01T00:00:00Z"})),
             (
                 Action::KEY_ISSUED,

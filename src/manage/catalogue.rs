@@ -7,7 +7,7 @@ use super::{
 use crate::{
     networks::InvalidNetworks,
     outcome::Outcome,
-    record::{InvalidLabels, InvalidName, InvalidNamePart},
+    record::{InvalidLabels, InvalidName, InvalidNamePart, InvalidResponsible},
     sentence::Sentence,
     usage::CallHistory,
 };
@@ -33,6 +33,7 @@ pub fn sentences() -> Vec<Sentence> {
         InvalidName::sentences(),
         InvalidNamePart::sentences(),
         InvalidNetworks::sentences(),
+        InvalidResponsible::sentences(),
         known::KnownKeyProblem::ALL.map(known::KnownKeyProblem::sentence).to_vec(),
         leak::sentences(),
         lint::NameAdvice::ALL.map(lint::NameAdvice::sentence).to_vec(),

@@ -193,6 +193,10 @@ impl Ledger for Faulty {
         self.inner.events(query).await
     }
 
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        self.inner.feed(after, limit).await
+    }
+
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         self.inner.trail(attempts, before).await
     }

@@ -5,7 +5,7 @@ use crate::{
     key::KeyId,
     networks::Networks,
     owner::{KeyKind, OrganizationId, Owner, UserId},
-    record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus, Standing, standing},
+    record::{ActorId, KeyName, KeyRecord, Labels, OwnerStatus, Responsible, Standing, standing},
     scope::Scopes,
     store::{Effect, KeyCursor},
     time::{ClockReading, Timestamp},
@@ -49,6 +49,8 @@ pub struct KeyInfo {
     pub scopes: Scopes,
     /// The only networks that it may be used from; from anywhere if none.
     pub networks: Option<Networks>,
+    /// Who is told about it, in the service's own words.
+    pub responsible: Option<Responsible>,
     /// What a request with it would have met when this was asked for.
     pub state: KeyState,
     /// Who made it.
@@ -81,7 +83,7 @@ pub struct KeyInfo {
     pub successor: Option<KeyId>,
     /// Whether it replaces a key that is still live. None where nobody looked.
     pub predecessor_is_live: Option<bool>,
-    /// 1 when it was made, one more with each change of name, labels, scopes, networks or expiry, and with each pause and
+    /// 1 when it was made, one more with each change of name, labels, scopes, networks, responsible or expiry, and with each pause and
     /// its end.
     pub version: i64,
     /// Whether its owner is suspended or closed.
@@ -114,6 +116,7 @@ impl KeyInfo {
             labels: record.labels,
             scopes: record.scopes,
             networks: record.networks,
+            responsible: record.responsible,
             state,
             created_by: record.created_by,
             created_via_key: record.created_via_key,

@@ -47,6 +47,10 @@ told_words! {
              let the service say how (`ApiKeysBuilder::addresses`).",
         /// A page has 1 to 1,000 keys or events.
         PageSize = "page_size": "A page has 1 to 1000 keys or events.",
+        /// Who is responsible breaks a rule of [`Responsible`](crate::record::Responsible).
+        Responsible = "responsible":
+            "Who is responsible is said in at most 128 characters, none of them a control or text direction character, and \
+             no key in it.",
         /// There are more than 64 scopes.
         Scopes = "scopes": "A key has at most 64 scopes.",
         /// The new scopes are not within the old ones. A rotation gives wider ones.
@@ -95,6 +99,7 @@ impl InvalidInput {
             Self::Name => "name",
             Self::NetworksUnchecked => "networks",
             Self::PageSize => "limit",
+            Self::Responsible => "responsible",
             Self::Scopes | Self::ScopesWider | Self::UnknownScope => "scopes",
             Self::Texts => "texts",
             Self::TimeWindow => "until",

@@ -33,6 +33,7 @@ pub struct IssueKey {
     pub(super) expires_at: Option<Timestamp>,
     pub(super) networks: Option<Networks>,
     pub(super) limits: Option<String>,
+    pub(super) responsible: String,
     pub(super) idempotency_key: Option<String>,
 }
 
@@ -61,6 +62,7 @@ impl IssueKey {
             expires_at: None,
             networks: None,
             limits: None,
+            responsible: String::new(),
             idempotency_key: None,
         }
     }
@@ -111,6 +113,20 @@ impl IssueKey {
     /// [`Principal::limits`](crate::Principal::limits), and nothing here enforces it. A rotation keeps it. Default: none.
     pub fn limits(mut self, limits: impl Into<String>) -> Self {
         self.limits = Some(limits.into());
+        self
+    }
+
+    /// Who is told about the key, in the service's own words: rules are with [`Responsible`](crate::record::Responsible). A
+    /// rotation keeps it. Default: empty, which says nobody.
+    ///
+    /// ```
+    /// use tower_api_keys::{IssueKey, TeamId};
+    ///
+    /// let request = IssueKey::team(TeamId::new("engineering")?).responsible("on-call@example.com");
+    /// # Ok::<(), tower_api_keys::InvalidId>(())
+    /// ```
+    pub fn responsible(mut self, responsible: impl Into<String>) -> Self {
+        self.responsible = responsible.into();
         self
     }
 

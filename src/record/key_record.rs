@@ -1,4 +1,4 @@
-use super::{ActorId, KeyName, Labels};
+use super::{ActorId, KeyName, Labels, Responsible};
 use crate::{
     hash::KeyHash,
     key::KeyId,
@@ -40,6 +40,8 @@ pub struct KeyRecord {
     pub networks: Option<Networks>,
     /// The embedder's own words about what it may consume; nothing here enforces them.
     pub limits: Option<Box<str>>,
+    /// Who is told about it.
+    pub responsible: Option<Responsible>,
     /// Who made it. Whatever becomes of them, a team key goes on.
     pub created_by: ActorId,
     /// The key that made it, if one did.
@@ -121,7 +123,6 @@ pub(crate) struct Warned {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reserved {
     pub(super) imported_from: Option<String>,
-    pub(super) responsible: Option<String>,
 }
 
 impl Reserved {

@@ -1,5 +1,5 @@
 use super::{
-    ActorId, KeyName, KeyRecord, Labels, Pause, Revocation,
+    ActorId, KeyName, KeyRecord, Labels, Pause, Responsible, Revocation,
     key_record::{Reserved, Rotated, Warned},
 };
 use crate::{
@@ -60,7 +60,7 @@ pub struct KeyRow {
     /// Where its text comes from, if not from here: `configuration` of a key that was
     /// [known beforehand](crate::IssueKey::with_text). Others are reserved, and ignored by this version.
     pub imported_from: Option<String>,
-    /// Reserved for who is told about the key; always none in this version, which ignores one.
+    /// [`Responsible`]: who is told about the key, at most 128 characters.
     pub responsible: Option<String>,
     /// When it was made.
     pub created_at: i64,
@@ -198,7 +198,7 @@ impl From<&KeyRecord> for KeyRow {
             created_by: record.created_by.to_string(),
             created_via_key: record.created_via_key.as_ref().map(text),
             imported_from: record.reserved.imported_from.clone(),
-            responsible: record.reserved.responsible.clone(),
+            responsible: record.responsible.as_ref().map(|responsible| responsible.as_str().to_owned()),
             created_at: record.created_at.as_millis(),
             expires_at: record.expires_at.map(Timestamp::as_millis),
             revoked_at: record.revoked.as_ref().map(|revoked| revoked.at.as_millis()),
@@ -258,6 +258,12 @@ impl TryFrom<&KeyRow> for KeyRecord {
                 .transpose()
                 .map_err(|_| corrupt("allowed_networks"))?,
             limits: row.limits.as_deref().map(Into::into),
+            responsible: row
+                .responsible
+                .as_deref()
+                .map(Responsible::new)
+                .transpose()
+                .map_err(|_| corrupt("responsible"))?,
             expires_at: maybe_time("expires_at", row.expires_at)?,
             revoked: revoked.map(|(at, by)| Revocation { at, by }),
             paused: paused.map(|(at, by)| Pause { at, by }),
@@ -269,7 +275,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
             },
             // Not looked at more closely: a mark that makes no sense must not cost the key.
             warned: Warned { end: row.warned_end, before_ms: row.warned_before_ms },
-            reserved: Reserved { imported_from: row.imported_from.clone(), responsible: row.responsible.clone() },
+            reserved: Reserved { imported_from: row.imported_from.clone() },
             version: if row.version >= 1 { row.version } else { return Err(corrupt("version")) },
         })
     }
@@ -375,6 +381,7 @@ mod tests {
             ("grace_ends_at", KeyRow { grace_ends_at: Some(i64::MAX), ..row() }),
             ("allowed_networks", KeyRow { allowed_networks: Some("10.0.0.1/8".into()), ..row() }),
             ("allowed_networks", KeyRow { allowed_networks: Some(String::new()), ..row() }),
+            ("responsible", KeyRow { responsible: Some(String::new()), ..row() }),
             ("version", KeyRow { version: 0, ..row() }),
         ];
         for (column, row) in cases {

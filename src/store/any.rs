@@ -117,6 +117,7 @@ erased! {
     usage_days(keys: &[KeyId] as &'a [KeyId], from: i32 as i32) -> Vec<UsageDayRow>;
     append_events(events: &[EventRow] as &'a [EventRow]) -> ();
     events(query: &EventQuery as &'a EventQuery) -> Page<EventRow>;
+    feed(after: Option<i64> as Option<i64>, limit: u16 as u16) -> Page<EventRow>;
     trail(attempts: bool as bool, before: Timestamp as Timestamp) -> Trail;
 }
 

@@ -102,6 +102,7 @@ calls! {
     guarded usage_days(keys: &[KeyId], from: i32) -> Vec<UsageDayRow>;
     guarded_change append_events(events: &[EventRow]) -> ();
     guarded events(query: &EventQuery) -> Page<EventRow>;
+    guarded feed(after: Option<i64>, limit: u16) -> Page<EventRow>;
     guarded trail(attempts: bool, before: Timestamp) -> Trail;
 }
 

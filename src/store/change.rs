@@ -222,6 +222,7 @@ pub(crate) const ORGANIZATION: &str = "organization";
 ///     labels: "{}".into(),
 ///     scopes: "*".into(),
 ///     allowed_networks: None,
+///     responsible: None,
 ///     expires_at: None,
 /// };
 /// assert_eq!(rename.expected_version, 1);
@@ -243,6 +244,8 @@ pub struct KeyUpdate {
     pub scopes: String,
     /// As in [`KeyRow`].
     pub allowed_networks: Option<String>,
+    /// As in [`KeyRow`].
+    pub responsible: Option<String>,
     /// As in [`KeyRow`].
     pub expires_at: Option<i64>,
 }

@@ -43,6 +43,7 @@ mod portion;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;
+mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 pub mod transfer;

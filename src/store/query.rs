@@ -269,6 +269,9 @@ pub struct Prune {
     pub events_before: Option<Timestamp>,
     /// At most so many of them, those with the earliest times.
     pub most_events: Option<u64>,
+    /// None of them with a greater place than this one: somebody who follows the [feed](super::Ledger::feed) has not
+    /// confirmed what comes behind it.
+    pub events_until: Option<i64>,
     /// [Entries of the access log](crate::audit::EventRow::is_attempt) before this time.
     pub attempts_before: Option<Timestamp>,
     /// At most so many of them, those with the earliest times.

@@ -113,6 +113,7 @@ fn broken(id: KeyId) -> Write {
         labels: "{}".into(),
         scopes: " ".into(),
         allowed_networks: None,
+        responsible: None,
         expires_at: None,
     })
 }

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["principal", "record"],
     &["audit", "usage"],
     &["store"],
-    &["metering", "schema"],
+    &["feed", "metering", "schema"],
     &["auth", "manage"],
     &["middleware"],
     &["api_keys"],

@@ -135,6 +135,11 @@ broken! {
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
     ids_of_any_case_are_noticed: FoldsCase breaks "R2";
     an_expiry_not_in_the_log_is_noticed: ForgetsExpiries breaks "R15";
+    responsible_left_alone_by_updates_is_noticed: ForgetsResponsible breaks "S2";
+    a_feed_of_the_access_log_is_noticed: FeedsTheAccessLog breaks "S126";
+    a_feed_with_gaps_between_pages_is_noticed: SkipsBetweenPages breaks "S127";
+    numbers_that_are_not_in_commit_order_are_noticed: NumbersBeforeCommit breaks "S128";
+    unconfirmed_events_that_are_forgotten_are_noticed: ForgetsUnconfirmedEvents breaks "S129";
     networks_not_in_the_log_are_noticed: ForgetsNetworks breaks "R29";
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
@@ -268,7 +273,7 @@ narrow! {
     narrow_limits_are_noticed: api_keys.limits breaks "R27" named "`api_keys.limits`";
     a_narrow_creator_is_noticed: api_keys.created_by breaks "R27" named "`api_keys.created_by`";
     a_narrow_author_of_a_revocation_is_noticed: api_keys.revoked_by breaks "R27" named "`api_keys.revoked_by`";
-    a_narrow_reserved_column_is_noticed: api_keys.responsible breaks "R27" named "`api_keys.responsible`";
+    a_narrow_responsible_is_noticed: api_keys.responsible breaks "R27" named "`api_keys.responsible`";
     a_narrow_owner_in_the_log_is_noticed: api_key_log.owner breaks "R28" named "`api_key_log.owner`";
     narrow_idempotency_keys_are_noticed: api_key_changes.idempotency_key breaks "S17 S91"
         named "`api_key_changes.idempotency_key`";

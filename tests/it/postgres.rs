@@ -3,6 +3,7 @@
 mod bounded;
 mod failover;
 mod faults;
+mod feed;
 #[cfg(unix)]
 mod killed;
 mod leaks;

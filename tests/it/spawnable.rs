@@ -20,6 +20,7 @@ use tower_api_keys::{
     TeamId, TeamRef, Timestamp, UserId,
     audit::EventRow,
     extract::{InOrganization, TeamPrincipal, UserPrincipal},
+    feed::{Feed, FeedCursor},
     hash::{Hasher, KeyHash},
     key::KeyId,
     manage::{
@@ -101,6 +102,7 @@ macro_rules! calls_over {
             spawns!(KeyStore::ending; store: $store, query: EndingQuery => store.ending(&query));
             spawns!(KeyStore::replace_note; store: $store, name: String, old: Vec<u8>, new: Vec<u8>
                 => store.replace_note(&name, &old, &new));
+            spawns!(Ledger::feed; store: $store => store.feed(None, 100));
             spawns!(Ledger::trail; store: $store, before: Timestamp => store.trail(false, before));
 
             spawns!(Authenticator::authenticate; keys: Authenticator<$store>, text: String => keys.authenticate(&text));
@@ -118,6 +120,11 @@ macro_rules! calls_over {
             spawns!(ApiKeys::trace; keys: ApiKeys<$store>, text: String, actor: Actor => keys.trace(&text, &actor));
             spawns!(ApiKeys::flush_usage; keys: ApiKeys<$store> => keys.flush_usage());
             spawns!(ApiKeys::tell_of_ends; keys: ApiKeys<$store> => keys.tell_of_ends());
+            spawns!(ApiKeys::feeds; keys: ApiKeys<$store> => keys.feeds());
+            spawns!(ApiKeys::forget_feed; keys: ApiKeys<$store>, name: String => keys.forget_feed(&name));
+            spawns!(Feed::confirm; feed: Feed<$store>, cursor: FeedCursor => feed.confirm(cursor));
+            spawns!(Feed::next; feed: Feed<$store> => feed.next(100));
+            spawns!(Feed::try_next; feed: Feed<$store> => feed.try_next(100));
             spawns!(ApiKeys::shutdown; keys: ApiKeys<$store> => keys.shutdown());
             spawns_once!(ApiKeysBuilder::build; builder: ApiKeysBuilder<$store> => builder.build());
 

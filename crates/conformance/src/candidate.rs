@@ -169,6 +169,10 @@ impl<S: ErasedLedger + ?Sized> Candidate<'_, S> {
         self.subject.append_events(events).await.map_err(|error| Unmet::call("append_events", &error))
     }
 
+    pub(super) async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, Unmet> {
+        self.subject.feed(after, limit).await.map_err(|error| Unmet::call("feed", &error))
+    }
+
     pub(super) async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, Unmet> {
         self.subject.trail(attempts, before).await.map_err(|error| Unmet::call("trail", &error))
     }

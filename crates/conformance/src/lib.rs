@@ -47,6 +47,7 @@ mod columns;
 mod dropped;
 mod ends;
 mod event;
+mod feed;
 mod find;
 mod follow;
 mod guard;

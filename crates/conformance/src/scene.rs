@@ -224,6 +224,7 @@ impl Sample {
             labels: self.row.labels.clone(),
             scopes: self.row.scopes.clone(),
             allowed_networks: self.row.allowed_networks.clone(),
+            responsible: self.row.responsible.clone(),
             expires_at: self.row.expires_at,
         }
     }

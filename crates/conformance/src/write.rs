@@ -43,11 +43,14 @@ pub(crate) async fn an_update_writes_four_columns<S: KeyStore>(candidate: &Candi
     for (version, expires_at) in (1..).zip([Some(at(500).as_millis()), None]) {
         let (name, labels, scopes) = (name.clone(), labels.clone(), scopes.clone());
         let allowed_networks = expires_at.map(|_| "10.0.0.0/8 2001:db8::/32".to_owned());
-        let update = KeyUpdate { name, labels, scopes, allowed_networks, expires_at, ..key.update(version) };
+        let responsible = expires_at.map(|_| "user:bob".to_owned());
+        let update =
+            KeyUpdate { name, labels, scopes, allowed_networks, responsible, expires_at, ..key.update(version) };
         candidate.written(&scene.change(at(1), vec![Write::Update(update.clone())])).await?;
-        let KeyUpdate { name, labels, scopes, allowed_networks, .. } = update;
+        let KeyUpdate { name, labels, scopes, allowed_networks, responsible, .. } = update;
+        let version = version + 1;
         let expected =
-            KeyRow { name, labels, scopes, allowed_networks, expires_at, version: version + 1, ..key.row.clone() };
+            KeyRow { name, labels, scopes, allowed_networks, responsible, expires_at, version, ..key.row.clone() };
         same("a key just updated", &candidate.found(&key.id).await?.key, &expected)?;
     }
     Ok(())

@@ -228,7 +228,7 @@ async fn is_paused(connection: &mut PgConnection, organization: &str, id: &str) 
 
 async fn update(connection: &mut PgConnection, update: &KeyUpdate) -> Result<Effect, Failure> {
     const SQL: &str = "update keys.api_keys \
-        set name = $3, labels = $4::text::jsonb, scopes = $5, expires_at = $6, allowed_networks = $7, version = version + 1 \
+        set name = $3, labels = $4::text::jsonb, scopes = $5, expires_at = $6, allowed_networks = $7, responsible = $8, version = version + 1 \
         where organization = $1 and id = $2";
     let (organization, id) = (update.organization.as_str(), update.id.as_str());
     match state(connection, organization, id).await? {
@@ -238,7 +238,11 @@ async fn update(connection: &mut PgConnection, update: &KeyUpdate) -> Result<Eff
     }
     let query = sqlx::query(SQL).bind(organization).bind(id).bind(&update.name).bind(&update.labels);
     let query = query.bind(split(&update.scopes)).bind(update.expires_at.map(Time));
-    query.bind(update.allowed_networks.as_deref().map(split)).execute(&mut *connection).await?;
+    query
+        .bind(update.allowed_networks.as_deref().map(split))
+        .bind(&update.responsible)
+        .execute(&mut *connection)
+        .await?;
     Ok(Effect::Changed)
 }
 

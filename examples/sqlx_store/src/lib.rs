@@ -161,7 +161,8 @@ impl KeyStore for SqlxStore {
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
         const EVENTS: &str = "delete from keys.api_key_events where sequence in \
-            (select sequence from keys.api_key_events where is_attempt = $1 and at < $2 order by at limit $3)";
+            (select sequence from keys.api_key_events where is_attempt = $1 and at < $2 \
+                and ($4::bigint is null or sequence <= $4) order by at limit $3)";
         // Positions have no gaps: the last rows are known by theirs. The head is in a table of its own, and stays.
         const LOG: &str =
             "delete from keys.api_key_log where position <= (select position from keys.api_key_head) - $1";
@@ -173,13 +174,13 @@ impl KeyStore for SqlxStore {
             where key_id > $1 and not exists (select 1 from keys.api_keys where id = key_id)";
         let mut pruned = Pruned::default();
         let events = [
-            (false, prune.events_before, prune.most_events, &mut pruned.events),
-            (true, prune.attempts_before, prune.most_attempts, &mut pruned.attempts),
+            (false, prune.events_before, prune.most_events, prune.events_until, &mut pruned.events),
+            (true, prune.attempts_before, prune.most_attempts, None, &mut pruned.attempts),
         ];
-        for (attempts, before, most, count) in events {
+        for (attempts, before, most, until, count) in events {
             let Some(before) = before else { continue };
             let most = most.and_then(|most| i64::try_from(most).ok());
-            let query = sqlx::query(EVENTS).bind(attempts).bind(Time(before.as_millis())).bind(most);
+            let query = sqlx::query(EVENTS).bind(attempts).bind(Time(before.as_millis())).bind(most).bind(until);
             *count = query.execute(&self.pool).await.map_err(Failure::from)?.rows_affected();
         }
         if let Some(keep) = prune.keep_log_rows {
@@ -231,6 +232,10 @@ impl Ledger for SqlxStore {
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
         Ok(read::events(&self.pool, query).await?)
+    }
+
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        Ok(read::feed(&self.pool, after, limit).await?)
     }
 
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {

@@ -66,6 +66,7 @@ impl Access<'_> {
                 labels: labels_text(&Labels::default()),
                 scopes: String::new(),
                 allowed_networks: None,
+                responsible: None,
                 expires_at: None,
             }),
             action: Action::KEY_RENAMED,

@@ -20,7 +20,7 @@ use crate::{
         soon::rotation_due,
     },
     owner::Owner,
-    record::{KeyName, Labels, OwnerStatus},
+    record::{KeyName, Labels, OwnerStatus, Responsible},
     sentence::Sentence,
     store::{KeyQuery, Liveness},
     time::Timestamp,
@@ -143,6 +143,9 @@ fn invalid(parts: &ManagerParts, request: &IssueKey, now: Timestamp) -> Vec<(Not
     let mut found = Vec::new();
     if let Err(error) = KeyName::new(&request.name) {
         found.push((NoteKind::InvalidName, error.sentence()));
+    }
+    if let Some(Err(error)) = (!request.responsible.is_empty()).then(|| Responsible::new(&request.responsible)) {
+        found.push((NoteKind::InvalidResponsible, error.sentence()));
     }
     if let Err(error) = Labels::new(request.labels.iter().cloned()) {
         found.push((NoteKind::InvalidLabels, error.sentence()));

@@ -81,6 +81,8 @@ words! {
         InvalidLabels = "invalid_labels",
         /// The name breaks a rule.
         InvalidName = "invalid_name",
+        /// Who is responsible breaks a rule.
+        InvalidResponsible = "invalid_responsible",
         /// There are too many scopes.
         InvalidScopes = "invalid_scopes",
         /// An admin makes it for somebody else, and sees its text.

@@ -1,6 +1,6 @@
 use std::{fmt, mem};
 
-use super::KeyManager;
+use super::{KeyManager, issue::checked_responsible};
 use crate::{
     audit::{Action, Subject},
     key::{KeyId, redact},
@@ -14,7 +14,7 @@ use crate::{
         policy::{KeyAction, Target},
     },
     networks::Networks,
-    record::{KeyName, KeyRecord, KeyRow, Labels, labels_text},
+    record::{KeyName, KeyRecord, KeyRow, Labels, Responsible, labels_text},
     scope::Scopes,
     store::{KeyUpdate, Write},
     time::{ClockReading, Timestamp},
@@ -43,6 +43,7 @@ pub struct EditKey {
     labels: Option<Labels>,
     scopes: Option<Scopes>,
     networks: Option<Option<Networks>>,
+    responsible: Option<String>,
     expires_at: Option<Timestamp>,
     expected_version: Option<i64>,
 }
@@ -50,7 +51,16 @@ pub struct EditKey {
 impl EditKey {
     /// Nothing yet, of this key.
     pub const fn of(id: KeyId) -> Self {
-        Self { id, name: None, labels: None, scopes: None, networks: None, expires_at: None, expected_version: None }
+        Self {
+            id,
+            name: None,
+            labels: None,
+            scopes: None,
+            networks: None,
+            responsible: None,
+            expires_at: None,
+            expected_version: None,
+        }
     }
 
     /// Another name: rules are with [`KeyName`]. Needs the right to [rename](KeyAction::Rename).
@@ -62,6 +72,13 @@ impl EditKey {
     /// These labels instead of all it has. Needs the right to [relabel](KeyAction::Relabel).
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
+        self
+    }
+
+    /// Who is told about it instead: rules are with [`Responsible`]. Empty for nobody. Needs the right to
+    /// [relabel](KeyAction::Relabel).
+    pub fn responsible(mut self, responsible: impl Into<String>) -> Self {
+        self.responsible = Some(responsible.into());
         self
     }
 
@@ -100,10 +117,10 @@ impl EditKey {
 
     /// What it takes to do this.
     fn actions(&self) -> Vec<KeyAction> {
-        let Self { name, labels, scopes, networks, expires_at, .. } = self;
+        let Self { name, labels, scopes, networks, responsible, expires_at, .. } = self;
         let named = [
             (name.is_some(), KeyAction::Rename),
-            (labels.is_some(), KeyAction::Relabel),
+            (labels.is_some() || responsible.is_some(), KeyAction::Relabel),
             (scopes.is_some() || networks.is_some(), KeyAction::Narrow),
             (expires_at.is_some(), KeyAction::Expire),
         ];
@@ -120,6 +137,7 @@ impl fmt::Debug for EditKey {
             .field("name", &self.name.as_deref().map(redact))
             .field("scopes", &self.scopes)
             .field("networks", &self.networks)
+            .field("responsible", &self.responsible.as_deref().map(redact))
             .field("expires_at", &self.expires_at)
             .field("expected_version", &self.expected_version)
             .finish_non_exhaustive()
@@ -133,12 +151,13 @@ struct Checked {
     labels: Option<Labels>,
     scopes: Option<Scopes>,
     networks: Option<Option<Networks>>,
+    responsible: Option<Option<Responsible>>,
     expires_at: Option<Timestamp>,
     expected_version: Option<i64>,
 }
 
 impl KeyManager {
-    /// Changes name, labels, scopes, networks and expiry of a key, as far as the request names them: in one change, which is made as
+    /// Changes name, labels, scopes, networks, responsible and expiry of a key, as far as the request names them: in one change, which is made as
     /// a whole or not at all. Each field needs the right to change it, and has an event of its own. What is so already
     /// writes nothing; a request that names nothing answers with the key.
     ///
@@ -171,12 +190,13 @@ impl KeyManager {
         let actions = request.actions();
         let access = self.acting(actor, &actions).await?;
         access.require_each_scope(&actions)?;
-        let EditKey { id, name, labels, scopes, networks, expires_at, expected_version } = request;
+        let EditKey { id, name, labels, scopes, networks, responsible, expires_at, expected_version } = request;
         access.require_addresses(networks.as_ref().and_then(Option::as_ref))?;
         let name = name.map(KeyName::new).transpose();
         let name = name.map_err(|error| ManageError::invalid(InvalidInput::Name).with_source(error))?;
         let scopes = scopes.map(|scopes| access.parts.known_scopes(&scopes)).transpose()?;
-        let edit = Checked { actions, name, labels, scopes, networks, expires_at, expected_version };
+        let responsible = responsible.as_deref().map(checked_responsible).transpose()?;
+        let edit = Checked { actions, name, labels, scopes, networks, responsible, expires_at, expected_version };
         match access.edit_once(&id, &edit).await {
             // The key was changed between the reading and the writing: what still makes sense and is still allowed is done.
             Err(error) if error.kind() == ManageErrorKind::Conflict => access.edit_once(&id, &edit).await,
@@ -280,6 +300,11 @@ impl Access<'_> {
             let [before, after] = [&before, networks].map(|list| list.as_ref().map(ToString::to_string));
             writes.push(self.step(record, Action::KEY_NETWORKS_SET, before, after));
         }
+        if let Some(responsible) = edit.responsible.as_ref().filter(|responsible| **responsible != record.responsible) {
+            let before = mem::replace(&mut record.responsible, responsible.clone());
+            let [before, after] = [&before, responsible].map(|told| told.as_ref().map(ToString::to_string));
+            writes.push(self.step(record, Action::KEY_RESPONSIBLE_SET, before, after));
+        }
         if let Some(at) = edit.expires_at {
             if now.has_passed(at)? {
                 return Err(ManageError::invalid(InvalidInput::ExpiryPast));
@@ -325,6 +350,7 @@ impl Access<'_> {
             labels: row.labels,
             scopes: row.scopes,
             allowed_networks: row.allowed_networks,
+            responsible: row.responsible,
             expires_at: row.expires_at,
         })
     }

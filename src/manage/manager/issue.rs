@@ -16,7 +16,7 @@ use crate::{
     },
     networks::Networks,
     owner::Owner,
-    record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
+    record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Responsible, Rotated},
     scope::Scopes,
     store::{IdempotentRequest, Write},
     time::Timestamp,
@@ -32,6 +32,7 @@ pub(in crate::manage) struct NewKey {
     pub(in crate::manage) expires_at: Option<Timestamp>,
     name: KeyName,
     labels: Labels,
+    responsible: Option<Responsible>,
 }
 
 impl NewKey {
@@ -53,6 +54,7 @@ impl NewKey {
             scopes: self.scopes.clone(),
             networks: self.networks.clone(),
             limits: self.limits.clone(),
+            responsible: self.responsible.clone(),
             created_by: access.actor.id(),
             created_via_key: access.actor.key_id().copied(),
             created_at: at,
@@ -100,9 +102,9 @@ impl KeyManager {
         let asked = access.checked(request)?;
         let has_ended = asked.expires_at.map(|end| now.has_passed(end)).transpose()?;
         let idempotency = idempotency_key.map(|key| {
-            let NewKey { owner, name, labels, scopes, networks, limits, expires_at } = &asked;
+            let NewKey { owner, name, labels, scopes, networks, limits, responsible, expires_at } = &asked;
             let asked = (Action::KEY_ISSUED.as_str(), owner, name, labels, scopes, expires_at, limits);
-            access.idempotent(&key, &(asked, networks))
+            access.idempotent(&key, &(asked, networks, responsible))
         });
         let idempotency = idempotency.transpose()?;
         if has_ended == Some(true) {
@@ -132,13 +134,15 @@ impl Access<'_> {
 
     /// What is asked for, as it can be stored.
     pub(in crate::manage) fn checked(&self, request: IssueKey) -> Result<NewKey, ManageError> {
-        let IssueKey { owner, name, labels, scopes, expires_at, networks, limits, idempotency_key: _ } = request;
+        let IssueKey { owner, name, labels, scopes, expires_at, networks, limits, responsible, idempotency_key: _ } =
+            request;
         let name = KeyName::new(&name).map_err(|error| invalid(InvalidInput::Name).with_source(error))?;
         let labels = Labels::new(labels).map_err(|error| invalid(InvalidInput::Labels).with_source(error))?;
         let scopes = self.parts.known_scopes(&scopes)?;
         self.require_addresses(networks.as_ref())?;
         let limits = limits.map(checked_limits).transpose()?;
-        Ok(NewKey { owner, name, labels, scopes, networks, limits, expires_at })
+        let responsible = checked_responsible(&responsible)?;
+        Ok(NewKey { owner, name, labels, scopes, networks, limits, responsible, expires_at })
     }
 
     /// Lets the store have a new key.
@@ -200,6 +204,12 @@ fn checked_limits(limits: String) -> Result<Box<str>, ManageError> {
     if fits { Ok(limits.into()) } else { Err(invalid(InvalidInput::Limits)) }
 }
 
+/// Who is told about a key; none if the text is empty.
+pub(in crate::manage) fn checked_responsible(text: &str) -> Result<Option<Responsible>, ManageError> {
+    let told = (!text.is_empty()).then(|| Responsible::new(text)).transpose();
+    told.map_err(|error| invalid(InvalidInput::Responsible).with_source(error))
+}
+
 pub(in crate::manage) const fn is_idempotency_key(key: &str) -> bool {
     !key.is_empty() && key.len() <= IDEMPOTENCY_KEY.bytes()
 }
@@ -217,13 +227,15 @@ pub(in crate::manage) fn summary(record: &KeyRecord) -> String {
         /// One text, as rows have it.
         scopes: String,
         networks: Option<&'a Networks>,
+        responsible: Option<&'a Responsible>,
         expires_at: Option<Timestamp>,
         /// This cannot change, and is what an auditor looks for.
         known_beforehand: bool,
     }
-    let KeyRecord { name, labels, scopes, networks, expires_at, reserved, .. } = record;
+    let KeyRecord { name, labels, scopes, networks, responsible, expires_at, reserved, .. } = record;
     let (scopes, known_beforehand) = (scopes.to_string(), reserved.is_known_beforehand());
-    let (networks, expires_at) = (networks.as_ref(), *expires_at);
+    let (networks, responsible, expires_at) = (networks.as_ref(), responsible.as_ref(), *expires_at);
+    let summary = Summary { name, labels, scopes, networks, responsible, expires_at, known_beforehand };
     // Fails only on maps whose keys are no strings; these are strings.
-    serde_json::to_string(&Summary { name, labels, scopes, networks, expires_at, known_beforehand }).unwrap_or_default()
+    serde_json::to_string(&summary).unwrap_or_default()
 }

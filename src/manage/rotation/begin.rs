@@ -102,6 +102,7 @@ impl Access<'_> {
             scopes,
             networks,
             limits: old.limits.clone(),
+            responsible: old.responsible.clone(),
             created_by: self.actor.id(),
             created_via_key: self.actor.key_id().copied(),
             created_at: at,

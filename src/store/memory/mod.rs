@@ -141,6 +141,10 @@ impl Ledger for MemoryStore {
         Ok(self.tables().events(query))
     }
 
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        Ok(self.tables().feed(after, limit))
+    }
+
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         Ok(self.tables().trail(attempts, before))
     }

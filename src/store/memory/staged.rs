@@ -146,6 +146,7 @@ impl<'a> Staged<'a> {
             labels: update.labels.clone(),
             scopes: update.scopes.clone(),
             allowed_networks: update.allowed_networks.clone(),
+            responsible: update.responsible.clone(),
             expires_at: update.expires_at,
             version: before.version + 1,
             ..before

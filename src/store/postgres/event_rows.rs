@@ -66,6 +66,17 @@ pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -
     sessions.rows(statement, &params).await?.iter().map(event_row).collect()
 }
 
+/// Numbers are in commit order: whoever gives one holds the lock that orders the log.
+pub(super) async fn feed(
+    sessions: &Sessions,
+    sql: &Sql,
+    after: Option<i64>,
+    limit: u16,
+) -> Result<Vec<EventRow>, Failure> {
+    let params: [&(dyn ToSql + Sync); 2] = [&after.unwrap_or(i64::MIN), &(i64::from(limit) + 1)];
+    sessions.rows(&sql.feed, &params).await?.iter().map(event_row).collect()
+}
+
 pub(super) fn event_row(row: &Row) -> Result<EventRow, Failure> {
     Ok(EventRow {
         sequence: column(row, 0)?,

@@ -4,7 +4,7 @@ use tokio_postgres::types::ToSql;
 
 use super::{
     apply::apply,
-    event_rows::{events, insert_events},
+    event_rows::{events, feed, insert_events},
     failure::Failure,
     key_rows::{column, found_key},
     link::Link,
@@ -123,6 +123,10 @@ impl Ledger for PostgresStore {
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
         Ok(page(events(&self.0.sessions, &self.0.sql, query).await?, query.limit))
+    }
+
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        Ok(page(feed(&self.0.sessions, &self.0.sql, after, limit).await?, limit))
     }
 
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {

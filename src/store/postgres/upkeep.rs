@@ -75,8 +75,20 @@ pub(super) async fn prune(sessions: &Sessions, sql: &Sql, prune: &Prune) -> Resu
         None => (0, None),
     };
     Ok(Pruned {
-        events: delete_events(sessions, &sql.prune_events, prune.events_before, prune.most_events).await?,
-        attempts: delete_events(sessions, &sql.prune_attempts, prune.attempts_before, prune.most_attempts).await?,
+        events: match prune.events_before {
+            Some(before) => {
+                let (before, most) = (before.as_millis().written(), at_most(prune.most_events));
+                sessions.execute(&sql.prune_events, &[&before, &most, &prune.events_until]).await?
+            }
+            None => 0,
+        },
+        attempts: match prune.attempts_before {
+            Some(before) => {
+                let (before, most) = (before.as_millis().written(), at_most(prune.most_attempts));
+                sessions.execute(&sql.prune_attempts, &[&before, &most]).await?
+            }
+            None => 0,
+        },
         log_rows: delete(sessions, &sql.prune_log, log_rows).await?,
         changes: delete(sessions, &sql.prune_changes, changes).await?,
         days: delete(sessions, &sql.prune_days, prune.days_before.map(Day)).await?,
@@ -128,17 +140,8 @@ async fn forget_usage(sessions: &Sessions, sql: &Sql, after: &KeyId) -> Result<(
     Ok((counts + sessions.execute(&sql.forget_usage_days, &[&gone]).await?, next))
 }
 
-async fn delete_events(
-    sessions: &Sessions,
-    query: &Query,
-    before: Option<Timestamp>,
-    most: Option<u64>,
-) -> Result<u64, Failure> {
-    let most = most.and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX);
-    match before {
-        Some(before) => sessions.execute(query, &[&before.as_millis().written(), &most]).await,
-        None => Ok(0),
-    }
+fn at_most(most: Option<u64>) -> i64 {
+    most.and_then(|most| i64::try_from(most).ok()).unwrap_or(i64::MAX)
 }
 
 async fn delete<T: ToSql + Sync>(sessions: &Sessions, query: &Query, bound: Option<T>) -> Result<u64, Failure> {

@@ -69,6 +69,7 @@ async fn update(session: &Session<'_>, sql: &Sql, update: &KeyUpdate) -> Result<
                 &update.scopes,
                 &update.expires_at.written(),
                 &update.allowed_networks,
+                &update.responsible,
             ],
         )
         .await?;

@@ -105,6 +105,17 @@ pub(super) fn events(connection: &Connection, query: &EventQuery) -> Result<Page
     Ok(page(rows.collect::<Result<_, _>>()?, query.limit))
 }
 
+pub(super) const FEED: &str = "\
+    select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
+    from api_key_events indexed by api_key_events_by_place where is_attempt = 0 and sequence > ?1 \
+    order by sequence limit ?2";
+
+pub(super) fn feed(connection: &Connection, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, Failure> {
+    let mut statement = connection.prepare_cached(FEED)?;
+    let rows = statement.query_map(params![after.unwrap_or(i64::MIN), one_more(limit)], event_row)?;
+    Ok(page(rows.collect::<Result<_, _>>()?, limit))
+}
+
 pub(super) fn event_row(row: &Row<'_>) -> Result<EventRow, rusqlite::Error> {
     Ok(EventRow {
         sequence: row.get(0)?,

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::{
     apply::apply,
-    event_rows::{append_events, events},
+    event_rows::{append_events, events, feed},
     key_rows::{ending, find, rehash},
     list::list,
     log::changes_since,
@@ -251,6 +251,10 @@ impl Ledger for SqliteStore {
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
         let query = query.clone();
         self.inner.lister.read(move |connection| events(connection, &query)).await
+    }
+
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        self.inner.lister.read(move |connection| feed(connection, after, limit)).await
     }
 
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {

@@ -82,7 +82,8 @@ const MOST_ROWS: i64 = 10_000;
 
 pub(super) const PRUNE_EVENTS: &str = "\
     delete from api_key_events where sequence in (\
-        select sequence from api_key_events where is_attempt = 0 and at < ?1 order by at limit ?2)";
+        select sequence from api_key_events where is_attempt = 0 and at < ?1 \
+            and (?3 is null or sequence <= ?3) order by at limit ?2)";
 pub(super) const PRUNE_ATTEMPTS: &str = "\
     delete from api_key_events where sequence in (\
         select sequence from api_key_events where is_attempt = 1 and at < ?1 order by at limit ?2)";
@@ -182,7 +183,9 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
     let transaction = begin(connection)?;
     let mut pruned = Pruned::default();
     if let Some(before) = prune.events_before {
-        pruned.events = delete(&transaction, PRUNE_EVENTS, before.as_millis(), prune.most_events)?;
+        let most = at_most(prune.most_events);
+        let row = params![before.as_millis(), most, prune.events_until];
+        pruned.events = transaction.prepare_cached(PRUNE_EVENTS)?.execute(row)? as u64;
     }
     if let Some(before) = prune.attempts_before {
         pruned.attempts = delete(&transaction, PRUNE_ATTEMPTS, before.as_millis(), prune.most_attempts)?;
@@ -207,7 +210,10 @@ pub(super) fn prune(connection: &mut Connection, prune: &Prune) -> Result<Pruned
 }
 
 fn delete(connection: &Connection, sql: &str, bound: i64, most: Option<u64>) -> Result<u64, rusqlite::Error> {
-    let most = most.and_then(|most| i64::try_from(most).ok()).map_or(MOST_ROWS, |most| most.min(MOST_ROWS));
-    let deleted = connection.prepare_cached(sql)?.execute([bound, most])?;
+    let deleted = connection.prepare_cached(sql)?.execute([bound, at_most(most)])?;
     Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+}
+
+fn at_most(most: Option<u64>) -> i64 {
+    most.and_then(|most| i64::try_from(most).ok()).map_or(MOST_ROWS, |most| most.min(MOST_ROWS))
 }

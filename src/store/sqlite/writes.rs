@@ -87,7 +87,7 @@ fn is_paused(connection: &Connection, organization: &OrganizationId, id: &KeyId)
 
 const STATE: &str = "select revoked_at is not null, version from api_keys where organization = ?1 and id = ?2";
 const UPDATE: &str = "\
-    update api_keys set name = ?3, labels = ?4, scopes = ?5, expires_at = ?6, allowed_networks = ?7, version = version + 1 \
+    update api_keys set name = ?3, labels = ?4, scopes = ?5, expires_at = ?6, allowed_networks = ?7, responsible = ?8, version = version + 1 \
     where organization = ?1 and id = ?2";
 
 fn update(connection: &Connection, update: &KeyUpdate) -> Result<Effect, Failure> {
@@ -103,8 +103,8 @@ fn update(connection: &Connection, update: &KeyUpdate) -> Result<Effect, Failure
     if version != update.expected_version {
         return Err(Conflict::Version.into());
     }
-    let KeyUpdate { name, labels, scopes, allowed_networks, expires_at, .. } = update;
-    let row = params![organization, id, name, labels, scopes, expires_at, allowed_networks];
+    let KeyUpdate { name, labels, scopes, allowed_networks, responsible, expires_at, .. } = update;
+    let row = params![organization, id, name, labels, scopes, expires_at, allowed_networks, responsible];
     connection.prepare_cached(UPDATE)?.execute(row)?;
     Ok(Effect::Changed)
 }

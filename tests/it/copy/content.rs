@@ -73,6 +73,7 @@ pub async fn sample(store: &impl Ledger) {
                 labels: row.labels,
                 scopes: "a b".into(),
                 allowed_networks: None,
+                responsible: Some("user:bob".into()),
                 expires_at: None,
             }),
             2 => Write::Owner(owner, OwnerChange::Suspend(Suspension::Admin)),

@@ -122,6 +122,7 @@ fn write() -> impl Strategy<Value = Write> {
                 name,
                 labels: "{}".into(),
                 allowed_networks: (expires_at == Some(1)).then(|| scopes.clone()),
+                responsible: (expires_at == Some(2)).then(|| scopes.clone()),
                 scopes,
                 expires_at,
             })

@@ -50,7 +50,8 @@ async fn a_key_that_changes_what_it_means_is_in_the_log() {
     drop(filled(&folder).await);
     let columns = "select group_concat(name, ', ') from pragma_table_info('api_keys')";
     let columns: String = sql(&folder.file()).query_row(columns, [], |row| row.get(0)).unwrap();
-    let other = format!("insert or replace into api_keys ({columns}) select {columns} from api_keys where id like '%1'");
+    let other =
+        format!("insert or replace into api_keys ({columns}) select {columns} from api_keys where id like '%1'");
     for (statement, numbers) in [
         ("update api_keys set revoked_at = 7 where id like '%1'", vec![1]),
         ("update api_keys set revoked_at = 7, revoked_by = 'user:x'", vec![1, 2]),

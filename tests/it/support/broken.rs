@@ -45,6 +45,16 @@ pub(crate) enum Fault {
     /// An expiry is not in the log.
     ForgetsExpiries,
     ForgetsNetworks,
+    /// Events go that somebody who follows them has not confirmed.
+    ForgetsUnconfirmedEvents,
+    /// Whoever follows the events sees entries of the access log among them.
+    FeedsTheAccessLog,
+    /// An event that was numbered first is seen last.
+    NumbersBeforeCommit,
+    /// The first event of each page of those that are followed is passed over, but for the last page.
+    SkipsBetweenPages,
+    /// An update does not say who is responsible.
+    ForgetsResponsible,
     /// Counts that name no key are asked for in vain.
     ForgetsKeylessCounts,
     /// Reinstatements are not in the log.
@@ -246,6 +256,7 @@ struct Memory {
     /// Keys with those that replace them.
     successors: Vec<(String, String)>,
     /// What refusals without a key concern.
+    is_appending: bool,
     organizations: Vec<Option<OrganizationId>>,
     /// Keys whose counts came in one batch with such a refusal, and what that concerned.
     named: BTreeMap<String, String>,
@@ -337,6 +348,15 @@ impl BrokenStore {
                         && let Ok(Some(found)) = self.sound.find(id).await
                     {
                         (*paused_at, *paused_by) = (found.key.paused_at.unwrap_or(0), found.key.paused_by);
+                    }
+                }
+            }
+            Fault::ForgetsResponsible => {
+                for audited in &mut change.writes {
+                    if let Write::Update(update) = &mut audited.write
+                        && let Ok(Some(found)) = self.sound.find(&update.id).await
+                    {
+                        update.responsible = found.key.responsible;
                     }
                 }
             }
@@ -857,6 +877,7 @@ impl KeyStore for BrokenStore {
         match self.fault {
             Fault::PrunesAttemptsToo => prune.attempts_before = prune.attempts_before.or(prune.events_before),
             Fault::PrunesWithoutLimit => (prune.most_events, prune.most_attempts) = (None, None),
+            Fault::ForgetsUnconfirmedEvents => prune.events_until = None,
             Fault::KeepsOldDays => prune.days_before = None,
             Fault::KeepsUsageOfGoneKeys => prune.usage_after = None,
             Fault::PrunesEventsToo => prune.events_before = prune.events_before.or(prune.attempts_before),
@@ -941,6 +962,13 @@ impl Ledger for BrokenStore {
             let half = events.get(..events.len() / 2).unwrap_or_default();
             self.wait_or(|| drop(self.sound.append_events(half).now_or_never())).await;
         }
+        if self.is(Fault::NumbersBeforeCommit) {
+            self.sound.append_events(events).await?;
+            self.memory(|memory| memory.is_appending = true);
+            tokio::task::yield_now().await;
+            self.memory(|memory| memory.is_appending = false);
+            return Ok(());
+        }
         self.sound.append_events(events).await
     }
 
@@ -969,6 +997,27 @@ impl Ledger for BrokenStore {
         let mut page = self.sound.events(&query).await?;
         if self.is(Fault::PurgesWithoutAWord) {
             page.rows.retain(|event| event.action != "key.purged");
+        }
+        Ok(page)
+    }
+
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        let mut page = self.sound.feed(after, limit).await?;
+        if self.is(Fault::FeedsTheAccessLog)
+            && after.is_some()
+            && let Some(first) = page.rows.first()
+        {
+            let organization = first.organization.parse().unwrap();
+            let query = EventQuery { attempts: true, after, limit, ..EventQuery::all(organization) };
+            page.rows.extend(self.sound.events(&query).await?.rows);
+            page.rows.sort_by_key(|row| row.sequence);
+        }
+        if self.is(Fault::SkipsBetweenPages) && page.more && after.is_some() {
+            page.rows = page.rows.split_off(1);
+        }
+        // What was numbered first is not yet to be seen.
+        if self.is(Fault::NumbersBeforeCommit) && self.memory(|memory| memory.is_appending) && page.rows.len() > 1 {
+            page.rows = page.rows.split_off(1);
         }
         Ok(page)
     }

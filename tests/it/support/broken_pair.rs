@@ -329,6 +329,10 @@ impl Ledger for Handle {
         Ok(page)
     }
 
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        self.store.feed(after, limit).await
+    }
+
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         self.store.trail(attempts, before).await
     }

@@ -286,6 +286,10 @@ impl<S: Ledger> Ledger for Hooked<S> {
         hooked!(self, "events", self.inner.events(query))
     }
 
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        hooked!(self, "feed", self.inner.feed(after, limit))
+    }
+
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         hooked!(self, "trail", self.inner.trail(attempts, before))
     }

@@ -228,6 +228,10 @@ impl Ledger for NarrowStore {
         self.sound.events(query).await
     }
 
+    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
+        self.sound.feed(after, limit).await
+    }
+
     async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
         self.sound.trail(attempts, before).await
     }

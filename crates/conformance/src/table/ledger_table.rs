@@ -4,7 +4,7 @@
 use tower_api_keys::store::Ledger;
 
 use crate::{
-    candidate::Candidate, dropped, ends, event, guard, list, longest, owner, prune, purge, race, rehash, repeat,
+    candidate::Candidate, dropped, ends, event, feed, guard, list, longest, owner, prune, purge, race, rehash, repeat,
     report::Report, usage, usage_days, write,
 };
 
@@ -215,4 +215,17 @@ clauses! {
          not in the log; nothing is noted of another end than the key's, of a key that is revoked, missing or another \
          organization's, and that is no conflict. Another end has no note."
         "Is the note written only where it is news about the end that the key has, and its event only then?";
+    "S126" feed::events_of_all_organizations_come_in_log_order
+        "The feed has the events of all organizations in log order, behind a place or from the beginning on, and none of the \
+         access log."
+        "Does the feed ask for an organization, or for times? It goes by places alone.";
+    "S127" feed::the_feed_comes_in_pages
+        "The feed comes in pages of the size that is asked for, without gaps or repeats between them."
+        "Is the place of the last event excluded from the next page, and nothing else?";
+    "S128" feed::a_follower_of_the_feed_misses_nothing
+        "A reader that follows the feed while many write at once sees every event once."
+        "Are places given under a lock that is held until the commit? Sequences are not in commit order.";
+    "S129" feed::unconfirmed_events_are_kept
+        "No event is forgotten whose place is greater than the last one that was confirmed, however old it is."
+        "Has the deletion a condition on the place, beside that on the time?";
 }

@@ -149,7 +149,7 @@ clauses! {
          dead, and the first stays as it is."
         "Is the id a primary key, over all organizations, rather than looked for before the insert?";
     "S2" write::an_update_writes_four_columns
-        "An update writes name, labels, scopes and expiry, adds one to the version, and leaves every other column \
+        "An update writes name, labels, scopes, networks, responsible and expiry, adds one to the version, and leaves every other column \
          alone."
         "Does the update set just those columns, and add one to the version in the same statement?";
     "S3" write::an_update_needs_the_version

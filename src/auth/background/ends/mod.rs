@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::witness::{Contradiction, Here, Testimony, Witness};
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     log::{Repeated, log},
     owner::{OrganizationId, OwnerRef},
     random::random_bytes,
-    record::{ActorId, EndWarnings, KeyRow, SystemLabel},
+    record::{ActorId, EndWarnings, KeyRow, Responsible, SystemLabel},
     store::{
         AuditedWrite, Calls, Change, ChangeId, Effect, EndingQuery, EventQuery, KeyReader, KeyStore, Ledger,
         StoreError, Write,
@@ -321,16 +322,20 @@ impl Due {
         let expires_at = key.expires_at?;
         let (id, OwnerRef { organization, owner }) = (KeyId::new(&key.id).ok()?, OwnerRef::of(key)?);
         let end = Timestamp::from_millis(expires_at).ok()?.to_string();
+        let responsible = key.responsible.as_deref().and_then(|text| Responsible::new(text).ok());
         let (action, after) = match before_ms {
-            0 => (Action::KEY_EXPIRED, end),
-            _ => (Action::KEY_ENDS_SOON, serde_json::json!({ "expires_at": end, "before_ms": before_ms }).to_string()),
+            0 => (Action::KEY_EXPIRED, json!({ "expires_at": end, "responsible": responsible })),
+            _ => {
+                let told = json!({ "expires_at": end, "before_ms": before_ms, "responsible": responsible });
+                (Action::KEY_ENDS_SOON, told)
+            }
         };
         let actor = ActorId::System(SystemLabel::new("clock").ok()?);
         let event = Event::new(organization.clone(), at, actor, action, Subject::Key(id, owner));
         Some(Self {
             end: (key.id.clone(), expires_at, before_ms),
             write: Write::WarnOfEnd { organization, id, expires_at, before_ms },
-            event: event.with_change(None, Some(after)),
+            event: event.with_change(None, Some(after.to_string())),
         })
     }
 }

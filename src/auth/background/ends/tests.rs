@@ -88,6 +88,7 @@ impl World {
             name: row.name.clone(),
             labels: row.labels.clone(),
             allowed_networks: None,
+            responsible: None,
             scopes: row.scopes.clone(),
             expires_at: Some(end.as_millis()),
         }))

@@ -12,6 +12,7 @@ use self::ration::{PER_TURN, Ration};
 use super::witness::{Contradiction, Here, Testimony, Witness};
 use crate::{
     background::{Background, take_turns},
+    feed::Register,
     key::KeyId,
     log::log,
     random::random_bytes,
@@ -177,6 +178,7 @@ impl<S: Ledger> Pruner<S> {
             let before = before(self.keep.events, now);
             let trail = if now == reading.now() { trail } else { count(false, before).await? };
             (wanted.events_before, wanted.most_events) = (Some(before), Some(note.events.take(trail, before, now)));
+            wanted.events_until = self.confirmed_events(before).await?;
         }
         if attempts.is_some() {
             let before = before(attempts, now);
@@ -197,6 +199,23 @@ impl<S: Ledger> Pruner<S> {
             *prune = wanted;
         }
         Ok(())
+    }
+
+    /// Up to which place every consumer of the feed has confirmed the events; none if there is no consumer.
+    async fn confirmed_events(&self, before: Timestamp) -> Result<Option<i64>, StoreError> {
+        let Some((_name, place)) = Register::new(self.store.clone()).slowest().await.map_err(StoreError::corrupt)?
+        else {
+            return Ok(None);
+        };
+        let next = self.store.feed(Some(place), 1).await?;
+        if next.rows.first().is_some_and(|event| event.at < before.as_millis()) {
+            log!(
+                warn,
+                feed = _name,
+                "old audit events are kept, because a consumer of the feed has not confirmed them: start it, or forget it"
+            );
+        }
+        Ok(Some(place))
     }
 
     /// The time by which events may be deleted, if there are two witnesses of it.

@@ -429,3 +429,30 @@ async fn without_an_event_no_clock_is_believed() {
     purger(&store, now.saturating_add(DAY * 200), DAY).hours(100).await;
     assert_eq!(keys(&store).await, 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_consumer_of_the_feed_has_not_confirmed_stays() {
+    let store = Arc::new(MemoryStore::new());
+    let now = time("2026-03-01T00:00:00Z");
+    let node = Node::new(&store, now, DAY);
+    node.turn().await;
+    append(&store, now, 10).await;
+    let calls = Calls::new(Arc::clone(&store), Duration::from_secs(5));
+    let mut feed = crate::feed::Feed::new(Register::new(calls.clone()), "notifier").unwrap();
+    let batch = feed.next(4).await.unwrap();
+    node.hours(30).await;
+    assert_eq!(events(&store).await, 10);
+    feed.confirm(batch.cursor).await.unwrap();
+    node.hours(24).await;
+    assert_eq!(events(&store).await, 6);
+    assert_eq!(feed.next(10).await.unwrap().entries.len(), 6);
+    // A note that cannot be read lets nothing go; a consumer that is forgotten holds nothing back.
+    let standing = store.replace_note("feeds", &[], &[]).await.unwrap();
+    store.replace_note("feeds", &standing, b"?").await.unwrap();
+    node.hours(24).await;
+    assert_eq!(events(&store).await, 6);
+    store.replace_note("feeds", b"?", &standing).await.unwrap();
+    Register::new(calls).forget("notifier").await.unwrap();
+    node.hours(24).await;
+    assert_eq!(events(&store).await, 0);
+}

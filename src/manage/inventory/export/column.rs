@@ -105,6 +105,8 @@ words! {
         RotatedAt = "rotated_at",
         /// `true` if its text was known before it was made, and lies in a configuration; else `false`.
         KnownBeforehand = "known_beforehand",
+        /// Who is told about it, in the service's own words.
+        Responsible = "responsible",
     }
 }
 
@@ -162,6 +164,7 @@ impl InventoryColumn {
                 naming.of(&mentions).is_complete().to_string().into()
             }
             Self::Networks => text(key.networks.as_ref()),
+            Self::Responsible => text(key.responsible.as_ref()),
         }
     }
 }

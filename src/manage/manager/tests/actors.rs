@@ -55,6 +55,7 @@ fn change(scopes: &str, expires_at: Option<Timestamp>) -> Write {
         labels: "{}".into(),
         scopes: scopes.into(),
         allowed_networks: None,
+        responsible: None,
         expires_at: expires_at.map(Timestamp::as_millis),
     })
 }

@@ -32,6 +32,7 @@ async fn rename_behind(bench: &Bench, id: &KeyId, version: i64, name: &str) -> c
             labels: row.labels,
             scopes: row.scopes,
             allowed_networks: row.allowed_networks.clone(),
+            responsible: row.responsible.clone(),
             expires_at: row.expires_at,
         }),
     )

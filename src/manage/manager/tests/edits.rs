@@ -63,6 +63,7 @@ async fn overtake(bench: &Bench, id: &KeyId) -> Change {
             labels: row.labels,
             scopes: row.scopes,
             allowed_networks: row.allowed_networks.clone(),
+            responsible: row.responsible.clone(),
             expires_at: row.expires_at,
         }),
     )

@@ -81,7 +81,7 @@ async fn issue_writes_one_event_with_what_was_asked_for() {
     assert_eq!(
         events[0].after.as_deref(),
         Some(
-            r#"{"name":"laptop","labels":{},"scopes":"*","networks":null,"expires_at":null,"known_beforehand":false}"#
+            r#"{"name":"laptop","labels":{},"scopes":"*","networks":null,"responsible":null,"expires_at":null,"known_beforehand":false}"#
         )
     );
 }

@@ -18,4 +18,5 @@ mod pauses;
 mod policies;
 mod quotas;
 mod replays;
+mod responsible;
 mod targets;

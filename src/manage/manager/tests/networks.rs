@@ -228,6 +228,7 @@ async fn a_key_that_lost_networks_meanwhile_gives_none() {
         labels: before.labels,
         scopes: before.scopes,
         allowed_networks: Some("10.1.0.0/16".into()),
+        responsible: None,
         expires_at: before.expires_at,
     });
     bench.store.quicker.lock().unwrap().push_back(plain_change("narrowed", narrowed));

@@ -45,6 +45,7 @@ async fn same_request_is_told_which_key_it_made_and_another_one_is_told_apart() 
         issue().scopes("read".parse().unwrap()),
         issue().expires_at(time(END)),
         issue().limits("10 a second"),
+        issue().responsible("user:bob"),
     ] {
         assert_eq!(told(&refused(&bench.manager, other).await), REUSED);
     }

@@ -359,7 +359,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
     // Who has left is not known, and that is not "no".
     assert!(
         export.names_complete
-            && String::from_utf8(text).unwrap().ends_with(",,,,,true,,,,,AAAAAAAAAAAAAAAAAAAA,,false\r\n")
+            && String::from_utf8(text).unwrap().ends_with(",,,,,true,,,,,AAAAAAAAAAAAAAAAAAAA,,false,\r\n")
     );
 }
 

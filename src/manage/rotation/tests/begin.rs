@@ -45,6 +45,7 @@ pub(super) fn update(row: KeyRow) -> Change {
             labels: row.labels,
             scopes: row.scopes,
             allowed_networks: row.allowed_networks.clone(),
+            responsible: row.responsible.clone(),
             expires_at: row.expires_at,
         }),
     )
@@ -109,7 +110,7 @@ async fn successor_is_what_the_old_key_is() {
 async fn both_keys_have_one_event() {
     let (bench, id) = bench_with("read").await;
     let new = bench.manager.begin_rotation(RotateKey::of(id), &person("alice")).await.unwrap().info().id;
-    let summary = r#"{"name":"GitHub Actions - production","labels":{"ticket":"OPS-1234"},"scopes":"read","networks":null,"expires_at":null,"known_beforehand":false}"#;
+    let summary = r#"{"name":"GitHub Actions - production","labels":{"ticket":"OPS-1234"},"scopes":"read","networks":null,"responsible":null,"expires_at":null,"known_beforehand":false}"#;
     let told: Vec<_> =
         bench.events().await.into_iter().map(|e| (e.action, e.key.unwrap(), e.before, e.after, e.actor)).collect();
     let alice = || "user:alice".to_owned();

@@ -49,14 +49,15 @@ impl EventLog {
     }
 
     /// How many of one half were forgotten.
-    pub(super) fn forget(&mut self, attempts: bool, before: Timestamp, most: usize) -> u64 {
+    pub(super) fn forget(&mut self, attempts: bool, (before, until): (Timestamp, Option<i64>), most: usize) -> u64 {
         let half = self.half_mut(attempts);
-        let mut old: Vec<(i64, i64)> =
-            half.iter().map(|event| (event.at, event.sequence)).filter(|(at, _)| *at < before.as_millis()).collect();
+        let is_confirmed = |event: &EventRow| until.is_none_or(|until| event.sequence <= until);
+        let is_old = |event: &&EventRow| event.at < before.as_millis() && is_confirmed(event);
+        let mut old: Vec<(i64, i64)> = half.iter().filter(is_old).map(|event| (event.at, event.sequence)).collect();
         old.sort_unstable();
         old.truncate(most);
         let Some(last) = old.last() else { return 0 };
-        half.retain(|event| (event.at, event.sequence) > *last);
+        half.retain(|event| (event.at, event.sequence) > *last || !is_confirmed(event));
         old.len() as u64
     }
 

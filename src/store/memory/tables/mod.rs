@@ -278,10 +278,10 @@ impl Tables {
     pub(super) fn prune(&mut self, prune: &Prune) -> Pruned {
         let mut pruned = Pruned::default();
         if let Some(before) = prune.events_before {
-            pruned.events = self.events.forget(false, before, at_most(prune.most_events));
+            pruned.events = self.events.forget(false, (before, prune.events_until), at_most(prune.most_events));
         }
         if let Some(before) = prune.attempts_before {
-            pruned.attempts = self.events.forget(true, before, at_most(prune.most_attempts));
+            pruned.attempts = self.events.forget(true, (before, None), at_most(prune.most_attempts));
         }
         if let Some(keep) = prune.keep_log_rows {
             let surplus = self.log.len().saturating_sub(keep as usize).min(MOST_PRUNED);

@@ -105,6 +105,12 @@ impl Tables {
         keys.into_iter().flat_map(days).map(day_row).collect()
     }
 
+    pub(in crate::store::memory) fn feed(&self, after: Option<i64>, limit: u16) -> Page<EventRow> {
+        let trail = self.events.half(false);
+        let start = after.map_or(0, |after| trail.partition_point(|event| event.sequence <= after));
+        page(trail.iter().skip(start).cloned(), limit)
+    }
+
     pub(in crate::store::memory) fn events(&self, query: &EventQuery) -> Page<EventRow> {
         let wanted = |event: &&EventRow| {
             event.organization == query.organization.as_str()

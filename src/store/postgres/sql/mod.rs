@@ -146,10 +146,10 @@ statements! {
         where organization {=} $1 and (kind {=} $2 and id {=} $3 or kind {=} 'organization' and id {=} '')";
     state: &[Type::TEXT, Type::TEXT],
         "select revoked_at is not null, version, paused_at is not null from {s}.api_keys where organization {=} $1 and id {=} $2";
-    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
+    update: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT, Type::TEXT], "\
         update {s}.api_keys set name = $3, labels = $4::pg_catalog.jsonb, \
             scopes = pg_catalog.string_to_array($5, ' '), expires_at = $6, \
-            allowed_networks = pg_catalog.string_to_array($7, ' '), version = version {+} 1 \
+            allowed_networks = pg_catalog.string_to_array($7, ' '), responsible = $8, version = version {+} 1 \
         where organization {=} $1 and id {=} $2";
     pause: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         update {s}.api_keys set paused_at = $3, paused_by = $4, version = version {+} 1 \
@@ -237,6 +237,9 @@ statements! {
     latest_events_of_key: EVENTS, events!("sequence {-} 0", "{<}", "desc", "key_id {=} $3");
     latest_events_of_owner: EVENTS, events!("0 {+} sequence", "{<}", "desc", "owner_kind {=} $4", "owner {=} $5");
     latest_events_of_actor: EVENTS, events!("sequence {*} 1", "{<}", "desc", "actor {=} $6");
+    feed: &[Type::INT8, Type::INT8], "\
+        select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
+        from {s}.api_key_events where not is_attempt and 1 {*} sequence {>} $1 order by 1 {*} sequence limit $2";
     // One statement: the sequence and the counts stand or fall together. In the order of keys, so that two of them lock
     // rows in one order.
     record_usage: &[
@@ -295,9 +298,10 @@ statements! {
         select pg_catalog.count(*), pg_catalog.count(*) filter (where at {<} $2), pg_catalog.max(at) \
             from {s}.api_key_events where is_attempt {=} $1";
     // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
-    prune_events: &[Type::TIMESTAMPTZ, Type::INT8], "\
+    prune_events: &[Type::TIMESTAMPTZ, Type::INT8, Type::INT8], "\
         delete from {s}.api_key_events where sequence {=} any \
-            (select sequence from {s}.api_key_events where not is_attempt and at {<} $1 order by at limit least($2, 10000))";
+            (select sequence from {s}.api_key_events where not is_attempt and at {<} $1 \
+                and ($3 is null or sequence {<=} $3) order by at limit least($2, 10000))";
     prune_attempts: &[Type::TIMESTAMPTZ, Type::INT8], "\
         delete from {s}.api_key_events where sequence {=} any \
             (select sequence from {s}.api_key_events where is_attempt and at {<} $1 order by at limit least($2, 10000))";

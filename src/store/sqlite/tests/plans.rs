@@ -1,6 +1,6 @@
 use super::super::{
     apply::{ISSUED, LIVE_KEYS},
-    event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER},
+    event_rows::{EVENTS, EVENTS_OF_ACTOR, EVENTS_OF_KEY, EVENTS_OF_OWNER, FEED},
     export,
     key_rows::ENDING,
     list::add_functions,
@@ -168,6 +168,17 @@ fn events_are_read_from_an_index_in_either_order() {
                 assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
             }
         }
+    }
+}
+
+#[test]
+fn whoever_follows_the_events_reads_what_is_new_and_nothing_else() {
+    let connection = filled();
+    for statistics in ["", "analyze"] {
+        connection.execute_batch(statistics).unwrap();
+        let plan = plan(&connection, FEED);
+        let search = "USING INDEX api_key_events_by_place (is_attempt=? AND rowid>?)";
+        assert!(plan.contains(search) && !plan.contains("TEMP B-TREE"), "{statistics}\n{plan}");
     }
 }
 

@@ -49,7 +49,7 @@ fn columns_are_these() {
          last_success_at,successes,last_failure_at,failures,attempts_since_death,last_attempt_since_death_at,sources,\
          labels,scopes,expires_at,revoked_at,revoked_by,replaces,successor,version,organization,asked_at,\
          owner_name,created_by_name,creator_left,revoked_by_name,names_complete,paused_at,paused_by,paused_by_name,\
-         networks,lineage,rotated_at,known_beforehand\r\n"
+         networks,lineage,rotated_at,known_beforehand,responsible\r\n"
     );
 }
 

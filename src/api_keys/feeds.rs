@@ -1,0 +1,61 @@
+//! The feed of events, for consumers that must not miss one.
+
+use super::ApiKeys;
+use crate::{
+    feed::{Feed, FeedError, FeedStatus, InvalidFeedName, Register},
+    store::{Effect, Ledger},
+};
+
+impl<S: Ledger> ApiKeys<S> {
+    /// The events of all organizations for the consumer of this name, which the store knows from its first
+    /// [`next`](Feed::next) on: 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`.
+    ///
+    /// Events that a consumer has not confirmed are kept, whatever [`keep_events`](super::ApiKeysBuilder::keep_events) says:
+    /// [forget](Self::forget_feed) one that is gone for good. [How to tell people](crate::manual::be_told).
+    ///
+    /// # Errors
+    /// [`InvalidFeedName`].
+    pub fn feed(&self, name: &str) -> Result<Feed<S>, InvalidFeedName> {
+        Feed::new(Register::new(self.0.store.clone()), name)
+    }
+
+    /// All consumers of the feed, by name, and how far behind each is: to notice one that hangs, or that nobody runs any more.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
+    /// keys.feed("notifier")?.try_next(1).await?;
+    /// for feed in keys.feeds().await? {
+    ///     println!("{} has {} events before it, the oldest of {:?}", feed.name, feed.unconfirmed, feed.oldest_unconfirmed_at);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FeedErrorKind`](crate::feed::FeedErrorKind): corrupt, store unavailable.
+    pub async fn feeds(&self) -> Result<Vec<FeedStatus>, FeedError> {
+        Register::new(self.0.store.clone()).all().await
+    }
+
+    /// Forgets a consumer, and how far it was: no event is kept for it any more. Stop it first: one that is running gets
+    /// [`Forgotten`](crate::feed::FeedErrorKind::Forgotten), one that starts later begins anew.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
+    /// use tower_api_keys::store::Effect;
+    ///
+    /// assert_eq!(keys.forget_feed("of-last-year").await?, Effect::Unchanged); // there is none
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FeedErrorKind`](crate::feed::FeedErrorKind): busy, corrupt, store unavailable.
+    pub async fn forget_feed(&self, name: &str) -> Result<Effect, FeedError> {
+        Register::new(self.0.store.clone()).forget(name).await
+    }
+}

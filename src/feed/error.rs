@@ -1,0 +1,91 @@
+use std::{error::Error, fmt};
+
+use crate::store::StoreError;
+
+/// The name is none for a consumer: 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`.
+///
+/// ```
+/// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
+/// let error = keys.feed("two words").unwrap_err();
+/// assert_eq!(error.to_string(), "a feed's name has 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a feed's name has 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`")]
+#[non_exhaustive]
+pub struct InvalidFeedName {}
+
+/// Why events could not be read, or not be confirmed. Nothing is lost: what was not confirmed is read again.
+///
+/// ```
+/// use tower_api_keys::feed::{FeedError, FeedErrorKind};
+///
+/// fn is_over(error: &FeedError) -> bool {
+///     error.kind() == FeedErrorKind::Forgotten
+/// }
+/// ```
+#[derive(Debug)]
+pub struct FeedError {
+    kind: FeedErrorKind,
+    source: Option<StoreError>,
+}
+
+/// The kinds of [`FeedError`].
+///
+/// ```
+/// use tower_api_keys::feed::FeedErrorKind;
+///
+/// assert_ne!(FeedErrorKind::Forgotten, FeedErrorKind::StoreUnavailable);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FeedErrorKind {
+    /// Others changed what is kept of consumers again and again meanwhile. Ask again.
+    Busy,
+    /// What the store keeps of consumers cannot be read. Nobody is told anything before it is mended, for their places are
+    /// not known.
+    Corrupt,
+    /// This consumer was forgotten, or never began.
+    Forgotten,
+    /// The store could not be asked, or nobody knows whether it did what it was asked. Ask again: to confirm twice does no
+    /// harm.
+    StoreUnavailable,
+    /// There are 64 consumers. Forget those that are gone.
+    TooMany,
+}
+
+impl FeedError {
+    pub(super) const fn new(kind: FeedErrorKind) -> Self {
+        Self { kind, source: None }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn kind(&self) -> FeedErrorKind {
+        self.kind
+    }
+}
+
+impl From<StoreError> for FeedError {
+    fn from(error: StoreError) -> Self {
+        Self { kind: FeedErrorKind::StoreUnavailable, source: Some(error) }
+    }
+}
+
+impl fmt::Display for FeedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            FeedErrorKind::Busy => "too many consumers confirmed events at once",
+            FeedErrorKind::Corrupt => "what the key store keeps of consumers of its feed cannot be read",
+            FeedErrorKind::Forgotten => "there is no such consumer of the feed, or no longer",
+            FeedErrorKind::StoreUnavailable => "the key store could not be asked for events",
+            FeedErrorKind::TooMany => "the feed has 64 consumers, and no room for another one",
+        })
+    }
+}
+
+impl Error for FeedError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_ref().map(|source| source as _)
+    }
+}

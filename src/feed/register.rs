@@ -1,0 +1,130 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    entry::FeedCursor,
+    error::{FeedError, FeedErrorKind},
+    status::FeedStatus,
+};
+use crate::{
+    store::{Calls, Effect, KeyStore, Ledger},
+    time::Timestamp,
+};
+
+/// The note in which the store keeps who reads the feed, and how far each has confirmed it: the sequence of an event by name.
+const NOTE: &str = "feeds";
+
+/// So that all of them have room in a note.
+const MOST: usize = 64;
+
+/// Of two that write the note at once, one does, and the other one tries again.
+const TRIES: usize = 100;
+
+/// Events that are counted of what a consumer has not confirmed.
+const COUNTED: u16 = 1_000;
+
+/// Who reads the feed, and how far.
+pub(crate) struct Register<S> {
+    store: Calls<Arc<S>>,
+}
+
+type Places = BTreeMap<String, i64>;
+
+impl<S: Ledger> Register<S> {
+    pub(crate) const fn new(store: Calls<Arc<S>>) -> Self {
+        Self { store }
+    }
+
+    pub(super) const fn store(&self) -> &Calls<Arc<S>> {
+        &self.store
+    }
+
+    async fn read(&self) -> Result<(Vec<u8>, Places), FeedError> {
+        let standing = self.store.replace_note(NOTE, &[], &[]).await?;
+        if standing.is_empty() {
+            return Ok((standing, Places::new()));
+        }
+        let places = serde_json::from_slice(&standing).map_err(|_| FeedError::new(FeedErrorKind::Corrupt))?;
+        Ok((standing, places))
+    }
+
+    pub(super) async fn place(&self, name: &str) -> Result<Option<i64>, FeedError> {
+        Ok(self.read().await?.1.get(name).copied())
+    }
+
+    /// The consumer that is furthest behind, and its place.
+    pub(crate) async fn slowest(&self) -> Result<Option<(String, i64)>, FeedError> {
+        Ok(self.read().await?.1.into_iter().min_by_key(|(_, place)| *place))
+    }
+
+    /// Adds a consumer at this place, unless there is one of this name. Where it is.
+    pub(super) async fn begin(&self, name: &str, at: i64) -> Result<i64, FeedError> {
+        self.change(|places| {
+            if !places.contains_key(name) && places.len() >= MOST {
+                return Err(FeedError::new(FeedErrorKind::TooMany));
+            }
+            Ok(*places.entry(name.to_owned()).or_insert(at))
+        })
+        .await
+    }
+
+    /// Moves a consumer forward; never back.
+    pub(super) async fn confirm(&self, name: &str, to: i64) -> Result<Effect, FeedError> {
+        self.change(|places| {
+            let place = places.get_mut(name).ok_or(FeedError::new(FeedErrorKind::Forgotten))?;
+            let effect = if to > *place { Effect::Changed } else { Effect::Unchanged };
+            *place = to.max(*place);
+            Ok(effect)
+        })
+        .await
+    }
+
+    pub(crate) async fn forget(&self, name: &str) -> Result<Effect, FeedError> {
+        self.change(|places| Ok(if places.remove(name).is_some() { Effect::Changed } else { Effect::Unchanged })).await
+    }
+
+    async fn change<T>(&self, change: impl Fn(&mut Places) -> Result<T, FeedError>) -> Result<T, FeedError> {
+        for _ in 0..TRIES {
+            let (standing, mut places) = self.read().await?;
+            let before = places.clone();
+            let done = change(&mut places)?;
+            if places == before {
+                return Ok(done);
+            }
+            // Fails only on maps whose keys are no strings; these are strings.
+            let new = serde_json::to_vec(&places).unwrap_or_default();
+            if self.store.replace_note(NOTE, &standing, &new).await? == new {
+                return Ok(done);
+            }
+        }
+        Err(FeedError::new(FeedErrorKind::Busy))
+    }
+
+    /// All consumers, by name, with what each has not confirmed.
+    pub(crate) async fn all(&self) -> Result<Vec<FeedStatus>, FeedError> {
+        let mut all = Vec::new();
+        for (name, place) in self.read().await?.1 {
+            let page = self.store.feed(Some(place), COUNTED).await?;
+            let oldest = page.rows.first().and_then(|event| Timestamp::from_millis(event.at).ok());
+            all.push(FeedStatus {
+                name,
+                confirmed: FeedCursor::after(place),
+                unconfirmed: page.rows.len() as u64,
+                more: page.more,
+                oldest_unconfirmed_at: oldest,
+            });
+        }
+        Ok(all)
+    }
+
+    /// The place of the last event, in a few dozen reads whatever their number: the feed has only what is behind a place.
+    pub(super) async fn end(&self) -> Result<i64, FeedError> {
+        let (mut last, mut step) = (0, 1_i64);
+        loop {
+            match self.store.feed(Some(i64::saturating_add(last, step - 1)), 1).await?.rows.first() {
+                Some(event) => (last, step) = (event.sequence, step.saturating_mul(2)),
+                None if step == 1 => return Ok(last),
+                None => step = (step / 4).max(1),
+            }
+        }
+    }
+}
