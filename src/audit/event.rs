@@ -91,12 +91,16 @@ impl Action {
     pub const MANAGE_DENIED: Self = Self(Cow::Borrowed(fits("manage.denied")));
     /// The organization was closed for good.
     pub const ORGANIZATION_CLOSED: Self = Self(Cow::Borrowed(fits("organization.closed")));
+    /// The organization was [erased](crate::KeyManager::erase). It stands under the pseudonym, as its whole trail does.
+    pub const ORGANIZATION_ERASED: Self = Self(Cow::Borrowed(fits("organization.erased")));
     /// A suspension of the organization was ended; [`Event::before`] says which.
     pub const ORGANIZATION_REINSTATED: Self = Self(Cow::Borrowed(fits("organization.reinstated")));
     /// The organization was suspended; [`Event::after`] says why.
     pub const ORGANIZATION_SUSPENDED: Self = Self(Cow::Borrowed(fits("organization.suspended")));
     /// An owner was closed for good.
     pub const OWNER_CLOSED: Self = Self(Cow::Borrowed(fits("owner.closed")));
+    /// An owner was [erased](crate::KeyManager::erase). It is about the pseudonym.
+    pub const OWNER_ERASED: Self = Self(Cow::Borrowed(fits("owner.erased")));
     /// An owner was suspended; [`Event::after`] says why.
     pub const OWNER_SUSPENDED: Self = Self(Cow::Borrowed(fits("owner.suspended")));
     /// A suspension of an owner was ended; [`Event::before`] says which.

@@ -4,7 +4,7 @@ use crate::{
     key::{PlaintextKey, contains_credential},
     lengths::{IDEMPOTENCY_KEY, LIMITS},
     manage::{
-        access::{Access, Gift, Wanted, WantedWrite},
+        access::{Access, Gift, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
         error::{ManageError, ManageErrorKind},
         info::KeyInfo,
@@ -15,7 +15,7 @@ use crate::{
     },
     networks::Networks,
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Rotated},
-    store::{IdempotentRequest, Write},
+    store::{Guard, IdempotentRequest, Write},
     time::Timestamp,
 };
 
@@ -64,6 +64,7 @@ impl KeyManager {
             return Err(access.or_replayed(invalid(InvalidInput::ExpiryPast), idempotency, what).await);
         }
 
+        let closed = access.closed_when_asked(&request.owner).await?;
         let generated = access.parts.format.generate(request.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
         let record = KeyRecord {
@@ -89,7 +90,7 @@ impl KeyManager {
             reserved: Reserved::default(),
             version: 1,
         };
-        access.insert(plaintext, record, idempotency).await
+        access.insert(plaintext, record, idempotency, closed).await
     }
 }
 
@@ -99,6 +100,7 @@ impl Access<'_> {
         plaintext: PlaintextKey,
         record: KeyRecord,
         idempotency: Option<IdempotentRequest>,
+        closed: Option<(Guard, GuardRefusal)>,
     ) -> Result<IssuedKey, ManageError> {
         let write = WantedWrite {
             write: Write::Insert(KeyRow::from(&record)),
@@ -107,7 +109,7 @@ impl Access<'_> {
             before: None,
             after: Some(summary(&record)),
         };
-        let guards = vec![self.owner_is_active(&record.owner)];
+        let guards = closed.into_iter().chain([self.owner_is_active(&record.owner)]).collect();
         let (owner, quotas) = (self.owner_ref(&record.owner), self.parts.rules.quotas);
         let at = record.created_at;
         let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(&self.actor, &owner, at)).collect();
