@@ -162,14 +162,15 @@ pub(crate) async fn neighbours_stay<S: Ledger>(candidate: &Candidate<'_, S>) -> 
         keys.push(key);
     }
     candidate.written(&close(&scene, &gone)).await?;
-    let is_about_them = |event: &EventRow| event.owner_kind == "user" && event.owner == "alice";
+    // Neither about the one who is erased nor by them, as all events of the kit's changes are.
+    let (pseudonym, by_them) = (Pseudonym::from_bytes(scene.bytes()), "user:alice");
     let mut before = told(candidate, &scene.organization()).await?;
-    before.retain(|event| !is_about_them(event));
+    before.retain(|event| event.actor != by_them);
     before.extend(told(candidate, &elsewhere.organization()).await?);
-    let pseudonym = Pseudonym::from_bytes(scene.bytes());
     candidate.written(&erase(&scene, Some(&gone), pseudonym)).await?;
     let mut after = told(candidate, &scene.organization()).await?;
-    after.retain(|event| event.owner != pseudonym.to_string() && event.action != "owner.erased");
+    after.retain(|event| event.actor != by_them && event.actor != format!("user:{pseudonym}"));
+    ensure("events of neighbours", before.len() > neighbours.len(), before.len())?;
     after.extend(told(candidate, &elsewhere.organization()).await?);
     same("the events of neighbours", &after, &before)?;
     for ((_, owner), key) in neighbours.iter().zip(&keys) {
