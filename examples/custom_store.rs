@@ -12,7 +12,7 @@ use tower_api_keys::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, DeadKeys, Effect, EndedKeys, EndingQuery,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, DeadKeys, Effect, EndedKeys, EndingQuery, Erasure,
         EventQuery, FoundKey, FoundOwner, Guard, Head, IdempotentRequest, KeyOrder, KeyQuery, KeyReader, KeyStore,
         Ledger, ListedKey, Liveness, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, SuccessorRow, Trail,
         UsageScope, Write,
@@ -374,7 +374,60 @@ impl Tables {
         purged.len() as u64
     }
 
+    /// A database has a statement for each table; which rows it means, and what becomes of them, the methods say.
+    fn erase(&mut self, erasure: &Erasure, change: ChangeId) -> Result<(), StoreError> {
+        let of = erasure.organization.as_str();
+        let keys = self.keys.values().filter(|key| erasure.takes(key)).map(|key| key.id.clone());
+        let told = self.events.iter().filter(|event| erasure.is_about(event)).filter_map(|event| event.key.clone());
+        let theirs: BTreeSet<String> = keys.chain(told).collect();
+        let made = self.keys.values().filter(|key| erasure.made(key)).map(|key| key.id.clone());
+        let made: BTreeSet<String> = made.collect();
+        for done in self.done.values_mut() {
+            // Its answer stays, for who asks once more.
+            done.request
+                .take_if(|_| done.key_made.as_ref().is_some_and(|key| theirs.contains(key) || made.contains(key)));
+        }
+        self.usage.retain(|([key, organization], _), _| match key {
+            Some(key) => !theirs.contains(key),
+            None => erasure.owner.is_some() || organization.as_deref() != Some(of),
+        });
+        self.days.retain(|(key, _), _| !theirs.contains(key));
+        for event in &mut self.events {
+            *event = erasure.renamed_event(event, |key| theirs.contains(key));
+        }
+        for id in &theirs {
+            if self.keys.remove(id).is_some() {
+                self.purged.insert(id.clone());
+                self.log(change, Changed::Key(KeyId::new(id).map_err(StoreError::corrupt)?));
+            }
+        }
+        for key in self.keys.values_mut() {
+            *key = erasure.renamed_key(key);
+        }
+        let is_theirs = |owner: &OwnerRef| {
+            owner.organization == erasure.organization && erasure.owner.as_ref().is_none_or(|of| *of == owner.owner)
+        };
+        self.owners.retain(|owner, _| !is_theirs(owner));
+        if erasure.owner.is_none() {
+            self.organizations.remove(&erasure.organization);
+        }
+        // Keys are what readers are to know of: older rows that tell of a status by a name have none any more.
+        for (_, changed) in &mut self.log {
+            match changed {
+                Changed::Organization(organization)
+                    if erasure.owner.is_none() && *organization == erasure.organization =>
+                {
+                    *organization = erasure.pseudonym.organization().map_err(StoreError::corrupt)?;
+                }
+                Changed::Owner(owner) => *owner = erasure.renamed_owner(owner).map_err(StoreError::corrupt)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, change: &Change) -> Result<Applied, StoreError> {
+        change.erases_alone()?;
         if let Some(request) = &change.idempotency {
             let earlier = |done: &&Done| done.request.as_ref().is_some_and(|earlier| earlier.key == request.key);
             if let Some(Done { request: Some(earlier), key_made, .. }) = self.done.values().find(earlier) {
@@ -501,6 +554,18 @@ impl Tables {
                     return Ok(Effect::Unchanged);
                 };
                 (key.warned_end, key.warned_before_ms) = (Some(*expires_at), Some(*before_ms));
+            }
+            Write::Erase(erasure) => {
+                let owner =
+                    erasure.owner.clone().map(|owner| OwnerRef { organization: erasure.organization.clone(), owner });
+                let status = match &owner {
+                    Some(owner) => self.owners.get(owner),
+                    None => self.organizations.get(&erasure.organization),
+                };
+                if status.is_none_or(|status| status.closed_at.is_none()) {
+                    return Err(Conflict::NotClosed.into());
+                }
+                self.erase(erasure, change.id)?;
             }
             Write::Owner(owner, step) => {
                 let status = self.owners.entry(owner.clone()).or_default();

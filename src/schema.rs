@@ -12,7 +12,7 @@ use crate::{
     owner::{OrganizationId, TeamId, UserId},
     record::{ActorId, KeyName, Labels, Responsible},
     scope::{Scope, Scopes},
-    store::KeyCursor,
+    store::{KeyCursor, Pseudonym},
     time::{Day, Timestamp},
     usage::Source,
 };
@@ -50,6 +50,8 @@ schemas! {
     OrganizationId: "The id of an organization.", { "type": "string", "minLength": 1, "maxLength": 128 };
     Outcome: "How a request ended: `success`, or the code of the refusal, with the reason behind a dot where there is one.",
         { "type": "string", "examples": ["success", "key_revoked", "malformed_key.truncated"] };
+    Pseudonym: "What an owner or an organization is called in the trail once it is erased.",
+        { "type": "string", "pattern": "^erased-[A-Za-z0-9_-]{22}$" };
     Responsible: "Who is told about a key.", { "type": "string", "minLength": 1, "maxLength": 128 };
     Scope: "A permission of a key, in the service's own words.", { "type": "string", "minLength": 1, "maxLength": 64 };
     Scopes: "What a key may do: scopes, and `*` for everything that its owner may except managing keys.",

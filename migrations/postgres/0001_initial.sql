@@ -650,6 +650,79 @@ create table "api_keys".api_key_notes (
     value bytea not null
 );
 
+-- Erases a user, a team or an organization that is closed: its keys, what they were used for, its status, and its name
+-- wherever it stands in the same organization. Events keep their time, their action and the key that they name, under the
+-- pseudonym. False, and nothing done, where it is not closed. Whoever may call this can take names out of the trail, and
+-- put none in. The caller writes the event, and holds the head.
+create function "api_keys".api_key_erase(of text, kind text, id text, pseudonym text) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    actor_name text := case when $2 = 'user' then 'user:' || $3 end;
+    theirs text[];
+begin
+    if ($4 ~ '^erased-[A-Za-z0-9_-]{22}$') is not true then
+        raise exception 'a pseudonym is erased- and 22 random characters';
+    end if;
+    perform 1 from "api_keys".api_key_head for update;
+    if not exists (
+        select 1 from "api_keys".api_key_owners o
+        where o.organization = $1 and o.kind = $2 and o.id = $3 and o.closed_at is not null
+    ) then
+        return false;
+    end if;
+    if $2 = 'organization' then
+        theirs := array(
+            select k.id from "api_keys".api_keys k where k.organization = $1
+            union select t.id from "api_keys".api_key_tombstones t where t.organization = $1
+            union select e.key_id from "api_keys".api_key_events e where e.organization = $1 and e.key_id is not null
+        );
+        delete from "api_keys".api_key_usage where key_id = any (theirs) or key_id = '' and organization = $1;
+        update "api_keys".api_key_changes set idempotency_key = null, request_digest = null
+            where idempotency_key is not null and key_id = any (theirs);
+        update "api_keys".api_key_events set organization = $4,
+            actor = case when left(actor, 5) = 'user:' then 'user:' || $4 else actor end,
+            owner = case when owner = '' then '' else $4 end, before = null, after = null, source = null
+            where organization = $1;
+        delete from "api_keys".api_keys where organization = $1;
+        delete from "api_keys".api_key_owners where organization = $1;
+        update "api_keys".api_key_log set organization = $4, owner = case when owner = '' then '' else $4 end
+            where organization = $1;
+        update "api_keys".api_key_tombstones set organization = $4 where organization = $1;
+    else
+        theirs := array(
+            select k.id from "api_keys".api_keys k where k.organization = $1 and k.kind = $2 and k.owner = $3
+            union select e.key_id from "api_keys".api_key_events e
+            where e.organization = $1 and e.owner_kind = $2 and e.owner = $3 and e.key_id is not null
+        );
+        delete from "api_keys".api_key_usage where key_id = any (theirs);
+        update "api_keys".api_key_changes set idempotency_key = null, request_digest = null
+            where idempotency_key is not null and (key_id = any (theirs) or key_id = any (array(
+                select k.id from "api_keys".api_keys k where k.organization = $1 and k.created_by = actor_name)));
+        update "api_keys".api_key_events set before = null, after = null, source = null
+            where organization = $1 and actor = any (array(select 'key:' || of_key from unnest(theirs) of_key));
+        update "api_keys".api_key_events set actor = 'user:' || $4, before = null, after = null, source = null
+            where organization = $1 and actor = actor_name;
+        update "api_keys".api_key_events set owner = $4, before = null, after = null, source = null
+            where organization = $1 and owner_kind = $2 and owner = $3;
+        update "api_keys".api_keys set
+            created_by = case when created_by = actor_name then 'user:' || $4 else created_by end,
+            revoked_by = case when revoked_by = actor_name then 'user:' || $4 else revoked_by end,
+            paused_by = case when paused_by = actor_name then 'user:' || $4 else paused_by end,
+            responsible = case when responsible = actor_name then 'user:' || $4 else responsible end
+            where organization = $1 and actor_name in (created_by, revoked_by, paused_by, responsible);
+        delete from "api_keys".api_keys k where k.organization = $1 and k.kind = $2 and k.owner = $3;
+        delete from "api_keys".api_key_owners o where o.organization = $1 and o.kind = $2 and o.id = $3;
+        update "api_keys".api_key_log set owner = $4 where organization = $1 and owner_kind = $2 and owner = $3;
+    end if;
+    delete from "api_keys".api_key_usage_days where key_id = any (theirs);
+    return true;
+end
+$$;
+
 -- The triggers fire whatever the session says it is. Nobody else may call the functions that write the log, or put
 -- triggers on the tables, which would run with the rights of the role that owns them, or refer to the tables, whose nodes
 -- would then fire the triggers of others. Default privileges may say otherwise.

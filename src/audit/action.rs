@@ -114,12 +114,16 @@ actions! {
     MANAGE_DENIED ManageDenied = "manage.denied",
     /// The organization was closed for good.
     ORGANIZATION_CLOSED OrganizationClosed = "organization.closed",
+    /// The organization was [erased](crate::KeyManager::erase). It stands under the pseudonym, as its whole trail does.
+    ORGANIZATION_ERASED OrganizationErased = "organization.erased",
     /// A suspension of the organization was ended; [`Event::before`](super::Event::before) says which.
     ORGANIZATION_REINSTATED OrganizationReinstated = "organization.reinstated",
     /// The organization was suspended; [`Event::after`](super::Event::after) says why.
     ORGANIZATION_SUSPENDED OrganizationSuspended = "organization.suspended",
     /// An owner was closed for good.
     OWNER_CLOSED OwnerClosed = "owner.closed",
+    /// An owner was [erased](crate::KeyManager::erase). It is about the pseudonym.
+    OWNER_ERASED OwnerErased = "owner.erased",
     /// An owner was suspended; [`Event::after`](super::Event::after) says why.
     OWNER_SUSPENDED OwnerSuspended = "owner.suspended",
     /// A suspension of an owner was ended; [`Event::before`](super::Event::before) says which.

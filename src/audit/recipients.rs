@@ -93,6 +93,8 @@ const fn concerned(kind: Kind) -> Concerned {
         | Kind::OrganizationClosed
         | Kind::OrganizationReinstated
         | Kind::OrganizationSuspended
+        // A person or a team that is called by a pseudonym cannot be reached.
+        | Kind::OwnerErased
         | Kind::TrailExported => Concerned::Admins,
         Kind::KeyEndsSoon
         | Kind::KeyExpired
@@ -117,7 +119,8 @@ const fn concerned(kind: Kind) -> Concerned {
         | Kind::KeyRelabelled
         | Kind::KeyRenamed
         | Kind::KeySuccessorMade => Concerned::Nobody,
-        Kind::KeyUnreadable => Concerned::Service,
+        // An organization that is called by a pseudonym has no admins.
+        Kind::KeyUnreadable | Kind::OrganizationErased => Concerned::Service,
     }
 }
 

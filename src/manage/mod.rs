@@ -21,6 +21,7 @@
 //! | blast radius of a person | yes | - | - | yes |
 //! | organization: suspend | no | no | no | yes |
 //! | organization: reinstate, close | no | no | no | no |
+//! | owner, organization: erase | no | no | no | no |
 //!
 //! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. Who
 //! [may manage the keys](Rights::may_manage_keys) of a team without a role there may do what a Team Admin may. An
@@ -36,10 +37,11 @@
 //! | `keys:rotate` | begin, finish and abort a rotation, which ends the old key or the new one, and see how far it is; into a team, or to more scopes, with `keys:issue` |
 //! | `keys:revoke` | pause, revoke, revoke many, narrow, expire |
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
-//! | none | resume, reinstate, close: people and the system only |
+//! | none | resume, reinstate, close, erase: people and the system only |
 //!
 //! An organization is reinstated and closed by the system alone: its admins are suspended with it, and what ends all keys of
-//! a customer for good should not hang on one account of theirs.
+//! a customer for good should not hang on one account of theirs. The system alone [erases](KeyManager::erase), too: whoever
+//! took over an account would do that last.
 //!
 //! It gives another key no scope that it does not have, none of these, no end later than its own, no networks beyond its own, and no other limits if it
 //! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
@@ -185,6 +187,7 @@ mod catalogue;
 mod counted;
 mod denial;
 mod directory;
+mod erase;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -230,6 +233,7 @@ pub use catalogue::sentences;
 pub use counted::CountedUntil;
 pub use denial::{Denial, DenialReason};
 pub use directory::Directory;
+pub use erase::{Erase, Erased};
 pub use error::{ManageError, ManageErrorKind};
 pub use info::{KeyInfo, KeyPage, KeyState, KnownKey, PauseChanged, Revoked};
 pub use invalid::InvalidInput;

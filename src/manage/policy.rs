@@ -59,6 +59,8 @@ words! {
         Audit = "audit",
         /// Close a user, a team or the organization for good.
         Close = "close",
+        /// Erase a user, a team or the organization, from the trail too.
+        Erase = "erase",
         /// Set an earlier expiry of a key.
         Expire = "expire",
         /// Make a key.
@@ -181,9 +183,13 @@ impl KeyAction {
             | Self::Rotate
             | Self::See
             | Self::SeeUsage => true,
-            Self::Close | Self::Issue | Self::Reinstate | Self::SeeBlastRadius | Self::SeeExposure | Self::Suspend => {
-                false
-            }
+            Self::Close
+            | Self::Erase
+            | Self::Issue
+            | Self::Reinstate
+            | Self::SeeBlastRadius
+            | Self::SeeExposure
+            | Self::Suspend => false,
         }
     }
 
@@ -197,7 +203,7 @@ impl KeyAction {
             Self::Rotate => Some(ManagingScope::Rotate),
             Self::Expire | Self::Narrow | Self::Pause | Self::Revoke => Some(ManagingScope::Revoke),
             Self::Relabel | Self::Rename | Self::Suspend => Some(ManagingScope::Manage),
-            Self::Close | Self::Reinstate | Self::Resume => None,
+            Self::Close | Self::Erase | Self::Reinstate | Self::Resume => None,
         }
     }
 }

@@ -57,6 +57,7 @@ impl ManageErrorKind {
         match self {
             Self::ActorBusy => (StatusCode::TOO_MANY_REQUESTS, "actor_busy"),
             Self::ClockUnsure => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::ClockUnsure.as_str()),
+            Self::ClosedJustNow => (StatusCode::CONFLICT, "closed_just_now"),
             Self::Conflict => (StatusCode::CONFLICT, "conflict"),
             Self::CorruptRecord => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::CorruptRecord.as_str()),
             Self::Denied(denial) => (StatusCode::FORBIDDEN, denial.reason().code().as_str()),
@@ -78,6 +79,7 @@ impl ManageErrorKind {
             Self::OutcomeUnknown => (StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, RefusalCode::Overloaded.as_str()),
             Self::OwnerClosed => (StatusCode::CONFLICT, RefusalCode::OwnerClosed.as_str()),
+            Self::OwnerNotClosed => (StatusCode::CONFLICT, "owner_not_closed"),
             Self::OwnerPlanSuspended => (StatusCode::CONFLICT, RefusalCode::OwnerPlanSuspended.as_str()),
             Self::OwnerSuspended => (StatusCode::CONFLICT, RefusalCode::OwnerSuspended.as_str()),
             Self::PepperMissing => (StatusCode::SERVICE_UNAVAILABLE, "pepper_missing"),
@@ -114,6 +116,7 @@ impl ManageErrorKind {
         match self {
             Self::ActorBusy => actor_busy(),
             Self::ClockUnsure => clock_unsure(),
+            Self::ClosedJustNow => closed_just_now(),
             Self::Conflict => conflict(),
             Self::CorruptRecord => corrupt_record(),
             Self::Denied(denial) => denial.sentence(),
@@ -134,6 +137,7 @@ impl ManageErrorKind {
             Self::OutcomeUnknown => outcome_unknown(),
             Self::Overloaded => overloaded(),
             Self::OwnerClosed => owner_closed(),
+            Self::OwnerNotClosed => owner_not_closed(),
             Self::OwnerPlanSuspended => owner_plan_suspended(),
             Self::OwnerSuspended => owner_suspended(),
             Self::PepperMissing => pepper_missing(),
@@ -171,6 +175,8 @@ sentences! {
          changed: ask again in half a minute.";
     fn close_even_if_many() = "remedy.close_even_if_many":
         "Look whether the directory is right, and if it is, close them even if they are many.";
+    fn closed_just_now() = "error.closed_just_now":
+        "It was closed less than a minute ago, and a change from before may be under way: ask again in a minute.";
     fn conflict() = "error.conflict": "Somebody else changed the same thing meanwhile: look at it and ask again.";
     fn corrupt_record() = "error.corrupt_record":
         "The key cannot be managed: restore or replace its stored record.";
@@ -197,6 +203,8 @@ sentences! {
         "The change may have been made or not: look at the key, and if it is a new one, revoke it, before asking again.";
     fn overloaded() = "error.overloaded": "Too many keys are being made: ask again in a moment.";
     fn owner_closed() = "error.owner_closed": "The user or team, or all of its organization, is closed for good: it has no more keys.";
+    fn owner_not_closed() = "error.owner_not_closed":
+        "Only what is closed can be erased: close the user, the team or the organization first.";
     fn owner_plan_suspended() = "error.owner_plan_suspended":
         "The plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`.";
     fn owner_suspended() = "error.owner_suspended":

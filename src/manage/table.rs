@@ -97,7 +97,7 @@ impl Policy for DefaultPolicy {
             Some(Owner::Team(team)) => of_team(actor, action, team),
             // Whoever belongs to a suspended organization is suspended with it, and does not act. To end all of it for good is
             // more than the account of one admin, which may be a stolen one, should be able to.
-            None if matches!(action, KeyAction::Close | KeyAction::Reinstate) => {
+            None if matches!(action, KeyAction::Close | KeyAction::Erase | KeyAction::Reinstate) => {
                 Decision::Deny(DenialReason::SystemOnly)
             }
             None if actor.is_org_admin() || actor.is_auditor() && is_audit(action) => Decision::Allow,
@@ -108,20 +108,22 @@ impl Policy for DefaultPolicy {
 
 /// Whether the action can be done to such a target at all.
 const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
-    use KeyAction::{Audit, Close, Issue, Reinstate, Revoke, See, SeeBlastRadius, SeeExposure, SeeUsage, Suspend};
+    use KeyAction::{
+        Audit, Close, Erase, Issue, Reinstate, Revoke, See, SeeBlastRadius, SeeExposure, SeeUsage, Suspend,
+    };
     match target {
         Target::Key { .. } => action.is_of_a_key(),
         Target::NewKey { .. } => matches!(action, Issue),
         Target::Organization => {
-            matches!(action, Audit | Close | Reinstate | Revoke | See | SeeExposure | SeeUsage | Suspend)
+            matches!(action, Audit | Close | Erase | Reinstate | Revoke | See | SeeExposure | SeeUsage | Suspend)
         }
         Target::Owner(Owner::Team(_)) => {
-            matches!(action, Audit | Close | Reinstate | Revoke | See | SeeExposure | SeeUsage | Suspend)
+            matches!(action, Audit | Close | Erase | Reinstate | Revoke | See | SeeExposure | SeeUsage | Suspend)
         }
         Target::Owner(Owner::User(_)) => {
             matches!(
                 action,
-                Audit | Close | Reinstate | Revoke | See | SeeBlastRadius | SeeExposure | SeeUsage | Suspend
+                Audit | Close | Erase | Reinstate | Revoke | See | SeeBlastRadius | SeeExposure | SeeUsage | Suspend
             )
         }
     }
@@ -144,7 +146,7 @@ fn is_anothers_pause(actor: &Actor, target: &Target<'_>) -> bool {
 /// A person and their personal keys.
 fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: bool) -> Decision {
     use KeyAction::{
-        Audit, Close, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See,
+        Audit, Close, Erase, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See,
         SeeBlastRadius, SeeExposure, SeeUsage, Suspend,
     };
     let is_self = actor.user_id() == Some(user);
@@ -156,6 +158,8 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: b
         Close | Reinstate | SeeExposure | Suspend if actor.is_org_admin() => Decision::Allow,
         // Of the keys of these teams, whoever the person is: it tells of none whether there is one.
         SeeExposure if actor.manages_keys_of_any() => Decision::Allow,
+        // What whoever took over an account would do last.
+        Erase if is_self || actor.is_org_admin() || actor.is_auditor() => Decision::Deny(DenialReason::SystemOnly),
         _ if is_self => Decision::Deny(DenialReason::InsufficientRole),
         _ if actor.is_org_admin() => Decision::Deny(DenialReason::NotYourKey),
         _ if actor.is_auditor() => Decision::Deny(DenialReason::InsufficientRole),
@@ -166,7 +170,7 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: b
 /// A team and its keys.
 fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
     use KeyAction::{
-        Audit, Close, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See,
+        Audit, Close, Erase, Expire, Issue, Narrow, Pause, Reinstate, Relabel, Rename, Resume, Revoke, Rotate, See,
         SeeExposure, SeeUsage, Suspend,
     };
     let manages = actor.is_org_admin() || actor.manages_keys_of(team);
@@ -182,6 +186,7 @@ fn of_team(actor: &Actor, action: KeyAction, team: &TeamId) -> Decision {
         Issue if manages && actor.includes_team_keys(team) => Decision::Allow,
         Issue if manages => Decision::Deny(DenialReason::PlanRequired),
         Close | Reinstate | Suspend if actor.is_org_admin() => Decision::Allow,
+        Erase if knows => Decision::Deny(DenialReason::SystemOnly),
         _ if knows => Decision::Deny(DenialReason::InsufficientRole),
         _ => Decision::Hide,
     }

@@ -2,7 +2,11 @@ use std::fmt;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
-use super::{error::Conflict, owner_change::OwnerChange};
+use super::{
+    erasure::Erasure,
+    error::{Conflict, StoreError},
+    owner_change::OwnerChange,
+};
 use crate::{
     audit::EventRow,
     key::KeyId,
@@ -57,6 +61,17 @@ impl Change {
             Write::Insert(row) => Some(row.id.as_str()),
             _ => None,
         })
+    }
+
+    /// That it erases nobody beside another write.
+    ///
+    /// # Errors
+    /// Refused.
+    pub fn erases_alone(&self) -> Result<(), StoreError> {
+        match self.writes.len() > 1 && self.writes.iter().any(|audited| audited.write.erases()) {
+            true => Err(StoreError::refused("an erasure is the only write of its change")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -131,6 +146,9 @@ pub struct AuditedWrite {
 #[expect(clippy::large_enum_variant, reason = "a change has one to fifty of them and is built once")]
 #[non_exhaustive]
 pub enum Write {
+    /// Erases a user, a team or an organization that is closed; one that is not is a conflict. The only write of its
+    /// change: beside another one it is [refused](super::StoreError::refused).
+    Erase(Erasure),
     /// A new key. A key of this id is a conflict, whatever it holds.
     Insert(KeyRow),
     /// New values for what may change about a living key.
@@ -185,29 +203,12 @@ pub enum Write {
     Owner(OwnerRef, OwnerChange),
 }
 
-/// Whose status a row is: a user's, a team's, or that of an organization, whose kind is `organization` and whose id is
-/// empty.
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct StatusOf<'a> {
-    pub(crate) organization: &'a str,
-    pub(crate) kind: &'static str,
-    pub(crate) id: &'a str,
-}
-
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-impl<'a> StatusOf<'a> {
-    pub(crate) fn organization(organization: &'a OrganizationId) -> Self {
-        Self { organization: organization.as_str(), kind: ORGANIZATION, id: "" }
-    }
-
-    pub(crate) fn owner(of: &'a OwnerRef) -> Self {
-        Self { organization: of.organization.as_str(), kind: of.owner.kind().as_str(), id: of.owner.id() }
+impl Write {
+    /// Whether it erases somebody.
+    pub(crate) const fn erases(&self) -> bool {
+        matches!(self, Self::Erase(_))
     }
 }
-
-/// The kind of a status that is an organization's.
-pub(crate) const ORGANIZATION: &str = "organization";
 
 /// New values for what may change about a living key, under the version they were decided on.
 ///

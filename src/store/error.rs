@@ -66,6 +66,8 @@ pub enum Conflict {
     IdTaken,
     /// No key of this id exists in this organization.
     Missing,
+    /// The owner or the organization is not closed: it cannot be erased.
+    NotClosed,
     /// The owner is closed, which is final: it cannot be suspended or reinstated.
     OwnerClosed,
     /// The key is revoked: it cannot be updated.
@@ -153,6 +155,7 @@ impl fmt::Display for Conflict {
             Self::Guard(_) => "a guard of the change does not hold",
             Self::IdTaken => "a key of this id exists",
             Self::Missing => "no key of this id exists",
+            Self::NotClosed => "the owner or the organization is not closed",
             Self::OwnerClosed => "the owner is closed for good",
             Self::IdempotencyKeyUsed { .. } => "another change with the same idempotency key was made",
             Self::Revoked => "the key is revoked",

@@ -5,7 +5,7 @@ use std::sync::{
 
 use super::OwnerRef;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-use super::change::ORGANIZATION;
+use super::status_of::ORGANIZATION;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use crate::owner::Owner;
 use crate::{key::KeyId, owner::OrganizationId};

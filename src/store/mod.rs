@@ -30,6 +30,7 @@ mod change;
 mod contract;
 mod dead_keys;
 mod ending;
+mod erasure;
 mod error;
 mod head;
 mod key_cursor;
@@ -46,19 +47,19 @@ mod query;
 mod shared;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod status_of;
 pub mod transfer;
 
 pub use any::AnyStore;
 #[doc(hidden)]
 pub use any::{ErasedLedger, ErasedReader, ErasedStore};
 pub(crate) use calls::Calls;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) use change::StatusOf;
+pub(crate) use change::created_by;
 pub use change::{Applied, AuditedWrite, Change, ChangeId, Effect, Guard, IdempotentRequest, KeyUpdate, Write};
-pub(crate) use change::{ORGANIZATION, created_by};
 pub use contract::{FoundKey, FoundOwner, KeyReader, KeyStore, Ledger};
 pub use dead_keys::{DeadKeys, EndedKeys};
 pub use ending::EndingQuery;
+pub use erasure::{Erasure, InvalidPseudonym, Pseudonym};
 pub use error::{Conflict, StoreError, StoreErrorKind};
 pub(crate) use head::Changed;
 pub use head::{Changes, Head, HeadCell};
@@ -76,6 +77,9 @@ pub(crate) use query::UsedKeys;
 pub use query::{EventQuery, KeyOrder, KeyQuery, Liveness, Page, Prune, Pruned, RehashedKey, Trail, UsageScope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteBackupError, SqliteBackupErrorKind, SqliteOpenError, SqliteOpenErrorKind, SqliteStore};
+pub(crate) use status_of::ORGANIZATION;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use status_of::StatusOf;
 
 pub use crate::{
     lengths::{Alphabet, COLUMNS, Column, Length},

@@ -228,6 +228,11 @@ broken! {
     a_purge_without_an_event_is_noticed: PurgesWithoutAWord breaks "S115";
     ends_counted_too_early_are_noticed: CountsEndsEarly breaks "S114";
     usage_that_nobody_asks_for_is_noticed: TellsUsageUnasked breaks "S45";
+    a_maker_s_name_that_stays_is_noticed: KeepsNamesOfMakers breaks "S121";
+    a_namesake_who_is_erased_too_is_noticed: ErasesNamesakes breaks "S122";
+    refusals_that_outlive_their_organization_are_noticed: KeepsRefusalsOfTheErased breaks "S123";
+    erased_keys_that_are_not_in_the_log_are_noticed: ForgetsErasedKeys breaks "S124";
+    half_of_a_mixed_erasure_is_noticed: ErasesHalfOfMixtures breaks "S125";
     a_look_up_that_wedges_the_next_is_noticed: HangsAfterADrop breaks "R24";
 }
 

@@ -22,6 +22,7 @@ mod copy;
 mod debug;
 mod dropped;
 mod ends;
+mod erasure;
 mod error_chains;
 mod examples;
 mod first_use;

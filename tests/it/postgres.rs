@@ -1,6 +1,7 @@
 //! Keys in a real PostgreSQL server.
 
 mod bounded;
+mod erased;
 mod failover;
 mod faults;
 mod feed;

@@ -167,6 +167,8 @@ macro_rules! calls_over {
                 => keys.suspend_organization(of.clone(), Suspension::Admin, &actor));
             spawns!(KeyManager::reinstate_organization; keys: KeyManager, of: OrganizationId, actor: Actor
                 => keys.reinstate_organization(of.clone(), Suspension::Admin, &actor));
+            spawns!(KeyManager::erase; keys: KeyManager, owner: Owner, actor: Actor
+                => keys.erase(&owner, &actor));
             spawns!(KeyManager::close_organization; keys: KeyManager, of: OrganizationId, actor: Actor
                 => keys.close_organization(of.clone(), &actor));
             spawns!(KeyManager::suspend; keys: KeyManager, owner: Owner, actor: Actor

@@ -46,6 +46,7 @@ mod candidate;
 mod columns;
 mod dropped;
 mod ends;
+mod erase;
 mod event;
 mod feed;
 mod find;

@@ -11,7 +11,7 @@ use tower_api_keys::{
     audit::EventRow,
     key::KeyId,
     record::KeyRow,
-    store::{AuditedWrite, Change, ChangeId, IdempotentRequest, KeyQuery, KeyUpdate, OwnerRef, Write},
+    store::{AuditedWrite, Change, ChangeId, Erasure, IdempotentRequest, KeyQuery, KeyUpdate, OwnerRef, Write},
 };
 
 use crate::unmet::{Unmet, made};
@@ -142,6 +142,13 @@ impl Scene {
         let about =
             |id: &str, action: &str| EventRow { key: Some(id.to_owned()), action: action.to_owned(), ..self.event(at) };
         match write {
+            Write::Erase(Erasure { owner, pseudonym, .. }) => EventRow {
+                action: "owner.erased".to_owned(),
+                owner_kind: owner.as_ref().map_or("organization", |owner| owner.kind().as_str()).to_owned(),
+                owner: owner.as_ref().map_or_else(String::new, |_| pseudonym.to_string()),
+                after: None,
+                ..self.event(at)
+            },
             Write::Insert(row) => about(&row.id, "key.issued"),
             Write::Update(update) => about(update.id.as_str(), "key.renamed"),
             Write::Pause { id, .. } => about(id.as_str(), "key.paused"),

@@ -109,6 +109,17 @@ async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: T
 /// One write. The change log is the triggers' business.
 async fn write(connection: &mut PgConnection, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
+        Write::Erase(erasure) => {
+            // A function of the tables: which rows it means is in the migration.
+            const SQL: &str = "select keys.api_key_erase($1, $2, $3, $4)";
+            let (kind, id) =
+                erasure.owner.as_ref().map_or(("organization", ""), |owner| (owner.kind().as_str(), owner.id()));
+            let query = sqlx::query_scalar(SQL).bind(erasure.organization.as_str()).bind(kind).bind(id);
+            match query.bind(erasure.pseudonym.to_string()).fetch_one(&mut *connection).await? {
+                true => Ok(Effect::Changed),
+                false => Err(Conflict::NotClosed.into()),
+            }
+        }
         Write::Insert(row) => insert(connection, row).await,
         Write::Update(update) => self::update(connection, update).await,
         Write::Pause { organization, id, by } => {

@@ -101,6 +101,7 @@ impl KeyReader for SqlxStore {
 
 impl KeyStore for SqlxStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        change.erases_alone()?;
         let mut transaction = self.changes.begin().await?;
         let done = apply::apply(transaction.connection()?, change).await;
         Ok(transaction.end(done).await?)

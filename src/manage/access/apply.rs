@@ -14,8 +14,8 @@ use crate::{
     random::random_bytes,
     record::{KeyRecord, Stopped, Suspension},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Guard, IdempotentRequest, KeyStore, Lease,
-        StoreError, StoreErrorKind, Write,
+        Applied, AuditedWrite, Change, ChangeId, Conflict, Effect, Erasure, FoundOwner, Guard, IdempotentRequest,
+        KeyStore, Lease, StoreError, StoreErrorKind, Write,
     },
     time::Timestamp,
 };
@@ -126,7 +126,14 @@ impl Access<'_> {
     /// A write as the store gets it, and the event as others are told of it.
     fn audited(&self, at: Timestamp, wanted: WantedWrite) -> (AuditedWrite, Event) {
         let WantedWrite { write, action, subject, before, after } = wanted;
-        let event = Event::new(self.parts.organization.clone(), at, self.actor.id(), action, subject)
+        let organization = match &write {
+            // Its trail is under the pseudonym from then on.
+            Write::Erase(Erasure { organization, owner: None, pseudonym }) => {
+                pseudonym.organization().unwrap_or_else(|_| organization.clone())
+            }
+            _ => self.parts.organization.clone(),
+        };
+        let event = Event::new(organization, at, self.actor.id(), action, subject)
             .with_change(before, after)
             .with_source(self.actor.source().map(ToString::to_string));
         (AuditedWrite { write, event: EventRow::from(&event) }, event)
@@ -220,6 +227,22 @@ impl Access<'_> {
     async fn stopped(&self, owner: &Owner) -> Result<Stopped, ManageError> {
         let stopped = self.status_of(owner).await?.stopped();
         Ok(stopped.map_or(Stopped::Suspended(Suspension::Admin), |(stopped, _)| stopped))
+    }
+
+    /// A condition that nothing meets, if whoever is to be given a key is closed when it is asked for. By the moment of commit
+    /// they may have been erased, and look like somebody else of that id. That of the actor was looked at already.
+    pub(in crate::manage) async fn closed_when_asked(
+        &self,
+        owner: &Owner,
+    ) -> Result<Option<(Guard, GuardRefusal)>, ManageError> {
+        if self.actor.standing_on().as_ref() == Some(owner) {
+            return Ok(None);
+        }
+        let FoundOwner { owner: own, organization } = self.statuses_of(owner).await?;
+        let is_closed = own.closed_at.is_some() || organization.closed_at.is_some();
+        // A repeated request is told what it made before, all the same: that is looked at before the conditions.
+        let never = Guard::LiveKeysBelow { owner: self.owner_ref(owner), limit: 0 };
+        Ok(is_closed.then_some((never, GuardRefusal::Kind(ManageErrorKind::OwnerClosed))))
     }
 
     /// That an owner is to be given a key.

@@ -27,6 +27,7 @@ impl From<StoreError> for ManageError {
         let kind = match error.kind() {
             // Without a source: what is absent and what is hidden look the same.
             StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
+            StoreErrorKind::Conflict(Conflict::NotClosed) => ManageErrorKind::OwnerNotClosed,
             StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
             StoreErrorKind::Conflict(Conflict::IdempotencyKeyUsed { same_request: true, .. }) => {
                 ManageErrorKind::IdempotencyKeyUsed

@@ -54,6 +54,9 @@ pub enum ManageErrorKind {
     /// The clock of this node jumped, and whether an expiry has passed depends on which time is right. That shows within 30
     /// seconds.
     ClockUnsure,
+    /// The user, the team or the organization that is to be [erased](super::KeyManager::erase) was closed less than a minute
+    /// ago: changes of it that began before may still be under way.
+    ClosedJustNow,
     /// Somebody else changed the same thing at the same time. Look again.
     Conflict,
     /// The stored record of the key cannot be read.
@@ -100,6 +103,8 @@ pub enum ManageErrorKind {
     Overloaded,
     /// The user or team is closed, which is final.
     OwnerClosed,
+    /// The user, the team or the organization is to be [erased](super::KeyManager::erase), and is not closed.
+    OwnerNotClosed,
     /// The plan no longer includes the keys of the user or team the key is for.
     OwnerPlanSuspended,
     /// An admin suspended the user or team the key is for.
@@ -164,6 +169,11 @@ impl ManageError {
         self
     }
 
+    pub(super) const fn with_retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
     pub(super) fn with_replayed(mut self, key: Option<KeyInfo>) -> Self {
         self.replayed = key.map(Box::new);
         self
@@ -205,7 +215,7 @@ impl ManageError {
     }
 
     /// When to ask again, if the actor is [busy](ManageErrorKind::ActorBusy), the
-    /// [clock is in doubt](ManageErrorKind::ClockUnsure), or hashing is [overloaded](ManageErrorKind::Overloaded) or
+    /// [clock is in doubt](ManageErrorKind::ClockUnsure), the owner was [closed just now](ManageErrorKind::ClosedJustNow), or hashing is [overloaded](ManageErrorKind::Overloaded) or
     /// [starved](ManageErrorKind::Starved).
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {

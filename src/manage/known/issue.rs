@@ -93,10 +93,11 @@ impl KeyManager {
         {
             return Err(ManageError::invalid(InvalidInput::ExpiryPast));
         }
+        let closed = access.closed_when_asked(&asked.owner).await?;
         let hash = access.hash(&text).await?;
         let record = asked.record(&access, (text.id(), hash), now.now(), expires_at);
         let record = KeyRecord { reserved: Reserved::known_beforehand(), ..record };
-        match access.insert(&text, record, None).await {
+        match access.insert(&text, record, None, closed).await {
             Ok(made) => Ok(KnownKey::new(made, Effect::Changed)),
             // Another node may have been quicker, and have taken the last place of a quota by that.
             Err(error) if is_taken(&error) || matches!(error.kind(), ManageErrorKind::QuotaReached(_)) => {

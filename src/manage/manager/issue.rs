@@ -5,7 +5,7 @@ use crate::{
     key::{KeyId, PlaintextKey, contains_credential},
     lengths::{IDEMPOTENCY_KEY, LIMITS},
     manage::{
-        access::{Access, Gift, Wanted, WantedWrite},
+        access::{Access, Gift, GuardRefusal, Wanted, WantedWrite},
         actor::Actor,
         error::{ManageError, ManageErrorKind},
         info::KeyInfo,
@@ -18,7 +18,7 @@ use crate::{
     owner::Owner,
     record::{KeyName, KeyRecord, KeyRow, Labels, OwnerStatus, Reserved, Responsible, Rotated},
     scope::Scopes,
-    store::{IdempotentRequest, Write},
+    store::{Guard, IdempotentRequest, Write},
     time::Timestamp,
 };
 
@@ -112,11 +112,12 @@ impl KeyManager {
             return Err(access.or_replayed(invalid(InvalidInput::ExpiryPast), idempotency, what).await);
         }
 
+        let closed = access.closed_when_asked(&asked.owner).await?;
         let generated = access.parts.format.generate(asked.owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
         let hash = access.hash(&plaintext).await?;
         let record = asked.record(&access, (plaintext.id(), hash), at, expires_at);
-        let info = access.insert(&plaintext, record, idempotency).await?;
+        let info = access.insert(&plaintext, record, idempotency, closed).await?;
         Ok(IssuedKey::new(plaintext, info))
     }
 }
@@ -151,6 +152,7 @@ impl Access<'_> {
         plaintext: &PlaintextKey,
         record: KeyRecord,
         idempotency: Option<IdempotentRequest>,
+        closed: Option<(Guard, GuardRefusal)>,
     ) -> Result<KeyInfo, ManageError> {
         let write = WantedWrite {
             write: Write::Insert(KeyRow::from(&record)),
@@ -159,7 +161,7 @@ impl Access<'_> {
             before: None,
             after: Some(summary(&record)),
         };
-        let guards = vec![self.owner_is_active(&record.owner)];
+        let guards = closed.into_iter().chain([self.owner_is_active(&record.owner)]).collect();
         let (owner, quotas) = (self.owner_ref(&record.owner), self.parts.rules.quotas);
         let at = record.created_at;
         let quotas = quotas.live_keys(&owner).into_iter().chain(quotas.issues(&self.actor, &owner, at)).collect();

@@ -28,6 +28,8 @@ struct Made {
     id: KeyId,
     hash: KeyHash,
     idempotency: Option<IdempotentRequest>,
+    /// Whoever is to have the key was closed when it was asked for.
+    closed: Option<(Guard, GuardRefusal)>,
 }
 
 impl KeyManager {
@@ -70,7 +72,10 @@ impl KeyManager {
 
         let generated = access.parts.format.generate(owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
-        let made = Made { id: plaintext.id(), hash: access.hash(&plaintext).await?, idempotency: idempotency.clone() };
+        // Another owner than that of the old key, which has to live: that of the new one.
+        let closed = if owner == old.owner { None } else { access.closed_when_asked(&owner).await? };
+        let hash = access.hash(&plaintext).await?;
+        let made = Made { id: plaintext.id(), hash, idempotency: idempotency.clone(), closed };
         let begun = match access.begin_once(&request, made.clone()).await {
             // The old key was renamed meanwhile, or ended: what still makes sense and is still allowed is done.
             Err(error) if error.kind() == ManageErrorKind::Conflict => access.begin_once(&request, made).await,
@@ -122,6 +127,7 @@ impl Access<'_> {
             (Guard::NoLiveSuccessor(old.id), GuardRefusal::Kind(ManageErrorKind::RotationUnderWay)),
             self.owner_is_active(&new.owner),
         ];
+        guards.extend(made.closed);
         guards.extend(self.same_version(&old, request.expected_version)?);
         let (quotas, given_to) = (self.parts.rules.quotas, self.owner_ref(&new.owner));
         // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.

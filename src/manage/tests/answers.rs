@@ -18,6 +18,7 @@ const NO_ANSWERS: &[&str] = &[
     "Directory",
     "EditKey",
     "EndRotation",
+    "Erase",
     "ExportError",
     "ExportFormat",
     "FlagSettings",

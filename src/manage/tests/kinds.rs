@@ -14,7 +14,8 @@ fn follows(kind: ManageErrorKind) -> Option<ManageErrorKind> {
     let follows = |what: InvalidInput| InvalidInput::ALL.into_iter().skip_while(move |one| *one != what).nth(1);
     Some(match kind {
         Kind::ActorBusy => Kind::ClockUnsure,
-        Kind::ClockUnsure => Kind::Conflict,
+        Kind::ClockUnsure => Kind::ClosedJustNow,
+        Kind::ClosedJustNow => Kind::Conflict,
         Kind::Conflict => Kind::CorruptRecord,
         Kind::CorruptRecord => Kind::Denied(DenialReason::InsufficientRole.into()),
         Kind::Denied(_) => Kind::DirectoryIncomplete { unanswered: 2 },
@@ -43,7 +44,8 @@ fn follows(kind: ManageErrorKind) -> Option<ManageErrorKind> {
         Kind::NotSafeToFinish(_) => Kind::OutcomeUnknown,
         Kind::OutcomeUnknown => Kind::Overloaded,
         Kind::Overloaded => Kind::OwnerClosed,
-        Kind::OwnerClosed => Kind::OwnerPlanSuspended,
+        Kind::OwnerClosed => Kind::OwnerNotClosed,
+        Kind::OwnerNotClosed => Kind::OwnerPlanSuspended,
         Kind::OwnerPlanSuspended => Kind::OwnerSuspended,
         Kind::OwnerSuspended => Kind::PepperMissing,
         Kind::PepperMissing => Kind::QuotaReached(Quota::IssuesPerHour(1)),

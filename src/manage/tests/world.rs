@@ -11,7 +11,7 @@ use crate::{
     key::KeyId,
     manage::{
         Advice, AnyDirectory, Attempts, AuditQuery, BlastRadius, CallVerdict, ChangeOrganization, ChangeOwner,
-        CountedUntil, Decision, Denial, DenialReason, Directory, EditKey, Effect, ExportFormat, ExposureReason,
+        CountedUntil, Decision, Denial, DenialReason, Directory, EditKey, Effect, Erase, ExportFormat, ExposureReason,
         InvalidInput, InventoryQuery, KeyAction, KeyFlag, KeyInfo, KeyMatches, KeyState, KeyUse, KnownKey,
         KnownKeyProblem, ListKeys, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration, NameAdvice,
         NamedTeam, Names, NextStep, NoteKind, PauseKey, PlanChange, Presence, PresentedKey, PresentedOutcome, Problem,
@@ -21,7 +21,7 @@ use crate::{
     },
     record::{KeyRow, Labels, Suspension},
     sentence::Sentence,
-    store::{Ledger, OwnerChange},
+    store::{Ledger, OwnerChange, Pseudonym},
     usage::{Outcome, UsageBatch, UsageDayRow, UsageDetail, UsageRow},
 };
 
@@ -151,6 +151,7 @@ pub(super) async fn examples() -> Examples {
     reads(&mut named, &rules).await;
     advice(&mut named, &rules).await;
     reconciled(&mut all).await;
+    erased(&mut all).await;
     for (name, answers) in named.of {
         let is_named = |answer: &Value| answer["names"]["users"].as_object().is_some_and(|users| !users.is_empty());
         // One of each is enough.
@@ -362,6 +363,17 @@ async fn changes(all: &mut Examples, rules: &Rules) {
         assert!(is_named("before") && is_named("after"), "`name_of` says nothing of this action: {told:#}");
     }
     all.add_all(entries.iter().map(|entry| entry.event.clone()));
+}
+
+/// Of a person who made keys and has one.
+async fn erased(all: &mut Examples) {
+    let bench = world(&Rules::default()).await;
+    let (manager, system) = (&bench.manager, &crate::manage::fixture::system());
+    manager.close(&user("alice"), system).await.unwrap();
+    bench.clock.advance(std::time::Duration::from_secs(60));
+    all.add(&manager.erase(Erase::owner(user("alice")).dry_run(), system).await.unwrap());
+    let under: Pseudonym = "erased-alicealicealicealiceag".parse().unwrap();
+    all.add(&manager.erase(Erase::owner(user("alice")).under(under), system).await.unwrap());
 }
 
 /// Bob has left, nobody knows of red, and whether dora is there is not said.

@@ -6,8 +6,8 @@ use crate::{
     key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, AuditedWrite, Change, Conflict, Effect, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError, Write,
-        created_by,
+        Applied, AuditedWrite, Change, Conflict, Effect, Erasure, Guard, KeyUpdate, OwnerChange, OwnerRef, StoreError,
+        Write, created_by,
     },
     time::Timestamp,
 };
@@ -20,6 +20,7 @@ struct Staged<'a> {
     statuses: HashMap<Whose, OwnerStatusRow>,
     events: Vec<EventRow>,
     log: Vec<Logged>,
+    erasure: Option<Erasure>,
 }
 
 /// Does a change, or nothing.
@@ -27,6 +28,7 @@ pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, Sto
     if let Some(applied) = tables.done(change)? {
         return Ok(applied);
     }
+    change.erases_alone()?;
     let mut staged = Staged::new(tables, change.at);
     staged.check(&change.guards)?;
     let effects = change.writes.iter().map(|audited| staged.write(audited)).collect::<Result<_, _>>()?;
@@ -37,12 +39,13 @@ pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, Sto
 
 impl<'a> Staged<'a> {
     fn new(tables: &'a Tables, at: Timestamp) -> Self {
-        Self { tables, at, keys: HashMap::new(), statuses: HashMap::new(), events: Vec::new(), log: Vec::new() }
+        let (keys, statuses, events, log) = (HashMap::new(), HashMap::new(), Vec::new(), Vec::new());
+        Self { tables, at, keys, statuses, events, log, erasure: None }
     }
 
     fn into_written(self) -> Written {
-        let Self { keys, statuses, events, log, .. } = self;
-        Written { keys: keys.into_values().collect(), statuses, events, log }
+        let Self { keys, statuses, events, log, erasure, .. } = self;
+        Written { keys: keys.into_values().collect(), statuses, events, log, erasure }
     }
 
     fn check(&self, guards: &[Guard]) -> Result<(), StoreError> {
@@ -94,6 +97,7 @@ impl<'a> Staged<'a> {
 
     fn write(&mut self, audited: &AuditedWrite) -> Result<Effect, StoreError> {
         let outcome = match &audited.write {
+            Write::Erase(erasure) => self.erase(erasure),
             Write::Insert(row) => self.insert(row),
             Write::Update(update) => self.update(update),
             Write::Pause { organization, id, by } => self.pause(organization.as_str(), id, by),
@@ -216,6 +220,15 @@ impl<'a> Staged<'a> {
             }
             _ => Effect::Unchanged,
         }
+    }
+
+    /// Nothing else is in its change, so that it can wait until all of that is put in place.
+    fn erase(&mut self, erasure: &Erasure) -> Result<Effect, Conflict> {
+        if self.tables.status(&Whose::erased_by(erasure)).is_none_or(|status| status.closed_at.is_none()) {
+            return Err(Conflict::NotClosed);
+        }
+        self.erasure = Some(erasure.clone());
+        Ok(Effect::Changed)
     }
 
     fn change_status(&mut self, whose: Whose, change: OwnerChange) -> Result<Effect, Conflict> {

@@ -52,6 +52,7 @@ impl KeyReader for PostgresStore {
 
 impl KeyStore for PostgresStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
+        change.erases_alone()?;
         let Inner { sql, sessions, .. } = &*self.0;
         let applied = transact(|| async {
             let session = sessions.begin(sql).await?;

@@ -14,13 +14,14 @@ use crate::{
     key::KeyId,
     owner::OrganizationId,
     record::{KeyRow, OwnerStatusRow},
-    store::{AuditedWrite, Conflict, Effect, KeyUpdate, OwnerChange, StatusOf, Write},
+    store::{AuditedWrite, Conflict, Effect, Erasure, KeyUpdate, OwnerChange, StatusOf, Write},
     time::Timestamp,
 };
 
 /// One write of a change, in its session. The change log is the triggers' business.
 pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
+        Write::Erase(erasure) => erase(session, sql, erasure).await,
         Write::Insert(row) => insert(session, sql, row).await,
         Write::Update(update) => self::update(session, sql, update).await,
         Write::Pause { organization, id, by } => pause(session, sql, organization, id, by, at).await,
@@ -36,6 +37,14 @@ pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: T
         }
         Write::Owner(owner, change) => change_status(session, sql, StatusOf::owner(owner), *change, at).await,
     }
+}
+
+/// By a function of its own: a node may neither delete a key nor change an event.
+async fn erase(session: &Session<'_>, sql: &Sql, erasure: &Erasure) -> Result<Effect, Failure> {
+    let StatusOf { organization, kind, id } = StatusOf::erased(erasure);
+    let whom: [&(dyn ToSql + Sync); 4] = [&organization, &kind, &id, &erasure.pseudonym.to_string()];
+    let was_closed = session.row(&sql.erase, &whom).await?.map_or(Ok(false), |row| column(&row, 0))?;
+    if was_closed { Ok(Effect::Changed) } else { Err(Conflict::NotClosed.into()) }
 }
 
 async fn insert(session: &Session<'_>, sql: &Sql, row: &KeyRow) -> Result<Effect, Failure> {

@@ -4,6 +4,7 @@ use super::{
     event_rows::insert_event,
     failure::{Failure, corrupt_column},
     owner_rows::find_owner,
+    rewrite::rewrite,
     transaction::{begin, commit},
     writes::write,
 };
@@ -35,6 +36,9 @@ pub(super) fn apply(connection: &mut Connection, change: &Change) -> Result<Appl
         applied.effects.push(outcome);
     }
     remember(&transaction, change, &applied)?;
+    if change.writes.iter().any(|audited| audited.write.erases()) {
+        rewrite(&transaction)?;
+    }
     commit(transaction)?;
     Ok(applied)
 }

@@ -132,8 +132,9 @@ fn open(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error
 
 fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
     // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
-    // The log is brought into the file with a new mark only.
-    connection.execute_batch("pragma synchronous = full; pragma wal_autocheckpoint = 0")
+    // The log is brought into the file with a new mark only. What is deleted is overwritten: a name that was replaced long ago
+    // is nowhere once its owner is erased.
+    connection.execute_batch("pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma secure_delete = on")
 }
 
 /// A database in the memory of the process.

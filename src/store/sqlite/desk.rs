@@ -7,7 +7,7 @@ use super::{
     doubt::Doubt,
     failure::Failure,
     local_head::LocalHead,
-    mark::{PATIENCE_FOR_MARK, read_marks, renew_mark},
+    mark::{PATIENCE_FOR_MARK, read_marks, renew_mark, renew_mark_and_empty_log},
     watch::Watch,
 };
 use crate::store::StoreError;
@@ -32,11 +32,13 @@ pub(super) struct Desk {
     /// become shorter, but is written again from its beginning.
     changes: u32,
     log_length: u64,
+    /// Whether the log still has what was erased, in pages as they were before.
+    holds_erased: bool,
 }
 
 impl Desk {
     pub(super) fn new(connection: Connection, head: Option<Arc<LocalHead>>, watch: Option<Arc<Watch>>) -> Self {
-        Self { connection, head, watch, changes: 0, log_length: 0 }
+        Self { connection, head, watch, changes: 0, log_length: 0, holds_erased: false }
     }
 
     /// Reads, and says so only if the file is still the one that others open by its name.
@@ -61,6 +63,20 @@ impl Desk {
             Err(Failure::Doubt(doubt)) => Err(Failure::DoubtfulChange(doubt)),
             Err(failure) => Err(Failure::DoubtfulChange(Doubt::Unread(failure.into_store_error(None)))),
         }
+    }
+
+    /// The same for a change that erases somebody: what is deleted in the file is in the log, too, which is brought into the
+    /// file and emptied. Where somebody reads from the log meanwhile, that is tried again a few times a second, by whoever
+    /// has the file open.
+    pub(super) fn erase<T>(
+        &mut self,
+        patience: Duration,
+        job: impl FnOnce(&mut Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let written = self.write(patience, job)?;
+        self.holds_erased = true;
+        self.renew_mark();
+        Ok(written)
     }
 
     fn judge(&self) -> Result<(), Failure> {
@@ -113,7 +129,8 @@ impl Desk {
             return;
         }
         let was_unmarked = watch.is_unmarked();
-        let renewed = renew_mark(&mut self.connection, watch.files());
+        let renew = if self.holds_erased { renew_mark_and_empty_log } else { renew_mark };
+        let renewed = renew(&mut self.connection, watch.files());
         if !self.connection.is_autocommit() {
             let _ = self.connection.execute_batch("rollback");
         }
@@ -121,9 +138,10 @@ impl Desk {
         // Notes what was written, before somebody asks.
         let _ = watch.judge(&self.connection);
         self.log_length = self.length_of_log() + if is_marked { 0 } else { GROWTH_BESIDE_READERS };
-        if was_unmarked && !is_marked {
+        if (was_unmarked || self.holds_erased) && !is_marked {
             watch.miss_mark();
         }
+        self.holds_erased &= !is_marked;
     }
 
     fn length_of_log(&self) -> u64 {

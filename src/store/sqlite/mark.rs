@@ -128,6 +128,9 @@ const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 /// The same, and waits as long as for a lock until nobody reads from the log any more: then the next change begins it again.
 const RESTART: &str = "pragma wal_checkpoint(restart)";
 
+/// The same, and cuts the log to nothing: what was in it once, and in no page of the file any more, is in neither then.
+const TRUNCATE: &str = "pragma wal_checkpoint(truncate)";
+
 /// What a checkpoint did.
 pub(super) struct Checkpoint {
     /// Another connection is at it.
@@ -174,6 +177,15 @@ const END: &str =
 /// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole;
 /// and of one that is written to by something else, no more can be told than whether its structure is sound.
 pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
+    renew_mark_by(connection, files, RESTART)
+}
+
+/// The same, and nothing is left in the log of what was written before, if the new mark is in the file.
+pub(super) fn renew_mark_and_empty_log(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
+    renew_mark_by(connection, files, TRUNCATE)
+}
+
+fn renew_mark_by(connection: &mut Connection, files: &Files, pragma: &str) -> Result<bool, Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_FILE, [])?;
     transaction.execute(MARK_LOG, [])?;
@@ -182,7 +194,7 @@ pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<b
     // What could not be brought into the file stays in the log.
     // While somebody reads from the log, its end would be written behind the mark, which would then be read from the log
     // whatever became of the file: a file that was replaced below it would not be noticed.
-    let is_marked = checkpoint_by(connection, RESTART).is_ok_and(|checkpoint| checkpoint.is_whole());
+    let is_marked = checkpoint_by(connection, pragma).is_ok_and(|checkpoint| checkpoint.is_whole());
     let beside = Beside::now(files).map(|beside| beside.write());
     // Not a mark that somebody else began meanwhile: its pages are not in the file yet.
     connection.execute(END, params![beside, mark, is_marked])?;

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::{
@@ -183,8 +184,10 @@ impl KeyReader for SqliteStore {
 
 impl KeyStore for SqliteStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        let change = change.clone();
-        self.inner.writer.write(move |connection| apply(connection, &change)).await
+        change.erases_alone()?;
+        let (change, erases) = (change.clone(), change.writes.iter().any(|audited| audited.write.erases()));
+        let job = move |connection: &mut Connection| apply(connection, &change);
+        if erases { self.inner.writer.erase(job).await } else { self.inner.writer.write(job).await }
     }
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {

@@ -63,11 +63,26 @@ impl Worker {
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (patience, asked_at) = (self.patience, Instant::now());
-        let change = move |desk: &mut Desk| desk.write(patience.saturating_sub(asked_at.elapsed()), job);
-        self.run(change).await.unwrap_or_else(|lost| match lost {
+        self.change(move |desk: &mut Desk| desk.write(patience.saturating_sub(asked_at.elapsed()), job)).await
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Desk) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(job).await.unwrap_or_else(|lost| match lost {
             Lost::NeverBegan => Err(StoreError::unavailable(lost)),
             Lost::Panicked => Err(StoreError::outcome_unknown(lost)),
         })
+    }
+
+    /// The same for a change that erases somebody: what it deleted is in none of the files any more, unless somebody reads.
+    pub(super) async fn erase<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (patience, asked_at) = (self.patience, Instant::now());
+        self.change(move |desk: &mut Desk| desk.erase(patience.saturating_sub(asked_at.elapsed()), job)).await
     }
 
     /// Has the thread look after the files, unless it has enough to do: it looks at them after each job.

@@ -1,6 +1,6 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{failure::Failure, key_rows, owner_rows::status_of};
+use super::{erase::erase, failure::Failure, key_rows, owner_rows::status_of};
 use crate::{
     key::KeyId,
     owner::OrganizationId,
@@ -12,6 +12,7 @@ use crate::{
 /// One write of a change, in its transaction. The change log is the triggers' business.
 pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
+        Write::Erase(erasure) => erase(connection, erasure),
         Write::Insert(row) => insert(connection, row),
         Write::Update(update) => self::update(connection, update),
         Write::Pause { organization, id, by } => pause(connection, organization, id, by, at),

@@ -6,9 +6,9 @@ use tower_api_keys::{
     audit::EventRow,
     record::{ActorId, KeyRow, NamePart, Suspension},
     store::{
-        AuditedWrite, Change, ChangeId, Changes, DeadKeys, EventQuery, Guard, Head, IdempotentRequest, KeyCursor,
-        KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange, OwnerRef,
-        Prune, RehashedKey, SqliteStore, UsageScope, Write,
+        AuditedWrite, Change, ChangeId, Changes, DeadKeys, Erasure, EventQuery, Guard, Head, IdempotentRequest,
+        KeyCursor, KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger, Liveness, MemoryStore, OwnerChange,
+        OwnerRef, Prune, Pseudonym, RehashedKey, SqliteStore, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -18,6 +18,8 @@ use super::id;
 #[derive(Clone, Debug)]
 enum Step {
     Apply(Change),
+    /// One that closes, and one that erases.
+    Erase(Box<[Change; 2]>),
     Rehash(u32, String, RehashedKey),
     Usage(UsageBatch),
     Append(Vec<EventRow>),
@@ -251,6 +253,7 @@ fn step() -> impl Strategy<Value = Step> {
     let before = || proptest::option::of(at().prop_map(time));
     prop_oneof![
         12 => change().prop_map(Step::Apply),
+        1 => (owner_ref(), prop::bool::weighted(0.3), 100..110_u8, event(), event()).prop_map(erasure),
         2 => (number(), text(), rehashed).prop_map(|(number, old, new)| Step::Rehash(number, old, new)),
         2 => (0..2_u8, 0..4_i64, prop::collection::vec(usage(), 0..4), prop::collection::vec(usage(), 0..4)).prop_map(
             |(writer, sequence, rows, of_days)| {
@@ -273,6 +276,24 @@ fn step() -> impl Strategy<Value = Step> {
             }
         ),
     ]
+}
+
+fn erasure((of, is_whole, number, closed, erased): (OwnerRef, bool, u8, EventRow, EventRow)) -> Step {
+    let OwnerRef { organization, owner } = of.clone();
+    let close = match is_whole {
+        true => Write::Organization(organization.clone(), OwnerChange::Close),
+        false => Write::Owner(of, OwnerChange::Close),
+    };
+    let owner = Some(owner).filter(|_| !is_whole);
+    let erase = Write::Erase(Erasure { organization, owner, pseudonym: Pseudonym::from_bytes([number; 16]) });
+    let change = |number, write, event| Change {
+        id: ChangeId::from_bytes([number; 16]),
+        at: time(5),
+        writes: vec![AuditedWrite { write, event }],
+        guards: Vec::new(),
+        idempotency: None,
+    };
+    Step::Erase(Box::new([change(number, close, closed), change(number + 10, erase, erased)]))
 }
 
 fn dead_keys() -> impl Strategy<Value = Option<DeadKeys>> {
@@ -363,6 +384,16 @@ async fn run(store: &impl Ledger, step: &Step) -> String {
             Ok(applied) => format!("{applied:?}"),
             Err(error) => format!("{:?}", error.kind()),
         },
+        Step::Erase(changes) => {
+            let mut told = String::new();
+            for change in changes.iter() {
+                told += &match store.apply(change).await {
+                    Ok(applied) => format!("{applied:?}"),
+                    Err(error) => format!("{:?}", error.kind()),
+                };
+            }
+            told
+        }
         Step::Rehash(number, old, new) => format!("{:?}", store.rehash(&id(*number), old, new).await.unwrap()),
         Step::Usage(batch) => format!("{:?}", store.record_usage(batch).await.unwrap()),
         Step::Append(events) => format!("{:?}", store.append_events(events).await.unwrap()),
@@ -376,7 +407,10 @@ async fn log(store: &impl KeyReader, heads: &[Option<Head>]) -> Vec<String> {
     let mut log = Vec::new();
     for head in heads {
         log.push(match store.changes_since(*head).await.unwrap() {
-            Changes::Changed { head, keys, owners, organizations } => {
+            Changes::Changed { head, mut keys, mut owners, organizations } => {
+                // Within one change, in no order.
+                keys.sort_unstable();
+                owners.sort_unstable();
                 format!("{} {keys:?} {owners:?} {organizations:?}", head.position)
             }
             Changes::Reset { head } => format!("reset {}", head.position),

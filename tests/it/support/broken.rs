@@ -8,15 +8,15 @@ use std::{
 use futures_util::FutureExt;
 use tokio::task::yield_now;
 use tower_api_keys::{
-    OrganizationId, TeamId, Timestamp,
+    OrganizationId, Owner, TeamId, Timestamp,
     audit::EventRow,
     key::KeyId,
     record::{KeyRow, NamePart, OwnerStatusRow, Suspension},
     store::{
-        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EndedKeys, EndingQuery, EventQuery,
-        FoundKey, FoundOwner, Guard, Head, KeyCursor, KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger,
-        ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind,
-        SuccessorRow, Trail, UsageScope, Write,
+        Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EndedKeys, EndingQuery, Erasure,
+        EventQuery, FoundKey, FoundOwner, Guard, Head, KeyCursor, KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate,
+        Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
+        StoreErrorKind, SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
@@ -229,6 +229,16 @@ pub(crate) enum Fault {
     RevivesTheUsed,
     /// Keys that were never used are not among the unused.
     WantsUse,
+    /// A key that the erased made for others is found with their name.
+    KeepsNamesOfMakers,
+    /// Whoever has the same id and is closed is erased, too.
+    ErasesNamesakes,
+    /// Refusals without a key outlive their organization.
+    KeepsRefusalsOfTheErased,
+    /// The log does not tell of keys that are erased.
+    ForgetsErasedKeys,
+    /// Of an erasure beside other writes, these are done.
+    ErasesHalfOfMixtures,
 }
 
 /// A store with a fault.
@@ -258,6 +268,12 @@ struct Memory {
     /// What refusals without a key concern.
     is_appending: bool,
     organizations: Vec<Option<OrganizationId>>,
+    /// Pseudonyms, with those who were erased.
+    pseudonyms: Vec<(String, String)>,
+    /// Keys that were erased.
+    erased: Vec<KeyId>,
+    /// Refusals without a key of organizations that were erased.
+    refusals: Vec<UsageRow>,
     /// Keys whose counts came in one batch with such a refusal, and what that concerned.
     named: BTreeMap<String, String>,
 }
@@ -361,6 +377,9 @@ impl BrokenStore {
                 }
             }
             Fault::IgnoresIdempotencyKeys => change.idempotency = None,
+            Fault::ErasesHalfOfMixtures if change.writes.len() > 1 => {
+                change.writes.retain(|audited| !matches!(audited.write, Write::Erase(_)));
+            }
             Fault::PausesAnew => {
                 let mut ended = Vec::new();
                 for audited in &change.writes {
@@ -460,6 +479,41 @@ impl BrokenStore {
             _ => {}
         }
         change
+    }
+
+    /// Notes what an erasure is to take away, and takes more.
+    async fn note_erasure(&self, change: &Change) -> Result<(), StoreError> {
+        for audited in &change.writes {
+            let Write::Erase(erasure) = &audited.write else { continue };
+            let query = KeyQuery {
+                owners: erasure.owner.clone().into_iter().collect(),
+                limit: 1_000,
+                ..KeyQuery::all(erasure.organization.clone())
+            };
+            let keys = self.sound.list(&query, change.at).await?.rows;
+            let refusals = self.sound.usage(&UsageScope::NoKey(vec![Some(erasure.organization.clone())])).await?;
+            self.memory(|memory| {
+                memory.erased.extend(keys.iter().map(|listed| KeyId::new(&listed.key.id).unwrap()));
+                if let Some(owner) = &erasure.owner {
+                    memory.pseudonyms.push((format!("user:{}", erasure.pseudonym), format!("user:{}", owner.id())));
+                } else {
+                    memory.refusals.extend(refusals);
+                }
+            });
+            if self.is(Fault::ErasesNamesakes)
+                && let Some(Owner::User(user)) = &erasure.owner
+            {
+                let namesake = Some(TeamId::new(user.as_str()).unwrap().into());
+                let write = Write::Erase(Erasure { owner: namesake, ..erasure.clone() });
+                let writes = vec![AuditedWrite { write, event: audited.event.clone() }];
+                // Unless there is none that is closed.
+                let _ = self
+                    .sound
+                    .apply(&Change { id: ChangeId::from_bytes(self.fresh()), writes, ..change.clone() })
+                    .await;
+            }
+        }
+        Ok(())
     }
 
     /// Of several updates of one key, and of nothing else, writes the last under the version of the first, if those between
@@ -701,6 +755,13 @@ impl KeyReader for BrokenStore {
                 (found.key.revoked_at, found.key.revoked_by) = (None, None);
             }
         }
+        if self.is(Fault::KeepsNamesOfMakers)
+            && let Some(found) = &mut found
+        {
+            let names = self.memory(|memory| memory.pseudonyms.clone());
+            let name = names.into_iter().find(|(pseudonym, _)| *pseudonym == found.key.created_by);
+            found.key.created_by = name.map_or_else(|| found.key.created_by.clone(), |(_, name)| name);
+        }
         if self.is(Fault::ReadsTwice) {
             yield_now().await;
             let owner = self.sound.find(id).await?.map(|later| later.owner);
@@ -736,6 +797,7 @@ impl KeyReader for BrokenStore {
         }
         if let Changes::Changed { keys, owners, .. } = &mut changes {
             self.memory(|memory| match self.fault {
+                Fault::ForgetsErasedKeys => keys.retain(|key| !memory.erased.contains(key)),
                 Fault::ForgetsExpiries => keys.retain(|key| !memory.aged.contains(key)),
                 Fault::ForgetsNetworks => keys.retain(|key| !memory.networked.contains(key)),
                 Fault::ForgetsReinstatements => owners.retain(|owner| !memory.reinstated.contains(owner)),
@@ -780,6 +842,7 @@ impl KeyStore for BrokenStore {
         if self.is(Fault::MergesUpdates) {
             return self.merged(change).await;
         }
+        self.note_erasure(change).await?;
         let head = self.sound.try_head();
         let result = self.sound.apply(&self.altered(change).await).await;
         if result.is_ok() {
@@ -939,6 +1002,12 @@ impl Ledger for BrokenStore {
             _ => {}
         }
         let mut rows = self.sound.usage(&of).await?;
+        if let UsageScope::NoKey(of) = &of
+            && self.is(Fault::KeepsRefusalsOfTheErased)
+        {
+            let is_of = |row: &UsageRow| of.iter().flatten().any(|of| row.organization.as_deref() == Some(of.as_str()));
+            rows.extend(self.memory(|memory| memory.refusals.clone()).into_iter().filter(is_of));
+        }
         if self.is(Fault::NamesOrganizationsOfKeys) {
             let named = self.memory(|memory| memory.named.clone());
             for row in &mut rows {

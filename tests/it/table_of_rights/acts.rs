@@ -114,6 +114,8 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "suspend" => answer(manager.suspend(&owner, Suspension::Plan, actor).await, |_| "yes"),
         "reinstate" => answer(manager.reinstate(&owner, Suspension::Admin, actor).await, |_| "yes"),
         "close" => answer(manager.close(&owner, actor).await, |_| "yes"),
+        "erase" => answer(manager.erase(&owner, actor).await, |_| "yes"),
+        "orgerase" => answer(manager.erase(manager.organization().clone(), actor).await, |_| "yes"),
         "orgclose" => answer(manager.close_organization(manager.organization().clone(), actor).await, |_| "yes"),
         "orgstart" => {
             let of = manager.organization().clone();
@@ -161,6 +163,8 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "suspend" => (KeyAction::Suspend, of_owner),
         "reinstate" => (KeyAction::Reinstate, of_owner),
         "close" => (KeyAction::Close, of_owner),
+        "erase" => (KeyAction::Erase, of_owner),
+        "orgerase" => (KeyAction::Erase, Target::Organization),
         "orgclose" => (KeyAction::Close, Target::Organization),
         "orgstart" => (KeyAction::Reinstate, Target::Organization),
         "orgstop" => (KeyAction::Suspend, Target::Organization),
@@ -241,7 +245,7 @@ fn read_error(error: ExportError) -> ManageError {
 
 fn word(reason: DenialReason) -> String {
     match reason {
-        DenialReason::ActorSuspended => "held".into(),
+        DenialReason::ActorClosed | DenialReason::ActorSuspended => "held".into(),
         DenialReason::InsufficientRole => "role".into(),
         DenialReason::InsufficientScope(_) => "scope".into(),
         DenialReason::NotForKeys => "people".into(),

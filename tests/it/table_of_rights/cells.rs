@@ -20,7 +20,7 @@ use crate::support::{team, user};
 ///
 /// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `nothing` for an answer without the
 /// key; `-` for not found; `role`,
-/// `plan`, `yours`, `scope`, `wide`, `people` (no key), `system` (nobody else) and `held` (suspended) for the reason of a
+/// `plan`, `yours`, `scope`, `wide`, `people` (no key), `system` (nobody else) and `held` (suspended or closed) for the reason of a
 /// denial; `late` for an end that is too late, which is invalid.
 const TABLE: &str = "
                | plan | alice bob member admin   owner   red     | org   unsaid system | k-alice k-member k-admin k-org  k-blue  k-red   | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue | manager k-manager auditor k-auditor
@@ -43,6 +43,7 @@ user unused    | any  | usage -   -      -       -       -       | usage usage  
 user suspend   | any  | role  -   -      -       -       -       | yes   yes    yes    | role    -        -       yes    -       -       | scope     scope    | scope     scope      scope       scope       | -       -         role    role
 user reinstate | any  | held  -   -      -       -       -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | -       people    role    people
 user close     | any  | role  -   -      -       -       -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | -       people    role    people
+user erase     | any  | held  -   -      -       -       -       | system system yes   | people  people   people  people people  people  | people    people   | people    people     people      people      | -       people    system  people
 user rotate    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
 user finish    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
 user abort     | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      -           scope       | -       -         role    role
@@ -82,6 +83,7 @@ team unused    | any  | -     -   role   usage   usage   -       | usage usage  
 team suspend   | any  | -     -   role   role    role    -       | yes   yes    yes    | -       role     role    yes    role    -       | scope     scope    | scope     scope      scope       scope       | role    role      role    role
 team reinstate | any  | -     -   role   role    role    -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | role    people    role    people
 team close     | any  | -     -   role   role    role    -       | yes   yes    yes    | people  people   people  people people  people  | people    people   | people    people     people      people      | role    people    role    people
+team erase     | any  | -     -   system system  system  -       | system system yes   | people  people   people  people people  people  | people    people   | people    people     people      people      | system  people    system  people
 team rotate    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      yes         scope       | yes     yes       role    role
 team finish    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      yes         scope       | yes     yes       role    role
 team abort     | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      yes         scope       | yes     yes       role    role
@@ -100,10 +102,11 @@ team archive   | any  | -     -   role   usage   usage   -       | usage usage  
 team orgstop   | any  | role  role role  role  role  role | yes  yes    yes    | role    role     role    yes    role   role   | scope     scope    | scope     scope      scope       scope       | role    role      role    role
 team orgstart  | any  | held  held held  held  held  held | held held   yes    | people  people   people  people people people | people    people   | people    people     people      people      | held    people    held    people
 team orgclose  | any  | system system system system system system | system system yes | people people people people people people | people    people   | people    people     people      people | system people system people
+team orgerase  | any  | held  held held  held  held  held | held held   yes    | people  people   people  people people people | people    people   | people    people     people      people      | held    people    held    people
 ";
 
 /// What can be done to a personal key or a person.
-pub const USER_ACTIONS: usize = 36;
+pub const USER_ACTIONS: usize = 37;
 
 /// What can be done to a team key or a team.
 pub const TEAM_ACTIONS: usize = 36;
@@ -133,6 +136,7 @@ const OF_OWNER: [&str; 19] = [
     "archive",
     "blast",
     "close",
+    "erase",
     "export",
     "exposure",
     "inventory",
@@ -141,6 +145,7 @@ const OF_OWNER: [&str; 19] = [
     "late",
     "list",
     "orgclose",
+    "orgerase",
     "orgstart",
     "orgstop",
     "reinstate",
@@ -188,6 +193,8 @@ impl Cell {
             "archive" | "export" => 1,
             _ if !self.is_change() => 0,
             "edit" => 4,
+            // It is under the pseudonym, as all others then.
+            "orgerase" => 0,
             "into" | "rotate" | "widen" => 2,
             // The key that acts is one of its owner's.
             "revokeall" if self.whose == "user" && self.actor == "k-alice" => 2,

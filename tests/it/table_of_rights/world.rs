@@ -58,6 +58,14 @@ impl<'a, S: Ledger> World<'a, S> {
         self.use_once(&self.target()).await;
         match cell.action {
             "reinstate" => self.suspend(&cell.owner()).await,
+            "erase" => {
+                let of = OwnerRef { organization: self.home.clone(), owner: cell.owner() };
+                self.apply(Write::Owner(of, OwnerChange::Close), None, &cell.owner()).await;
+            }
+            "orgerase" => {
+                let write = Write::Organization(self.home.clone(), OwnerChange::Close);
+                self.apply(write, None, &cell.owner()).await;
+            }
             "orgstart" => {
                 let write = Write::Organization(self.home.clone(), OwnerChange::Suspend(Suspension::Admin));
                 self.apply(write, None, &cell.owner()).await;
@@ -111,7 +119,9 @@ impl<'a, S: Ledger> World<'a, S> {
             ..EventRow::example()
         };
         let writes = vec![AuditedWrite { write, event }];
-        let change = Change { id: ChangeId::from_bytes(id), at: noon(), writes, guards: vec![], idempotency: None };
+        // What was closed a moment ago is not erased.
+        let at = noon().saturating_sub(std::time::Duration::from_secs(3_600));
+        let change = Change { id: ChangeId::from_bytes(id), at, writes, guards: vec![], idempotency: None };
         self.store.apply(&change).await.unwrap();
     }
 

@@ -4,8 +4,8 @@
 use tower_api_keys::store::Ledger;
 
 use crate::{
-    candidate::Candidate, dropped, ends, event, feed, guard, list, longest, owner, prune, purge, race, rehash, repeat,
-    report::Report, usage, usage_days, write,
+    candidate::Candidate, dropped, ends, erase, event, feed, guard, list, longest, owner, prune, purge, race, rehash,
+    repeat, report::Report, usage, usage_days, write,
 };
 
 clauses! {
@@ -215,6 +215,19 @@ clauses! {
          not in the log; nothing is noted of another end than the key's, of a key that is revoked, missing or another \
          organization's, and that is no conflict. Another end has no note."
         "Is the note written only where it is news about the end that the key has, and its event only then?";
+    "S121" erase::the_erased_are_nowhere
+        "Of a user or a team that is erased, keys, counts and status are gone. Events keep their time, action and key: those about \
+         them, by them and by their keys lose what stood before and since and the source, and name the pseudonym. So do keys \
+         that a user made, revoked or paused for others."
+        "Does each place that can name a user know `user:` and the id, and are entries of the access log renamed, too?";
+    "S122" erase::neighbours_stay
+        "An erasure leaves everybody else as they are: of the same id and another kind, in another organization, of an id much \
+         alike."
+        "Is each statement of an erasure bound to organization, kind and id, byte by byte?";
+    "S123" erase::an_erased_organization_is_nowhere
+        "Of an organization that is erased, all keys, statuses and counts are gone, refusals without a key among them. Its trail is \
+         that of the pseudonym, which stands for each user and team in it; other organizations stay as they are."
+        "Are refusals without a key and the statuses of its users erased with it?";
     "S126" feed::events_of_all_organizations_come_in_log_order
         "The feed has the events of all organizations in log order, behind a place or from the beginning on, and none of the \
          access log."

@@ -4,7 +4,7 @@ use tower_api_keys::store::{KeyReader, KeyStore};
 
 use crate::{
     candidate::Candidate,
-    dropped, ends, find, guard,
+    dropped, ends, erase, find, guard,
     list::{self, by_end, links, wanted},
     log, longest, meta, owner, pause, prune, purge, rehash, repeat,
     report::Report,
@@ -371,6 +371,14 @@ clauses! {
     "S120" by_end::the_next_to_end_can_come_first
         "Lists come by rising end, then rising id, too, with any other condition and in pages: keys without an end come last."
         "Is the comparison with the last page's end one of ends and ids, and is no end later than any?";
+    "S124" erase::erased_keys_are_in_the_log
+        "An erasure tells the log of every key that it deletes, and names nobody who was erased there, not in older rows either. \
+         The ids stay taken, the change and those that made the keys keep their answers, and the idempotency keys of these are free."
+        "Are rows of the log renamed after the triggers have written theirs, and idempotency keys forgotten without the results?";
+    "S125" erase::only_the_closed_are_erased
+        "An erasure of what is not closed by itself is a conflict, one beside another write is refused, and nothing is done. \
+         Whoever has the id next is active and has nothing."
+        "Is the closing looked at under the lock, and is the row of the status deleted?";
 }
 
 /// The number and the text of each, by letter and number.
@@ -394,7 +402,7 @@ mod tests {
 
     #[test]
     fn clauses_are_numbered_without_a_gap() {
-        for (letter, last) in [('R', 29), ('S', 120), ('C', 21), ('P', 15)] {
+        for (letter, last) in [('R', 29), ('S', 125), ('C', 21), ('P', 15)] {
             let numbers: Vec<_> = all().filter_map(|(number, _)| number.strip_prefix(letter)).collect();
             assert_eq!(numbers, (1..=last).map(|number| number.to_string()).collect::<Vec<_>>());
         }

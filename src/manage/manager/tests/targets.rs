@@ -19,6 +19,7 @@ const TABLE: &str = "
                  | their key | team's key | new for them | new for team | organization | team  | person
 audit            | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
 close            | -----     | -----      | -----        | -----        | +ssss        | ++rr- | ++--r
+erase            | -----     | -----      | -----        | -----        | +ssss        | +sss- | +s--s
 expire           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
 issue            | -----     | -----      | +o--+        | +++r-        | -----        | ----- | -----
 narrow           | +o--+     | +++r-      | -----        | -----        | -----        | ----- | -----
@@ -41,7 +42,8 @@ const fn next(action: KeyAction) -> Option<KeyAction> {
     use KeyAction as A;
     Some(match action {
         A::Audit => A::Close,
-        A::Close => A::Expire,
+        A::Close => A::Erase,
+        A::Erase => A::Expire,
         A::Expire => A::Issue,
         A::Issue => A::Narrow,
         A::Narrow => A::Pause,

@@ -48,6 +48,13 @@ impl EventLog {
         })
     }
 
+    /// Puts another row in the place of each.
+    pub(super) fn replace(&mut self, replaced: impl Fn(&EventRow) -> EventRow) {
+        for row in self.trail.iter_mut().chain(&mut self.attempts) {
+            *row = replaced(row);
+        }
+    }
+
     /// How many of one half were forgotten.
     pub(super) fn forget(&mut self, attempts: bool, (before, until): (Timestamp, Option<i64>), most: usize) -> u64 {
         let half = self.half_mut(attempts);

@@ -1,5 +1,6 @@
 //! The tables of the memory store.
 
+mod erase;
 mod event_log;
 mod places;
 mod portable;
@@ -17,8 +18,8 @@ use crate::{
     owner::{OrganizationId, Owner},
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, ChangeId, Changed, Changes, FoundKey, FoundOwner, Head, IdempotentRequest, OwnerRef, Prune,
-        Pruned, RehashedKey, StoreError, Trail, transfer::Tombstone,
+        Applied, Change, ChangeId, Changed, Changes, Erasure, FoundKey, FoundOwner, Head, IdempotentRequest, OwnerRef,
+        Prune, Pruned, RehashedKey, StoreError, Trail, transfer::Tombstone,
     },
     time::Timestamp,
     usage::{UsageBatch, UsageDayRow, UsageRow},
@@ -67,6 +68,7 @@ pub(super) struct Written {
     pub(super) statuses: HashMap<Whose, OwnerStatusRow>,
     pub(super) events: Vec<EventRow>,
     pub(super) log: Vec<Logged>,
+    pub(super) erasure: Option<Erasure>,
 }
 
 /// What a row of the change log names.
@@ -190,6 +192,9 @@ impl Tables {
     /// Puts what a change wrote in place. Nothing here can fail.
     pub(super) fn commit(&mut self, change: &Change, written: Written, applied: Applied) {
         written.keys.into_iter().for_each(|row| self.put(row));
+        if let Some(erasure) = &written.erasure {
+            self.erase(erasure, change.id);
+        }
         written.statuses.into_iter().for_each(|(whose, status)| self.put_status(whose, status));
         self.events.append(&written.events);
         for logged in written.log {

@@ -39,6 +39,12 @@ impl Places {
         }
     }
 
+    /// Forgets for whom there was a place, where there is none left.
+    pub(super) fn forget_the_empty(&mut self) {
+        self.of_organization.retain(|_, places| !places.is_empty());
+        self.of_owner.retain(|_, places| !places.is_empty());
+    }
+
     /// The ids of an organization's keys between two places, neither of which is among them. Of a single owner, if one is
     /// named.
     pub(super) fn between(

@@ -35,7 +35,7 @@ impl Tables {
         purged.len() as u64
     }
 
-    fn take_away(&mut self, id: &str) {
+    pub(super) fn take_away(&mut self, id: &str) {
         let Some(key) = self.keys.remove(id) else { return };
         self.places.remove(&key);
         if let Some(replaced) = key.replaces.clone() {

@@ -337,6 +337,7 @@ statements! {
     );
     // A trigger leaves what is left of them.
     purge_keys: &[Type::TEXT_ARRAY, Type::TIMESTAMPTZ], "select id from {s}.api_key_purge($1, $2) as purged (id)";
+    erase: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT], "select {s}.api_key_erase({all})";
     forget_usage: &[Type::TEXT_ARRAY], "\
         delete from {s}.api_key_usage where key_id {=} any($1) \
             and not exists (select 1 from {s}.api_keys k where k.id {=} key_id)";

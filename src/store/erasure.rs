@@ -1,0 +1,237 @@
+use std::{fmt, str::FromStr};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::{Serialize, Serializer};
+
+use crate::{
+    audit::EventRow,
+    owner::{InvalidId, OrganizationId, Owner, OwnerRef, TeamId, UserId},
+    random::{RandomnessError, random_bytes},
+    record::{ActorId, KeyRow},
+};
+
+/// What a user, a team or an organization is called in the trail once it is erased: `erased-` and 22 letters, digits, `-` and
+/// `_` that are random. Nobody can tell from it who that was, nor find it from an id.
+///
+/// ```
+/// use tower_api_keys::store::Pseudonym;
+///
+/// let pseudonym = Pseudonym::random()?;
+/// assert_eq!(pseudonym.to_string().parse::<Pseudonym>()?, pseudonym);
+/// assert_eq!(Pseudonym::from_bytes([0; 16]).to_string(), "erased-AAAAAAAAAAAAAAAAAAAAAA");
+/// assert!("erased-alice".parse::<Pseudonym>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pseudonym([u8; 16]);
+
+const PREFIX: &str = "erased-";
+
+impl Pseudonym {
+    /// A new one.
+    ///
+    /// # Errors
+    /// [`RandomnessError`] if the operating system gives no randomness.
+    pub fn random() -> Result<Self, RandomnessError> {
+        Ok(Self(*random_bytes()?))
+    }
+
+    /// The one of these bytes, which should be random.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// As the id of a user.
+    ///
+    /// # Errors
+    /// None: each is an id.
+    pub fn user(self) -> Result<UserId, InvalidId> {
+        UserId::new(self.to_string())
+    }
+
+    /// As the id of an organization.
+    ///
+    /// # Errors
+    /// None: each is an id.
+    pub fn organization(self) -> Result<OrganizationId, InvalidId> {
+        OrganizationId::new(self.to_string())
+    }
+
+    /// In the place of an owner, of the same kind.
+    ///
+    /// # Errors
+    /// None: each is an id.
+    pub fn in_place_of(self, owner: &Owner) -> Result<Owner, InvalidId> {
+        Ok(match owner {
+            Owner::Team(_) => TeamId::new(self.to_string())?.into(),
+            Owner::User(_) => self.user()?.into(),
+        })
+    }
+}
+
+impl fmt::Display for Pseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}", Base64UrlUnpadded::encode_string(&self.0))
+    }
+}
+
+impl fmt::Debug for Pseudonym {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pseudonym({self})")
+    }
+}
+
+/// A text that is no [`Pseudonym`].
+///
+/// ```
+/// use tower_api_keys::store::Pseudonym;
+///
+/// assert_eq!("alice".parse::<Pseudonym>().unwrap_err().to_string(), "a pseudonym is erased- and 22 random characters");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a pseudonym is erased- and 22 random characters")]
+pub struct InvalidPseudonym(());
+
+impl FromStr for Pseudonym {
+    type Err = InvalidPseudonym;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let letters = text.strip_prefix(PREFIX).ok_or(InvalidPseudonym(()))?;
+        let mut bytes = [0; 16];
+        match Base64UrlUnpadded::decode(letters, &mut bytes) {
+            Ok(decoded) if decoded.len() == 16 => Ok(Self(bytes)),
+            _ => Err(InvalidPseudonym(())),
+        }
+    }
+}
+
+impl Serialize for Pseudonym {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Whom to erase: a user or a team of an organization, or all of the organization. It has to be closed.
+///
+/// What an erasure takes away, and what it leaves under the pseudonym, is in
+/// [the page for authors of stores](crate::manual::stores#erasing). A store that keeps rows as this crate reads them need not
+/// write that down a second time: the methods here say it row by row.
+///
+/// ```
+/// use tower_api_keys::{OrganizationId, UserId, audit::EventRow, record::KeyRow, store::{Erasure, Pseudonym}};
+///
+/// let (organization, pseudonym) = (OrganizationId::single(), Pseudonym::from_bytes([0; 16]));
+/// let alice = Erasure { organization, owner: Some(UserId::new("alice")?.into()), pseudonym };
+/// let row = KeyRow { created_by: "user:alice".into(), ..KeyRow::example() }; // a team's
+/// assert!(!alice.takes(&row) && alice.renamed_key(&row).created_by == format!("user:{pseudonym}"));
+///
+/// let event = EventRow { actor: "user:alice".into(), source: Some("api".into()), ..EventRow::example() };
+/// let renamed = alice.renamed_event(&event, |_key| false);
+/// assert_eq!((renamed.actor, renamed.source), (format!("user:{pseudonym}"), None));
+/// assert_eq!(renamed.owner, event.owner);
+/// # Ok::<(), tower_api_keys::InvalidId>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure {
+    /// Of which organization.
+    pub organization: OrganizationId,
+    /// The user or the team; none for all of the organization.
+    pub owner: Option<Owner>,
+    /// What stands in the place of the id from then on.
+    pub pseudonym: Pseudonym,
+}
+
+impl Erasure {
+    /// Whether it deletes this key.
+    #[must_use]
+    pub fn takes(&self, key: &KeyRow) -> bool {
+        key.organization == self.organization.as_str()
+            && self.owner.as_ref().is_none_or(|owner| key.kind == owner.kind().as_str() && key.owner == owner.id())
+    }
+
+    /// Whether the user who is erased made this key.
+    #[must_use]
+    pub fn made(&self, key: &KeyRow) -> bool {
+        key.organization == self.organization.as_str() && self.actor().is_some_and(|actor| key.created_by == actor)
+    }
+
+    /// A key that stays, with the pseudonym where it names the user who is erased.
+    #[must_use]
+    pub fn renamed_key(&self, key: &KeyRow) -> KeyRow {
+        let mut renamed = key.clone();
+        let (Some(actor), true) = (self.actor(), key.organization == self.organization.as_str()) else {
+            return renamed;
+        };
+        let pseudonym = format!("user:{}", self.pseudonym);
+        let texts = [&mut renamed.revoked_by, &mut renamed.paused_by, &mut renamed.responsible];
+        for text in texts.into_iter().flatten().chain([&mut renamed.created_by]) {
+            if *text == actor {
+                text.clone_from(&pseudonym);
+            }
+        }
+        renamed
+    }
+
+    /// Whether this event is about whom it erases: the key that such an event names is one of theirs.
+    #[must_use]
+    pub fn is_about(&self, event: &EventRow) -> bool {
+        event.organization == self.organization.as_str()
+            && self
+                .owner
+                .as_ref()
+                .is_none_or(|owner| event.owner_kind == owner.kind().as_str() && event.owner == owner.id())
+    }
+
+    /// An event as it stays. `is_theirs` says of the id of a key whether it is one of theirs, or was: those that it
+    /// [takes](Self::takes), and those of events [about](Self::is_about) them.
+    #[must_use]
+    pub fn renamed_event(&self, event: &EventRow, is_theirs: impl Fn(&str) -> bool) -> EventRow {
+        let mut renamed = event.clone();
+        if event.organization != self.organization.as_str() {
+            return renamed;
+        }
+        let is_about = self.is_about(event);
+        let is_by = match self.actor() {
+            Some(actor) => event.actor == actor,
+            None => self.owner.is_none() && event.actor.starts_with("user:"),
+        };
+        if is_about || is_by || event.actor.strip_prefix("key:").is_some_and(is_theirs) {
+            (renamed.before, renamed.after, renamed.source) = (None, None, None);
+        }
+        if is_by {
+            renamed.actor = format!("user:{}", self.pseudonym);
+        }
+        if is_about && !event.owner.is_empty() {
+            renamed.owner = self.pseudonym.to_string();
+        }
+        if self.owner.is_none() {
+            renamed.organization = self.pseudonym.to_string();
+        }
+        renamed
+    }
+
+    /// Whose status the log tells of from then on, instead of this owner's.
+    ///
+    /// # Errors
+    /// None: a pseudonym is an id.
+    pub fn renamed_owner(&self, owner: &OwnerRef) -> Result<OwnerRef, InvalidId> {
+        let is_theirs = owner.organization == self.organization;
+        let is_erased = is_theirs && self.owner.as_ref().is_none_or(|erased| *erased == owner.owner);
+        Ok(OwnerRef {
+            organization: match is_theirs && self.owner.is_none() {
+                true => self.pseudonym.organization()?,
+                false => owner.organization.clone(),
+            },
+            owner: if is_erased { self.pseudonym.in_place_of(&owner.owner)? } else { owner.owner.clone() },
+        })
+    }
+
+    /// What rows say of the user; none of a team, which does nothing but with its keys.
+    pub(crate) fn actor(&self) -> Option<String> {
+        match &self.owner {
+            Some(Owner::User(user)) => Some(ActorId::User(user.clone()).to_string()),
+            Some(Owner::Team(_)) | None => None,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+use rusqlite::{Connection, ToSql, named_params};
+
+use super::{failure::Failure, owner_rows::status_of};
+use crate::store::{Conflict, Effect, Erasure, StatusOf};
+
+/// Their keys: those that are there, and those that events tell of.
+macro_rules! theirs {
+    () => {
+        "(select id from api_keys where organization = :of and kind = :kind and owner = :id \
+         union select key_id from api_key_events where organization = :of and owner_kind = :kind and owner = :id \
+            and key_id is not null)"
+    };
+}
+
+/// All keys of an organization, and those that are left of it in any other way.
+macro_rules! all {
+    () => {
+        "(select id from api_keys where organization = :of union select id from api_key_tombstones where organization = :of \
+         union select key_id from api_key_events where organization = :of and key_id is not null)"
+    };
+}
+
+/// In this order: what is looked up by a name comes before the name goes. Triggers leave what is left of keys, and tell the log
+/// of them and of the status, the last by name.
+const OWNER: [&str; 10] = [
+    concat!("delete from api_key_usage where key_id in ", theirs!()),
+    concat!("delete from api_key_usage_days where key_id in ", theirs!()),
+    concat!(
+        "update api_key_changes set idempotency_key = null, request_digest = null \
+         where idempotency_key is not null and (key_id in ",
+        theirs!(),
+        " or key_id in (select id from api_keys where organization = :of and created_by = :actor))"
+    ),
+    concat!(
+        "update api_key_events set before = null, after = null, source = null \
+         where organization = :of and actor in (select 'key:' || id from ",
+        theirs!(),
+        ")"
+    ),
+    "update api_key_events set actor = 'user:' || :pseudonym, before = null, after = null, source = null \
+     where organization = :of and actor = :actor",
+    "update api_key_events set owner = :pseudonym, before = null, after = null, source = null \
+     where organization = :of and owner_kind = :kind and owner = :id",
+    "update api_keys set \
+        created_by = case when created_by = :actor then 'user:' || :pseudonym else created_by end, \
+        revoked_by = case when revoked_by = :actor then 'user:' || :pseudonym else revoked_by end, \
+        paused_by = case when paused_by = :actor then 'user:' || :pseudonym else paused_by end, \
+        responsible = case when responsible = :actor then 'user:' || :pseudonym else responsible end \
+     where organization = :of and (created_by = :actor or revoked_by = :actor or paused_by = :actor or responsible = :actor)",
+    "delete from api_keys where organization = :of and kind = :kind and owner = :id",
+    "delete from api_key_owners where organization = :of and kind = :kind and id = :id",
+    "update api_key_log set owner = :pseudonym where organization = :of and owner_kind = :kind and owner = :id",
+];
+
+const ORGANIZATION: [&str; 8] = [
+    concat!("delete from api_key_usage where key_id in ", all!(), " or key_id = '' and organization = :of"),
+    concat!("delete from api_key_usage_days where key_id in ", all!()),
+    concat!(
+        "update api_key_changes set idempotency_key = null, request_digest = null \
+         where idempotency_key is not null and key_id in ",
+        all!()
+    ),
+    "update api_key_events set organization = :pseudonym, \
+        actor = case when substr(actor, 1, 5) = 'user:' then 'user:' || :pseudonym else actor end, \
+        owner = case when owner = '' then '' else :pseudonym end, before = null, after = null, source = null \
+     where organization = :of",
+    "delete from api_keys where organization = :of",
+    "delete from api_key_owners where organization = :of",
+    "update api_key_log set organization = :pseudonym, owner = case when owner = '' then '' else :pseudonym end \
+     where organization = :of",
+    "update api_key_tombstones set organization = :pseudonym where organization = :of",
+];
+
+/// Erases somebody who is closed, in all rows. That nothing is left in the file beside its rows is up to
+/// [`rewrite`](super::rewrite::rewrite), and in the log to [`Desk::erase`](super::desk::Desk::erase).
+pub(super) fn erase(connection: &Connection, erasure: &Erasure) -> Result<Effect, Failure> {
+    let whose = StatusOf::erased(erasure);
+    if status_of(connection, whose)?.is_none_or(|status| status.closed_at.is_none()) {
+        return Err(Conflict::NotClosed.into());
+    }
+    let (actor, pseudonym) = (erasure.actor(), erasure.pseudonym.to_string());
+    let StatusOf { organization, kind, id } = whose;
+    let values: &[(&str, &dyn ToSql)] =
+        named_params! {":of": organization, ":kind": kind, ":id": id, ":actor": actor, ":pseudonym": pseudonym};
+    let statements: &[&str] = if erasure.owner.is_some() { &OWNER } else { &ORGANIZATION };
+    for sql in statements {
+        // Not kept: each is needed once in a long while.
+        let mut statement = connection.prepare(sql)?;
+        for (name, value) in values {
+            if let Some(place) = statement.parameter_index(name)? {
+                statement.raw_bind_parameter(place, value)?;
+            }
+        }
+        statement.raw_execute()?;
+    }
+    Ok(Effect::Changed)
+}

@@ -1,0 +1,52 @@
+//! Pages that hold nothing but rows that are there.
+//!
+//! `pragma secure_delete` overwrites what is deleted in its place. But when pages are split or joined, rows go from one to the
+//! other, and a copy stays behind in the free middle of the first: that one is not known any more when the row is deleted.
+
+use rusqlite::{Connection, config::DbConfig};
+
+/// Whatever names somebody.
+const TABLES: [&str; 7] = [
+    "api_key_changes",
+    "api_key_events",
+    "api_key_log",
+    "api_key_owners",
+    "api_key_tombstones",
+    "api_key_usage",
+    "api_keys",
+];
+
+/// Puts all rows of these tables into new pages, in the transaction that is open. Those that they were in are overwritten.
+///
+/// It takes as long as all of that takes to write, and readers go on meanwhile. `vacuum` would give rows of the service's own
+/// tables new numbers.
+pub(super) fn rewrite(connection: &Connection) -> Result<(), rusqlite::Error> {
+    // The same rows stand there afterwards: nothing to tell the log, and no key that is gone.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    let rewritten = TABLES.iter().try_for_each(|table| rewrite_table(connection, table));
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+    rewritten?;
+    forget_samples(connection)
+}
+
+fn rewrite_table(connection: &Connection, table: &str) -> Result<(), rusqlite::Error> {
+    // Without those that are computed, which nobody writes.
+    let mut columns = connection.prepare(&format!("pragma table_info({table})"))?;
+    let columns: Vec<String> = columns.query_map([], |row| row.get(1))?.collect::<Result<_, _>>()?;
+    let columns = columns.join(", ");
+    connection.execute_batch(&format!(
+        "create temp table api_key_rows as select {columns} from main.{table};
+         delete from main.{table};
+         insert into main.{table} ({columns}) select {columns} from temp.api_key_rows order by rowid;
+         drop table temp.api_key_rows"
+    ))
+}
+
+/// What `analyze` noted, if somebody ran it: it has samples of rows.
+fn forget_samples(connection: &Connection) -> Result<(), rusqlite::Error> {
+    const SAMPLES: &str = "select exists (select 1 from sqlite_master where name = 'sqlite_stat4')";
+    if connection.query_row(SAMPLES, [], |row| row.get(0))? {
+        connection.execute("delete from sqlite_stat4 where substr(tbl, 1, 7) = 'api_key'", [])?;
+    }
+    Ok(())
+}
