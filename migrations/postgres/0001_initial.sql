@@ -662,6 +662,7 @@ as $$
 #variable_conflict use_column
 declare
     actor_name text := case when $2 = 'user' then 'user:' || $3 end;
+    called text[] := array[$3, $2 || ':' || $3];
     theirs text[];
 begin
     if ($4 ~ '^erased-[A-Za-z0-9_-]{22}$') is not true then
@@ -708,12 +709,20 @@ begin
             where organization = $1 and actor = actor_name;
         update "api_keys".api_key_events set owner = $4, before = null, after = null, source = null
             where organization = $1 and owner_kind = $2 and owner = $3;
+        update "api_keys".api_key_events set before = null, after = null
+            where organization = $1 and (
+                action = 'key.responsible_set' and (before = any (called) or after = any (called))
+                or exists (
+                    select 1 from unnest(called) name, lateral (select '"responsible":' || to_json(name)) of (part)
+                    where strpos(before, part) > 0 or strpos(after, part) > 0
+                )
+            );
         update "api_keys".api_keys set
             created_by = case when created_by = actor_name then 'user:' || $4 else created_by end,
             revoked_by = case when revoked_by = actor_name then 'user:' || $4 else revoked_by end,
             paused_by = case when paused_by = actor_name then 'user:' || $4 else paused_by end,
-            responsible = case when responsible = actor_name then 'user:' || $4 else responsible end
-            where organization = $1 and actor_name in (created_by, revoked_by, paused_by, responsible);
+            responsible = case when responsible = any (called) then null else responsible end
+            where organization = $1 and (actor_name in (created_by, revoked_by, paused_by) or responsible = any (called));
         delete from "api_keys".api_keys k where k.organization = $1 and k.kind = $2 and k.owner = $3;
         delete from "api_keys".api_key_owners o where o.organization = $1 and o.kind = $2 and o.id = $3;
         update "api_keys".api_key_log set owner = $4 where organization = $1 and owner_kind = $2 and owner = $3;

@@ -4,7 +4,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    audit::EventRow,
+    audit::{Action, EventRow},
     owner::{InvalidId, OrganizationId, Owner, OwnerRef, TeamId, UserId},
     random::{RandomnessError, random_bytes},
     record::{ActorId, KeyRow},
@@ -156,21 +156,43 @@ impl Erasure {
         key.organization == self.organization.as_str() && self.actor().is_some_and(|actor| key.created_by == actor)
     }
 
-    /// A key that stays, with the pseudonym where it names the user who is erased.
+    /// A key that stays, with the pseudonym where it names the user who is erased, and nobody who is responsible where that is
+    /// [whom it erases](Self::calls).
     #[must_use]
     pub fn renamed_key(&self, key: &KeyRow) -> KeyRow {
         let mut renamed = key.clone();
-        let (Some(actor), true) = (self.actor(), key.organization == self.organization.as_str()) else {
+        if key.organization != self.organization.as_str() {
             return renamed;
-        };
+        }
+        renamed.responsible = renamed.responsible.filter(|text| !self.calls(text));
+        let Some(actor) = self.actor() else { return renamed };
         let pseudonym = format!("user:{}", self.pseudonym);
-        let texts = [&mut renamed.revoked_by, &mut renamed.paused_by, &mut renamed.responsible];
+        let texts = [&mut renamed.revoked_by, &mut renamed.paused_by];
         for text in texts.into_iter().flatten().chain([&mut renamed.created_by]) {
             if *text == actor {
                 text.clone_from(&pseudonym);
             }
         }
         renamed
+    }
+
+    /// Whether this text, of who is responsible for a key, is the id of whom it erases: alone, or with the kind and a colon
+    /// before it. Other words for them, such as an address, are the service's to know.
+    #[must_use]
+    pub fn calls(&self, text: &str) -> bool {
+        self.called().is_some_and(|called| called.iter().any(|one| one == text))
+    }
+
+    fn called(&self) -> Option<[String; 2]> {
+        let owner = self.owner.as_ref()?;
+        Some([owner.id().to_owned(), format!("{}:{}", owner.kind().as_str(), owner.id())])
+    }
+
+    /// Whether this text of an event says that whom it erases is responsible for a key.
+    fn is_said_of(&self, action: &str, text: &str) -> bool {
+        let part = |called: &String| format!("\"responsible\":{}", serde_json::Value::from(called.as_str()));
+        let is_set = action == Action::KEY_RESPONSIBLE_SET.as_str() && self.calls(text);
+        is_set || self.called().is_some_and(|called| called.iter().any(|one| text.contains(&part(one))))
     }
 
     /// Whether this event is about whom it erases: the key that such an event names is one of theirs.
@@ -198,6 +220,10 @@ impl Erasure {
         };
         if is_about || is_by || event.actor.strip_prefix("key:").is_some_and(is_theirs) {
             (renamed.before, renamed.after, renamed.source) = (None, None, None);
+        }
+        let texts = [&event.before, &event.after];
+        if texts.into_iter().flatten().any(|text| self.is_said_of(&event.action, text)) {
+            (renamed.before, renamed.after) = (None, None);
         }
         if is_by {
             renamed.actor = format!("user:{}", self.pseudonym);

@@ -81,7 +81,7 @@ pub(crate) async fn the_erased_are_nowhere<S: Ledger>(candidate: &Candidate<'_, 
         let by_their_key = format!("key:{}", key.id);
         let theirs = |row: &mut KeyRow| {
             row.created_by = "user:alice".to_owned();
-            row.responsible = Some("user:alice".to_owned());
+            row.responsible = Some(format!("{}:alice", kind.as_str()));
             (row.paused_at, row.paused_by) = (Some(at(2).as_millis()), Some("user:alice".to_owned()));
             (row.revoked_at, row.revoked_by) = (Some(at(3).as_millis()), Some("user:alice".to_owned()));
         };
@@ -98,7 +98,16 @@ pub(crate) async fn the_erased_are_nowhere<S: Ledger>(candidate: &Candidate<'_, 
         let by_them = event(&scene, "user:alice", "key.revoked", Some(&made_by_them), &team);
         let with_their_key = event(&scene, &by_their_key, "key.paused", Some(&made_with), &team);
         let accepted = event(&scene, &by_their_key, "attempt.accepted", Some(&key), &gone);
-        candidate.append(&[about, by_them, with_their_key, accepted]).await?;
+        let named = |action, before: &str, after: &str| EventRow {
+            before: Some(before.to_owned()),
+            after: Some(after.to_owned()),
+            ..event(&scene, "user:bob", action, Some(&made_with), &team)
+        };
+        let set = named("key.responsible_set", "alice", "on-call");
+        let summary = format!(r#"{{"name":"x","responsible":"{}:alice"}}"#, kind.as_str());
+        let issued = named("key.issued", "", &summary);
+        let others = named("key.issued", "alice", r#"{"name":"alice","responsible":"alice2"}"#);
+        candidate.append(&[about, by_them, with_their_key, accepted, set, issued, others]).await?;
         let before = told(candidate, &scene.organization()).await?;
         let change = erase(&scene, Some(&gone), pseudonym);
         candidate.written(&change).await?;
@@ -108,6 +117,9 @@ pub(crate) async fn the_erased_are_nowhere<S: Ledger>(candidate: &Candidate<'_, 
             let is_by = is_user && event.actor == "user:alice";
             let mut renamed =
                 if is_theirs(event) || is_by || event.actor == by_their_key { bare(event) } else { event.clone() };
+            if event.action == "key.responsible_set" || event.after.as_ref() == Some(&summary) {
+                (renamed.before, renamed.after) = (None, None);
+            }
             if is_theirs(event) {
                 renamed.owner.clone_from(&name);
             }
@@ -125,7 +137,7 @@ pub(crate) async fn the_erased_are_nowhere<S: Ledger>(candidate: &Candidate<'_, 
         let pseudonymous = |text: &str| if is_user { by.clone() } else { text.to_owned() };
         let kept = KeyRow {
             created_by: pseudonymous("user:alice"),
-            responsible: Some(pseudonymous("user:alice")),
+            responsible: None,
             paused_by: Some(pseudonymous("user:alice")),
             revoked_by: Some(pseudonymous("user:alice")),
             ..made_by_them.row.clone()

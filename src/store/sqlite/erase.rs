@@ -12,6 +12,13 @@ macro_rules! theirs {
     };
 }
 
+/// What they are called where somebody wrote that they are responsible for a key.
+macro_rules! called {
+    () => {
+        "(:id, :kind || ':' || :id)"
+    };
+}
+
 /// All keys of an organization, and those that are left of it in any other way.
 macro_rules! all {
     () => {
@@ -22,7 +29,7 @@ macro_rules! all {
 
 /// In this order: what is looked up by a name comes before the name goes. Triggers leave what is left of keys, and tell the log
 /// of them and of the status, the last by name.
-const OWNER: [&str; 10] = [
+const OWNER: [&str; 11] = [
     concat!("delete from api_key_usage where key_id in ", theirs!()),
     concat!("delete from api_key_usage_days where key_id in ", theirs!()),
     concat!(
@@ -41,12 +48,30 @@ const OWNER: [&str; 10] = [
      where organization = :of and actor = :actor",
     "update api_key_events set owner = :pseudonym, before = null, after = null, source = null \
      where organization = :of and owner_kind = :kind and owner = :id",
-    "update api_keys set \
+    concat!(
+        "update api_key_events set before = null, after = null where organization = :of and (\
+            action = 'key.responsible_set' and (before in ",
+        called!(),
+        " or after in ",
+        called!(),
+        ") or instr(before, '\"responsible\":' || json_quote(:id)) > 0 \
+            or instr(after, '\"responsible\":' || json_quote(:id)) > 0 \
+            or instr(before, '\"responsible\":' || json_quote(:kind || ':' || :id)) > 0 \
+            or instr(after, '\"responsible\":' || json_quote(:kind || ':' || :id)) > 0)"
+    ),
+    concat!(
+        "update api_keys set \
         created_by = case when created_by = :actor then 'user:' || :pseudonym else created_by end, \
         revoked_by = case when revoked_by = :actor then 'user:' || :pseudonym else revoked_by end, \
         paused_by = case when paused_by = :actor then 'user:' || :pseudonym else paused_by end, \
-        responsible = case when responsible = :actor then 'user:' || :pseudonym else responsible end \
-     where organization = :of and (created_by = :actor or revoked_by = :actor or paused_by = :actor or responsible = :actor)",
+        responsible = case when responsible in ",
+        called!(),
+        " then null else responsible end \
+         where organization = :of \
+            and (created_by = :actor or revoked_by = :actor or paused_by = :actor or responsible in ",
+        called!(),
+        ")"
+    ),
     "delete from api_keys where organization = :of and kind = :kind and owner = :id",
     "delete from api_key_owners where organization = :of and kind = :kind and id = :id",
     "update api_key_log set owner = :pseudonym where organization = :of and owner_kind = :kind and owner = :id",
