@@ -131,7 +131,7 @@ impl Reserved {
 
     /// Those of such a key.
     pub(crate) fn known_beforehand() -> Self {
-        Self { imported_from: Some(Self::CONFIGURATION.to_owned()), ..Self::default() }
+        Self { imported_from: Some(Self::CONFIGURATION.to_owned()) }
     }
 
     /// Whether they are those of such a key.

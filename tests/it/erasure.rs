@@ -175,6 +175,7 @@ async fn fill<S: Ledger>(store: &S, seed: u8, organization: &str, owner: &Owner,
         let key = row(seed, 100 + number, organization, owner);
         let id = KeyId::new(&key.id).unwrap();
         let rename = KeyUpdate {
+            responsible: None,
             organization: of.clone(),
             id,
             expected_version: 1,

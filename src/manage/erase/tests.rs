@@ -197,7 +197,7 @@ async fn an_issue_that_is_under_way_leaves_no_key_behind() {
         assert_eq!(error.kind(), ManageErrorKind::OwnerClosed);
         assert!(bench.all().await.0.is_empty());
         // Who asks from now on means somebody else.
-        bench.manager.issue(IssueKey::of(owner), &system()).await.unwrap();
+        let _ = bench.manager.issue(IssueKey::of(owner), &system()).await.unwrap();
     }
 }
 

@@ -109,7 +109,7 @@ team orgerase  | any  | held  held held  held  held  held | held held   yes    |
 pub const USER_ACTIONS: usize = 37;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 36;
+pub const TEAM_ACTIONS: usize = 38;
 
 /// Actions that change nothing.
 const READS: [&str; 16] = [
@@ -132,7 +132,7 @@ const READS: [&str; 16] = [
 ];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 19] = [
+const OF_OWNER: [&str; 21] = [
     "archive",
     "blast",
     "close",
