@@ -3,9 +3,9 @@ use tower_api_keys::{
     audit::Subject,
     key::KeyId,
     manage::{
-        AuditEntry, AuditQuery, Decision, DenialReason, EditKey, EventPage, ExportError, ExportFormat, InventoryQuery,
-        KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, RevokeMany, RevokeManyError, RotateKey,
-        Target,
+        AuditEntry, AuditQuery, Decision, DenialReason, EditKey, EventPage, ExportError, ExportFormat, InvalidInput,
+        InventoryQuery, KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind, RevokeMany,
+        RevokeManyError, RotateKey, Target,
     },
     record::{Labels, Suspension},
     store::Ledger,
@@ -16,6 +16,9 @@ use super::{
     world::{World, time},
 };
 use crate::support::{system, team, user};
+
+/// The scope of keys that may not live for long.
+pub const BRIEF: &str = "brief";
 
 /// What the actor is told.
 pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
@@ -34,6 +37,10 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "known" => {
             let text = manager.format().generate(owner.kind()).unwrap();
             answer(manager.issue_known(IssueKey::of(owner).with_text(text), actor).await, |_| "yes")
+        }
+        "late" => {
+            let request = IssueKey::of(owner).scopes(BRIEF.parse().unwrap());
+            answer(manager.issue(request.expires_at(time("2026-03-02T00:00:00Z")), actor).await, |_| "yes")
         }
         "rename" => answer(manager.rename(&id, "Monday cron", actor).await, |_| "yes"),
         "relabel" => {
@@ -126,7 +133,7 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
     let (of_key, of_owner, of_new) = (Target::listed(&key), Target::Owner(&owner), Target::new_key(&owner));
     agrees_with_can(manager, actor, &key).await;
     let (action, target) = match cell.action {
-        "issue" | "known" => (KeyAction::Issue, of_new),
+        "issue" | "known" | "late" => (KeyAction::Issue, of_new),
         // All that it needs.
         "edit" | "rename" => (KeyAction::Rename, of_key),
         "relabel" => (KeyAction::Relabel, of_key),
@@ -218,6 +225,7 @@ async fn found<S: Ledger>(world: &World<'_, S>, id: &KeyId) -> KeyInfo {
 fn answer<T>(result: Result<T, ManageError>, good: impl FnOnce(T) -> &'static str) -> String {
     match result.map_err(|error| error.kind()) {
         Ok(value) => good(value).into(),
+        Err(ManageErrorKind::Invalid(InvalidInput::ExpiryTooLate)) => "late".into(),
         Err(ManageErrorKind::NotFound) => "-".into(),
         Err(ManageErrorKind::Denied(denial)) => word(denial.reason()),
         Err(other) => format!("{other:?}"),

@@ -15,16 +15,17 @@ use crate::support::{team, user};
 /// - `manager`, who may manage the keys of `blue` without a role there, and `auditor`, of the organization; a key with
 ///   `keys:manage` of each.
 ///
-/// The `archive` is the export of the trail, the `export` that of the inventory, and `known` the issue of a key with a text that
-/// is known beforehand.
+/// The `archive` is the export of the trail, the `export` that of the inventory, `known` the issue of a key with a text that
+/// is known beforehand, and `late` that of one with a later end than the service lets it have.
 ///
 /// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `nothing` for an answer without the
 /// key; `-` for not found; `role`,
 /// `plan`, `yours`, `scope`, `wide`, `people` (no key), `system` (nobody else) and `held` (suspended) for the reason of a
-/// denial.
+/// denial; `late` for an end that is too late, which is invalid.
 const TABLE: &str = "
                | plan | alice bob member admin   owner   red     | org   unsaid system | k-alice k-member k-admin k-org  k-blue  k-red   | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue | manager k-manager auditor k-auditor
 user issue     | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     -          scope       scope       | -       -         role    role
+user late      | any  | late  -   -      -       -       -       | yours yours  late   | late    -        -       yours  -       -       | scope     scope    | scope     -          scope       scope       | -       -         role    role
 user known     | any  | system -  -      -       -       -       | yours yours  yes    | system  -        -       yours  -       -       | scope     scope    | scope     -          scope       scope       | -       -         role    role
 user rename    | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      scope       scope       | -       -         role    role
 user relabel   | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     scope      scope       scope       | -       -         role    role
@@ -61,6 +62,8 @@ user trail     | any  | usage -   -      -       -       -       | usage usage  
 user archive   | any  | usage -   -      -       -       -       | usage usage  usage  | usage   -        -       usage  -       -       | scope     scope    | -         scope      scope       scope       | -       -         usage   usage
 team issue     | high | -     -   role   yes     yes     -       | yes   plan   yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     yes        scope       scope       | yes     yes       role    role
 team issue     | low  | -     -   role   plan    plan    -       | plan  plan   yes    | -       role     plan    plan   plan    -       | scope     scope    | scope     plan       scope       scope       | plan    plan      role    role
+team late      | high | -     -   role   late    late    -       | late  plan   late   | -       role     late    late   late    -       | scope     scope    | scope     late       scope       scope       | late    late      role    role
+team late      | low  | -     -   role   plan    plan    -       | plan  plan   late   | -       role     plan    plan   plan    -       | scope     scope    | scope     plan       scope       scope       | plan    plan      role    role
 team known     | high | -     -   role   system  system  -       | system plan  yes    | -       role     system  system system  -       | scope     scope    | scope     system     scope       scope       | system  system    role    role
 team known     | low  | -     -   role   plan    plan    -       | plan  plan   yes    | -       role     plan    plan   plan    -       | scope     scope    | scope     plan       scope       scope       | plan    plan      role    role
 team rename    | any  | -     -   role   yes     yes     -       | yes   yes    yes    | -       role     yes     yes    yes     -       | scope     scope    | scope     scope      scope       scope       | yes     yes       role    role
@@ -100,10 +103,10 @@ team orgclose  | any  | system system system system system system | system syste
 ";
 
 /// What can be done to a personal key or a person.
-pub const USER_ACTIONS: usize = 35;
+pub const USER_ACTIONS: usize = 36;
 
 /// What can be done to a team key or a team.
-pub const TEAM_ACTIONS: usize = 35;
+pub const TEAM_ACTIONS: usize = 36;
 
 /// Actions that change nothing.
 const READS: [&str; 16] = [
@@ -126,7 +129,7 @@ const READS: [&str; 16] = [
 ];
 
 /// Actions that name the owner, not the key.
-const OF_OWNER: [&str; 18] = [
+const OF_OWNER: [&str; 19] = [
     "archive",
     "blast",
     "close",
@@ -135,6 +138,7 @@ const OF_OWNER: [&str; 18] = [
     "inventory",
     "issue",
     "known",
+    "late",
     "list",
     "orgclose",
     "orgstart",
