@@ -185,7 +185,7 @@ sentences! {
     fn actor_key_paused() = "denial.actor_key_paused": "The key that asks is paused.";
     fn actor_plan_suspended() = "denial.actor_plan_suspended":
         "This account is suspended, because the plan does not include its keys.";
-    fn actor_suspended() = "denial.actor_suspended": "An admin suspended this account.";
+    fn actor_suspended() = "denial.actor_suspended": "This account, or all of its organization, is suspended.";
     fn expiry_too_late() = "denial.expiry_too_late": "A key can give another key no later end than its own.";
     fn insufficient_role() = "denial.insufficient_role": "Your role does not allow this.";
     fn insufficient_scope(scope: ManagingScope) = "denial.insufficient_scope":
@@ -212,7 +212,8 @@ sentences! {
         "Ask for the same limits, or let a person create the key.";
     fn ask_that_person() = "remedy.ask_that_person": "Ask that person, or revoke the key.";
     fn ask_the_service() = "remedy.ask_the_service": "Ask the support of the service.";
-    fn let_it_be_reinstated() = "remedy.let_it_be_reinstated": "Ask an admin of the organization to reinstate it.";
+    fn let_it_be_reinstated() = "remedy.let_it_be_reinstated":
+        "Ask an admin of the organization to reinstate it, or if all of the organization is suspended, the support of the service.";
     fn let_it_be_resumed() = "remedy.let_it_be_resumed":
         "Keep it, and ask an admin of the organization to resume it.";
     fn try_again() = "remedy.try_again": "Try again: it may do less now.";

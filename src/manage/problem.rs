@@ -196,10 +196,11 @@ sentences! {
     fn outcome_unknown() = "error.outcome_unknown":
         "The change may have been made or not: look at the key, and if it is a new one, revoke it, before asking again.";
     fn overloaded() = "error.overloaded": "Too many keys are being made: ask again in a moment.";
-    fn owner_closed() = "error.owner_closed": "The user or team is closed for good: it has no more keys.";
+    fn owner_closed() = "error.owner_closed": "The user or team, or all of its organization, is closed for good: it has no more keys.";
     fn owner_plan_suspended() = "error.owner_plan_suspended":
         "The plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`.";
-    fn owner_suspended() = "error.owner_suspended": "The user or team is suspended: reinstate it first.";
+    fn owner_suspended() = "error.owner_suspended":
+        "The user or team, or all of its organization, is suspended: reinstate what is suspended first.";
     fn pepper_missing() = "error.pepper_missing":
         "This node lacks the pepper of the other nodes, so the key was not made: give it their peppers.";
     fn randomness() = "error.randomness":

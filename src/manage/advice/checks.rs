@@ -20,6 +20,12 @@ sentences! {
     pub(super) fn not_looked_at() = "check.not_looked_at": "This cannot be looked at before the record can be read.";
     pub(super) fn not_paused() = "check.not_paused": "It is not paused.";
     pub(super) fn not_revoked() = "check.not_revoked": "It is not revoked.";
+    pub(super) fn organization_closed(since: Timestamp) = "check.organization_closed":
+        "All of the organization is closed for good since {since}.";
+    pub(super) fn organization_plan_suspended(since: Timestamp) = "check.organization_plan_suspended":
+        "All of the organization is suspended since {since}, because its plan does not include these keys.";
+    pub(super) fn organization_suspended(since: Timestamp) = "check.organization_suspended":
+        "All of the organization is suspended since {since}.";
     pub(super) fn owner_active(owner: &Owner) = "check.owner_active":
         "The {owner:user|team} {owner} is neither suspended nor closed.";
     pub(super) fn owner_closed(owner: &Owner, since: Timestamp) = "check.owner_closed":
@@ -67,6 +73,8 @@ sentences! {
         "Look at the clock of this node; which time is right shows within half a minute.";
     pub(super) fn make_the_pepper_known() = "remedy.make_the_pepper_known": "Make the pepper known to every node.";
     pub(super) fn reinstate() = "remedy.reinstate": "Ask an admin of the organization to reinstate it.";
+    pub(super) fn reinstate_the_organization() = "remedy.reinstate_the_organization":
+        "Ask the support of the service to reinstate the organization.";
     pub(super) fn restore_the_record() = "remedy.restore_the_record":
         "Restore the record from a backup, or issue a new key.";
     pub(super) fn upgrade_the_plan() = "remedy.upgrade_the_plan": "Upgrade the plan.";

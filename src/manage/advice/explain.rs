@@ -7,10 +7,11 @@ use super::{
         accept_the_profile, any_network, does_not_expire, exists, expired, expires, expiry_in_doubt,
         expiry_is_never_later, hash_accepted, hash_not_looked_at, hash_refused, issue_a_new_key,
         issue_for_another_owner, keep_it_until_resumed, look_at_the_clock, make_the_pepper_known, network_assumed,
-        not_looked_at, not_paused, not_revoked, owner_active, owner_closed, owner_closed_by, owner_plan_suspended,
+        not_looked_at, not_paused, not_revoked, organization_closed, organization_plan_suspended,
+        organization_suspended, owner_active, owner_closed, owner_closed_by, owner_plan_suspended,
         owner_plan_suspended_by, owner_suspended, owner_suspended_by, owner_suspended_twice, owner_suspended_twice_by,
-        paused_by, paused_since, pepper_known, pepper_unknown, readable, reinstate, restore_the_record, revoked_by,
-        revoked_by_nobody, text_assumed, unreadable, upgrade_the_plan,
+        paused_by, paused_since, pepper_known, pepper_unknown, readable, reinstate, reinstate_the_organization,
+        restore_the_record, revoked_by, revoked_by_nobody, text_assumed, unreadable, upgrade_the_plan,
     },
     explanation::{CallCheck, CallVerdict, CheckKind, CheckResult, Explanation},
     said,
@@ -50,6 +51,8 @@ pub(in crate::manage) struct State {
 pub(in crate::manage) struct Readable {
     pub(in crate::manage) record: KeyRecord,
     pub(in crate::manage) owner: OwnerStatus,
+    /// The status of the organization, which that of the owner has in it.
+    pub(in crate::manage) organization: OwnerStatus,
     /// Who suspended or closed the owner, if that is known.
     pub(in crate::manage) owner_changed_by: Option<ActorId>,
     pub(in crate::manage) knows_pepper: bool,
@@ -168,6 +171,15 @@ fn check_owner(known: &Readable) -> CallCheck {
     let Some((stopped, since)) = known.owner.stopped() else {
         return passed(CheckKind::OwnerActive, owner_active(owner));
     };
+    // What holds for all owners is not one owner's.
+    if known.organization.stopped() == Some((stopped, since)) {
+        let (sentence, remedy) = match stopped {
+            Stopped::Closed => (organization_closed(since), issue_for_another_owner()),
+            Stopped::Suspended(Suspension::Plan) => (organization_plan_suspended(since), upgrade_the_plan()),
+            Stopped::Suspended(Suspension::Admin) => (organization_suspended(since), reinstate_the_organization()),
+        };
+        return CallCheck { since: Some(since), ..failed(CheckKind::OwnerActive, sentence, remedy) };
+    }
     let by = &known.owner_changed_by;
     let is_both = Suspension::ALL.into_iter().all(|suspension| known.owner.has(suspension));
     let (sentence, remedy) = match (stopped, by) {
@@ -250,8 +262,10 @@ impl KeyManager {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let found = access.even_unreadable(id, KeyAction::SeeUsage).await?;
         let record = KeyRecord::try_from(&found.key);
-        let known = match record.and_then(|record| Ok((record, found.status()?))) {
-            Ok((record, owner)) => Ok(Readable {
+        let statuses = || Ok((found.status()?, OwnerStatus::try_from(&found.organization)?));
+        let known = match record.and_then(|record| Ok((record, statuses()?))) {
+            Ok((record, (owner, organization))) => Ok(Readable {
+                organization,
                 owner_changed_by: access.who_changed(&record.owner, &owner).await?,
                 knows_pepper: access.parts.hasher.knows_pepper(&record.hash),
                 accepts_hash: access.parts.hasher.accepts(&record.hash),

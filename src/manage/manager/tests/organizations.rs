@@ -3,8 +3,8 @@
 use crate::{
     Actor, IssueKey, KeyManager, OrganizationId, Principal, Rights,
     manage::{
-        AuditQuery, Decision, EditKey, KeyAction, ListKeys, ManageErrorKind, Misconfiguration, PlanChange, Reconcile,
-        RevokeMany, RotateKey, Rules, Target,
+        AuditQuery, CheckKind, Decision, EditKey, KeyAction, ListKeys, ManageErrorKind, Misconfiguration, PlanChange,
+        Reconcile, RevokeMany, RotateKey, Rules, Target,
         fixture::{Bench, person, system, team, user, user_id},
     },
     record::Suspension,
@@ -127,4 +127,44 @@ fn sentences_say_what_to_call() {
     let of = |what: Misconfiguration| what.sentence().to_string();
     assert!(of(Misconfiguration::ManagerWithoutOrganization).contains("`ApiKeys::manager_for`"));
     assert!(of(Misconfiguration::ActorWithoutOrganization).contains("`KeyManager::actor`"));
+}
+
+/// What holds for all owners is not told as one owner's, and no admin of a suspended organization is sent to reinstate it.
+#[tokio::test]
+async fn an_organization_that_is_stopped_is_told_as_that() {
+    let bench = Bench::new();
+    let id = bench.plant("AAAAAAAAAAAAAAAAAAAA", &team("blue"), "*").await;
+    let all = OrganizationId::single();
+    let check = async || {
+        let explained = bench.manager.explain(&id, &system()).await.unwrap();
+        let check = explained.checks.into_iter().find(|check| check.kind == CheckKind::OwnerActive).unwrap();
+        (check.sentence.id().to_owned(), check.remedy.map(|remedy| remedy.id().to_owned()))
+    };
+    let told = |sentence: &str, remedy: &str| (format!("check.{sentence}"), Some(format!("remedy.{remedy}")));
+    for (suspension, sentence, remedy, own) in [
+        (Suspension::Admin, "organization_suspended", "reinstate_the_organization", "owner_suspended_by"),
+        (Suspension::Plan, "organization_plan_suspended", "upgrade_the_plan", "owner_plan_suspended_by"),
+    ] {
+        bench.manager.suspend_organization(all.clone(), suspension, &system()).await.unwrap();
+        assert_eq!(check().await, told(sentence, remedy));
+        let error = bench.manager.issue(IssueKey::of(team("blue")), &system()).await.unwrap_err();
+        assert!(suspension == Suspension::Plan || error.to_string().contains("all of its organization"), "{error}");
+        bench.manager.reinstate_organization(all.clone(), suspension, &system()).await.unwrap();
+        bench.clock.advance(std::time::Duration::from_secs(1));
+        bench.manager.suspend(&team("blue"), suspension, &system()).await.unwrap();
+        assert_eq!(check().await.0, format!("check.{own}"));
+        // Since the owner itself was, before all others.
+        bench.clock.advance(std::time::Duration::from_secs(1));
+        bench.manager.suspend_organization(all.clone(), suspension, &system()).await.unwrap();
+        assert_eq!(check().await.0, format!("check.{own}"));
+        bench.manager.reinstate(&team("blue"), suspension, &system()).await.unwrap();
+        assert_eq!(check().await, told(sentence, remedy));
+        bench.manager.reinstate_organization(all.clone(), suspension, &system()).await.unwrap();
+    }
+    bench.manager.suspend_organization(all.clone(), Suspension::Admin, &system()).await.unwrap();
+    let olga = Actor::user(user_id("olga"), Rights::none().org_admin());
+    let error = bench.manager.list(ListKeys::all(), &olga).await.unwrap_err();
+    assert!(error.to_string().contains("the support of the service"), "{error}");
+    bench.manager.close_organization(all, &system()).await.unwrap();
+    assert_eq!(check().await.0, "check.organization_closed");
 }
