@@ -40,15 +40,19 @@ const AT_ONCE: usize = 16;
 async fn table_of_rights_holds<S: Ledger>(mut make: impl FnMut() -> Arc<S>) {
     for cells in cells::by_action() {
         let store = make();
-        let keys = ApiKeys::builder(Arc::clone(&store)).hasher(cheap()).clock(clock());
-        let keys = keys.longest_life_with_scope(Scope::new(acts::BRIEF).unwrap(), HOUR).build().await.unwrap();
-        let (keys, store) = (&keys, &store);
+        let (keys, store) = (&service(&store).await, &store);
         let played = [Stage::Home, Stage::ForeignActor, Stage::ForeignTarget]
             .map(|stage| stream::iter(stage.cells(&cells)).map(move |cell| play(keys, store, cell, stage)));
         let played = stream::iter(played).flatten().buffer_unordered(AT_ONCE);
         let wrong: Vec<String> = played.flat_map(stream::iter).collect().await;
         assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     }
+}
+
+/// A service with keys in this store.
+async fn service<S: Ledger>(store: &Arc<S>) -> ApiKeys<Arc<S>> {
+    let keys = ApiKeys::builder(Arc::clone(store)).hasher(cheap()).clock(clock());
+    keys.longest_life_with_scope(Scope::new(acts::BRIEF).unwrap(), HOUR).build().await.unwrap()
 }
 
 impl Stage {
