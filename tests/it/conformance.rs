@@ -129,7 +129,7 @@ macro_rules! broken {
 broken! {
     a_key_beyond_a_limit_is_noticed: AllowsOneMore breaks "S76 S77 S78";
     an_ignored_limit_is_noticed: IgnoresLimits breaks "S76 S77 S78";
-    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63 S82 S112";
+    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63 S82 S112 S124";
     a_log_without_its_head_is_noticed: BeheadsTheLog breaks "S51";
     counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62 S65 S83 S87";
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
@@ -138,7 +138,7 @@ broken! {
     networks_not_in_the_log_are_noticed: ForgetsNetworks breaks "R29";
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
-    a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
+    a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25 S122";
     an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58 S91 S112";
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
     ignored_rights_are_noticed: IgnoresRights breaks "S96";
@@ -160,7 +160,7 @@ broken! {
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
     a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54 S75";
     a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23 S111";
-    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106";
+    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106 S125";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
     an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85 S106 S117";
@@ -218,7 +218,7 @@ broken! {
     ends_of_other_pauses_are_noticed: EndsAnyPause breaks "S110";
     keys_purged_in_the_very_millisecond_are_noticed: PurgesTheVeryMillisecond breaks "S111 S113";
     more_keys_purged_than_may_be_are_noticed: PurgesWithoutLimit breaks "S111";
-    a_free_id_of_a_purged_key_is_noticed: PurgesIds breaks "S1 S112";
+    a_free_id_of_a_purged_key_is_noticed: PurgesIds breaks "S1 S112 S124";
     a_purged_key_that_others_need_is_noticed: PurgesWhatIsNeeded breaks "S113";
     a_purge_without_an_event_is_noticed: PurgesWithoutAWord breaks "S115";
     ends_counted_too_early_are_noticed: CountsEndsEarly breaks "S114";
