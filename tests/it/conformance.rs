@@ -129,7 +129,7 @@ macro_rules! broken {
 broken! {
     a_key_beyond_a_limit_is_noticed: AllowsOneMore breaks "S76 S77 S78";
     an_ignored_limit_is_noticed: IgnoresLimits breaks "S76 S77 S78";
-    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63 S82 S112";
+    a_change_done_twice_is_noticed: AppliesTwice breaks "S15 S17 S49 S52 S60 S63 S82 S112 S124";
     a_log_without_its_head_is_noticed: BeheadsTheLog breaks "S51";
     counting_twice_is_noticed: CountsRepeats breaks "S30 S53 S62 S65 S83 S87";
     revoking_a_foreign_key_is_noticed: CrossesOrganizations breaks "S8";
@@ -143,7 +143,7 @@ broken! {
     networks_not_in_the_log_are_noticed: ForgetsNetworks breaks "R29";
     a_reinstatement_not_in_the_log_is_noticed: ForgetsReinstatements breaks "R17";
     scopes_not_in_the_log_are_noticed: ForgetsScopes breaks "R16";
-    a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25";
+    a_key_without_its_owner_s_status_is_noticed: ForgetsStatus breaks "R6 R7 R9 S11 S23 S25 S122";
     an_ignored_idempotency_key_is_noticed: IgnoresIdempotencyKeys breaks "S17 S52 S58 S91 S112";
     an_ignored_suspension_is_noticed: IgnoresSuspensions breaks "S16 S20 S61 S86";
     ignored_rights_are_noticed: IgnoresRights breaks "S96";
@@ -165,18 +165,18 @@ broken! {
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
     a_second_revocation_said_to_be_the_first_is_noticed: RevokesTwice breaks "S7 S11 S54 S75";
     a_change_left_out_of_the_log_is_noticed: SkipsLateCommits breaks "R18 R22 R23 S111";
-    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106";
+    a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106 S125";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85 S106 S117";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85 S106 S117 S121 S123";
     an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75 S85 S117";
     a_reinstatement_of_everything_is_noticed: ReinstatesBoth breaks "R6 R17 S14 S23 S24";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
-    a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9";
+    a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9 S121";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
     a_successor_of_another_organization_is_noticed: FollowsStrangers breaks "S71";
-    counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67 S94 S107 S108";
-    counts_of_whatever_organization_are_noticed: MixesOrganizations breaks "S94 S107 S108";
+    counts_without_a_key_that_are_kept_back_are_noticed: ForgetsKeylessCounts breaks "S67 S94 S107 S108 S123";
+    counts_of_whatever_organization_are_noticed: MixesOrganizations breaks "S94 S107 S108 S123";
     an_organization_beside_a_key_is_noticed: NamesOrganizationsOfKeys breaks "S108";
     counts_of_the_first_organization_alone_are_noticed: ReadsOneOrganization breaks "S107";
     the_newest_in_log_order_are_noticed: IgnoresNewest breaks "S72 S73";
@@ -186,7 +186,7 @@ broken! {
     a_dead_successor_is_noticed: KeepsDeadSuccessors breaks "S71";
     a_creator_s_status_of_a_team_is_noticed: MistakesCreators breaks "S70";
     a_predecessor_that_lives_on_is_noticed: PredecessorsLiveOn breaks "S71";
-    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95 S108 S115";
+    counts_of_other_keys_are_noticed: ReadsAllCounts breaks "S66 S83 S94 S95 S108 S115 S121 S123";
     counts_on_another_day_are_noticed: CountsOnTheLastDay breaks "S87 S88 S89";
     a_day_before_those_asked_for_is_noticed: ReadsAnEarlierDay breaks "S88";
     old_days_that_stay_are_noticed: KeepsOldDays breaks "S89";
@@ -194,7 +194,7 @@ broken! {
     counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67 S107";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
     a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";
-    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S79";
+    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S79 S121 S123";
     attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74 S79";
     other_events_that_go_with_attempts_are_noticed: PrunesEventsToo breaks "S74";
     outcomes_in_the_wrong_order_are_noticed: TurnsOutcomes breaks "S75";
@@ -223,7 +223,7 @@ broken! {
     ends_of_other_pauses_are_noticed: EndsAnyPause breaks "S110";
     keys_purged_in_the_very_millisecond_are_noticed: PurgesTheVeryMillisecond breaks "S111 S113";
     more_keys_purged_than_may_be_are_noticed: PurgesWithoutLimit breaks "S111";
-    a_free_id_of_a_purged_key_is_noticed: PurgesIds breaks "S1 S112";
+    a_free_id_of_a_purged_key_is_noticed: PurgesIds breaks "S1 S112 S124";
     a_purged_key_that_others_need_is_noticed: PurgesWhatIsNeeded breaks "S113";
     a_purge_without_an_event_is_noticed: PurgesWithoutAWord breaks "S115";
     ends_counted_too_early_are_noticed: CountsEndsEarly breaks "S114";

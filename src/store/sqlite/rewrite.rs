@@ -42,11 +42,16 @@ fn rewrite_table(connection: &Connection, table: &str) -> Result<(), rusqlite::E
     ))
 }
 
-/// What `analyze` noted, if somebody ran it: it has samples of rows.
+/// What `analyze` noted, if somebody ran it: it has samples of rows. Those of the service's own tables stay.
 fn forget_samples(connection: &Connection) -> Result<(), rusqlite::Error> {
-    const SAMPLES: &str = "select exists (select 1 from sqlite_master where name = 'sqlite_stat4')";
-    if connection.query_row(SAMPLES, [], |row| row.get(0))? {
-        connection.execute("delete from sqlite_stat4 where substr(tbl, 1, 7) = 'api_key'", [])?;
+    const ARE_THERE: &str = "select exists (select 1 from sqlite_master where name = 'sqlite_stat4')";
+    if !connection.query_row(ARE_THERE, [], |row| row.get(0))? {
+        return Ok(());
     }
-    Ok(())
+    connection.execute_batch(
+        "create temp table api_key_rows as select * from main.sqlite_stat4 where substr(tbl, 1, 7) <> 'api_key';
+         delete from main.sqlite_stat4;
+         insert into main.sqlite_stat4 select * from temp.api_key_rows order by rowid;
+         drop table temp.api_key_rows",
+    )
 }
