@@ -454,5 +454,6 @@ async fn what_a_consumer_of_the_feed_has_not_confirmed_stays() {
     store.replace_note("feeds", b"?", &standing).await.unwrap();
     Register::new(calls).forget("notifier").await.unwrap();
     node.hours(24).await;
-    assert_eq!(events(&store).await, 0);
+    // As many as may go on a day.
+    assert_eq!(events(&store).await, 5);
 }
