@@ -331,7 +331,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
             page.entries.len(),
             flagged,
             complete,
-            text.lines().filter(|line| line.rsplit(',').nth(7) == Some("false")).count(),
+            text.lines().filter(|line| line.rsplit(',').nth(8) == Some("false")).count(),
         )
     };
     assert_eq!(told(InventoryQuery::all()).await, (7, 3, [true; 3], 0));
