@@ -1,13 +1,26 @@
 #!/usr/bin/env bash
-# Installs what is missing, runs every check, and says what it ran. Asks nothing; leaves the working tree as it was.
-# The last lines are the test runner's own summary. Exit status 0: every check passed.
+# usage: scripts/test.sh              everything: what has to pass before a change is merged
+#        scripts/test.sh quick        format, clippy and unit tests: what to run all day
+#        scripts/test.sh AREA         the tests of a folder of src or a module of tests/it, such as hash or rotation
+#        scripts/test.sh step NAME…   single steps of everything, by their names in this file
+#
+# Everything installs what is missing, runs each check, and says what it ran. It asks nothing and leaves the working tree
+# as it was. The last lines are the test runner's own summary. Exit status 0: each check passed.
 # No step may use `check && …`: behind `&&` a failure would not stop the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# One target folder for all steps. Nobody debugs these builds: without debug information they are half the size.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
-export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+# Everything and its steps build into a target folder of their own, so that they do not undo the builds of quick, AREA and
+# of whoever works here. CARGO_TARGET_DIR wins over both. Without debug information these builds are half the size.
+case ${1:-} in
+  "" | step)
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/gate} CARGO_INCREMENTAL=0
+    ;;
+  *)
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target} CARGO_INCREMENTAL=1
+    ;;
+esac
+export CARGO_PROFILE_DEV_DEBUG=0
 logs=$CARGO_TARGET_DIR/check-logs
 rm -rf "$logs" && mkdir -p "$logs"
 
@@ -109,12 +122,13 @@ check_benches() {
   done
 }
 
-unit_and_integration_tests() {
-  if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --locked --all-features --no-fail-fast 2>&1 | tee "$logs/tests"
-  else
-    cargo test --locked --all-features --no-fail-fast --lib --bins --tests 2>&1 | tee "$logs/tests"
-  fi
+unit_and_integration_tests() { run_tests --lib --bins --tests; }
+
+# Which targets, and behind them which tests if not all.
+run_tests() {
+  local runner=test
+  ! cargo nextest --version >/dev/null 2>&1 || runner="nextest run"
+  cargo $runner --locked --all-features --no-fail-fast "$@" 2>&1 | tee "$logs/tests"
 }
 
 doc_tests() { cargo test --locked --all-features --doc 2>&1 | tee "$logs/doc-tests"; }
@@ -170,6 +184,22 @@ oldest_rust() {
 
 fuzz() { ./scripts/fuzz.sh 4; }
 
+# One build for clippy and one for the tests: those of src alone, none of which starts a server.
+quick_clippy() { cargo clippy --locked --all-features --lib --profile test -- -D warnings; }
+quick_tests() { run_tests --lib; }
+
+# The areas are the folders and files of src and the modules of tests/it.
+area_tests() {
+  local areas
+  areas=$({ ls src; ls tests/it; } | sed 's/\.rs$//' | grep -vxE 'lib|main|manual|support' | sort -u)
+  if ! grep -qxF "$1" <<<"$areas"; then
+    echo "there is no area $1; there are:"
+    fmt -w 100 <<<"$areas"
+    return 1
+  fi
+  run_tests --lib --test it "$1::"
+}
+
 report=()
 running=
 # What the summary adds to the name of a step.
@@ -196,7 +226,11 @@ finish() {
     [ ! -s "$logs/$kind" ] || sed -n "s/^test result: /$kind: /p" "$logs/$kind"
   done
   [ ! -s "$logs/tests" ] || summary
-  if [ "$status" -ne 0 ] && [ "$running" != unit_and_integration_tests ]; then echo "FAILED: ${running//_/ }"; fi
+  case $running in
+    "") ;;
+    unit_and_integration_tests | quick_tests | area_tests*) [ -s "$logs/tests" ] || echo "FAILED: ${running//_/ }" ;;
+    *) echo "FAILED: ${running//_/ }" ;;
+  esac
   exit "$status"
 }
 
@@ -212,22 +246,38 @@ summary() {
 
 trap finish EXIT
 
-run tools
-run fetch
-run shell_syntax
-run format
-run clippy_all_features
-run clippy_no_features
-run feature_combinations
-run check_benches
-run build_examples
-run unit_and_integration_tests
-run doc_tests
-run instruction_counts
-run other_members
-run documentation
-run package
-run dependencies
-run advisories
-run oldest_rust
-run fuzz
+everything() {
+  run tools
+  run fetch
+  run shell_syntax
+  run format
+  run clippy_all_features
+  run clippy_no_features
+  run feature_combinations
+  run check_benches
+  run build_examples
+  run unit_and_integration_tests
+  run doc_tests
+  run instruction_counts
+  run other_members
+  run documentation
+  run package
+  run dependencies
+  run advisories
+  run oldest_rust
+  run fuzz
+}
+
+case ${1:-} in
+  "") everything ;;
+  step)
+    shift
+    for name; do run "$name"; done
+    ;;
+  quick)
+    run format
+    run quick_clippy
+    run quick_tests
+    ;;
+  *) run area_tests "$1" ;;
+esac

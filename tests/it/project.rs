@@ -54,6 +54,21 @@ fn the_readme_names_both_commands() {
     }
 }
 
+/// In jobs that run beside each other, each step in one of them, and what all need in each.
+#[test]
+fn the_workflow_runs_each_step_of_the_script() {
+    let (script, workflow) = (read("scripts/test.sh"), read(".github/workflows/ci.yml"));
+    let everything = script.split_once("\neverything() {\n").unwrap().1.split_once("\n}").unwrap().0;
+    let steps: Vec<&str> = everything.lines().map(|line| line.trim().strip_prefix("run ").unwrap()).collect();
+    assert!(steps.len() > 10, "{steps:?}");
+    let words: Vec<&str> = workflow.split_whitespace().collect();
+    for step in steps {
+        let times = words.iter().filter(|word| **word == step).count();
+        assert_eq!(times, if ["tools", "fetch"].contains(&step) { 3 } else { 1 }, "{step}");
+        assert!(script.contains(&format!("\n{step}() {{")), "{step} is no step of the script");
+    }
+}
+
 #[test]
 fn every_feature_is_in_the_table_of_the_readme_and_the_front_page() {
     let own = packages().iter().find(|package| package["name"] == OWN).unwrap();
