@@ -122,7 +122,20 @@ check_benches() {
   done
 }
 
-unit_and_integration_tests() { run_tests --lib --bins --tests; }
+# What the tests leave behind, their output, log and databases, is searched for secrets. With a process for each test, one
+# run serves both; else the test that searches repeats them.
+unit_and_integration_tests() {
+  local kept=$CARGO_TARGET_DIR/check-leaks
+  rm -rf "$kept" && mkdir -p "$kept"
+  if cargo nextest --version >/dev/null 2>&1; then
+    TOWER_API_KEYS_TEST_LEAKS=$kept run_tests --profile kept -E 'not test(=leaks::no_secret_is_in_output_log_or_database_of_the_whole_test_run)'
+    mv "$CARGO_TARGET_DIR/nextest/kept/junit.xml" "$kept/output.xml"
+    TOWER_API_KEYS_TEST_LEAKS_KEPT=$kept cargo nextest run --locked --all-features leaks::no_secret 2>&1 | tee "$logs/search"
+  else
+    run_tests --lib --bins --tests
+  fi
+  rm -rf "$kept"
+}
 
 # Which targets, and behind them which tests if not all.
 run_tests() {

@@ -13,38 +13,25 @@ use crate::support::secrets;
 /// A secret is searched for by every run of so many characters.
 const WINDOW: usize = 8;
 
+/// Names a folder in which the whole test run has kept what it left behind already: then nothing is repeated. The script that
+/// runs all checks does this, for it takes as long as everything else.
+const KEPT: &str = "TOWER_API_KEYS_TEST_LEAKS_KEPT";
+
 #[test]
 fn no_secret_is_in_output_log_or_database_of_the_whole_test_run() {
-    let folder = tempfile::tempdir().unwrap();
-    // Not this test, not those about the text of the project, of the random histories and other long ones the rest, and
-    // none that counts what is allocated, which a log at TRACE does.
-    let skipped = [
-        "allocations::",
-        "leaks::",
-        "architecture::",
-        "project::",
-        "memory_answers_like",
-        "answers_like_the_model",
-        "examples::",
-        "resident_memory",
-    ];
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--nocapture", "--test-threads=2"])
-        .args(skipped.iter().flat_map(|name| ["--skip", name]))
-        .env(secrets::FOLDER, folder.path())
-        .env("RUST_BACKTRACE", "1")
-        .output()
-        .unwrap();
-    fs::write(folder.path().join("stdout"), &output.stdout).unwrap();
-    fs::write(folder.path().join("stderr"), &output.stderr).unwrap();
-    assert!(output.status.success(), "the repeated run failed:\n{}", why_it_failed(&output));
-
-    let texts = fs::read_to_string(folder.path().join("secrets")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os(KEPT).map(PathBuf::from);
+    let folder = kept.as_deref().unwrap_or_else(|| {
+        repeat_the_run(scratch.path());
+        scratch.path()
+    });
+    let texts = fs::read_to_string(folder.join("secrets")).unwrap();
     let secrets: HashSet<&str> = texts.lines().map(|text| &text[text.len() - 48..]).collect();
     assert!(secrets.len() > 50, "the tests remembered {} secrets only", secrets.len());
-    let files = files(folder.path());
+    let files = files(folder);
     let has = |part: &str| files.iter().any(|file| file.to_string_lossy().contains(part));
     assert!(has("log."), "no log was kept");
+    assert!(has("output"), "no output was kept");
     #[cfg(feature = "sqlite")]
     assert!(has(".db") && has("-wal"), "no database was kept: {files:?}");
 
@@ -54,6 +41,20 @@ fn no_secret_is_in_output_log_or_database_of_the_whole_test_run() {
     // short, leaks one of every secret that comes its way.
     let found: BTreeSet<String> = files.iter().flat_map(|file| search.hits(file)).collect();
     assert!(found.len() < 2, "parts of secrets were found: {found:#?}");
+}
+
+fn repeat_the_run(folder: &Path) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--nocapture", "--test-threads=2"])
+        .args(secrets::NOT_SEARCHED.iter().flat_map(|name| ["--skip", name]))
+        .env(secrets::FOLDER, folder)
+        .env_remove("NEXTEST_TEST_NAME")
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .unwrap();
+    fs::write(folder.join("output.stdout"), &output.stdout).unwrap();
+    fs::write(folder.join("output.stderr"), &output.stderr).unwrap();
+    assert!(output.status.success(), "the repeated run failed:\n{}", why_it_failed(&output));
 }
 
 /// The tests that failed, and what was said where they did. No more of it: a log at TRACE is long.
