@@ -27,76 +27,77 @@ words! {
     pub meaning {
         /// 400: two different candidates, a header twice, an empty key header beside a Bearer text.
         AmbiguousCredentials = "ambiguous_credentials":
-            "The request had two different keys, or a header twice: nobody can tell which was meant.",
+            "The request had two different keys, or one header twice, so it was not clear which key was meant.",
         /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
         ClockUnsure = "clock_unsure":
-            "The clock of the service jumped, and whether the key had expired depended on which time was right.",
+            "The service's clock jumped, so it was not certain whether the key had expired.",
         /// 503: the stored record of the key cannot be read.
         CorruptRecord = "corrupt_record":
-            "The stored record of the key could not be read, so nobody could say whether it is good.",
+            "The stored record of the key could not be read, so the key could not be checked.",
         /// 403: the service's own rules for managing keys do not allow it.
-        Denied = "denied": "The caller was known, and the service's rules do not allow what it asked for.",
+        Denied = "denied": "The caller was identified, but the service's rules do not allow what it asked for.",
         /// 403: a key would give another one a later end than its own.
         ExpiryTooLate = "expiry_too_late":
-            "The key was accepted, and asked for a key that would end later than itself.",
+            "The key is valid, but it asked for a key that would expire later than itself.",
         /// 403: the caller's role does not allow it.
         InsufficientRole = "insufficient_role":
-            "The key was accepted, and the caller's role does not allow what it asked for.",
+            "The key is valid, but the caller's role does not allow what it asked for.",
         /// 403: the key lacks a scope.
         InsufficientScope = "insufficient_scope":
-            "The key was accepted, and lacks a scope that what it asked for needs.",
+            "The key is valid, but does not have a scope that this request needs.",
         /// 401: unknown id, wrong secret, or another kind of key, which look the same to the last byte.
         InvalidKey = "invalid_key":
-            "There is no such key, or the secret behind a known id was wrong: somebody has another text.",
+            "No such key exists, or the secret did not match the id: the caller has a wrong text.",
         /// 401: the key's time is over. Only a caller who has the key is told.
-        KeyExpired = "key_expired": "The key had expired: whoever called had the right text.",
+        KeyExpired = "key_expired": "The key had expired. The caller had the right text.",
         /// 401: the key is paused. Only a caller who has the key is told.
-        KeyPaused = "key_paused": "The key was paused: the caller had the right text.",
+        KeyPaused = "key_paused": "The key was paused. The caller had the right text.",
         /// 401: the key was revoked. Only a caller who has the key is told.
-        KeyRevoked = "key_revoked": "The key was revoked: whoever called had the right text.",
+        KeyRevoked = "key_revoked": "The key was revoked. The caller had the right text.",
         /// 403: a key with limits would give another one other limits.
         LimitsTooWide = "limits_too_wide":
-            "The key was accepted, and asked for a key with other limits than its own.",
+            "The key is valid, but it asked for a key with other limits than its own.",
         /// 401: the text is no key. The reason says why not.
-        MalformedKey = "malformed_key": "What was sent is not a key.",
+        MalformedKey = "malformed_key": "The text that was sent is not an API key.",
         /// 500: an extractor or [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) without an
         /// [`ApiKeyLayer`](crate::middleware::ApiKeyLayer) outside of it. A defect of the service, for its log.
-        Misconfigured = "misconfigured": "The service is not set up to check keys there.",
+        Misconfigured = "misconfigured": "The service is not configured to check keys at this place.",
         /// 401: no key.
-        MissingCredentials = "missing_credentials": "The request had no key where one is looked for.",
+        MissingCredentials = "missing_credentials": "The request had no API key in the headers where one is expected.",
         /// 403: the key may not be used from where the request came, or nobody knows from where it came. Only a caller who has
         /// the key is told.
         NetworkNotAllowed = "network_not_allowed":
-            "The key was used from a network that it may not be used from: the caller had the right text.",
+            "The key was used from a network that is not on its list. The caller had the right text.",
         /// 403: a key would let another one be used from networks from where it may not be used itself.
         NetworksTooWide = "networks_too_wide":
-            "The key was accepted, and asked for a key that may be used from more networks than it may give.",
+            "The key is valid, but it asked for a key that could be used from more networks than it may give.",
         /// 403: no key may do it, but people may.
-        NotForKeys = "not_for_keys": "The key was accepted, and asked for what no key may do.",
+        NotForKeys = "not_for_keys": "The key is valid, but no API key may do what it asked for.",
         /// 403: only the person whose key it is may do it.
-        NotYourKey = "not_your_key": "The caller asked for something that only the person whose key it is may do.",
+        NotYourKey = "not_your_key": "The caller asked for something that only the person who owns the key can do.",
         /// 503: too many keys are being checked for the first time.
         Overloaded = "overloaded":
-            "Too many keys were being checked at once: nothing is known to be wrong with this one.",
+            "Too many keys were being checked at once. Nothing is known to be wrong with this key.",
         /// 401: the owner is closed. Only a caller who has the key is told.
-        OwnerClosed = "owner_closed": "The owner was closed: the caller had the right text.",
+        OwnerClosed = "owner_closed": "The owner of the key was closed. The caller had the right text.",
         /// 401: the plan does not include the owner's keys. Only a caller who has the key is told.
         OwnerPlanSuspended = "owner_plan_suspended":
-            "The plan did not include the owner's keys: the caller had the right text.",
+            "The plan did not include the owner's keys. The caller had the right text.",
         /// 401: an admin suspended the owner. Only a caller who has the key is told.
-        OwnerSuspended = "owner_suspended": "An admin had suspended the owner: the caller had the right text.",
+        OwnerSuspended = "owner_suspended":
+            "An admin had suspended the owner of the key. The caller had the right text.",
         /// 403: the plan does not include it.
-        PlanRequired = "plan_required": "The key was accepted, and the plan does not include what it asked for.",
+        PlanRequired = "plan_required": "The key is valid, but the plan does not include what it asked for.",
         /// 429: the key made more requests than it may, as a limiter of the service says. This crate has none.
-        RateLimited = "rate_limited": "The key was accepted, and made more requests than it may for a while.",
+        RateLimited = "rate_limited": "The key is valid, but made more requests than allowed.",
         /// 403: a key would give another one scopes that it does not have, or such as manage keys.
-        ScopesTooWide = "scopes_too_wide": "The key was accepted, and asked for a key that may do more than itself.",
+        ScopesTooWide = "scopes_too_wide": "The key is valid, but it asked for a key that may do more than itself.",
         /// 503: the store, or the embedder's directory of members, could not say how things stand.
         StoreUnavailable = "store_unavailable":
-            "The key store could not be asked: nothing is known to be wrong with the key.",
+            "The key store did not answer. Nothing is known to be wrong with the key.",
         /// 403: personal keys only, or team keys only.
         WrongKeyKind = "wrong_key_kind":
-            "The key was accepted, and is a personal one where a team key is needed, or the other way round.",
+            "The key is valid, but it is a personal key where a team key is needed, or the other way round.",
         /// 403: another team's key, or a user who is no member.
         WrongTeam = "wrong_team": "The key is valid, but it was used on a team it has no access to.",
     }
@@ -232,7 +233,7 @@ impl Outcome {
             Self::Accepted => "The key was accepted.",
             Self::Refused(code) => code.meaning(),
             Self::Malformed(reason) => reason.advice(),
-            Self::Unknown(_) => "Refused, for a reason that this version does not know.",
+            Self::Unknown(_) => "Refused, for a reason that this version of the library does not know.",
         }
     }
 

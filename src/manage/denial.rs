@@ -47,7 +47,7 @@ pub enum DenialReason {
     NetworksTooWide,
     /// No key may do this, whatever its scopes: it cannot be taken back, or undoes what somebody decided.
     NotForKeys,
-    /// Only the person whose key it is may do this.
+    /// Only the person who owns the key can do this.
     NotYourKey,
     /// The team's plan does not include keys of its own.
     PlanRequired,
@@ -179,33 +179,37 @@ sentences! {
     pub(super) fn all;
 
     fn actor_closed() = "denial.actor_closed": "This account is closed.";
-    fn actor_key_changed() = "denial.actor_key_changed": "The key that asks was changed meanwhile.";
-    fn actor_key_dead() = "denial.actor_key_dead": "The key that asks is revoked or has just ended.";
-    fn actor_key_expired() = "denial.actor_key_expired": "The key that asks has expired.";
-    fn actor_key_paused() = "denial.actor_key_paused": "The key that asks is paused.";
+    fn actor_key_changed() = "denial.actor_key_changed":
+        "The API key that makes this request was changed in the meantime.";
+    fn actor_key_dead() = "denial.actor_key_dead":
+        "The API key that makes this request is revoked or has just expired.";
+    fn actor_key_expired() = "denial.actor_key_expired": "The API key that makes this request has expired.";
+    fn actor_key_paused() = "denial.actor_key_paused": "The API key that makes this request is paused.";
     fn actor_plan_suspended() = "denial.actor_plan_suspended":
         "This account is suspended, because the plan does not include its keys.";
-    fn actor_suspended() = "denial.actor_suspended": "This account, or all of its organization, is suspended.";
-    fn expiry_too_late() = "denial.expiry_too_late": "A key can give another key no later end than its own.";
+    fn actor_suspended() = "denial.actor_suspended": "This account, or its whole organization, is suspended.";
+    fn expiry_too_late() = "denial.expiry_too_late": "An API key cannot create a key that expires later than itself.";
     fn insufficient_role() = "denial.insufficient_role": "Your role does not allow this.";
     fn insufficient_scope(scope: ManagingScope) = "denial.insufficient_scope":
-        "This needs the scope `{scope}`, which the key does not have.";
-    fn limits_too_wide() = "denial.limits_too_wide": "A key with limits can give another key only the same limits.";
+        "This needs the scope `{scope}`, which the API key does not have.";
+    fn limits_too_wide() = "denial.limits_too_wide":
+        "An API key with limits can create only keys with the same limits.";
     fn networks_too_wide() = "denial.networks_too_wide":
-        "A key can let another key be used only from networks from where it may be used itself, and from no more than before.";
-    fn not_for_keys() = "denial.not_for_keys": "No API key may do this.";
-    fn not_your_key() = "denial.not_your_key": "Only the person whose key it is may do this.";
+        "An API key can allow another key only the networks that it is allowed itself, and never more than that key \
+         has.";
+    fn not_for_keys() = "denial.not_for_keys": "This cannot be done with an API key.";
+    fn not_your_key() = "denial.not_your_key": "Only the person who owns the key can do this.";
     fn own_words(sentence: &str) = "denial.own_words": "{sentence}";
     fn plan_required() = "denial.plan_required": "Team API keys are not included in this plan.";
     fn scopes_too_wide() = "denial.scopes_too_wide":
-        "A key can give another key only scopes that it has, and none to manage keys.";
-    fn system_only() = "denial.system_only": "Nobody in the organization may do this.";
+        "An API key can give another key only scopes that it has itself, and no scope to manage keys.";
+    fn system_only() = "denial.system_only": "Only the service itself can do this.";
 
-    fn a_person_has_to() = "remedy.a_person_has_to": "A person has to do it.";
-    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of the organization about the plan.";
+    fn a_person_has_to() = "remedy.a_person_has_to": "Let a person do it.";
+    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of your organization about the plan.";
     fn ask_an_admin() = "remedy.ask_an_admin": "Ask an admin of the team or the organization.";
     fn ask_for_an_earlier_end() = "remedy.ask_for_an_earlier_end":
-        "Ask for an earlier end, or let a person create the key.";
+        "Ask for an earlier expiry, or let a person create the key.";
     fn ask_for_fewer_scopes() = "remedy.ask_for_fewer_scopes": "Ask for fewer scopes, or let a person create the key.";
     fn ask_for_fewer_networks() = "remedy.ask_for_fewer_networks": "Ask for fewer networks, or let a person do it.";
     fn ask_for_the_same_limits() = "remedy.ask_for_the_same_limits":
@@ -213,14 +217,15 @@ sentences! {
     fn ask_that_person() = "remedy.ask_that_person": "Ask that person, or revoke the key.";
     fn ask_the_service() = "remedy.ask_the_service": "Ask the support of the service.";
     fn let_it_be_reinstated() = "remedy.let_it_be_reinstated":
-        "Ask an admin of the organization to reinstate it, or if all of the organization is suspended, the support of the service.";
+        "Ask an admin of the organization to reinstate it. If the whole organization is suspended, ask the support of \
+         the service.";
     fn let_it_be_resumed() = "remedy.let_it_be_resumed":
-        "Keep it, and ask an admin of the organization to resume it.";
-    fn try_again() = "remedy.try_again": "Try again: it may do less now.";
+        "Keep the key, and ask an admin of the organization to resume it.";
+    fn try_again() = "remedy.try_again": "Try again: it may have fewer rights now.";
     fn use_a_key_with_that_scope() = "remedy.use_a_key_with_that_scope":
-        "Use a key on which a person has named that scope.";
+        "Use a key that has this scope by name, given by a person.";
     fn use_a_live_key() = "remedy.use_a_live_key": "Use a live key.";
-    fn use_another_account() = "remedy.use_another_account": "That is final. Use another account.";
+    fn use_another_account() = "remedy.use_another_account": "This cannot be undone. Use another account.";
 }
 
 impl fmt::Display for Denial {

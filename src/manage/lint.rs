@@ -18,7 +18,7 @@ told_words! {
     /// ```
     /// use tower_api_keys::manage::{NameAdvice, lint_name};
     ///
-    /// assert_eq!(lint_name("").unwrap().sentence(), "Give the key a name: who uses it, and where.");
+    /// assert_eq!(lint_name("").unwrap().sentence(), "Name the key after what uses it, and where.");
     /// assert_eq!(lint_name("key1"), Some(NameAdvice::Vague));
     /// ```
     #[non_exhaustive]
@@ -26,9 +26,9 @@ told_words! {
     /// What to do about it, in a sentence.
     pub sentence {
         /// There is no name.
-        Empty = "empty": "Give the key a name: who uses it, and where.",
+        Empty = "empty": "Name the key after what uses it, and where.",
         /// Nobody will know in a year which key this is.
-        Vague = "vague": "Say in the name who uses the key, and where: `GitHub Actions - production`.",
+        Vague = "vague": "Name the key after what uses it, and where: `GitHub Actions - production`.",
     }
 }
 

@@ -32,15 +32,15 @@ told_words! {
     pub sentence {
         /// The actor is a person of no organization, and the manager is one organization's of several.
         ActorWithoutOrganization = "actor_without_organization":
-            "The service does not say of which organization the person is who asks: make the actor with \
-             `KeyManager::actor`, or say it with `Actor::with_organization`.",
+            "The service did not say which organization this person belongs to: create the actor with \
+             `KeyManager::actor`, or add `Actor::with_organization`.",
         /// The manager is that of a service's only organization, and the service said that it has
         /// [several](crate::ApiKeysBuilder::several_organizations).
         ManagerWithoutOrganization = "manager_without_organization":
-            "The service has several organizations and does not say whose keys are meant: take `ApiKeys::manager_for` and \
-             not `ApiKeys::manager`.",
+            "The service has several organizations and did not say which one is meant: use `ApiKeys::manager_for` \
+             instead of `ApiKeys::manager`.",
         /// Who is still there was asked for, and nobody can say it.
         NoDirectory = "no_directory":
-            "The service has no directory that says who is still there: give the builder one, by `ApiKeysBuilder::directory`.",
+            "The service has no directory of users and teams: configure one with `ApiKeysBuilder::directory`.",
     }
 }

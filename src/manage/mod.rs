@@ -70,7 +70,7 @@
 //! println!("{}", new.plaintext().expose_secret()); // the only time
 //!
 //! let status = manager.rotation(&new.info().id, &admin).await?;
-//! println!("{}", status.verdict); // The new key was never used: put it where the old one is.
+//! println!("{}", status.verdict); // The new key was never used: install it where the old one is.
 //! if status.verdict == RotationVerdict::SafeToFinish {
 //!     manager.finish_rotation(&new.info().id, &admin).await?;
 //! }
@@ -110,7 +110,7 @@
 //! for entry in manager.inventory(query, &admin).await?.entries {
 //!     println!("{} {}, made by {}", entry.key.redacted, entry.key.name, entry.key.created_by);
 //!     for flag in &entry.flags {
-//!         println!("  {}", flag.sentence()); // Its name says nothing. Say who uses it, and where: `GitHub Actions - production`.
+//!         println!("  {}", flag.sentence()); // Its name does not help. Name it after what uses it, and where: `GitHub Actions - production`.
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -169,65 +169,70 @@ sentences! {
     pub(super) fn all;
 
     fn actor_busy() = "error.actor_busy":
-        "Too many keys are being made for this actor at once: wait for the answers, then ask again.";
+        "Too many keys are being created for this actor at once: wait for the answers, then try again.";
     fn clock_unsure() = "error.clock_unsure":
-        "Whether an expiry has passed depends on a jump of this node's clock that is not explained yet, so nothing was \
-         changed: ask again in half a minute.";
+        "This node's clock jumped, so it is not certain whether an expiry has passed, and nothing was changed: try \
+         again in half a minute.";
     fn close_even_if_many() = "remedy.close_even_if_many":
-        "Look whether the directory is right, and if it is, close them even if they are many.";
+        "Check the directory. If it is right, close them even if they are many.";
     fn closed_just_now() = "error.closed_just_now":
-        "It was closed less than a minute ago, and a change from before may be under way: ask again in a minute.";
-    fn conflict() = "error.conflict": "Somebody else changed the same thing meanwhile: look at it and ask again.";
+        "It was closed less than a minute ago, and an earlier change may still be under way: try again in a minute.";
+    fn conflict() = "error.conflict": "Somebody else changed this at the same time: look at it and try again.";
     fn corrupt_record() = "error.corrupt_record":
-        "The key cannot be managed: restore or replace its stored record.";
+        "The stored record of this key is damaged, so the key cannot be managed: restore the record or issue a new \
+         key.";
     fn directory_incomplete(unanswered: u64) = "error.directory_incomplete":
-        "The directory did not say of {unanswered} {unanswered:user or team|users and teams} with live keys whether they are \
-         there, so nobody was closed: let it answer about everybody.";
+        "The directory did not say whether {unanswered} {unanswered:user or team|users and teams} with live keys \
+         still {unanswered:exists|exist}, so nothing was closed: make it answer for every one of them.";
     fn directory_unavailable() = "error.directory_unavailable":
-        "The directory could not be asked who and which teams are the organization's, nothing was changed: ask again.";
+        "The directory of users and teams did not answer, and nothing was changed: try again.";
     fn finish_it_anyway() = "remedy.finish_it_anyway":
-        "Nothing was changed, and whoever knows better finishes the rotation anyway.";
-    fn hash_failed() = "error.hash_failed": "The new key could not be hashed and was not made: ask again.";
+        "Nothing was changed. If you know that the old key is not needed any more, finish the rotation anyway.";
+    fn hash_failed() = "error.hash_failed": "The new key could not be hashed, so it was not created: try again.";
     fn idempotency_key_reused() = "error.idempotency_key_reused":
-        "Another request was made under this idempotency key before: make this one under a new idempotency key.";
+        "This idempotency key was used for a different request: use a new idempotency key for this one.";
     fn idempotency_key_used() = "error.idempotency_key_used":
-        "This request made a key before: if the text of that key is lost, revoke it and ask for another one under a new \
-         idempotency key.";
-    fn key_expired() = "error.key_expired": "The key has expired, which is final: issue a new one.";
+        "This request already created a key, and its text cannot be shown again: if that text is lost, revoke the key \
+         and create another one under a new idempotency key.";
+    fn key_expired() = "error.key_expired": "The key has expired, which cannot be undone: create a new one.";
     fn key_paused() = "error.key_paused":
-        "The key is paused, and a paused key takes no part in a rotation: resume it first, or revoke it.";
-    fn key_revoked() = "error.key_revoked": "The key is revoked, which is final: issue a new one.";
-    fn no_rotation() = "error.no_rotation": "This key was never rotated: begin a rotation.";
+        "The key is paused, and a paused key cannot be rotated: resume it first, or revoke it.";
+    fn key_revoked() = "error.key_revoked": "The key is revoked, which cannot be undone: create a new one.";
+    fn no_rotation() = "error.no_rotation": "No rotation of this key was ever started: start one first.";
     fn not_found() = "error.not_found": "Not found, or you do not have access to it.";
     fn outcome_unknown() = "error.outcome_unknown":
-        "The change may have been made or not: look at the key, and if it is a new one, revoke it, before asking again.";
-    fn overloaded() = "error.overloaded": "Too many keys are being made: ask again in a moment.";
-    fn owner_closed() = "error.owner_closed": "The user or team, or all of its organization, is closed for good: it has no more keys.";
+        "It is not known whether the change was made: look at the key, and if it is a new one, revoke it before you \
+         try again.";
+    fn overloaded() = "error.overloaded": "Too many keys are being created: try again in a moment.";
+    fn owner_closed() = "error.owner_closed":
+        "The user or team, or its whole organization, is closed permanently and cannot have keys any more.";
     fn owner_not_closed() = "error.owner_not_closed":
-        "Only what is closed can be erased: close the user, the team or the organization first.";
+        "Only a closed user, team or organization can be erased: close it first.";
     fn owner_plan_suspended() = "error.owner_plan_suspended":
-        "The plan does not include keys of this user or team: upgrade it, and tell the manager by `plan_changed`.";
+        "The plan does not include keys of this user or team: upgrade the plan, then call `plan_changed`.";
     fn owner_suspended() = "error.owner_suspended":
-        "The user or team, or all of its organization, is suspended: reinstate what is suspended first.";
+        "The user or team, or its whole organization, is suspended: reinstate what is suspended first.";
     fn pepper_missing() = "error.pepper_missing":
-        "This node lacks the pepper of the other nodes, so the key was not made: give it their peppers.";
+        "This node does not have the pepper that the other nodes use, so the key was not created: configure the same \
+         peppers on every node.";
     fn randomness() = "error.randomness":
-        "Nothing can be made at random at the moment, and nothing was changed: ask again.";
+        "The operating system gave no random numbers, and nothing was changed: try again.";
     fn rotation_over() = "error.rotation_over":
-        "The rotation was finished or aborted meanwhile: look at both keys.";
+        "The rotation was finished or aborted in the meantime: look at both keys.";
     fn rotation_under_way() = "error.rotation_under_way":
-        "A rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask them, or \
-         an admin of the organization, to revoke that one.";
-    fn starved() = "error.starved": "No core was free to hash the new key, so it was not made: ask again in a moment.";
+        "A rotation of this key is under way: finish or abort it first; if the other key belongs to somebody else, \
+         ask them or an admin of the organization to revoke it.";
+    fn starved() = "error.starved":
+        "No processor was free to hash the new key, so it was not created: try again in a moment.";
     fn store_refused() = "error.store_refused":
-        "The key store does not take what was asked for, and nothing was changed: tell the operator of the service.";
+        "The key store refused this request, and nothing was changed: tell the operator of the service.";
     fn store_unavailable() = "error.store_unavailable":
-        "Keys cannot be managed at the moment, and nothing was changed: ask again.";
+        "Keys cannot be managed at the moment, and nothing was changed: try again.";
     fn too_many_missing(missing: u64, owners: u64) = "error.too_many_missing":
-        "{missing} of {owners} {owners:user or team|users and teams} with live keys {missing:is|are} missing in the directory, \
-         more than a tenth, so nobody was closed.";
+        "{missing} of {owners} {owners:user or team|users and teams} with live keys {missing:is|are} missing in the \
+         directory, which is more than a tenth, so nothing was closed.";
     fn version_differs(current: i64) = "error.version_differs":
-        "The key was changed meanwhile and has version {current} now: look at it and ask again.";
+        "The key was changed in the meantime and is now at version {current}: look at it and try again.";
 }
 
 impl ManageError {

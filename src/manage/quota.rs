@@ -36,10 +36,10 @@ sentences! {
     pub(super) fn all;
 
     fn issues_per_hour(limit: u32) = "quota.issues_per_hour":
-        "You made as many keys within the last hour as this service allows ({limit}): try again in an hour.";
+        "You created as many keys within the last hour as this service allows ({limit}): try again in an hour.";
     fn live_keys(limit: u32) = "quota.live_keys":
-        "The user or team has {limit} live {limit:key|keys}, as many as this service allows: revoke one that is no longer \
-         needed.";
+        "The user or team already has {limit} live {limit:key|keys}, as many as this service allows: revoke one that \
+         is not needed any more.";
 }
 
 impl Quota {

@@ -17,9 +17,9 @@ sentences! {
     pub(super) fn all;
 
     pub(super) fn rotation_due(since: Timestamp) = "note.rotation_due":
-        "It was to be rotated by {since}, as this service wants it: begin a rotation, and put the new key where it is.";
+        "This service recommends that it was rotated by {since}: start a rotation, and install the new key.";
     pub(super) fn ends_soon(at: Timestamp) = "note.ends_soon":
-        "It ends soon, at {at}: if it is still needed then, rotate it before, to a later end.";
+        "It expires soon, at {at}: if it is still needed, rotate it before then and give the new key a later expiry.";
 }
 
 #[cfg(test)]

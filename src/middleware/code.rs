@@ -89,8 +89,8 @@ impl RefusalCode {
             Self::Denied => Kind::FORBIDDEN
                 .with("The service's rules do not allow this; ask an administrator of the organization."),
             Self::ExpiryTooLate => Kind::FORBIDDEN.with(
-                "A key can give another key no later end than its own; ask for an earlier end, or let a person create \
-                 the key.",
+                "An API key cannot create a key that expires later than itself; ask for an earlier expiry, or let a \
+                 person create the key.",
             ),
             Self::InsufficientRole => Kind::FORBIDDEN
                 .with("Your role does not allow this; ask an administrator of the team or the organization."),
@@ -104,7 +104,7 @@ impl RefusalCode {
                 .with("The API key is paused; keep it, and ask an administrator of the organization to resume it."),
             Self::KeyRevoked => Kind::UNPROVED.with("The API key was revoked; use another one, or create a new one."),
             Self::LimitsTooWide => Kind::FORBIDDEN.with(
-                "A key with limits can give another key only the same limits; ask for the same limits, or let a person create \
+                "An API key with limits can create only keys with the same limits; ask for the same limits, or let a person create \
                  the key.",
             ),
             Self::MalformedKey => Kind::UNPROVED.with("What was sent is not an API key; copy the whole key again."),
@@ -121,12 +121,12 @@ impl RefusalCode {
                  administrator of the organization to allow this one.",
             ),
             Self::NetworksTooWide => Kind::FORBIDDEN.with(
-                "A key can let another key be used only from networks from where it may be used itself, and from no more than \
-                 before; ask for fewer networks, or let a person do it.",
+                "An API key can allow another key only the networks that it is allowed itself, and never more than \
+                 that key has; ask for fewer networks, or let a person do it.",
             ),
-            Self::NotForKeys => Kind::FORBIDDEN.with("No API key may do this; a person has to do it."),
+            Self::NotForKeys => Kind::FORBIDDEN.with("This cannot be done with an API key; let a person do it."),
             Self::NotYourKey => Kind::FORBIDDEN
-                .with("Only the person whose key it is may do this; ask that person, or revoke the key."),
+                .with("Only the person who owns the key can do this; ask that person, or revoke the key."),
             Self::Overloaded => {
                 Kind::UNAVAILABLE.with("The service is busy checking API keys; keep the key and try again in a moment.")
             }
@@ -148,7 +148,7 @@ impl RefusalCode {
                 "This API key has made more requests than it may; keep the key, send fewer, and try again later.",
             ),
             Self::ScopesTooWide => Kind::FORBIDDEN.with(
-                "A key can give another key only scopes that it has, and none to manage keys; ask for fewer scopes, or let \
+                "An API key can give another key only scopes that it has itself, and no scope to manage keys; ask for fewer scopes, or let \
                  a person create the key.",
             ),
             Self::StoreUnavailable => {

@@ -180,7 +180,7 @@ impl From<Networks> for Vec<String> {
 /// let error = Networks::new(["203.0.113.7/24"]).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "a network has no bits beyond its length: write 203.0.113.0/24 for all of it, or 203.0.113.7 for one address"
+///     "the address has bits beyond the length of the network: write 203.0.113.0/24 for the whole network, or 203.0.113.7 for one address"
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -203,13 +203,16 @@ impl InvalidNetworks {
 told_words! {
     enum NetworkRule as "invalid_networks",
     sentence {
-        Empty = "empty": "A list of networks has at least one: a key that may be used from anywhere has no list.",
+        Empty = "empty": "A list of networks must have at least one: a key that can be used from anywhere has no list.",
         Everywhere = "everywhere":
-            "A network of length 0 is everywhere: a key that may be used from anywhere has no list.",
+            "A network of length 0 is everywhere: a key that can be used from anywhere has no list.",
         HostBits = "host_bits":
-            "A network has no bits beyond its length: write 203.0.113.0/24 for all of it, or 203.0.113.7 for one address.",
-        Text = "text": "A network is an IP address, or one with a slash and its length: 203.0.113.0/24, 2001:db8::/32.",
-        TooMany = "too_many": "A key has at most 32 networks.",
+            "The address has bits beyond the length of the network: write 203.0.113.0/24 for the whole network, or \
+             203.0.113.7 for one address.",
+        Text = "text":
+            "A network must be an IP address, or an IP address with a slash and a length: 203.0.113.0/24, \
+             2001:db8::/32.",
+        TooMany = "too_many": "A key can have at most 32 networks.",
     }
 }
 

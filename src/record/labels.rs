@@ -84,7 +84,7 @@ impl From<Labels> for BTreeMap<String, String> {
 /// use tower_api_keys::record::Labels;
 ///
 /// let error = Labels::new([("Ticket", "OPS-1234")]).unwrap_err();
-/// assert_eq!(error.to_string(), "a label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`");
+/// assert_eq!(error.to_string(), "a label must have 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.sentence().as_error())]
@@ -106,11 +106,11 @@ impl InvalidLabels {
 told_words! {
     enum LabelRule as "invalid_labels",
     sentence {
-        Label = "label": "A label has 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`.",
-        TooMany = "too_many": "A key has at most 16 labels.",
+        Label = "label": "A label must have 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`.",
+        TooMany = "too_many": "A key can have at most 16 labels.",
         Value = "value":
-            "A label's value has at most 128 characters, none of them invisible or for text direction, and no key or other \
-             credential.",
+            "A label's value can have at most 128 characters, without invisible or text direction characters, API \
+             keys or other credentials.",
     }
 }
 

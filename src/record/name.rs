@@ -78,7 +78,7 @@ impl From<KeyName> for String {
 /// use tower_api_keys::record::KeyName;
 ///
 /// let error = KeyName::new("n".repeat(101)).unwrap_err();
-/// assert_eq!(error.to_string(), "a key's name has at most 100 characters");
+/// assert_eq!(error.to_string(), "the name of a key can have at most 100 characters");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.sentence().as_error())]
@@ -101,9 +101,9 @@ told_words! {
     enum NameRule as "invalid_name",
     sentence {
         Credential = "credential":
-            "A key's name contains no key or other credential: names are shown to other people.",
-        Illegible = "illegible": "A key's name has no control, text direction or invisible characters.",
-        TooLong = "too_long": "A key's name has at most 100 characters.",
+            "The name of a key must not contain an API key or another credential: names are shown to other people.",
+        Illegible = "illegible": "The name of a key must not contain control, text direction or invisible characters.",
+        TooLong = "too_long": "The name of a key can have at most 100 characters.",
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
             let error = KeyName::new(name).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                "a key's name contains no key or other credential: names are shown to other people"
+                "the name of a key must not contain an API key or another credential: names are shown to other people"
             );
         }
     }

@@ -96,7 +96,7 @@ impl fmt::Debug for NamePart {
 /// use tower_api_keys::record::NamePart;
 ///
 /// let error = NamePart::new("n".repeat(101)).unwrap_err();
-/// assert_eq!(error.to_string(), "a part of a key's name has at most 100 characters");
+/// assert_eq!(error.to_string(), "the part of a name to search for can have at most 100 characters");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.sentence().as_error())]
@@ -118,9 +118,10 @@ impl InvalidNamePart {
 told_words! {
     enum PartRule as "invalid_name_part",
     sentence {
-        Credential = "credential": "A part of a key's name contains no key or other credential: no name does.",
+        Credential = "credential":
+            "Search for a name without an API key or another credential in it: no name contains one.",
         Illegible = "illegible": "A part of a key's name has no control characters.",
-        TooLong = "too_long": "A part of a key's name has at most 100 characters.",
+        TooLong = "too_long": "The part of a name to search for can have at most 100 characters.",
     }
 }
 

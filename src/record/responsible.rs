@@ -80,7 +80,7 @@ impl From<Responsible> for String {
 /// use tower_api_keys::record::Responsible;
 ///
 /// let error = Responsible::new("r".repeat(129)).unwrap_err();
-/// assert_eq!(error.to_string(), "who is responsible for a key is said in at most 128 characters");
+/// assert_eq!(error.to_string(), "the responsible person or channel can have at most 128 characters");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.sentence().as_error())]
@@ -103,11 +103,12 @@ told_words! {
     enum Rule as "invalid_responsible",
     sentence {
         Credential = "credential":
-            "Who is responsible for a key is said without a key or other credential: it is shown to other people.",
-        Empty = "empty": "Who is responsible for a key is said in at least one letter, or not at all.",
+            "The responsible person or channel must not contain an API key or another credential: it is shown to \
+             other people.",
+        Empty = "empty": "The responsible person or channel must have at least one letter, or be left out.",
         Illegible = "illegible":
-            "Who is responsible for a key is said without control, text direction or invisible characters.",
-        TooLong = "too_long": "Who is responsible for a key is said in at most 128 characters.",
+            "The responsible person or channel must not contain control, text direction or invisible characters.",
+        TooLong = "too_long": "The responsible person or channel can have at most 128 characters.",
     }
 }
 

@@ -91,15 +91,14 @@ told_words! {
     /// What it means, in a sentence for whoever looks after the key.
     pub sentence {
         /// It was accepted at least once.
-        Accepted = "accepted": "Requests with this key arrived, and at least one was accepted.",
+        Accepted = "accepted": "Requests with this key have arrived, and at least one was accepted.",
         /// No request ever named it.
         Never = "never":
-            "No request with this key has arrived, neither good nor bad: look at the program that should call, its address \
-             of the service, and whether it sends the key at all.",
+            "No request with this key has arrived, accepted or refused: check that the program calls the right \
+             address and sends the key.",
         /// Requests named it, and every one was refused.
         OnlyRefused = "only_refused":
-            "Requests with this key arrived, and every one was refused: the program calls, and the outcomes say what is \
-             wrong.",
+            "Requests with this key have arrived, and all were refused: the outcomes say why.",
     }
 }
 

@@ -83,7 +83,7 @@ impl Access<'_> {
         has_keys.unwrap_or(true) || !has_no_status.unwrap_or(false)
     }
 
-    /// There is no key of this id here, nor the owner of one.
+    /// No key with this id exists here, nor the owner of one.
     pub(in crate::manage) fn absent(&self, action: KeyAction, id: &KeyId) -> ManageError {
         self.note(Some(action), NOT_FOUND, None, Some(*id));
         ManageError::not_found()

@@ -104,7 +104,7 @@ sentences! {
 
     fn once(at: Timestamp) = "cadence.once": "1 request, at {at}.";
     fn repeated(count: i64, span: Duration, apart: Duration, last: Timestamp) = "cadence.repeated":
-        "{count} requests in {span}, {apart} apart on average, the last at {last}.";
+        "{count} requests over {span}, one every {apart} on average, the last at {last}.";
 }
 
 impl Cadence {

@@ -174,7 +174,7 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum CheckKind {
-        /// There is a key of this id.
+        /// A key with this id exists.
         Exists = "exists",
         /// Its stored record and its owner's status can be read.
         Readable = "readable",

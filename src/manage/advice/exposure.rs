@@ -87,7 +87,7 @@ pub struct ExposedKey {
 /// ```
 /// use tower_api_keys::manage::ExposureReason;
 ///
-/// assert_eq!(ExposureReason::Issued.sentence(), "They made it.");
+/// assert_eq!(ExposureReason::Issued.sentence(), "They created it.");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -167,26 +167,26 @@ sentences! {
         "`{client}` is {what}: {calls}";
     fn label_says(label: &str, word: &str, what: Sentence) = "evidence.label_says":
         "Its label `{label}` says `{word}`: {what}.";
-    fn made_by_key() = "evidence.made_by_key": "Another key made it: a program manages it.";
+    fn made_by_key() = "evidence.made_by_key": "It was created with another key, so a program manages it.";
     fn many_networks(networks: usize) = "evidence.many_networks": "It is used from {networks} networks.";
     fn many_programs(programs: usize) = "evidence.many_programs": "It is used by {programs} different programs.";
     fn name_says(word: &str, what: Sentence) = "evidence.name_says": "Its name says `{word}`: {what}.";
     fn never_used() = "evidence.never_used": "No request with it has arrived yet.";
     fn only_refused() = "evidence.only_refused":
-        "No request with it was accepted yet; refused ones say nothing of how it is meant to be used.";
+        "No request with it was accepted yet, and refused requests do not show how a key is meant to be used.";
     fn says_nothing(calls: Sentence) = "evidence.says_nothing":
-        "Nothing in where and how often it is used says who does: {calls}";
+        "Its sources and times of use do not show whether a person or a program uses it: {calls}";
     fn schedule(source: &Source, every: Duration, calls: Sentence) = "evidence.schedule":
         "From `{source}`, one request every {every} on average: {calls}";
     fn schedule_of_nobody(every: Duration, calls: Sentence) = "evidence.schedule_of_nobody":
-        "From a source without a name, one request every {every} on average: {calls}";
-    fn too_few(calls: Sentence) = "evidence.too_few": "Too few requests to tell: {calls}";
+        "From an unnamed source, one request every {every} on average: {calls}";
+    fn too_few(calls: Sentence) = "evidence.too_few": "There are too few requests to tell: {calls}";
     fn too_many_to_tell_apart() = "evidence.too_many_to_tell_apart":
-        "It is used by more programs or from more networks than are told apart.";
+        "It is used by more programs, or from more networks, than can be told apart.";
     fn volume(source: &Source, calls: Sentence) = "evidence.volume":
         "From `{source}`, more requests than a person makes by hand: {calls}";
     fn volume_of_nobody(calls: Sentence) = "evidence.volume_of_nobody":
-        "From a source without a name, more requests than a person makes by hand: {calls}";
+        "From an unnamed source, more requests than a person makes by hand: {calls}";
     fn webhook_door(label: &str, calls: Sentence) = "evidence.webhook_door":
         "Requests arrive where `{label}` receives webhooks: {calls}";
 }

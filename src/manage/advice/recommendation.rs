@@ -105,20 +105,21 @@ told_words! {
     /// What it means, in a sentence.
     pub sentence {
         /// It is revoked or has expired.
-        AlreadyDead = "already_dead": "This key is dead.",
+        AlreadyDead = "already_dead": "This key is revoked or expired.",
         /// A personal key, and rightly.
-        KeepPersonal = "keep_personal": "This key is rightly a personal one.",
+        KeepPersonal = "keep_personal": "A personal key is the right choice here.",
         /// A team key, and rightly.
-        KeepTeam = "keep_team": "This key is rightly a team's.",
+        KeepTeam = "keep_team": "A team key is the right choice here.",
         /// A team key that looks like one person's.
         MakePersonalKey = "make_personal_key": "This team key looks like one person's, and should be a personal key.",
         /// A personal key that looks like a team's, where the plan does not include team keys.
         MakeServiceUserKey = "make_service_user_key":
-            "This personal key does the work of a service, and should be the key of a user that is no person.",
+            "This personal key does the work of a service, and should belong to a separate user for that service.",
         /// A personal key that looks like a team's.
         MakeTeamKey = "make_team_key": "This personal key should be a team key.",
         /// Nobody can tell yet.
-        NotEnoughEvidence = "not_enough_evidence": "There is not enough to tell whether this key is of the right kind.",
+        NotEnoughEvidence = "not_enough_evidence":
+            "It is too early to say whether this key should be a personal or a team key.",
     }
 }
 
@@ -135,30 +136,30 @@ told_words! {
     /// What to do, in a sentence or two.
     pub sentence {
         /// Ask those who use it: what is written about it contradicts itself.
-        AskThePeople = "ask_the_people": "Ask the people who use it: its name and labels say one thing and another.",
+        AskThePeople = "ask_the_people": "Ask the people who use it: its name and labels contradict each other.",
         /// Make a user that is no person and a key of it: the plan does not include team keys.
         IssueForServiceUser = "issue_for_service_user":
-            "The plan does not include team keys: create a user that is no person, with the access that this work needs, \
-             issue a personal key for it, and switch to that what runs by itself. Until then, it stops when the person \
-             leaves.",
+            "The plan does not include team keys: create a separate user for the service, with only the access it \
+             needs, create a personal key for that user, and switch the automated work to it. Until then, the work \
+             stops when the person leaves.",
         /// Let the person issue a personal key, then revoke the team key.
         IssuePersonalKey = "issue_personal_key":
-            "Let the person who uses it issue a personal key and switch to it, then revoke this one: it would go on \
-             after they leave.",
+            "Let the person who uses it create a personal key and switch to it, then revoke this one: it would keep \
+             working after they leave.",
         /// Let the person who uses a team's key by hand issue a personal one.
         IssuePersonalKeyBeside = "issue_personal_key_beside":
-            "Leave it to the team's programs, and let the person who also uses it by hand issue a personal key.",
+            "Keep it for the team's programs, and let the person who also uses it by hand create a personal key.",
         /// Issue a team key for the automatic part, and keep the personal key for the person.
         IssueTeamKeyBeside = "issue_team_key_beside":
-            "Issue a team key for what runs by itself and switch that to it; keep this one for the person alone.",
+            "Create a team key for the automated work and switch it to that key; keep this one for the person alone.",
         /// Leave it as it is.
         Nothing = "nothing": "Nothing needs to be done.",
         /// Begin a rotation of the key into a team: the successor is a team key.
         RotateIntoTeam = "rotate_into_team":
-            "Rotate it into a team: a team key takes its place, whoever uses it switches, and this one is revoked. \
-             Until then, what depends on it stops when the person leaves.",
+            "Rotate it into a team: a team key replaces it, everything that uses it switches, and this one is \
+             revoked. Until then, what depends on it stops when the person leaves.",
         /// Look again when it was used.
-        WaitForUse = "wait_for_use": "Look again when it has been used.",
+        WaitForUse = "wait_for_use": "Look again after it has been used.",
     }
 }
 

@@ -137,8 +137,8 @@ sentences! {
     pub(in crate::manage) fn all;
 
     fn looks_shared_without_team_keys() = "flag.looks_shared_without_team_keys":
-        "It is one person's key, and used like a service's: it stops when they leave. Give the service a user of its own, \
-         and a key of that user.";
+        "It is a personal key that looks like a service's: it stops working when the person leaves. Create a user for \
+         the service, and a key for that user.";
 }
 
 /// A flag with its sentence.

@@ -16,42 +16,45 @@ told_words! {
     pub sentence {
         /// The key has expired.
         Expired = "expired":
-            "This key has expired, which is final: make a new text with `KeyFormat::generate` and configure that.",
+            "This key has expired, which cannot be undone: make a new text with `KeyFormat::generate` and configure \
+             that.",
         /// The key is to end at another time than it does.
         OtherExpiry = "other_expiry":
-            "This key ends at another time than the configured one, and was not changed: configure its own end or none, or a \
-             new text for a key with another end.",
+            "This key has another expiry than the configured one, and was not changed: configure the key's own expiry \
+             or none, or a new text for a key with another expiry.",
         /// A key of another organization has the id, or a key with another secret.
         OtherKey = "other_key":
-            "Another key has the id that is in this text: make a new text with `KeyFormat::generate` and configure that.",
+            "Another key already has the id in this text: make a new text with `KeyFormat::generate` and configure \
+             that.",
         /// The key has other limits.
         OtherLimits = "other_limits":
-            "This key has other limits than the configured ones, and was not changed: configure its own, or a new text for a \
-             key with others.",
+            "This key has other limits than the configured ones, and was not changed: configure the key's own limits, \
+             or a new text for a key with other limits.",
         /// The key may be used from other networks.
         OtherNetworks = "other_networks":
-            "This key may be used from other networks than the configured ones, and was not changed: configure its own, or \
-             change them at the key.",
+            "This key has other networks than the configured ones, and was not changed: configure the key's own \
+             networks, or change the networks of the key.",
         /// The key is somebody else's.
         OtherOwner = "other_owner":
-            "This key belongs to another user or team than the configured one, and was not changed: configure its owner, or a \
-             new text for a key of another one.",
+            "This key belongs to another user or team than the configured one, and was not changed: configure the \
+             key's owner, or a new text for a key of another owner.",
         /// The key has other scopes.
         OtherScopes = "other_scopes":
-            "This key has other scopes than the configured ones, and was not changed: configure its own, or a new text for a \
-             key with others.",
+            "This key has other scopes than the configured ones, and was not changed: configure the key's own scopes, \
+             or a new text for a key with other scopes.",
         /// The key is paused.
         Paused = "paused": "This key is paused: resume it, or make a new text with `KeyFormat::generate` and configure that.",
         /// The id is that of a key that was removed long after its end. Nobody can say any more whose it was.
         Purged = "purged":
-            "The key of this text ended and was removed, and its id is never given to a key again: make a new text with \
+            "The key with this text ended and was removed, and its id can never be used again: make a new text with \
              `KeyFormat::generate` and configure that.",
         /// The key is revoked.
         Revoked = "revoked":
-            "This key is revoked, which is final: make a new text with `KeyFormat::generate` and configure that.",
+            "This key is revoked, which cannot be undone: make a new text with `KeyFormat::generate` and configure \
+             that.",
         /// The key ended in a rotation.
         Rotated = "rotated":
-            "This key was replaced in a rotation and has ended: configure the text of the key that replaced it, or a new text.",
+            "This key was replaced in a rotation and has ended: configure the text of its successor, or a new text.",
     }
 }
 

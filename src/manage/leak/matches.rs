@@ -16,25 +16,26 @@ told_words! {
     /// use tower_api_keys::manage::MatchConfidence;
     ///
     /// assert!(MatchConfidence::WholeKey < MatchConfidence::Id);
-    /// assert_eq!(MatchConfidence::WholeKey.sentence(), "The whole key is in the text: whoever has the text can use it.");
+    /// assert_eq!(MatchConfidence::WholeKey.sentence(), "The whole key is in the text: everybody who has the text can use it.");
     /// ```
     #[non_exhaustive]
     pub enum MatchConfidence as "match",
     /// What it means, in a sentence.
     pub sentence {
         /// The whole key is in the text. It was proved: tag and hash match.
-        WholeKey = "whole_key": "The whole key is in the text: whoever has the text can use it.",
+        WholeKey = "whole_key": "The whole key is in the text: everybody who has the text can use it.",
         /// The id is there, and behind it what looks like its secret, whole or in part: cut off, damaged, without its prefix,
         /// or it could not be checked now.
-        IdAndSecret = "id_and_secret": "Its id is in the text, and what looks like its secret, whole or in part.",
+        IdAndSecret = "id_and_secret": "Its id is in the text, with what looks like its secret, whole or in part.",
         /// A well-formed key of this id is there, with another secret: not this key.
-        OtherSecret = "other_secret": "A key of its id is in the text, with another secret: not this key.",
+        OtherSecret = "other_secret":
+            "A key with its id is in the text, but the secret is a different one: not this key.",
         /// The id is there, and no secret was recognised behind it.
-        Id = "id": "Its id is in the text, and no secret was recognised behind it.",
+        Id = "id": "Its id is in the text, without a recognizable secret.",
         /// The first characters of the id are there, behind a prefix of its kind.
         Beginning = "beginning": "Its id begins like one in the text.",
         /// Some characters of the id are there. It may be chance.
-        Part = "part": "A part of its id is in the text, which may be chance.",
+        Part = "part": "A part of its id is in the text, which may be a coincidence.",
     }
 }
 
@@ -76,7 +77,7 @@ impl fmt::Display for KeyMatch {
 ///
 /// let found = manager.identify("GET /agents 200 key=team.AbCdEf…", &Actor::system("leak response")?).await?;
 /// assert!(found.keys.is_empty());
-/// assert_eq!(found.to_string(), "No key that this actor may see is in this text, nor a part of its id.");
+/// assert_eq!(found.to_string(), "This text contains no key that you have access to, and no part of its id.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -36,26 +36,26 @@ told_words! {
     /// The same in a sentence.
     pub sentence {
         /// It is the text of a key that was to be paused and was paused before, or by somebody who was quicker.
-        AlreadyPaused = "already_paused": "The key was paused before.",
+        AlreadyPaused = "already_paused": "The key was already paused.",
         /// It is the text of a key that was revoked before, or by somebody who was quicker.
-        AlreadyRevoked = "already_revoked": "The key was revoked before.",
+        AlreadyRevoked = "already_revoked": "The key was already revoked.",
         /// It is not the whole text of a key: cut off, damaged, of another service, or something else.
-        NotAKey = "not_a_key": "This is not the whole text of a key of this service.",
+        NotAKey = "not_a_key": "This is not a complete key of this service.",
         /// It has the id of a key, and another secret. Nothing was done.
         OtherSecret = "other_secret":
-            "The text has the id of a key and another secret: it is not the text of that key, and nothing was done.",
+            "The text has the id of a key but another secret, so it is not that key, and nothing was changed.",
         /// It is the text of a key, which this call paused.
         Paused = "paused": "The key is paused now.",
         /// It is the text of a key, which this call revoked.
         Revoked = "revoked": "The key is revoked now.",
         /// It could not be checked, or its key not be stopped, for now. Present it again.
         TryAgain = "try_again":
-            "The text could not be checked, or its key not be stopped, for now: present it again.",
+            "The text could not be checked, or its key could not be stopped: send it again.",
         /// There is no key of its id.
-        Unknown = "unknown": "There is no key of this id.",
+        Unknown = "unknown": "No key with this id exists.",
         /// The stored record of its key cannot be read. Requests with the key get 503.
         Unreadable = "unreadable":
-            "The stored record of the key cannot be read: requests with the key are answered with 503.",
+            "The stored record of the key is damaged. Requests with the key are answered with 503.",
     }
 }
 

@@ -140,7 +140,7 @@ impl RevokeMany {
 /// let nobody = RevokeMany::of(UserId::new("nobody")?);
 /// let revoked = manager.revoke_many(nobody, &Actor::system("leak response")?).await?;
 /// assert_eq!(revoked.matched, 0);
-/// assert_eq!(revoked.to_string(), "No key that this actor may see matches: nothing was revoked.");
+/// assert_eq!(revoked.to_string(), "No key that you have access to matches, so nothing was revoked.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -42,15 +42,15 @@ told_words! {
     /// The same in a sentence.
     pub sentence {
         /// The new key was revoked while the old one was not.
-        Aborted = "aborted": "The rotation was aborted: the new key was revoked, and the old one was not.",
+        Aborted = "aborted": "The rotation was aborted: the new key was revoked, and the old one kept.",
         /// The old key was revoked while the new one was not.
-        Finished = "finished": "The rotation is finished: the old key was revoked, and the new one was not.",
+        Finished = "finished": "The rotation is finished: the old key was revoked, and the new one kept.",
         /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at
         /// once, as all keys of an owner are.
         Over = "over":
             "The rotation is over: the new key expired, or both keys were revoked at once.",
         /// Neither is revoked. The old key may have expired.
-        UnderWay = "under_way": "The rotation is under way: the old key is not revoked yet.",
+        UnderWay = "under_way": "The rotation is under way: the old key is not revoked yet, so both work.",
     }
 }
 

@@ -46,13 +46,15 @@ sentences! {
 
     fn new_key_paused() = "rotation.new_key_paused":
         "The new key is paused: resume it, or abort the rotation.";
-    fn not_started() = "rotation.not_started": "The new key was never used: put it where the old one is.";
+    fn not_started() = "rotation.not_started": "The new key was never used: install it where the old one is.";
     fn quiet_since(since: Timestamp) = "rotation.quiet_since":
-        "The old key was not used since {since}, but not all that used it were seen with the new one.";
+        "The old key has not been used since {since}, but some sources that used it have not been seen with the new \
+         key.";
     fn safe_to_finish() = "rotation.safe_to_finish":
-        "All that used the old key use the new one, as far as their names tell them apart: finish the rotation.";
+        "Everything that used the old key now uses the new one, as far as the names of the sources show: finish the \
+         rotation.";
     fn still_used_by(sources: usize) = "rotation.still_used_by":
-        "The old key is still in use, by {sources} {sources:source|sources}.";
+        "The old key is still used by {sources} {sources:source|sources}.";
 }
 
 impl RotationVerdict {

@@ -169,7 +169,7 @@ fn verdicts_are_sentences_and_words() {
     for (verdict, sentence, words) in [
         (
             RotationVerdict::NotStarted,
-            "The new key was never used: put it where the old one is.",
+            "The new key was never used: install it where the old one is.",
             serde_json::json!({"verdict": "not_started", "since": null, "sources": null}),
         ),
         (
@@ -179,7 +179,8 @@ fn verdicts_are_sentences_and_words() {
         ),
         (
             RotationVerdict::SafeToFinish,
-            "All that used the old key use the new one, as far as their names tell them apart: finish the rotation.",
+            "Everything that used the old key now uses the new one, as far as the names of the sources show: finish \
+             the rotation.",
             serde_json::json!({"verdict": "safe_to_finish", "since": null, "sources": null}),
         ),
         (

@@ -425,8 +425,8 @@ async fn who_left_the_team_of_the_new_key_is_told_how_to_go_on_and_can() {
     let told = manager.begin_rotation(RotateKey::of(id), &gone).await.unwrap_err().to_string();
     assert_eq!(
         told,
-        "a rotation of this key is under way: finish or abort it first; if its other key is somebody else's, ask them, \
-         or an admin of the organization, to revoke that one"
+        "a rotation of this key is under way: finish or abort it first; if the other key belongs to somebody else, \
+         ask them or an admin of the organization to revoke it"
     );
     assert_eq!(kind(manager.finish_rotation(&id, &gone).await), Err(ManageErrorKind::NotFound));
     assert_eq!(kind(manager.abort_rotation(&id, &gone).await), Err(ManageErrorKind::NotFound));

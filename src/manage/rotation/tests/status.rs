@@ -100,12 +100,14 @@ async fn rotation_is_finished_only_if_the_counts_do_not_speak_against_it() {
             assert_eq!(error.kind(), ManageErrorKind::NotSafeToFinish(verdict));
             assert_eq!(
                 error.to_string(),
-                format!("{said}; nothing was changed, and whoever knows better finishes the rotation anyway")
+                format!(
+                    "{said}; nothing was changed. If you know that the old key is not needed any more, finish the rotation anyway"
+                )
             );
         }
         assert_eq!((bench.row(&old).await, bench.events().await), before);
     };
-    refused(RotationVerdict::NotStarted, "the new key was never used: put it where the old one is").await;
+    refused(RotationVerdict::NotStarted, "the new key was never used: install it where the old one is").await;
     bench.count(2, &[(&new, "success", "api/ci")]).await;
     refused(RotationVerdict::StillUsedBy(2), "the old key is still in use, by 2 sources").await;
     bench.clock.advance(Duration::from_secs(3_540));

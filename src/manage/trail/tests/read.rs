@@ -242,7 +242,7 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     // The owner sees its own key, and not what it did to others.
     let own = bench.manager.leak_report(&id, since, &person("kim")).await.unwrap();
     assert_eq!((own.changes.len(), own.made.len(), own.sources.len()), (0, 0, 3));
-    assert!(own.to_string().contains("It changed nothing that you may see"), "{own}");
+    assert!(own.to_string().contains("Since then, it changed nothing that you have access to"), "{own}");
     assert_eq!(
         bench.manager.leak_report(&id, since, &person("eve")).await.unwrap_err().kind(),
         ManageErrorKind::NotFound
