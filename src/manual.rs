@@ -25,3 +25,30 @@ pub mod sqlite {}
 
 #[doc = include_str!("../docs/stores.md")]
 pub mod stores {}
+
+#[doc = include_str!("../docs/rotate.md")]
+pub mod rotate {}
+
+#[doc = include_str!("../docs/leaving.md")]
+pub mod leaving {}
+
+#[doc = include_str!("../docs/leaks.md")]
+pub mod leaks {}
+
+#[doc = include_str!("../docs/told.md")]
+pub mod told {}
+
+#[doc = include_str!("../docs/streams.md")]
+pub mod streams {}
+
+#[doc = include_str!("../docs/sessions.md")]
+pub mod sessions {}
+
+#[doc = include_str!("../docs/service_users.md")]
+pub mod service_users {}
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("../docs/elsewhere.md")]
+pub mod elsewhere {}
