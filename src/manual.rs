@@ -16,7 +16,7 @@
 //! | serve several customers | [Several customers in one service](several_customers) |
 //! | test your handlers and your integration | [Test your service](testing) |
 //! | check keys in another language | [Check keys elsewhere](elsewhere) |
-//! | write a store | [A store of your own](stores) |
+//! | write a store | [Write a store](stores) |
 //!
 //! | to look up | page |
 //! |---|---|
@@ -39,14 +39,18 @@ macro_rules! pages {
         #[doc = "[http]: crate::manual::http"]
         #[doc = "[ids]: crate::manual::ids"]
         #[doc = "[issue]: crate::manual::issue"]
+        #[doc = "[key_ends]: crate::manual::managing#when-a-key-ends"]
         #[doc = "[leaks]: crate::manual::leaks"]
         #[doc = "[leaving]: crate::manual::leaving"]
         #[doc = "[machine_secret]: crate::manual::sizing#the-machine-secret-profile"]
         #[doc = "[managing]: crate::manual::managing"]
         #[doc = "[openapi]: crate::manual::http#openapi"]
         #[doc = "[own_refusals]: crate::manual::several_customers#refusals-without-a-key"]
+        #[doc = "[own_transactions]: crate::manual::postgres#your-own-transactions"]
         #[doc = "[performance]: crate::manual::performance"]
         #[doc = "[postgres]: crate::manual::postgres"]
+        #[doc = "[postgres_roles]: crate::manual::postgres#roles"]
+        #[doc = "[postgres_streams]: crate::manual::postgres#streams"]
         #[doc = "[protect]: crate::manual::protect"]
         #[doc = "[refusals]: crate::manual::refusals"]
         #[doc = "[rotate]: crate::manual::rotate"]
@@ -55,6 +59,8 @@ macro_rules! pages {
         #[doc = "[several_customers]: crate::manual::several_customers"]
         #[doc = "[sizing]: crate::manual::sizing"]
         #[doc = "[stored_proofs]: crate::manual::sizing#stored-proofs"]
+        #[doc = "[stores]: crate::manual::stores"]
+        #[doc = "[streams]: crate::manual::streams"]
         #[doc = "[told]: crate::manual::told"]
         #[doc = ""]
         #[doc = include_str!(concat!("../docs/", stringify!($name), ".md"))]
