@@ -10,9 +10,8 @@ use crate::architecture::files_below;
 
 /// Pages that people read in the repository.
 fn pages() -> Vec<String> {
-    let mut pages: Vec<String> = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md"]
-        .map(String::from)
-        .into();
+    let mut pages: Vec<String> =
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md"].map(String::from).into();
     for path in files_below(&root().join("docs")) {
         if path.extension().is_some_and(|extension| extension == "md") {
             pages.push(path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/"));
@@ -147,12 +146,13 @@ fn headings(text: &str) -> BTreeSet<String> {
     let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let slug = |title: &str| {
         let kept = title.to_lowercase();
-        kept.chars().filter_map(|c| match c {
-            ' ' => Some('-'),
-            c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
-            _ => None,
-        })
-        .collect()
+        kept.chars()
+            .filter_map(|c| match c {
+                ' ' => Some('-'),
+                c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+                _ => None,
+            })
+            .collect()
     };
     titles.map(slug).collect()
 }
