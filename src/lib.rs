@@ -1,68 +1,72 @@
-//! API keys for services built on tower: keys of people, which stop when they leave, and keys of teams, which do not care
-//! who made them.
+//! API keys for services built on tower. A personal key stops working when its person leaves. A team key outlives the
+//! person who made it.
 //!
 //! Three promises, kept together:
 //!
-//! - **At rest a key is an Argon2id hash.** Its text is shown once, when it is issued.
-//! - **The hash is paid for once.** When a node first meets a key it runs Argon2id; from then on it remembers that this
-//!   text matched that hash; with a pepper it can be told so after a restart, too
-//!   ([stored proofs](hash::HasherConfig::with_stored_proofs)). A wrong secret is refused without a run, but for one in 4.3 billion.
-//! - **Revoking works at once**, whichever node meets the key next. What is remembered is a proof and never a permission:
-//!   revocation, expiry, owner and scopes are judged on every request.
+//! - **Argon2id at rest.** The text of a key is shown once, when it is issued. The store keeps an Argon2id hash of it.
+//! - **Well under a microsecond a request, when warm.** A node runs Argon2id at the first use of a key. From then on it
+//!   remembers that this text matched that hash; with a pepper, also [after a restart](hash::HasherConfig::with_stored_proofs).
+//!   A wrong secret costs no run, except for one in 4.3 billion.
+//! - **A revoked key is refused at once, on every node.** What is cached is a proof and never a permission: revocation,
+//!   expiry, owner and scopes are judged on every request.
 //!
-//! Not in here: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Who is in which team, with which role and
-//! which plan, is for the embedding service to say.
+//! [Performance](manual::performance) and [Security](manual::security) say what each promise means, and its limit. Not in
+//! here: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Your service says who is in which team, with which
+//! role and which plan.
 //!
 //! # A service in 25 lines
 //!
 #![cfg_attr(all(feature = "axum", feature = "manage", feature = "sqlite"), doc = "```no_run")]
 #![cfg_attr(not(all(feature = "axum", feature = "manage", feature = "sqlite")), doc = "```ignore")]
 //! use axum::{Router, routing::get};
-//! use tower_api_keys::{Actor, ApiKeys, IssueKey, Owner, Principal, TeamId, manage::ListKeys, store::SqliteStore};
+//! use tower_api_keys::{Actor, ApiKeys, IssueKey, Owner, Principal, TeamId};
+//! use tower_api_keys::{manage::ListKeys, store::SqliteStore};
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let keys = ApiKeys::new(SqliteStore::open("keys.db").await?)?;
 //!     let (manager, setup) = (keys.manager(), Actor::system("first start")?);
 //!     if manager.list(ListKeys::all(), &setup).await?.keys.is_empty() {
-//!         let request = IssueKey::team(TeamId::new("engineering")?).named("GitHub Actions - production");
-//!         let issued = manager.issue(request, &setup).await?;
-//!         println!("curl -H 'x-api-key: {}' http://127.0.0.1:3000/whoami", issued.plaintext().expose_secret());
+//!         let ci = IssueKey::team(TeamId::new("engineering")?).named("GitHub Actions - production");
+//!         let key = manager.issue(ci, &setup).await?.into_plaintext();
+//!         println!("curl -H 'x-api-key: {}' http://127.0.0.1:3000/whoami", key.expose_secret());
 //!     }
 //!     let app = Router::new().route("/whoami", get(whoami)).layer(keys.layer());
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//!     axum::serve(listener, app).with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) }).await?;
+//!     let stop = async { drop(tokio::signal::ctrl_c().await) };
+//!     axum::serve(listener, app).with_graceful_shutdown(stop).await?;
 //!     Ok(keys.shutdown().await?) // writes the last counts of usage
 //! }
 //!
-//! async fn whoami(principal: Principal) -> String {
-//!     match principal.owner() {
+//! async fn whoami(caller: Principal) -> String {
+//!     match caller.owner() {
 //!         Owner::User(user) => format!("user {user}\n"),
 //!         Owner::Team(team) => format!("team {team}\n"),
 //!     }
 //! }
 //! ```
 //!
-//! # Where to look
+//! # Where to go
 //!
-//! | to | see |
-//! |---|---|
-//! | configure keys: brand, peppers, freshness, limits | [`ApiKeys::builder`] |
-//! | protect a service; refusals, and what each code means | [`middleware`], [`ApiKeyLayer`] |
-//! | know who calls, and whether a team is within reach | [`Principal`] |
-//! | issue, list, narrow and revoke keys; the table of rights | [`manage`], [`KeyManager`] |
-//! | rotate, answer a leak, see who uses what, know what stops if somebody leaves | [`manual::managing`] |
-//! | write a client: the JSON of answers, sentences in other languages | [`manual::answers`], [`sentence`] |
-//! | serve several customers, each with its own users, teams and keys | [`manual::several_customers`] |
-//! | tell from where keys are used | [`usage`], [`Sources`](middleware::Sources) |
-//! | check keys outside of HTTP, or again during a stream | [`Authenticator`] |
-//! | watch what checks cost and how they end | [metrics](auth#metrics) |
-//! | read or scan for the text of a key | [`key`] |
-//! | choose what a hash costs; peppers | [`hash`] |
-//! | choose a store, or write one | [`store`], [`manual::stores`] |
-//! | know what a restart with many keys costs, and what to do about it | [`manual::sizing`] |
-//! | run many nodes on one PostgreSQL | [`manual::postgres`] |
-//! | back up and restore an SQLite file | [`manual::sqlite`] |
+//! The [manual] has guides by task, and pages to look things up in:
+//!
+//! | you want to | guide | API |
+//! |---|---|---|
+//! | protect a service; refusals, and what each code means | [protect](manual::protect), [HTTP](manual::http) | [middleware], [`ApiKeyLayer`] |
+//! | issue a key and show it once; choose ids | [issue](manual::issue), [ids](manual::ids) | [`KeyManager`], [`IssueKey`] |
+//! | look after keys: edit, pause, limit, audit; the table of rights | [managing](manual::managing) | [manage] |
+//! | rotate | [rotate](manual::rotate) | [`KeyManager::begin_rotation`] |
+//! | end the keys of people who leave | [leaving](manual::leaving) | [`KeyManager::close`] |
+//! | answer a leak | [leaks](manual::leaks) | [`KeyManager::identify`] |
+//! | notify people, read the trail, know from where keys are used | [told](manual::told) | [audit], [usage] |
+//! | check keys outside HTTP, or again during a stream | [streams](manual::streams) | [`Authenticator`] |
+//! | keep sessions beside keys; give software a key | [sessions](manual::sessions), [service users](manual::service_users) | [`Principal`] |
+//! | serve several customers | [several customers](manual::several_customers) | [`OrganizationId`] |
+//! | test; check keys in another language | [testing](manual::testing), [elsewhere](manual::elsewhere) | [key], [hash] |
+//! | write a client of the manager | [answers](manual::answers), [refusals](manual::refusals) | [sentence] |
+//! | configure, size and watch a node | [performance](manual::performance), [sizing](manual::sizing) | [`ApiKeys::builder`], [metrics](auth#metrics) |
+//! | run a store, or write one | [SQLite](manual::sqlite), [PostgreSQL](manual::postgres), [stores](manual::stores) | [store] |
+//! | judge it | [security](manual::security), [how it compares](manual::compared) | |
 //!
 //! # Stores, and what a request waits for
 //!
@@ -73,14 +77,14 @@
 //! |---|---|---|
 //! | [`MemoryStore`](store::MemoryStore) | strict | nothing |
 //! | `SqliteStore::open_exclusive`, one process | strict | nothing |
-//! | `SqliteStore::open`, shared by processes | strict | one read of one row and a look at the names of the files, about 5 µs |
+//! | `SqliteStore::open`, shared by processes | strict | one read of one row, and a look at the names of the files: about 6 µs |
 //! | `PostgresStore`, or another one behind a network | strict | the next read of its change log, which all waiting requests share |
 //! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound is over |
 //!
 //! # Debug builds
 //!
-//! Cargo ignores the profiles of dependencies. Copy these lines into your own `Cargo.toml`: without them a hash took
-//! 393 ms in a debug build, with them 13 ms, on the same machine.
+//! Cargo ignores the profiles of dependencies. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms in a debug
+//! build without them, and 13 ms with them.
 //!
 //! ```toml
 //! [profile.dev.package.argon2]

@@ -1,30 +1,105 @@
-//! Pages to read before running this in earnest. There is nothing to call here.
+//! The manual: guides by task, then pages to look things up in. There is nothing to call here.
+//!
+//! | you want to | guide |
+//! |---|---|
+//! | put the layer into a full axum stack | [Protect a service](protect) |
+//! | build the form that makes a key, and show the key once | [Issue and show a key](issue) |
+//! | decide which ids users, teams and customers have | [Choose ids](ids) |
+//! | know which call to make on which day | [Managing keys](managing) |
+//! | replace a key | [Rotate without an outage](rotate) |
+//! | end the keys of a person, and no others | [When somebody leaves](leaving) |
+//! | answer a leak | [When a key leaks](leaks) |
+//! | notify people, and read the trail | [Who is told](told) |
+//! | end a stream with its key | [Streams and WebSockets](streams) |
+//! | keep another system's sessions beside keys | [Sessions from elsewhere, keys from us](sessions) |
+//! | give software a key on a plan without team keys | [A user that is no person](service_users) |
+//! | serve several customers | [Several customers in one service](several_customers) |
+//! | test your handlers and your integration | [Test your service](testing) |
+//! | check keys in another language | [Check keys elsewhere](elsewhere) |
+//! | write a store | [Write a store](stores) |
+//!
+//! | to look up | page |
+//! |---|---|
+//! | headers, settings, codes, the order of layers, the text of a key | [HTTP reference](http) |
+//! | every refusal with its sentence | [Refusals](refusals) |
+//! | the JSON of the manager | [What the answers look like](answers) |
+//! | costs, metrics, benchmarks | [Performance](performance) |
+//! | restarts, memory, hash profiles | [Sizing](sizing) |
+//! | one file: backup and restore | [SQLite](sqlite) |
+//! | many nodes: topology, roles, failover | [PostgreSQL](postgres) |
+//! | promises, decisions, attacks and the tests that hold | [Security](security) |
+//! | other systems, with sources | [How it compares](compared) |
+//! | how a version is made | [Releasing](releasing) |
 
-// First the plot, as a definition: for the same name the first one counts, and from here no path leads to the file.
-#[doc = include_str!("../docs/scale.svg.md")]
-#[doc = include_str!("../docs/sizing.md")]
-pub mod sizing {}
+/// A page and its module have one name. A page links to another one by its file, for readers of the repository. Here the
+/// links lead to modules: of two definitions with one name the first counts.
+macro_rules! pages {
+    ($($(#[$before:meta])* $name:ident)+) => {$(
+        $(#[$before])*
+        #[doc = "[erasing]: crate::manual::managing#erasing"]
+        #[doc = "[http]: crate::manual::http"]
+        #[doc = "[ids]: crate::manual::ids"]
+        #[doc = "[issue]: crate::manual::issue"]
+        #[doc = "[key_ends]: crate::manual::managing#when-a-key-ends"]
+        #[doc = "[leaks]: crate::manual::leaks"]
+        #[doc = "[leaving]: crate::manual::leaving"]
+        #[doc = "[machine_secret]: crate::manual::sizing#the-machine-secret-profile"]
+        #[doc = "[managing]: crate::manual::managing"]
+        #[doc = "[openapi]: crate::manual::http#openapi"]
+        #[doc = "[own_refusals]: crate::manual::several_customers#refusals-without-a-key"]
+        #[doc = "[own_transactions]: crate::manual::postgres#your-own-transactions"]
+        #[doc = "[performance]: crate::manual::performance"]
+        #[doc = "[postgres]: crate::manual::postgres"]
+        #[doc = "[postgres_roles]: crate::manual::postgres#roles"]
+        #[doc = "[postgres_streams]: crate::manual::postgres#streams"]
+        #[doc = "[protect]: crate::manual::protect"]
+        #[doc = "[refusals]: crate::manual::refusals"]
+        #[doc = "[rotate]: crate::manual::rotate"]
+        #[doc = "[security]: crate::manual::security"]
+        #[doc = "[service_users]: crate::manual::service_users"]
+        #[doc = "[several_customers]: crate::manual::several_customers"]
+        #[doc = "[sizing]: crate::manual::sizing"]
+        #[doc = "[stored_proofs]: crate::manual::sizing#stored-proofs"]
+        #[doc = "[stores]: crate::manual::stores"]
+        #[doc = "[streams]: crate::manual::streams"]
+        #[doc = "[told]: crate::manual::told"]
+        #[doc = ""]
+        #[doc = include_str!(concat!("../docs/", stringify!($name), ".md"))]
+        pub mod $name {}
+    )+};
+}
 
-#[doc = include_str!("../docs/answers.md")]
-pub mod answers {}
+// Guides, by task.
+pages! {
+    protect
+    issue
+    ids
+    managing
+    rotate
+    leaving
+    leaks
+    told
+    streams
+    sessions
+    service_users
+    several_customers
+    testing
+    elsewhere
+    stores
+}
 
-#[doc = include_str!("../docs/be_told.md")]
-pub mod be_told {}
-
-#[doc = include_str!("../docs/managing.md")]
-pub mod managing {}
-
-#[doc = include_str!("../docs/postgres.md")]
-pub mod postgres {}
-
-#[doc = include_str!("../docs/refusals.md")]
-pub mod refusals {}
-
-#[doc = include_str!("../docs/several_customers.md")]
-pub mod several_customers {}
-
-#[doc = include_str!("../docs/sqlite.md")]
-pub mod sqlite {}
-
-#[doc = include_str!("../docs/stores.md")]
-pub mod stores {}
+// Reference. The plot comes before its page, as a definition: from the documentation no path leads to the file.
+pages! {
+    http
+    refusals
+    answers
+    #[doc = include_str!("../docs/scale.svg.md")]
+    performance
+    #[doc = include_str!("../docs/scale.svg.md")]
+    sizing
+    sqlite
+    postgres
+    security
+    compared
+    releasing
+}

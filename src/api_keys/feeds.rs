@@ -11,7 +11,7 @@ impl<S: Ledger> ApiKeys<S> {
     /// [`next`](Feed::next) on: 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`.
     ///
     /// Events that a consumer has not confirmed are kept, whatever [`keep_events`](super::ApiKeysBuilder::keep_events) says:
-    /// [forget](Self::forget_feed) one that is gone for good. [How to tell people](crate::manual::be_told).
+    /// [forget](Self::forget_feed) one that is gone for good. [How to tell people](crate::manual::told).
     ///
     /// # Errors
     /// [`InvalidFeedName`].

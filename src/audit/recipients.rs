@@ -126,7 +126,7 @@ const fn concerned(kind: Kind) -> Concerned {
 
 impl Event {
     /// Who should be told of this: a default for services that tell people, and nothing that this crate acts on. Whoever
-    /// did it is not told. [The table](crate::manual::be_told).
+    /// did it is not told. [The table](crate::manual::told).
     ///
     /// What this version does not know is for those who run the service.
     ///
@@ -208,7 +208,7 @@ mod tests {
             };
             table.push_str(&format!("| `{word}` | {person} | {team} | {organization} |\n"));
         }
-        let guide = include_str!("../../docs/be_told.md");
+        let guide = include_str!("../../docs/told.md");
         assert!(guide.contains(&table), "the guide has another table than this:\n{table}");
     }
 

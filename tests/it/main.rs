@@ -21,6 +21,7 @@ mod conformance;
 mod copy;
 mod debug;
 mod dropped;
+mod elsewhere;
 mod ends;
 mod erasure;
 mod error_chains;

@@ -4,6 +4,7 @@
 
 mod advisories;
 mod licences;
+mod pages;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -163,8 +164,12 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+    fs::read_to_string(root().join(file)).unwrap()
 }
 
 fn deny_toml() -> toml::Table {

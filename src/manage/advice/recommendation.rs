@@ -44,7 +44,7 @@ use crate::{
 ///
 /// Where a personal key should be a team key and no plan with team keys was said of whoever asks
 /// ([`Rights::team_keys_included`](crate::manage::Rights::team_keys_included)), no team can have it: then it should be the key of
-/// a [user that is no person](crate::manual::managing#a-user-that-is-no-person).
+/// a [user that is no person](crate::manual::service_users).
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
