@@ -36,7 +36,10 @@
 macro_rules! pages {
     ($($(#[$before:meta])* $name:ident)+) => {$(
         $(#[$before])*
+        #[doc = "[erased_postgres]: crate::manual::postgres#what-was-erased"]
+        #[doc = "[erased_sqlite]: crate::manual::sqlite#what-was-erased"]
         #[doc = "[erasing]: crate::manual::managing#erasing"]
+        #[doc = "[feed]: crate::manual::told#the-feed"]
         #[doc = "[http]: crate::manual::http"]
         #[doc = "[ids]: crate::manual::ids"]
         #[doc = "[issue]: crate::manual::issue"]
