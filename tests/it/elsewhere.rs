@@ -245,9 +245,12 @@ fn verify(vectors: &Path, packages: Option<&Path>) -> Option<Output> {
     python.output().ok()
 }
 
-/// A folder with Argon2id for Python, installed once for each target folder.
+/// A folder with Argon2id for this version of Python, installed once for each target folder.
 fn packages() -> Result<PathBuf, String> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-packages");
+    let tag = Command::new("python3").args(["-c", "import sys; print(sys.implementation.cache_tag)"]).output();
+    let tag = tag.map_err(|error| error.to_string())?.stdout;
+    let folder = format!("packages-{}", String::from_utf8_lossy(&tag).trim());
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
     if folder.exists() {
         return Ok(folder);
     }
