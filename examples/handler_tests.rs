@@ -8,7 +8,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! tower-api-keys = { version = "0.1", features = ["test-util"] }
+//! tower-api-keys = { path = "../tower-api-keys", features = ["test-util"] }
 //! ```
 
 use std::{
