@@ -159,7 +159,7 @@ broken! {
     a_wrong_guard_named_is_noticed: NamesTheFirstGuard breaks "S21";
     overwritten_bytes_are_noticed: OverwritesMeta breaks "S46 S47 S48 S53 S92";
     a_panic_is_noticed: Panics breaks "S46 S47 S48 S53 S92";
-    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74 S79 S89 S95 S111 S112 S113 S115";
+    a_call_that_never_ends_is_noticed: PrunesForEver breaks "S49 S50 S51 S52 S53 S74 S79 S89 S95 S111 S112 S113 S115 S129";
     a_remembered_failure_is_noticed: RemembersFailures breaks "S16";
     a_rehash_of_anything_is_noticed: RehashesAnything breaks "S27";
     two_reads_for_one_answer_are_noticed: ReadsTwice breaks "R9";
@@ -168,9 +168,9 @@ broken! {
     a_change_in_parts_is_noticed: SplitsChanges breaks "R9 S10 S63 S82 S106 S125";
     a_stale_head_is_noticed: StaleHead breaks "R20 S51";
     trimmed_text_is_noticed: Trims breaks "R4";
-    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85 S106 S117 S121 S123";
+    an_event_written_twice_is_noticed: WritesEventsTwice breaks "S13 S15 S33 S54 S55 S56 S57 S58 S59 S60 S61 S63 S75 S78 S82 S85 S106 S117 S121 S123 S126 S128";
     an_event_of_nothing_is_noticed: WritesIdleEvents breaks "S14 S15 S54 S75 S85 S117";
-    a_reinstatement_of_everything_is_noticed: ReinstatesBoth breaks "R6 R17 S14 S23 S24";
+    a_reinstatement_of_everything_is_noticed: ReinstatesBoth breaks "R6 R17 S14 S23 S24 S124";
     a_log_that_tells_nothing_is_noticed: ResetsAlways breaks "R18 R23";
     a_revoked_key_that_revives_is_noticed: RevivesTheUsed breaks "S9 S121";
     unused_keys_left_out_are_noticed: WantsUse breaks "S42";
@@ -194,7 +194,7 @@ broken! {
     counts_in_no_order_are_noticed: ShufflesCounts breaks "S66 S67 S107";
     pages_turned_the_wrong_way_are_noticed: TurnsPagesTheWrongWay breaks "S72";
     a_dead_key_s_event_for_another_s_is_noticed: MistakesTheDead breaks "S75";
-    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S79 S121 S123";
+    attempts_among_other_events_are_noticed: MixesAttempts breaks "S73 S74 S79 S121 S123 S126";
     attempts_that_go_with_other_events_are_noticed: PrunesAttemptsToo breaks "S74 S79";
     other_events_that_go_with_attempts_are_noticed: PrunesEventsToo breaks "S74";
     outcomes_in_the_wrong_order_are_noticed: TurnsOutcomes breaks "S75";
