@@ -18,7 +18,7 @@ use crate::{
 /// let sentence = RotationVerdict::StillUsedBy(2).sentence();
 /// assert_eq!(sentence.id(), "rotation.still_used_by");
 /// assert_eq!(sentence.argument("sources"), Some(&Argument::Number(2)));
-/// assert_eq!(sentence.to_string(), "The old key is still in use, by 2 sources.");
+/// assert_eq!(sentence.to_string(), "The old key is still used by 2 sources.");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentence {

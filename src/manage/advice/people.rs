@@ -51,7 +51,7 @@ const IN_USE_MS: i64 = 30 * 24 * 3_600_000;
 pub struct BlastRadius {
     /// The person.
     pub user: UserId,
-    /// Whether the person is suspended or closed already: then their personal keys are refused already.
+    /// Whether the person is suspended or closed already: then their personal keys are already refused.
     pub user_status: OwnerStatus,
     /// The moment that it speaks of.
     pub asked_at: Timestamp,

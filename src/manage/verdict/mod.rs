@@ -19,7 +19,7 @@ pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 /// ```
 /// use tower_api_keys::manage::RotationVerdict;
 ///
-/// assert_eq!(RotationVerdict::StillUsedBy(2).sentence(), "The old key is still in use, by 2 sources.");
+/// assert_eq!(RotationVerdict::StillUsedBy(2).sentence(), "The old key is still used by 2 sources.");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -174,7 +174,7 @@ fn verdicts_are_sentences_and_words() {
         ),
         (
             RotationVerdict::QuietSince(time(0)),
-            "The old key was not used since 1970-01-01T00:00:00Z, but not all that used it were seen with the new one.",
+            "The old key has not been used since 1970-01-01T00:00:00Z, but some sources that used it have not been seen with the new key.",
             serde_json::json!({"verdict": "quiet_since", "since": "1970-01-01T00:00:00Z", "sources": null}),
         ),
         (
@@ -190,7 +190,7 @@ fn verdicts_are_sentences_and_words() {
         ),
         (
             RotationVerdict::StillUsedBy(3),
-            "The old key is still in use, by 3 sources.",
+            "The old key is still used by 3 sources.",
             serde_json::json!({"verdict": "still_used_by", "since": null, "sources": 3}),
         ),
     ] {

@@ -299,7 +299,7 @@ async fn preview_tells_of_live_keys_of_the_same_name_to_those_who_may_see_them()
         let same = preview.notes.into_iter().filter(|note| note.kind == NoteKind::SameName);
         same.map(|note| note.sentence).collect::<Vec<_>>()
     };
-    let many = "3 live keys of the team blue have this name already: nobody can tell them apart in a list.";
+    let many = "3 live keys of the team blue already have this name: they cannot be told apart in a list.";
     assert_eq!(notes("deploy", &admin).await, [many]);
     for ended in &ids[1..] {
         bench.manager.revoke(&ended.parse().unwrap(), &system()).await.unwrap();
@@ -386,7 +386,7 @@ async fn blast_radius_walks_all_pages_and_shows_of_teams_what_the_actor_may_see(
     assert!(radius.goes_on.iter().all(|key| key.owner == team("blue") && key.usage.is_none()));
     let told = radius.to_string();
     assert!(
-        told.starts_with("If alice leaves, 2000 personal keys stop: 2000 in use in the last 30 days, 2000 on"),
+        told.starts_with("If alice leaves, 2000 personal keys stop working: 2000 used in the last 30 days, 2000 that"),
         "{told}"
     );
     assert!(told.ends_with("1000 keys that alice made for others go on."), "{told}");
@@ -401,7 +401,7 @@ async fn blast_radius_tells_the_last_used_first_and_who_is_gone_already() {
     let radius = bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
     assert_eq!(radius.stops.iter().map(|stops| stops.key.id).collect::<Vec<_>>(), [now, never]);
     assert!(radius.stops.iter().all(|stops| !stops.looks_shared()));
-    assert!(radius.to_string().contains("personal keys are refused already"));
+    assert!(radius.to_string().contains("personal keys are already refused"));
 }
 
 fn saw(exposure: &Exposure) -> Vec<(String, ExposureReason)> {
@@ -447,7 +447,7 @@ async fn exposure_follows_who_made_what_also_through_the_dead_and_in_circles() {
     ];
     assert_eq!(saw(&exposure), expected);
     assert_eq!(exposure.unreadable, [id("H")]);
-    assert!(exposure.to_string().starts_with("alice saw the texts of 6 live keys"));
+    assert!(exposure.to_string().starts_with("alice has seen the texts of 6 live keys"));
 }
 
 #[tokio::test]
@@ -599,7 +599,7 @@ async fn a_team_admin_is_told_of_the_keys_of_her_teams_and_not_that_there_is_mor
     };
     let exposure = seen_by("alice", &actor("admin")).await;
     assert_eq!((told(&exposure), exposure.unreadable.clone()), ("BD".to_owned(), vec![id('F')]));
-    assert!(exposure.to_string().starts_with("alice saw the texts of 3 live keys"), "{exposure}");
+    assert!(exposure.to_string().starts_with("alice has seen the texts of 3 live keys"), "{exposure}");
     let red = seen_by("alice", &actor("red")).await;
     assert_eq!((told(&red), red.unreadable), ("C".to_owned(), vec![id('G')]));
     assert_eq!(told(&seen_by("alice", &actor("org")).await), "ABCD");

@@ -80,7 +80,7 @@ async fn a_personal_key_that_looks_shared_points_to_what_the_plan_has() {
     let service = (
         Recommendation::MakeServiceUserKey,
         NextStep::IssueForServiceUser,
-        "Give the service a user of its own, and a key of that user.",
+        "Create a user for the service, and a key for that user.",
     );
     for (actor, expected) in [
         (system(), team),

@@ -100,7 +100,7 @@ async fn what_the_actor_may_not_see_is_as_if_it_were_not_there() {
         assert_eq!(bench.manager.identify(text, &member).await.unwrap().keys.len(), 1);
         let nothing = bench.manager.identify(text, &person("stranger")).await.unwrap();
         assert_eq!(nothing, KeyMatches::default());
-        assert!(nothing.to_string().starts_with("No key that this actor may see"));
+        assert!(nothing.to_string().starts_with("This text contains no key that you have access to"));
         let elsewhere = person("mo").with_organization("elsewhere".parse().unwrap());
         let kind = bench.manager.identify(text, &elsewhere).await.unwrap_err().kind();
         assert_eq!(kind, ManageErrorKind::NotFound);

@@ -92,7 +92,7 @@ async fn what_matches_nothing_says_so() {
     ] {
         let report = bench.manager.revoke_many(request.clone(), &system()).await.unwrap();
         assert_eq!(counts(&report), (0, 0, 0, 0), "{request:?}");
-        assert!(report.to_string().starts_with("No key that this actor may see matches"), "{report}");
+        assert!(report.to_string().starts_with("No key that you have access to matches"), "{report}");
     }
     assert_eq!(live(&bench).await.len(), 1);
 }

@@ -72,7 +72,7 @@ async fn a_later_expiry_than_may_be_is_refused_and_nothing_is_made() {
         assert!(preview.has(NoteKind::ExpiryTooLate) && !preview.can_be_issued());
         let error = bench.manager.issue(request(), &system()).await.unwrap_err();
         assert_eq!((error.kind(), bench.all().await), (TOO_LATE, before));
-        assert!(error.sentence().to_string().starts_with("This service does not let such a key live for that long"));
+        assert!(error.sentence().to_string().starts_with("This service does not allow such a key to live that long"));
         for end in [latest, latest.saturating_sub(DAY)] {
             let issued = bench.manager.issue(alices(scope).expires_at(end), &system()).await.unwrap();
             assert_eq!(issued.info().expires_at, Some(end));
@@ -194,7 +194,7 @@ async fn keys_that_are_there_are_flagged_and_go_on() {
 
     let id = "A".repeat(20).parse().unwrap();
     let said = bench.manager.explain(&id, &system()).await.unwrap().notes;
-    let due = format!("It was to be rotated by {}", bench.now());
+    let due = format!("This service recommends that it was rotated by {}", bench.now());
     assert!(said.iter().any(|note| note.to_string().starts_with(&due)), "{said:?}");
     let new = bench.manager.begin_rotation(RotateKey::of(id), &system()).await.unwrap();
     assert_eq!(new.info().rotated_at, Some(bench.now()));

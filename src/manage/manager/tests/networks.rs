@@ -115,7 +115,7 @@ async fn previews_and_explanations_tell_of_the_list() {
     let note = preview.notes.iter().find(|note| note.kind == NoteKind::NetworksLimited).unwrap();
     assert_eq!(
         (note.severity, note.sentence.to_string()),
-        (Severity::Info, "It is accepted only from 10.0.0.0/8, 2001:db8::/32. This can be changed later.".to_owned())
+        (Severity::Info, "It can be used only from 10.0.0.0/8, 2001:db8::/32. You can change this later.".to_owned())
     );
     assert!(preview.can_be_issued());
     let id = bench.manager.issue(request(), &system()).await.unwrap().info().id;

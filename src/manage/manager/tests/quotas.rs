@@ -58,7 +58,7 @@ async fn owner_with_as_many_live_keys_as_allowed_gets_no_more() {
     assert_eq!(error.kind(), TWO_LIVE);
     assert_eq!(
         error.to_string(),
-        "the user or team has 2 live keys, as many as this service allows: revoke one that is no longer needed"
+        "the user or team already has 2 live keys, as many as this service allows: revoke one that is not needed any more"
     );
     assert_eq!(reached(bench.manager.issue(own(), &system()).await), TWO_LIVE);
     assert_eq!(bench.all().await, before, "something was written");
@@ -126,7 +126,7 @@ async fn actor_makes_as_many_keys_within_an_hour_as_allowed_whoever_they_are_for
     assert_eq!(error.kind(), TWO_AN_HOUR);
     assert_eq!(
         error.to_string(),
-        "you made as many keys within the last hour as this service allows (2): try again in an hour"
+        "you created as many keys within the last hour as this service allows (2): try again in an hour"
     );
     assert_eq!(bench.all().await, before, "something was written");
 

@@ -107,7 +107,7 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
         explanation.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let alice = called("alice");
-    let left = format!("{alice} has left and is not closed: the key would be accepted all the same.");
+    let left = format!("{alice} has left but is not closed, so the key would still be accepted.");
     let unknown =
         |who| format!("The directory knows no {who}, and it is not closed: the key would be accepted all the same.");
     assert_eq!(notes('B').await, [left]);
@@ -249,12 +249,12 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
     let bench = planted(&fake).await;
     let radius = async || bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
     let alice = called("alice");
-    let goes_on = format!("2 keys that {alice} made for others go on.");
+    let goes_on = format!("2 keys that {alice} made for others keep working.");
     assert_eq!(
         radius().await.to_string(),
         format!(
-            "{alice} has left and is not closed: 1 personal key is still accepted, 0 in use in the last 30 days, 0 on which \
-             others seem to depend. {goes_on}"
+            "{alice} has left but is not closed: 1 personal key is still accepted, 0 used in the last 30 days, 0 that others \
+             seem to depend on. {goes_on}"
         )
     );
     let zoe = called("zoe");
@@ -283,7 +283,7 @@ async fn an_exposure_of_a_leaver_does_not_wait_for_the_day() {
     let alice = called("alice");
     assert_eq!(
         said(&Fake::default().without("alice")).await,
-        format!("{alice} has left, and saw the texts of 3 live keys: rotate or revoke them.")
+        format!("{alice} has left and has seen the texts of 3 live keys: rotate or revoke them.")
     );
     assert_eq!(
         said(&Fake::default()).await,
@@ -300,7 +300,7 @@ async fn a_preview_warns_of_a_key_for_a_leaver() {
         let note = preview.notes.iter().find(|note| note.kind == NoteKind::OwnerLeft);
         (preview.can_be_issued(), note.map(|note| (note.severity, note.to_string())))
     };
-    let said = format!("{} has left and is not closed: the key would be accepted all the same.", called("alice"));
+    let said = format!("{} has left but is not closed, so the key would still be accepted.", called("alice"));
     assert_eq!(note(user("alice")).await, (true, Some((Severity::Warning, said))));
     for other in [user("bob"), team("engineering")] {
         assert_eq!(note(other).await, (true, None));

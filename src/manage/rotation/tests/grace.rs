@@ -62,7 +62,9 @@ async fn successor_that_ends_as_soon_says_so() {
         let end = issued.info().expires_at;
         assert_eq!(end, asked.or(inherited).map(time));
         let says = |end: Timestamp| {
-            format!("It ends soon, at {end}: if it is still needed then, rotate it before, to a later end.")
+            format!(
+                "It expires soon, at {end}: if it is still needed, rotate it before then and give the new key a later expiry."
+            )
         };
         let expected: Vec<_> = end.filter(|_| is_soon).map(says).into_iter().collect();
         let said: Vec<_> = issued.ends_soon().iter().map(ToString::to_string).collect();

@@ -109,7 +109,7 @@ async fn rotation_is_finished_only_if_the_counts_do_not_speak_against_it() {
     };
     refused(RotationVerdict::NotStarted, "the new key was never used: install it where the old one is").await;
     bench.count(2, &[(&new, "success", "api/ci")]).await;
-    refused(RotationVerdict::StillUsedBy(2), "the old key is still in use, by 2 sources").await;
+    refused(RotationVerdict::StillUsedBy(2), "the old key is still used by 2 sources").await;
     bench.clock.advance(Duration::from_secs(3_540));
     bench.count(3, &[(&old, "success", "intake/cron")]).await;
     refused(RotationVerdict::StillUsedBy(1), "the old key is still in use, by 1 source").await;

@@ -143,5 +143,8 @@ async fn sums_of_counts_that_are_too_large_stay_large() {
     let key = bench.manager.find(&id, &system()).await.unwrap();
     let report = crate::manage::LeakReport::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap(), Default::default());
     assert_eq!(report.sources[0].refused, i64::MAX);
-    assert!(report.to_string().ends_with(&format!("tried {} times after its end.", i64::MAX)), "{report}");
+    assert!(
+        report.to_string().ends_with(&format!("sent {} times after it was revoked or expired.", i64::MAX)),
+        "{report}"
+    );
 }
