@@ -29,7 +29,7 @@ const SHORTEST_SPAN: Duration = Duration::from_millis(3 * DAY as u64);
 /// ```
 /// # fn example(advice: tower_api_keys::manage::Advice) {
 /// if let Some(cadence) = advice.cadence {
-///     println!("{cadence}"); // 31 requests over 30 days, one every 24 hours on average, the last at ….
+///     println!("{cadence}"); // 31 requests in 30 days, 24 hours apart on average, the last at ….
 ///     assert!(cadence.count >= 1);
 /// }
 /// # }
@@ -104,7 +104,7 @@ sentences! {
 
     fn once(at: Timestamp) = "cadence.once": "1 request, at {at}.";
     fn repeated(count: i64, span: Duration, apart: Duration, last: Timestamp) = "cadence.repeated":
-        "{count} requests over {span}, one every {apart} on average, the last at {last}.";
+        "{count} requests in {span}, {apart} apart on average, the last at {last}.";
 }
 
 impl Cadence {
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn people_read_how_often() {
         assert!(
-            cadence(31, 30 * DAY, 0).to_string().starts_with("31 requests over 30 days, one every 24 hours on average")
+            cadence(31, 30 * DAY, 0).to_string().starts_with("31 requests in 30 days, 24 hours apart on average")
         );
         assert!(cadence(1, 0, 0).to_string().starts_with("1 request, at 19"));
         assert!(
