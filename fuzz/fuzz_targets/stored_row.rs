@@ -192,7 +192,10 @@ fn wrong_columns(row: &KeyRow) -> Vec<&'static str> {
         ("revoked_at", row.revoked_at.is_none_or(is_time)),
         ("revoked_by", row.revoked_by.as_deref().is_none_or(|by| row.revoked_at.is_some() && is_actor(by))),
         ("allowed_networks", row.allowed_networks.as_deref().is_none_or(|text| networks(text).is_some())),
-        ("responsible", row.responsible.as_deref().is_none_or(|text| !text.trim().is_empty() && is_shown_text(text, 128))),
+        (
+            "responsible",
+            row.responsible.as_deref().is_none_or(|text| !text.trim().is_empty() && is_shown_text(text, 128)),
+        ),
         ("paused_at", row.paused_at.is_none_or(is_time)),
         ("paused_by", row.paused_by.as_deref().is_none_or(|by| row.paused_at.is_some() && is_actor(by))),
         ("lineage", is_key_id(&row.lineage)),

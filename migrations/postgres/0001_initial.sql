@@ -717,13 +717,14 @@ begin
                     where strpos(before, part) > 0 or strpos(after, part) > 0
                 )
             );
+        -- Before the next, so that the log has each of them once.
+        delete from "api_keys".api_keys k where k.organization = $1 and k.kind = $2 and k.owner = $3;
         update "api_keys".api_keys set
             created_by = case when created_by = actor_name then 'user:' || $4 else created_by end,
             revoked_by = case when revoked_by = actor_name then 'user:' || $4 else revoked_by end,
             paused_by = case when paused_by = actor_name then 'user:' || $4 else paused_by end,
             responsible = case when responsible = any (called) then null else responsible end
             where organization = $1 and (actor_name in (created_by, revoked_by, paused_by) or responsible = any (called));
-        delete from "api_keys".api_keys k where k.organization = $1 and k.kind = $2 and k.owner = $3;
         delete from "api_keys".api_key_owners o where o.organization = $1 and o.kind = $2 and o.id = $3;
         update "api_keys".api_key_log set owner = $4 where organization = $1 and owner_kind = $2 and owner = $3;
     end if;

@@ -59,6 +59,8 @@ const OWNER: [&str; 11] = [
             or instr(before, '\"responsible\":' || json_quote(:kind || ':' || :id)) > 0 \
             or instr(after, '\"responsible\":' || json_quote(:kind || ':' || :id)) > 0)"
     ),
+    // Before the next, so that the log has each of them once.
+    "delete from api_keys where organization = :of and kind = :kind and owner = :id",
     concat!(
         "update api_keys set \
         created_by = case when created_by = :actor then 'user:' || :pseudonym else created_by end, \
@@ -72,7 +74,6 @@ const OWNER: [&str; 11] = [
         called!(),
         ")"
     ),
-    "delete from api_keys where organization = :of and kind = :kind and owner = :id",
     "delete from api_key_owners where organization = :of and kind = :kind and id = :id",
     "update api_key_log set owner = :pseudonym where organization = :of and owner_kind = :kind and owner = :id",
 ];

@@ -103,8 +103,10 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way
 
 #[tokio::test]
 async fn table_of_rights_holds_through_the_layer_with_equal_ids_in_two_organizations() {
-    // Keys that this service made would end as soon as those that they make.
-    for cells in cells::by_action().into_iter().filter(|cells| cells[0].action != "late") {
+    // Keys that this service made would end as soon as those that they make; and what is to be erased is closed, so that nobody
+    // there gets a key to come through the layer with.
+    let elsewhere = ["erase", "late", "orgerase"];
+    for cells in cells::by_action().into_iter().filter(|cells| !elsewhere.contains(&cells[0].action)) {
         let store = Arc::new(MemoryStore::new());
         let keys = ApiKeys::builder(Arc::clone(&store)).hasher(cheap()).clock(clock()).build().await.unwrap();
         let (keys, store) = (&keys, &store);
