@@ -46,8 +46,9 @@ impl FeedCursor {
 #[non_exhaustive]
 pub struct FeedEntry {
     /// The same whenever this event is delivered, and no other event's: a receiver that has seen it drops the event. Letters,
-    /// digits, `-` and `_`, at most 42 of them. It stays the same in a copy of the store. After a backup was restored, an event that gets the
-    /// number of one that was lost has another id.
+    /// digits, `-` and `_`, at most 42 of them. It stays the same in a copy of the store, and after the person whom the event
+    /// names was [erased](crate::KeyManager::erase). After a backup was restored, an event that gets the number of one that was
+    /// lost has another id, unless time, action and key are also the same.
     pub id: String,
     /// The event, in the one form of the [trail](crate::KeyManager::events).
     pub event: Event,
@@ -101,18 +102,16 @@ impl FeedBatch {
     }
 }
 
-/// The number, for people, and a digest of all of the event: numbers are given again after a restore.
+/// The number, for people, and a digest, since a restored store gives numbers again. The digest is of what
+/// [erasing](crate::KeyManager::erase) a person leaves as it is: an event that is delivered before and after has one id.
 fn id_of(row: &EventRow) -> String {
-    let EventRow { sequence, organization, at, actor, action, key, owner_kind, owner, before, after, source, audience } =
-        row;
-    let texts = [organization, actor, action, owner_kind, owner, audience].map(|text| Some(text.as_str()));
-    let maybe = [key, before, after, source].map(Option::as_deref);
+    let EventRow { sequence, at, action, key, owner_kind, audience, .. } = row;
     let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 event id");
     hasher.update(&sequence.to_le_bytes()).update(&at.to_le_bytes());
-    for text in texts.into_iter().chain(maybe) {
+    for text in [Some(action), key.as_ref(), Some(owner_kind), Some(audience)] {
         // With the length of each, so that no two lists of texts read the same. No text has the greatest length.
         let length = text.map_or(u64::MAX, |text| text.len() as u64);
-        hasher.update(&length.to_le_bytes()).update(text.unwrap_or_default().as_bytes());
+        hasher.update(&length.to_le_bytes()).update(text.map_or("", |text| text).as_bytes());
     }
     let digest = hasher.finalize();
     let (digest, _) = digest.as_bytes().split_at(16);

@@ -8,6 +8,7 @@ use tower_api_keys::{
     ApiKeys, KeyKind, OrganizationId, Owner, Timestamp,
     audit::EventRow,
     auth::AuthErrorKind,
+    feed::FeedBatch,
     key::KeyId,
     manage::{Erase, Erased, ManageErrorKind},
     record::{KeyRow, Suspension},
@@ -261,6 +262,11 @@ pub async fn nothing_is_left<S: Ledger + Clone>(
     let mut scribe = Scribe { store: &store, seed: 9, next: 0 };
     scribe.write(organization.as_str(), &whom.owner(), vec![whom.close()]).await;
 
+    let keys = node(store.clone(), MINUTE).await;
+    let mut feed = keys.feed("teller").unwrap();
+    let delivered = feed.next(1_000).await.unwrap();
+    assert!(delivered.entries.len() > 30, "{}", delivered.entries.len());
+
     let before = rows(&store).await;
     let is_of = |row: &&String, needle: &str| row.replace(NEIGHBOUR, "").contains(needle);
     let of = |rows: &[String], needle: &str| rows.iter().filter(|row| is_of(row, needle)).count();
@@ -272,7 +278,6 @@ pub async fn nothing_is_left<S: Ledger + Clone>(
     };
     assert!(stays(&before).len() > 15);
 
-    let keys = node(store.clone(), MINUTE).await;
     let manager = keys.manager_for(organization.clone());
     let would = manager.erase(whom.request().dry_run(), &system()).await.unwrap();
     assert_eq!(rows(&store).await.len(), before.len());
@@ -290,6 +295,12 @@ pub async fn nothing_is_left<S: Ledger + Clone>(
     let told = after.iter().filter(|row| row.starts_with("api_key_events") && row.contains(&pseudonym));
     assert!(told.count() > 8);
     assert!(after.iter().any(|row| row.contains("api_key_events") && row.contains(&key_id(1, 1))));
+
+    // A consumer of the feed that did not confirm what it was given is given the same events, without the names.
+    let again = feed.next(1_000).await.unwrap();
+    let ids = |batch: &FeedBatch| batch.entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&again)[..delivered.entries.len()], ids(&delivered));
+    assert_ne!(again.entries[..delivered.entries.len()], delivered.entries);
 
     // Once more it is somebody whom nobody closed.
     let error = manager.erase(whom.request(), &system()).await.unwrap_err();
