@@ -185,7 +185,7 @@ fn verdicts_are_sentences_and_words() {
         ),
         (
             RotationVerdict::StillUsedBy(1),
-            "The old key is still in use, by 1 source.",
+            "The old key is still used by 1 source.",
             serde_json::json!({"verdict": "still_used_by", "since": null, "sources": 1}),
         ),
         (

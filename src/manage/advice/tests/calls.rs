@@ -304,7 +304,7 @@ async fn preview_tells_of_live_keys_of_the_same_name_to_those_who_may_see_them()
     for ended in &ids[1..] {
         bench.manager.revoke(&ended.parse().unwrap(), &system()).await.unwrap();
     }
-    let one = "1 live key of the team blue has this name already: nobody can tell them apart in a list.";
+    let one = "1 live key of the team blue already has this name: they cannot be told apart in a list.";
     assert_eq!(notes("deploy", &system()).await, [one]);
     for other in ["Deploy", "deploy 2", ""] {
         assert!(notes(other, &admin).await.is_empty(), "{other}");
@@ -389,7 +389,7 @@ async fn blast_radius_walks_all_pages_and_shows_of_teams_what_the_actor_may_see(
         told.starts_with("If alice leaves, 2000 personal keys stop working: 2000 used in the last 30 days, 2000 that"),
         "{told}"
     );
-    assert!(told.ends_with("1000 keys that alice made for others go on."), "{told}");
+    assert!(told.ends_with("1000 keys that alice made for others keep working."), "{told}");
 }
 
 #[tokio::test]

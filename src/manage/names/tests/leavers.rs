@@ -109,10 +109,10 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
     let alice = called("alice");
     let left = format!("{alice} has left but is not closed, so the key would still be accepted.");
     let unknown =
-        |who| format!("The directory knows no {who}, and it is not closed: the key would be accepted all the same.");
+        |who| format!("The directory does not know the {who}, which is not closed, so the key would still be accepted.");
     assert_eq!(notes('B').await, [left]);
     let made_by =
-        format!("{alice} made it for bob, and saw its text. bob can rotate it: then {alice} has not seen the new one.");
+        format!("{alice} created it for bob and has seen its text. bob can rotate it to get a text that {alice} has not seen.");
     assert_eq!(notes('C').await, [made_by, unknown("user bob")]);
     assert_eq!(notes('A').await, [unknown("team engineering")]);
     // A dead key is refused whoever has left.
@@ -135,7 +135,7 @@ async fn a_preview_warns_of_a_key_for_an_unknown_owner() {
         let notes = preview.notes.iter().filter(|note| note.kind == NoteKind::OwnerUnknown);
         let said: Vec<_> = notes.map(|note| (note.severity, note.to_string())).collect();
         let says = |who| {
-            format!("The directory knows no {who}, and it is not closed: the key would be accepted all the same.")
+            format!("The directory does not know the {who}, which is not closed, so the key would still be accepted.")
         };
         assert_eq!(said, who.map(|who| (Severity::Warning, says(who))).into_iter().collect::<Vec<_>>());
         assert!(preview.can_be_issued(), "the system may");
@@ -260,7 +260,7 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
     let zoe = called("zoe");
     assert_eq!(
         bench.manager.blast_radius(&user_id("zoe"), &system()).await.unwrap().to_string(),
-        format!("{zoe} has left, and has no live personal key. No key that {zoe} made for others goes on.")
+        format!("{zoe} has left and has no live personal key. {zoe} made no key for others that keeps working.")
     );
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     let refused = format!("{alice} has left and is suspended or closed: 1 personal key is refused already. {goes_on}");
@@ -287,7 +287,7 @@ async fn an_exposure_of_a_leaver_does_not_wait_for_the_day() {
     );
     assert_eq!(
         said(&Fake::default()).await,
-        format!("{alice} saw the texts of 3 live keys: rotate or revoke them when {alice} leaves.")
+        format!("{alice} has seen the texts of 3 live keys: rotate or revoke them when {alice} leaves.")
     );
 }
 

@@ -112,7 +112,7 @@ async fn rotation_is_finished_only_if_the_counts_do_not_speak_against_it() {
     refused(RotationVerdict::StillUsedBy(2), "the old key is still used by 2 sources").await;
     bench.clock.advance(Duration::from_secs(3_540));
     bench.count(3, &[(&old, "success", "intake/cron")]).await;
-    refused(RotationVerdict::StillUsedBy(1), "the old key is still in use, by 1 source").await;
+    refused(RotationVerdict::StillUsedBy(1), "the old key is still used by 1 source").await;
 
     // Quiet for an hour: that may be a job that runs once a day, and may be nobody. It is for people to know.
     bench.clock.advance(Duration::from_secs(3_600));
