@@ -308,7 +308,8 @@ impl From<Scopes> for Vec<String> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a scope has 1 to 64 printable ASCII characters without space, quote and backslash, is not `*`, and a key has at most 64 of them"
+    "a scope must have 1 to 64 printable ASCII characters without space, quote or backslash, and must not be `*`; a \
+     key can have at most 64 scopes"
 )]
 pub struct InvalidScope(());
 

@@ -25,7 +25,7 @@ pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> R
             log!(
                 warn,
                 error = _error,
-                "the store could not be asked whether its keys have a pepper, which this node lacks"
+                "the store did not answer whether its keys need a pepper, and this node has none"
             );
             return Ok(());
         }
@@ -38,7 +38,8 @@ pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> R
         log!(
             warn,
             pepper = _id.as_u32(),
-            "keys that were made with a pepper which this node does not know get 503 here, if any are left"
+            "this node does not have a pepper that keys were hashed with: those keys, if any are left, get 503 on \
+             this node"
         );
     }
     if let Some(id) = known.current_id() {

@@ -23,32 +23,36 @@ pub(super) enum Cause {
     Auth(AuthSetupError),
     #[error(transparent)]
     Brand(InvalidBrand),
-    #[error("entries of the access log stay for at least an hour")]
+    #[error("`keep_access_log` must be at least 1 hour")]
     KeepAccessLog,
-    #[error("dead keys stay for at least a day")]
+    #[error("`keep_dead_keys` must be at least 1 day")]
     KeepDeadKeys,
-    #[error("audit events stay for at least a day")]
+    #[error("`keep_events` must be at least 1 day")]
     KeepEvents,
-    #[error("counts of use by day are kept for 1 to 400 days")]
+    #[error("`keep_usage_days` must be 1 to 400 days")]
     KeepUsageDays,
     #[cfg(any(test, feature = "manage"))]
-    #[error("a key lives, and goes without a rotation, for longer than nothing")]
+    #[error("the longest life of a key and the time until a rotation is due must be longer than 0")]
     Lifetimes,
     #[error(
-        "keys of this store are made with pepper {0}, which this node does not know: give it the peppers of the others, or \
-         make a newer one current if that one is lost"
+        "keys in this store were hashed with pepper {0}, which this node does not have: give it the same peppers as \
+         the other nodes, or make a newer pepper current if pepper {0} is lost"
     )]
     MissingPepper(PepperId),
-    #[error("the key store cannot be asked whether the peppers are right: can it be reached, and be written to?")]
+    #[error(
+        "the peppers cannot be compared with the key store: check that the store can be reached and that this \
+         process may write to it"
+    )]
     Store(#[source] StoreError),
-    #[error("the store has more than nothing and at most an hour to answer")]
+    #[error("`store_timeout` must be more than 0 and at most 1 hour")]
     StoreTimeout,
-    #[error("usage is written every 100 ms to once a day")]
+    #[error("`usage_interval` must be 100 ms to 1 day")]
     UsageInterval,
-    #[error("the end of a key is told at up to 8 times before it, none less than a millisecond or more than 366 days")]
+    #[error("`warn_of_ends` takes at most 8 times, each 1 millisecond to 366 days before the end of a key")]
     Warnings,
     #[error(
-        "pepper {0} is not the one the keys in this store were hashed with: give this node the same pepper as the others"
+        "pepper {0} of this node differs from the pepper {0} that the keys in this store were hashed with: give this \
+         node the same pepper as the other nodes"
     )]
     WrongPepper(PepperId),
 }

@@ -355,7 +355,7 @@ mod tests {
         let error = authenticator.authenticate(key.expose_secret()).await.unwrap_err();
         assert_eq!(error.kind(), AuthErrorKind::HashFailed);
         assert!(error.kind().is_temporary() && error.to_string().starts_with("the key could not be hashed"));
-        assert_eq!(error.source().unwrap().to_string(), "the hashing run failed");
+        assert_eq!(error.source().unwrap().to_string(), "hashing failed");
         authenticator.authenticate(key.expose_secret()).await.unwrap();
     }
 }

@@ -221,25 +221,27 @@ impl fmt::Display for AuthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             AuthErrorKind::ClockUnsure => {
-                "whether the key has expired depends on a jump of this node's clock that is not explained yet: ask again \
-                 in half a minute"
+                "the clock of this node jumped, so it is not known yet whether the key has expired: try again in 30 \
+                 seconds"
             }
-            AuthErrorKind::CorruptRecord => "the key cannot be checked: restore or replace its stored record",
+            AuthErrorKind::CorruptRecord => {
+                "the stored record of the key cannot be read: restore it, or replace the key"
+            }
             AuthErrorKind::Expired => "the key has expired: use another one",
-            AuthErrorKind::HashFailed => "the key could not be hashed: keep it, and ask again",
+            AuthErrorKind::HashFailed => "the key could not be hashed: keep the key, and try again",
             AuthErrorKind::Invalid => "the key is not valid: check that it is the right one for this service",
             AuthErrorKind::Malformed(reason) => return self.fmt_malformed(reason, f),
             AuthErrorKind::NetworkNotAllowed => {
-                "the key may not be used from this network: keep it, and call from one that is allowed"
+                "the key must not be used from this network: keep the key, and call from an allowed network"
             }
-            AuthErrorKind::OwnerClosed => "the owner of the key is closed, which is final: use a key of another owner",
-            AuthErrorKind::OwnerPlanSuspended => "the plan does not include the key: upgrade the plan",
+            AuthErrorKind::OwnerClosed => "the owner of the key is closed permanently: use a key of another owner",
+            AuthErrorKind::OwnerPlanSuspended => "the plan does not include API keys: upgrade the plan",
             AuthErrorKind::OwnerSuspended => "the owner of the key is suspended: an admin can reinstate it",
-            AuthErrorKind::Overloaded => "too many keys are being checked: ask again in a moment",
-            AuthErrorKind::Paused => "the key is paused: keep it until an admin resumes it",
+            AuthErrorKind::Overloaded => "too many keys are being checked: try again in a moment",
+            AuthErrorKind::Paused => "the key is paused: keep the key until an admin resumes it",
             AuthErrorKind::Revoked => "the key was revoked: use another one",
-            AuthErrorKind::Starved => "no core was free to hash the key: ask again in a moment",
-            AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep it, and ask again",
+            AuthErrorKind::Starved => "no CPU core was free to hash the key: try again in a moment",
+            AuthErrorKind::StoreUnavailable => "the key cannot be checked at the moment: keep the key, and try again",
         })
     }
 }

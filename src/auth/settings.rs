@@ -171,18 +171,21 @@ impl AuthSettings {
 
     pub(super) fn check(&self) -> Result<(), AuthSetupError> {
         let ranges = [
-            (self.proofs >= 1 && self.proofs <= MOST_PROOFS, "proofs are 1 to 100,000,000"),
-            (self.finds >= 1 && self.finds <= 100_000, "look-ups at a time are 1 to 100,000"),
-            (self.find_wait <= LONGEST, "a look-up waits an hour at most"),
+            (self.proofs >= 1 && self.proofs <= MOST_PROOFS, "the cache capacity must be 1 to 100,000,000 keys"),
+            (self.finds >= 1 && self.finds <= 100_000, "the number of look-ups at the same time must be 1 to 100,000"),
+            (self.find_wait <= LONGEST, "a look-up can wait for its turn for at most 1 hour"),
             (
                 !self.answer_timeout.is_zero() && self.answer_timeout <= LONGEST,
-                "a check waits an hour at most for the store",
+                "the answer timeout must be more than 0 and at most 1 hour",
             ),
-            (self.addresses.as_ref().is_none_or(Addresses::is_in_range), "trusted proxies are 1 to 255"),
-            (self.coalescing <= Duration::from_millis(100), "a read of the change log waits 100 ms at most for others"),
+            (
+                self.addresses.as_ref().is_none_or(Addresses::is_in_range),
+                "the number of trusted proxies must be 1 to 255",
+            ),
+            (self.coalescing <= Duration::from_millis(100), "the coalescing delay must be at most 100 ms"),
             (
                 !matches!(self.freshness, Freshness::Bounded(bound) if bound < Duration::from_millis(100) || bound > LONGEST),
-                "a bound of freshness is 100 ms to an hour",
+                "the bound of `Freshness::Bounded` must be 100 ms to 1 hour",
             ),
         ];
         match ranges.into_iter().find(|(holds, _)| !holds) {
@@ -204,7 +207,7 @@ impl Default for AuthSettings {
 /// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
 ///
 /// let error = Authenticator::new(MemoryStore::new(), AuthSettings::new().with_cache_capacity(0)).unwrap_err();
-/// assert_eq!(error.to_string(), "a setting is out of range: proofs are 1 to 100,000,000");
+/// assert_eq!(error.to_string(), "a setting is out of range: the cache capacity must be 1 to 100,000,000 keys");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]

@@ -7,11 +7,11 @@ use crate::store::StoreError;
 /// ```
 /// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
 /// let error = keys.feed("two words").unwrap_err();
-/// assert_eq!(error.to_string(), "a feed's name has 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`");
+/// assert_eq!(error.to_string(), "the name of a feed must have 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a feed's name has 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`")]
+#[error("the name of a feed must have 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`")]
 #[non_exhaustive]
 pub struct InvalidFeedName {}
 
@@ -75,11 +75,11 @@ impl From<StoreError> for FeedError {
 impl fmt::Display for FeedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            FeedErrorKind::Busy => "too many consumers confirmed events at once",
-            FeedErrorKind::Corrupt => "what the key store keeps of consumers of its feed cannot be read",
-            FeedErrorKind::Forgotten => "there is no such consumer of the feed, or no longer",
-            FeedErrorKind::StoreUnavailable => "the key store could not be asked for events",
-            FeedErrorKind::TooMany => "the feed has 64 consumers, and no room for another one",
+            FeedErrorKind::Busy => "too many consumers confirmed events at the same time: confirm again",
+            FeedErrorKind::Corrupt => "the places of the feed's consumers in the key store cannot be read",
+            FeedErrorKind::Forgotten => "the feed does not have this consumer, or it was removed",
+            FeedErrorKind::StoreUnavailable => "the key store did not give the events: try again",
+            FeedErrorKind::TooMany => "the feed already has 64 consumers, which is the most: forget one first",
         })
     }
 }

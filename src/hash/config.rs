@@ -157,7 +157,7 @@ impl Default for HasherConfig {
 ///
 /// let error = Hasher::new(HasherConfig::new().with_queue(0)).unwrap_err();
 /// assert_eq!(error.kind(), HasherSetupErrorKind::Queue);
-/// assert_eq!(error.to_string(), "1 to 65536 checks may wait for a hashing thread");
+/// assert_eq!(error.to_string(), "the queue of the hasher must have room for 1 to 65536 checks");
 /// ```
 #[derive(Debug)]
 pub struct HasherSetupError {
@@ -180,11 +180,13 @@ impl HasherSetupError {
 impl fmt::Display for HasherSetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            HasherSetupErrorKind::CheckWait => "a check waits 1 millisecond to 60 seconds for its hash",
-            HasherSetupErrorKind::Queue => "1 to 65536 checks may wait for a hashing thread",
-            HasherSetupErrorKind::Randomness => "the hasher has no secret of its own",
-            HasherSetupErrorKind::StoredProofs => "stored proofs need a current pepper: set one, or leave them out",
-            HasherSetupErrorKind::Threads => "there are 1 to 1024 hashing threads",
+            HasherSetupErrorKind::CheckWait => "the check wait of the hasher must be 1 millisecond to 60 seconds",
+            HasherSetupErrorKind::Queue => "the queue of the hasher must have room for 1 to 65536 checks",
+            HasherSetupErrorKind::Randomness => "no secret could be made for the hasher",
+            HasherSetupErrorKind::StoredProofs => {
+                "stored proofs need a current pepper: set one, or turn stored proofs off"
+            }
+            HasherSetupErrorKind::Threads => "the hasher must have 1 to 1024 threads",
         })
     }
 }

@@ -32,8 +32,8 @@ impl TagError {
 impl fmt::Display for TagError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            TagErrorKind::Mismatch => "the text does not match the stored tag",
-            TagErrorKind::UnknownPepper => "the stored hash names a pepper that is not known",
+            TagErrorKind::Mismatch => "the key does not match the stored tag",
+            TagErrorKind::UnknownPepper => "the stored hash needs a pepper that this hasher does not have",
         })
     }
 }
@@ -109,9 +109,9 @@ impl VerifyError {
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.kind {
-            VerifyErrorKind::Corrupt => "the stored hash names a pepper or a cost that is not accepted",
-            VerifyErrorKind::Failed => "the hashing run failed",
-            VerifyErrorKind::Mismatch => "the text does not match the stored hash",
+            VerifyErrorKind::Corrupt => "the stored hash has a pepper or a cost that this hasher does not accept",
+            VerifyErrorKind::Failed => "hashing failed",
+            VerifyErrorKind::Mismatch => "the key does not match the stored hash",
             VerifyErrorKind::Overloaded => return too_many(f, self.0.waited),
             VerifyErrorKind::Starved => return no_core(f, self.0.waited),
         })
@@ -201,11 +201,11 @@ impl HashError {
 impl fmt::Display for HashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.kind {
-            HashErrorKind::Corrupt => "the stored hash names a pepper or a cost that is not accepted",
-            HashErrorKind::Crowded => "too many hashes of the same requester wait",
-            HashErrorKind::Failed => "the hashing run failed",
+            HashErrorKind::Corrupt => "the stored hash has a pepper or a cost that this hasher does not accept",
+            HashErrorKind::Crowded => "too many hashes for the same requester are waiting",
+            HashErrorKind::Failed => "hashing failed",
             HashErrorKind::Overloaded => return too_many(f, self.0.waited),
-            HashErrorKind::Randomness => "there is no salt for the hash",
+            HashErrorKind::Randomness => "no salt could be made for the hash",
             HashErrorKind::Starved => return no_core(f, self.0.waited),
         })
     }

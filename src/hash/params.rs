@@ -84,10 +84,10 @@ impl Default for Argon2Params {
 /// use tower_api_keys::hash::Argon2Params;
 ///
 /// let error = Argon2Params::new(19_456, 0).unwrap_err();
-/// assert_eq!(error.to_string(), "argon2 memory is 8 to 1048576 KiB, iterations are 1 to 64");
+/// assert_eq!(error.to_string(), "Argon2 memory must be 8 to 1048576 KiB, and iterations must be 1 to 64");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("argon2 memory is 8 to 1048576 KiB, iterations are 1 to 64")]
+#[error("Argon2 memory must be 8 to 1048576 KiB, and iterations must be 1 to 64")]
 pub struct InvalidParams(());
 
 /// From the least to the most of the accepted profiles: a stored hash outside of it is not run.

@@ -116,10 +116,10 @@ impl fmt::Debug for Pepper {
 /// use tower_api_keys::hash::Pepper;
 ///
 /// let error = Pepper::from_base64("c2hvcnQ=").unwrap_err();
-/// assert_eq!(error.to_string(), "a pepper is the base64 text of 32 bytes: make one with `openssl rand -base64 32`");
+/// assert_eq!(error.to_string(), "a pepper must be 32 bytes in base64: make one with `openssl rand -base64 32`");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pepper is the base64 text of 32 bytes: make one with `openssl rand -base64 32`")]
+#[error("a pepper must be 32 bytes in base64: make one with `openssl rand -base64 32`")]
 pub struct InvalidPepper(());
 
 /// The peppers a node knows, and the one it hashes with. Cheap to clone.
@@ -217,7 +217,7 @@ impl fmt::Debug for Peppers {
 /// assert_eq!(error.to_string(), "pepper 3 is not known: add it before it is made current");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("pepper {0} is not known: add it before it is made current")]
+#[error("pepper {0} is not known: add it before you make it current")]
 pub struct UnknownPepper(PepperId);
 
 impl UnknownPepper {

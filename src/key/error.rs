@@ -14,7 +14,7 @@ use crate::words::words;
 /// let error = KeyFormat::unbranded().parse(b"ghp_tM0r8xGQ2kVb").unwrap_err();
 /// assert_eq!(error.reason(), MalformedReason::ForeignCredential);
 /// assert_eq!(error.issuer(), Some("GitHub"));
-/// assert_eq!(error.to_string(), "malformed key: a credential of another service (GitHub)");
+/// assert_eq!(error.to_string(), "malformed key: it is a credential of another service (GitHub)");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct MalformedKey(Cause);
@@ -145,13 +145,13 @@ words! {
     pub advice {
         /// A character that no key has, perhaps one that looks like one of a key's, or a dot where no key has one.
         Alphabet = "alphabet":
-            "The API key has a character that no key has, such as a long dash that looks like a hyphen, or a dot in \
-             the wrong place; copy the whole key again.",
+            "The API key has a character that no API key has, such as a long dash that looks like a hyphen, or a dot \
+             in the wrong place; copy the whole key again.",
         /// The word `Bearer` is part of the key.
         BearerInside = "bearer_inside":
             "The word Bearer is part of the API key; write it once, before the key in the Authorization header, and \
              not at all in x-api-key.",
-        /// All parts are there and the checksum does not fit: at least one character is not the one that was issued.
+        /// All parts are there and the checksum is wrong: at least one character is not the one that was issued.
         Checksum = "checksum":
             "The API key has the right shape, but at least one character is wrong; copy the whole key again.",
         /// No text at all.
@@ -207,21 +207,21 @@ impl MalformedReason {
     /// A few words for the text of an error.
     const fn summary(self) -> &'static str {
         match self {
-            Self::Alphabet => "a character that no key has",
-            Self::BearerInside => "the word bearer is part of it",
-            Self::Checksum => "the checksum does not fit",
+            Self::Alphabet => "it has a character that no API key has",
+            Self::BearerInside => "it contains the word Bearer",
+            Self::Checksum => "the checksum is wrong",
             Self::Empty => "it is empty",
-            Self::Encoded => "a key that is encoded",
-            Self::ForeignCredential => "a credential of another service",
-            Self::MissingScheme => "no scheme before it",
-            Self::Placeholder => "a placeholder",
-            Self::Quotes => "quotation marks are part of it",
-            Self::TextAround => "text before or around a key",
+            Self::Encoded => "it is an encoded key",
+            Self::ForeignCredential => "it is a credential of another service",
+            Self::MissingScheme => "the scheme is missing",
+            Self::Placeholder => "it is a placeholder",
+            Self::Quotes => "it contains quotation marks",
+            Self::TextAround => "it has text before or around the key",
             Self::TooLong => "it is too long",
             Self::Truncated => "it is too short",
-            Self::TwoKeys => "two keys",
-            Self::UnknownPrefix => "the prefix is not known",
-            Self::Whitespace => "whitespace is part of it",
+            Self::TwoKeys => "it has two keys",
+            Self::UnknownPrefix => "the prefix is unknown",
+            Self::Whitespace => "it contains whitespace",
         }
     }
 }

@@ -113,10 +113,11 @@ fn is_json_web_token(text: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", match .0 {
     InvalidForeignPrefixKind::Issuer => {
-        "the issuer of a foreign prefix has 1 to 64 bytes and no control character, quotation mark or backslash"
+        "the issuer of a foreign prefix must have 1 to 64 bytes and must not contain a control character, quotation \
+         mark or backslash"
     }
-    InvalidForeignPrefixKind::Prefix => "a foreign prefix has 3 to 32 printable ASCII characters without space",
-    InvalidForeignPrefixKind::TooMany => "a format knows at most 16 registered foreign prefixes",
+    InvalidForeignPrefixKind::Prefix => "a foreign prefix must have 3 to 32 printable ASCII characters and no space",
+    InvalidForeignPrefixKind::TooMany => "a key format can have at most 16 foreign prefixes",
 })]
 pub struct InvalidForeignPrefix(InvalidForeignPrefixKind);
 

@@ -130,10 +130,10 @@ impl From<KeyId> for String {
 /// ```
 /// use tower_api_keys::key::KeyId;
 ///
-/// assert_eq!(KeyId::new("").unwrap_err().to_string(), "the id of a key has 20 base64url characters");
+/// assert_eq!(KeyId::new("").unwrap_err().to_string(), "a key id must have 20 base64url characters");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the id of a key has 20 base64url characters")]
+#[error("a key id must have 20 base64url characters")]
 pub struct InvalidKeyId(());
 
 #[cfg(test)]

@@ -182,8 +182,8 @@ pub(super) fn first_word(text: &[u8]) -> Option<&[u8]> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", match .0 {
-    InvalidBrandKind::Form => "a brand has 1 to 16 lower-case letters and digits and begins with a letter",
-    InvalidBrandKind::TooMany => "a format accepts at most 16 brands",
+    InvalidBrandKind::Form => "a brand must have 1 to 16 lower-case letters or digits, and the first must be a letter",
+    InvalidBrandKind::TooMany => "a key format can accept at most 16 brands",
 })]
 pub struct InvalidBrand(InvalidBrandKind);
 

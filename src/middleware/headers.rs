@@ -140,8 +140,8 @@ fn key_header(name: HeaderName) -> Result<HeaderName, InvalidKeyHeader> {
 /// use tower_api_keys::middleware::KeyHeaders;
 ///
 /// let error = KeyHeaders::only(http::header::HOST).unwrap_err();
-/// assert_eq!(error.to_string(), "this header means something else and cannot carry keys");
+/// assert_eq!(error.to_string(), "this header has another meaning in HTTP and cannot carry API keys: choose another name");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this header means something else and cannot carry keys")]
+#[error("this header has another meaning in HTTP and cannot carry API keys: choose another name")]
 pub struct InvalidKeyHeader(());

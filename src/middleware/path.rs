@@ -48,18 +48,19 @@ pub struct InvalidPathPattern(#[from] Fault);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Fault {
     #[error(
-        "a `{{` or `}}` that is no parameter is written twice, and a parameter is a whole segment: `/teams/{{team}}`"
+        "a parameter must be a whole segment, as in `/teams/{{team}}`; write `{{{{` or `}}}}` for a brace that is no \
+         parameter"
     )]
     Braces,
-    #[error("`.`, `..` and `...` are no segments of a pattern: a tail is `…` or `{{*rest}}`")]
+    #[error("a pattern must not have `.`, `..` or `...` as a segment; write `…` or `{{*rest}}` for a tail")]
     Dots,
-    #[error("the pattern begins with `/`")]
+    #[error("the pattern must begin with `/`")]
     NoSlash,
-    #[error("the pattern needs `{{organization}}`, once, as a whole segment")]
+    #[error("the pattern must have `{{organization}}` exactly once, as a whole segment")]
     Organization,
-    #[error("a tail, `…` or `{{*rest}}`, is the last segment")]
+    #[error("`…` or `{{*rest}}` must be the last segment")]
     Tail,
-    #[error("the pattern needs `{{team}}`, once, as a whole segment")]
+    #[error("the pattern must have `{{team}}` exactly once, as a whole segment")]
     Team,
 }
 

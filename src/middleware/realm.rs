@@ -46,7 +46,7 @@ impl Default for Realm {
 /// # }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a realm has 1 to 128 printable ASCII characters without quotes and backslashes")]
+#[error("a realm must have 1 to 128 printable ASCII characters, without quotes and backslashes")]
 pub struct InvalidRealm(());
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ pub(crate) fn no_organization(what: &'static str) {
             error,
             what,
             requests = _requests,
-            "no layer outside of what needs one has compared the organization of the request with that of the key: \
-             answered with 500"
+            "no outer layer compared the organization of the request with the organization of the key: answered with \
+             500"
         );
     }
 }

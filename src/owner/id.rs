@@ -185,10 +185,10 @@ impl Default for OrganizationId {
 /// use tower_api_keys::TeamId;
 ///
 /// let error = TeamId::new("a".repeat(129)).unwrap_err();
-/// assert_eq!(error.to_string(), "an id has 1 to 128 bytes, no space at either end, and no control, zero-width or other invisible character");
+/// assert_eq!(error.to_string(), "an id must have 1 to 128 bytes, no space at either end, and no control or invisible character");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 1 to 128 bytes, no space at either end, and no control, zero-width or other invisible character")]
+#[error("an id must have 1 to 128 bytes, no space at either end, and no control or invisible character")]
 pub struct InvalidId(());
 
 words! {

@@ -278,12 +278,12 @@ pub enum TeamAccess<'a> {
 /// use tower_api_keys::TeamRefused;
 ///
 /// let refused: TeamRefused<std::io::Error> = TeamRefused::NotAllowed;
-/// assert_eq!(refused.to_string(), "the key does not reach this team");
+/// assert_eq!(refused.to_string(), "the key has no access to this team");
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum TeamRefused<E> {
     /// Another team's key, a user who is no member, or a key of another organization: 403.
-    #[error("the key does not reach this team")]
+    #[error("the key has no access to this team")]
     NotAllowed,
     /// The membership could not be looked up: 503, not a refusal.
     #[error("the team's members could not be looked up")]

@@ -89,10 +89,10 @@ impl Example for &ActorId {
 /// use tower_api_keys::record::ActorId;
 ///
 /// let error = "alice".parse::<ActorId>().unwrap_err();
-/// assert_eq!(error.to_string(), "an actor is `user:`, `key:` or `system:` and an id");
+/// assert_eq!(error.to_string(), "an actor must be `user:`, `key:` or `system:`, followed by an id");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an actor is `user:`, `key:` or `system:` and an id")]
+#[error("an actor must be `user:`, `key:` or `system:`, followed by an id")]
 pub struct InvalidActorId(());
 
 /// Which part of the service acts by itself: `first start`, `command line`, `nightly job`.

@@ -291,7 +291,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
 /// assert_eq!(error.column(), "kind");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the column `{0}` of a stored row holds what this crate never writes")]
+#[error("the column `{0}` of a stored row has a value that this crate never writes")]
 pub struct CorruptRow(&'static str);
 
 impl CorruptRow {

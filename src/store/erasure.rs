@@ -87,10 +87,10 @@ impl fmt::Debug for Pseudonym {
 /// ```
 /// use tower_api_keys::store::Pseudonym;
 ///
-/// assert_eq!("alice".parse::<Pseudonym>().unwrap_err().to_string(), "a pseudonym is erased- and 22 random characters");
+/// assert_eq!("alice".parse::<Pseudonym>().unwrap_err().to_string(), "a pseudonym must be `erased-` followed by 22 characters");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a pseudonym is erased- and 22 random characters")]
+#[error("a pseudonym must be `erased-` followed by 22 characters")]
 pub struct InvalidPseudonym(());
 
 impl FromStr for Pseudonym {

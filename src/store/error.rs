@@ -46,7 +46,7 @@ pub enum StoreErrorKind {
 /// ```
 /// use tower_api_keys::store::Conflict;
 ///
-/// assert_eq!(Conflict::Guard(0).to_string(), "a guard of the change does not hold");
+/// assert_eq!(Conflict::Guard(0).to_string(), "a condition of the change is not met");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -127,7 +127,7 @@ impl From<Conflict> for StoreError {
 
 /// Names the row that an import would have to overwrite.
 #[derive(Debug, thiserror::Error)]
-#[error("it is the row {0}")]
+#[error("the row is {0}")]
 struct StandingRow(Cursor);
 
 impl fmt::Display for StoreError {
@@ -135,8 +135,8 @@ impl fmt::Display for StoreError {
         match self.kind {
             StoreErrorKind::Conflict(conflict) => conflict.fmt(f),
             StoreErrorKind::Corrupt => f.write_str("a stored record cannot be read"),
-            StoreErrorKind::OutcomeUnknown => f.write_str("the key store did not say whether the change was made"),
-            StoreErrorKind::Refused => f.write_str("the key store does not take a value"),
+            StoreErrorKind::OutcomeUnknown => f.write_str("the key store did not confirm whether the change was made"),
+            StoreErrorKind::Refused => f.write_str("the key store refused a value"),
             StoreErrorKind::Unavailable => f.write_str("the key store is unavailable"),
         }
     }
@@ -151,16 +151,16 @@ impl Error for StoreError {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Differs => "another row stands where one is imported",
-            Self::Guard(_) => "a guard of the change does not hold",
-            Self::IdTaken => "a key of this id exists",
-            Self::Missing => "no key of this id exists",
+            Self::Differs => "another row is already in the place of an imported row",
+            Self::Guard(_) => "a condition of the change is not met",
+            Self::IdTaken => "a key with this id already exists",
+            Self::Missing => "no key with this id exists",
             Self::NotClosed => "the owner or the organization is not closed",
-            Self::OwnerClosed => "the owner is closed for good",
-            Self::IdempotencyKeyUsed { .. } => "another change with the same idempotency key was made",
+            Self::OwnerClosed => "the owner is closed permanently",
+            Self::IdempotencyKeyUsed { .. } => "another change was made with the same idempotency key",
             Self::Revoked => "the key is revoked",
             Self::Successor => "the key has a live successor",
-            Self::Version => "the key was updated meanwhile",
+            Self::Version => "the key was changed in the meantime",
         })
     }
 }

@@ -76,10 +76,10 @@ impl From<KeyCursor> for String {
 /// use tower_api_keys::store::{InvalidCursor, KeyCursor};
 ///
 /// let error: InvalidCursor = "next".parse::<KeyCursor>().unwrap_err();
-/// assert_eq!(error.to_string(), "no place in a list of keys: begin the list again");
+/// assert_eq!(error.to_string(), "this is no cursor of a list of keys: list again without a cursor");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no place in a list of keys: begin the list again")]
+#[error("this is no cursor of a list of keys: list again without a cursor")]
 pub struct InvalidCursor(());
 
 #[cfg(test)]

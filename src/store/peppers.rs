@@ -70,5 +70,5 @@ fn unreadable(error: serde_json::Error) -> StoreError {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the note \"peppers\", which names the peppers of the keys, cannot be read")]
+#[error("the note \"peppers\" in the store, which names the peppers in use, cannot be read")]
 struct UnreadableNote(#[source] serde_json::Error);

@@ -128,10 +128,10 @@ impl<'de> Deserialize<'de> for Timestamp {
 /// use tower_api_keys::Timestamp;
 ///
 /// let error = "+010000-01-01T00:00:00Z".parse::<Timestamp>().unwrap_err();
-/// assert_eq!(error.to_string(), "not an RFC 3339 time between the years 1970 and 9999");
+/// assert_eq!(error.to_string(), "this is no RFC 3339 time between the years 1970 and 9999");
 /// ```
 #[derive(Debug, thiserror::Error)]
-#[error("not an RFC 3339 time between the years 1970 and 9999")]
+#[error("this is no RFC 3339 time between the years 1970 and 9999")]
 pub struct TimestampError(());
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ mod intake_webhook;
 mod quickstart;
 #[cfg(feature = "sqlite")]
 mod rotation_job;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+mod sentences;
 
 use running::{Running, request};
 

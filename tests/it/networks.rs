@@ -65,7 +65,8 @@ fn is_refused(answer: &str) -> bool {
 async fn a_refusal_says_what_to_do_and_not_which_networks() {
     let keys = service(MemoryStore::new(), Addresses::peer(SocketAddr::ip)).await;
     let key = issue(&keys, OFFICE).await;
-    let expected = "403\ncache-control: no-store\ncontent-type: application/problem+json\nvary: authorization, x-api-key, content-type\n\n";
+    let expected = "403\ncache-control: no-store\ncontent-type: application/problem+json\nvary: authorization, \
+     x-api-key, content-type\n\n";
     // From the first use on, which hashes, and from what is remembered.
     for _ in 0..2 {
         let refused = answer(keys.layer(), request(key.expose_secret(), &[], "192.0.2.1:80")).await;
@@ -184,7 +185,7 @@ async fn a_layer_that_nobody_told_where_to_look_refuses() {
     assert!(!is_refused(&answer(layer, request(free.expose_secret(), &lines, "203.0.113.7:80")).await));
     assert_eq!(
         AuthSettings::new().with_addresses(Addresses::forwarded(0)).addresses_error(),
-        Some("a setting is out of range: trusted proxies are 1 to 255".to_owned())
+        Some("a setting is out of range: the number of trusted proxies must be 1 to 255".to_owned())
     );
 }
 

@@ -5,24 +5,23 @@ use std::time::Duration;
 use tower_api_keys::{ApiKeys, ApiKeysBuilder, auth::Freshness, hash::HasherConfig, store::MemoryStore};
 
 const WAIT: Duration = Duration::from_secs(1);
-const PROOFS: &str = "a setting is out of range: proofs are 1 to 100,000,000";
-const LOOK_UPS: &str = "a setting is out of range: look-ups at a time are 1 to 100,000";
-const LOOK_UP_WAIT: &str = "a setting is out of range: a look-up waits an hour at most";
-const STORE_TIMEOUT: &str = "the store has more than nothing and at most an hour to answer";
-const ANSWER_TIMEOUT: &str = "a setting is out of range: a check waits an hour at most for the store";
-const BOUND: &str = "a setting is out of range: a bound of freshness is 100 ms to an hour";
-const USAGE_INTERVAL: &str = "usage is written every 100 ms to once a day";
-const COALESCING: &str = "a setting is out of range: a read of the change log waits 100 ms at most for others";
-const KEEP_ACCESS_LOG: &str = "entries of the access log stay for at least an hour";
-const KEEP_DEAD_KEYS: &str = "dead keys stay for at least a day";
-const KEEP_EVENTS: &str = "audit events stay for at least a day";
-const KEEP_USAGE_DAYS: &str = "counts of use by day are kept for 1 to 400 days";
-const LIFETIMES: &str = "a key lives, and goes without a rotation, for longer than nothing";
-const WARNINGS: &str =
-    "the end of a key is told at up to 8 times before it, none less than a millisecond or more than 366 days";
-const THREADS: &str = "there are 1 to 1024 hashing threads";
-const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
-const CHECK_WAIT: &str = "a check waits 1 millisecond to 60 seconds for its hash";
+const PROOFS: &str = "a setting is out of range: the cache capacity must be 1 to 100,000,000 keys";
+const LOOK_UPS: &str = "a setting is out of range: the number of look-ups at the same time must be 1 to 100,000";
+const LOOK_UP_WAIT: &str = "a setting is out of range: a look-up can wait for its turn for at most 1 hour";
+const STORE_TIMEOUT: &str = "`store_timeout` must be more than 0 and at most 1 hour";
+const ANSWER_TIMEOUT: &str = "a setting is out of range: the answer timeout must be more than 0 and at most 1 hour";
+const BOUND: &str = "a setting is out of range: the bound of `Freshness::Bounded` must be 100 ms to 1 hour";
+const USAGE_INTERVAL: &str = "`usage_interval` must be 100 ms to 1 day";
+const COALESCING: &str = "a setting is out of range: the coalescing delay must be at most 100 ms";
+const KEEP_ACCESS_LOG: &str = "`keep_access_log` must be at least 1 hour";
+const KEEP_DEAD_KEYS: &str = "`keep_dead_keys` must be at least 1 day";
+const KEEP_EVENTS: &str = "`keep_events` must be at least 1 day";
+const KEEP_USAGE_DAYS: &str = "`keep_usage_days` must be 1 to 400 days";
+const LIFETIMES: &str = "the longest life of a key and the time until a rotation is due must be longer than 0";
+const WARNINGS: &str = "`warn_of_ends` takes at most 8 times, each 1 millisecond to 366 days before the end of a key";
+const THREADS: &str = "the hasher must have 1 to 1024 threads";
+const QUEUE: &str = "the queue of the hasher must have room for 1 to 65536 checks";
+const CHECK_WAIT: &str = "the check wait of the hasher must be 1 millisecond to 60 seconds";
 
 /// What the error says, and the setting that has it.
 struct Row(&'static str, fn(ApiKeysBuilder<MemoryStore>) -> ApiKeysBuilder<MemoryStore>);

@@ -42,7 +42,7 @@ use crate::{
 ///         println!("{} used it for the first time at {at}", source.source);
 ///     }
 /// }
-/// assert_eq!(report.to_string(), "It was not used since then. It changed nothing since then that you have access to.");
+/// assert_eq!(report.to_string(), "It was not used since then. Since then, it changed nothing that you have access to.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

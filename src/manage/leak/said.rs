@@ -12,7 +12,7 @@ sentences! {
         "Since then, it made {changes} {changes:change|changes} and created {keys} {keys:key|keys}, as far as you \
          have access to them.";
     pub(super) fn changed_nothing() = "leak_report.changed_nothing":
-        "It changed nothing since then that you have access to.";
+        "Since then, it changed nothing that you have access to.";
     pub(super) fn entries_unreadable(entries: u64) = "leak_report.entries_unreadable":
         "{entries} {entries:entry|entries} cannot be read.";
     pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more.";

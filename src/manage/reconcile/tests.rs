@@ -200,8 +200,8 @@ async fn left_unknown_and_unanswered_are_three_things() {
     assert!(report.names.has_left(&user_id("anna")) && report.names.is_unknown(&unknown));
     assert_eq!(
         report.to_string(),
-        "2 of 4 users and teams with live keys are missing in the directory. Of 1 more the directory did not say whether \
-         it is there."
+        "2 of 4 users and teams with live keys are missing in the directory. For 1 more, the directory did not say \
+         whether it exists."
     );
     // In doubt about one of them, nobody is closed, whoever insists.
     let doubt = ManageErrorKind::DirectoryIncomplete { unanswered: 1 };

@@ -184,7 +184,7 @@ impl Unwritten {
                 error,
                 times = _times,
                 error = _error,
-                "a count was dropped, since the store does not take a value of it"
+                "a usage count was dropped, because the store refused one of its values"
             );
         }
     }

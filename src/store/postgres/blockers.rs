@@ -49,7 +49,7 @@ pub(super) struct Limits {
 
 /// Something that was asked came to nothing because of others' locks.
 #[derive(Debug, thiserror::Error)]
-#[error("it waited for what others hold: {holders}")]
+#[error("it waited for locks of other sessions: {holders}")]
 pub(super) struct Waited {
     holders: String,
     source: Box<dyn Error + Send + Sync>,
@@ -135,8 +135,8 @@ fn holder(row: &Row) -> Option<String> {
     let known: Vec<_> = known.into_iter().flatten().collect();
     let role = text(1).unwrap_or_default();
     Some(format!(
-        "the session {pid} of the role {role:?} ({}); have it end its transaction, or run \
-         `select pg_terminate_backend({pid})`",
+        "the session {pid} of the role {role:?} ({}); end its transaction, or run `select \
+         pg_terminate_backend({pid})`",
         known.join(", ")
     ))
 }

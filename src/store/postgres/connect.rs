@@ -86,15 +86,16 @@ impl Transport {
     fn of(config: &mut Config, settings: &PostgresSettings) -> Result<Self, PostgresError> {
         if config.get_ssl_mode() != SslMode::Require {
             if config.get_ssl_mode() != SslMode::Disable && !is_local(config) {
-                let what = "without TLS, others on the network between can read hashes of keys and change answers: write `sslmode=require` into the URL, with the feature `postgres-tls`, or \
-                            `sslmode=disable` if the way is safe";
+                let what = "without TLS, others on the network can read hashes of keys and change answers: write \
+                            `sslmode=require` into the URL (feature `postgres-tls`), or `sslmode=disable` if the \
+                            network is safe";
                 return Err(PostgresError::new(PostgresErrorKind::Settings, what));
             }
             config.ssl_mode(SslMode::Disable);
             return Ok(Self::Plain);
         }
         if config.get_hosts().iter().any(|host| !matches!(host, Host::Tcp(_))) {
-            let what = "the URL asks for TLS on a Unix socket, which has none";
+            let what = "the URL asks for TLS on a Unix socket, which has no TLS: remove `sslmode`, or connect by TCP";
             return Err(PostgresError::new(PostgresErrorKind::Settings, what));
         }
         #[cfg(feature = "postgres-tls")]

@@ -60,22 +60,79 @@ impl PostgresError {
         Self { kind, what: what.into(), source: Some(source.into()) }
     }
 
+    /// What is wrong.
+    #[must_use]
+    pub const fn kind(&self) -> PostgresErrorKind {
+        self.kind
+    }
+}
+
+// What is wrong with a server or its tables. What is wrong with a setting is said beside its rule.
+impl PostgresError {
     pub(super) fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::caused(
-            PostgresErrorKind::Unavailable,
-            "the PostgreSQL server cannot be used: check that it runs and who may connect",
-            source,
-        )
+        let what = "the PostgreSQL server cannot be used: check that it runs, and that this role may connect";
+        Self::caused(PostgresErrorKind::Unavailable, what, source)
     }
 
     pub(super) fn of_pool(error: PoolError) -> Self {
         Self::unavailable(cause_of(error))
     }
 
-    /// What is wrong.
-    #[must_use]
-    pub const fn kind(&self) -> PostgresErrorKind {
-        self.kind
+    pub(super) fn standby() -> Self {
+        let what = "the server is a standby, and its data may be old: connect to the primary";
+        Self::new(PostgresErrorKind::Standby, what)
+    }
+
+    pub(super) fn no_notifications(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let what = "notifications do not arrive through the listen URL: it must lead directly to the server, not to a \
+                    pooler, and to the same database";
+        Self::caused(PostgresErrorKind::Settings, what, source)
+    }
+
+    pub(super) fn no_tables(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let what = "the tables do not exist, or this role may not read them: call `PostgresStore::migrate` first, set \
+                    the right schema, or grant the rights of a node";
+        Self::caused(PostgresErrorKind::Schema, what, source)
+    }
+
+    pub(super) fn other_version() -> Self {
+        let what = "the tables have a version that this service cannot use: migrate them, or update the service";
+        Self::new(PostgresErrorKind::Schema, what)
+    }
+
+    /// With what to run, for each exposure.
+    pub(super) fn exposed(exposures: &str) -> Self {
+        Self::new(PostgresErrorKind::Exposed, format!("other roles can change how keys are checked: {exposures}"))
+    }
+
+    pub(super) fn other_keeper(schema: &str, keeper: &str) -> Self {
+        let what = format!(
+            "the tables in the schema \"{schema}\" belong to the role {keeper}, which can change how keys are checked: \
+             if you trust that role, migrate as that role; if not, drop its tables, or use another schema"
+        );
+        Self::new(PostgresErrorKind::Exposed, what)
+    }
+
+    pub(super) fn no_right_to_migrate(role: &str, statement: &str) -> Self {
+        let what = format!(
+            "the role {role} has no right to create the tables: migrate as another role, or run `{statement}` as the \
+             owner of the database"
+        );
+        Self::new(PostgresErrorKind::Schema, what)
+    }
+
+    pub(super) fn locked(holders: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let what = format!("the migration waited for locks of other sessions: {holders}");
+        Self::caused(PostgresErrorKind::Locked, what, source)
+    }
+
+    pub(super) fn late_migration(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let what = "the migration did not end in time: see `PostgresSettings::with_migration_timeout`";
+        Self::caused(PostgresErrorKind::Unavailable, what, source)
+    }
+
+    pub(super) fn refused_migration(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::caused(PostgresErrorKind::Schema, "the server refused a migration: its own message says why", source)
     }
 }
 

@@ -117,6 +117,5 @@ pub(super) async fn refuse_exposed(client: &Client, schema: &str) -> Result<(), 
     if exposures.len() > MOST {
         said.push(format!("and {} more of the kind", exposures.len() - MOST));
     }
-    let what = format!("others can replace what keys are checked with: {}", said.join("; "));
-    Err(PostgresError::new(PostgresErrorKind::Exposed, what))
+    Err(PostgresError::exposed(&said.join("; ")))
 }

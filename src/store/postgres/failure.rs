@@ -10,20 +10,20 @@ use crate::store::{Conflict, StoreError, transfer::Cursor};
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// The server gave it up for the sake of another transaction: it may be tried again.
-    #[error("the transaction was given up for another one")]
+    #[error("the server ended the transaction because of another one")]
     Aborted(#[source] tokio_postgres::Error),
-    #[error("it does not fit what stands")]
+    #[error("it conflicts with what is stored")]
     Conflict(Conflict),
-    #[error("what is stored cannot be read")]
+    #[error("a stored value cannot be read")]
     Corrupt(#[source] Box<dyn Error + Send + Sync>),
     /// It may have been done.
-    #[error("what came of it is not known")]
+    #[error("it is not known whether the change was made")]
     OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
     /// Another row than the imported one stands there.
-    #[error("another row stands there")]
+    #[error("another row is already there")]
     Differs(Box<Cursor>),
     /// A value does not fit its column. Nothing was done.
-    #[error("the server does not take a value")]
+    #[error("the server refused a value")]
     Refused(#[source] RefusedValue),
     /// Nothing was done.
     #[error("the server cannot be used")]
@@ -106,7 +106,7 @@ impl RefusedValue {
             _ if is_plain => said.message(),
             // What it says is the trigger's own, and may repeat the row.
             &SqlState::RAISE_EXCEPTION => "a function raised an exception",
-            _ if code.code().starts_with("22") => "of a form that it cannot keep",
+            _ if code.code().starts_with("22") => "the server cannot store this value",
             _ => return None,
         };
         Some(Self { code: code.clone(), told: told.to_owned() })
@@ -123,8 +123,8 @@ impl From<PoolError> for Failure {
 pub(super) fn cause_of(error: PoolError) -> Box<dyn Error + Send + Sync> {
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.into(),
-        PoolError::Timeout(TimeoutType::Wait) => "no connection of the pool was free in time".into(),
-        PoolError::Timeout(_) => "the server did not take a connection in time".into(),
+        PoolError::Timeout(TimeoutType::Wait) => "no connection of the pool became free in time".into(),
+        PoolError::Timeout(_) => "the server did not accept a connection in time".into(),
         other => other.into(),
     }
 }

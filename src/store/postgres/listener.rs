@@ -70,10 +70,8 @@ impl Listener {
             arrived.wait_for(|is| *is).await.map_err(Failure::unavailable)?;
             Ok::<_, Failure>(())
         });
-        let what = "notifications do not arrive at the URL to listen at: it must lead to the server itself, not to a \
-                    pooler, and to the same database";
         let arrived = arrived.await.unwrap_or_else(|late| Err(late.into()));
-        arrived.map_err(|error| PostgresError::caused(PostgresErrorKind::Settings, what, error))
+        arrived.map_err(PostgresError::no_notifications)
     }
 
     /// Waits until the log is said to go on beyond this position.

@@ -48,10 +48,7 @@ pub(super) async fn migrate(client: &Client, aside: &Aside, settings: &PostgresS
     timeout(settings.connect_timeout, refuse_standby(client)).await.map_err(PostgresError::unavailable)??;
     let migration = Migration { client, aside, settings, sql: &Sql::new(&settings.schema) };
     // A line that goes silent half-way is given up, and with it the transaction.
-    timeout(settings.migration_timeout, migration.run()).await.map_err(|late| {
-        let what = "the migration did not end in time: see `PostgresSettings::with_migration_timeout`";
-        PostgresError::caused(PostgresErrorKind::Unavailable, what, late)
-    })?
+    timeout(settings.migration_timeout, migration.run()).await.map_err(PostgresError::late_migration)?
 }
 
 struct Migration<'a> {
@@ -153,10 +150,9 @@ impl Stopped {
             ) => Self::Overtaken(error),
             Some(&SqlState::LOCK_NOT_AVAILABLE) => {
                 let holders = holders.unwrap_or_else(|| "see `pg_stat_activity` and `pg_locks`".to_owned());
-                let what = format!("the migration waited for what others hold: {holders}");
-                PostgresError::caused(PostgresErrorKind::Locked, what, error).into()
+                PostgresError::locked(&holders, error).into()
             }
-            _ => refused(error).into(),
+            _ => PostgresError::refused_migration(error).into(),
         }
     }
 }
@@ -165,10 +161,6 @@ impl From<PostgresError> for Stopped {
     fn from(error: PostgresError) -> Self {
         Self::Failed(error)
     }
-}
-
-fn refused(error: tokio_postgres::Error) -> PostgresError {
-    PostgresError::caused(PostgresErrorKind::Schema, "the server refused a migration: see what it says", error)
 }
 
 impl SchemaState {
@@ -200,11 +192,7 @@ impl SchemaState {
     fn refuse_other_keeper(&self, schema: &str) -> Result<(), PostgresError> {
         match &self.keeper {
             Some(keeper) if !self.knows_keeper && (self.may_make_schema || self.may_make_tables) => {
-                let what = format!(
-                    "the tables in the schema \"{schema}\" belong to the role {keeper}, which can replace what keys are \
-                     checked with: if you know it, migrate as that role; if not, drop what it made, or use another schema"
-                );
-                Err(PostgresError::new(PostgresErrorKind::Exposed, what))
+                Err(PostgresError::other_keeper(schema, keeper))
             }
             _ => Ok(()),
         }
@@ -217,10 +205,6 @@ impl SchemaState {
             true if !self.may_make_tables => format!("alter schema \"{schema}\" owner to {role}"),
             _ => return Ok(()),
         };
-        let what = format!(
-            "the role {role} may not make the tables of keys: migrate as another role, or run `{mend}` as the owner of \
-             the database"
-        );
-        Err(PostgresError::new(PostgresErrorKind::Schema, what))
+        Err(PostgresError::no_right_to_migrate(role, &mend))
     }
 }

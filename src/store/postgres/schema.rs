@@ -26,27 +26,18 @@ pub(super) async fn refuse_standby(client: &Client) -> Result<(), PostgresError>
     if !is_standby(client).await.map_err(PostgresError::unavailable)? {
         return Ok(());
     }
-    Err(PostgresError::new(
-        PostgresErrorKind::Standby,
-        "the server is a standby, whose data may be behind: connect to the primary",
-    ))
+    Err(PostgresError::standby())
 }
 
 /// Whether the tables are there, of a version that this one works with, and nobody else's; and whether the server is no
 /// standby.
 pub(super) async fn check(client: &Client, schema: &str, sql: &Sql) -> Result<(), PostgresError> {
     refuse_standby(client).await?;
-    let absent = "the tables of keys are not there, or may not be read: call `PostgresStore::migrate` first, name their \
-                  schema, or grant the rights of a node";
     let found = ask(client, &sql.version, &[]).await.and_then(|rows| value(&rows));
-    let found: i32 =
-        found.map_err(|error| PostgresError::caused(PostgresErrorKind::Schema, absent, error))?.unwrap_or(0);
+    let found: i32 = found.map_err(PostgresError::no_tables)?.unwrap_or(0);
     let newest = i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX);
     if found == 0 || !(newest - 1..=newest + 1).contains(&found) {
-        return Err(PostgresError::new(
-            PostgresErrorKind::Schema,
-            "the tables of keys are of a version that this one cannot use: migrate them, or update this service",
-        ));
+        return Err(PostgresError::other_version());
     }
     refuse_exposed(client, schema).await
 }

@@ -139,22 +139,22 @@ impl PostgresSettings {
     pub(super) fn check(&self) -> Result<(), PostgresError> {
         let times = Duration::from_millis(100)..=Duration::from_secs(60);
         let rules = [
-            (self.has_valid_schema(), "this is no name of a schema: see `PostgresSettings::with_schema`"),
+            (self.has_valid_schema(), "this is not a valid schema name: see `PostgresSettings::with_schema`"),
             (
                 self.has_schema_of_its_own(),
-                "keys have a schema of their own, such as `api_keys`: others may create in `public`, and the server's own \
-                 schemas are not for tables",
+                "keys need a schema of their own, such as `api_keys`: other roles may create tables in `public`, and \
+                 the server's own schemas are not for tables",
             ),
-            ((1..=100).contains(&self.pool_size), "a pool has 1 to 100 connections"),
-            (times.contains(&self.connect_timeout), "the time to connect is 100 ms to 60 s"),
-            (times.contains(&self.answer_timeout), "the time to answer is 100 ms to 60 s"),
+            ((1..=100).contains(&self.pool_size), "the pool must have 1 to 100 connections"),
+            (times.contains(&self.connect_timeout), "the connect timeout must be 100 ms to 60 s"),
+            (times.contains(&self.answer_timeout), "the answer timeout must be 100 ms to 60 s"),
             (
                 (Duration::from_secs(1)..=Duration::from_secs(60)).contains(&self.change_timeout),
-                "the time for a change is 1 to 60 s",
+                "the change timeout must be 1 to 60 s",
             ),
             (
                 (Duration::from_secs(4)..=Duration::from_secs(86_400)).contains(&self.migration_timeout),
-                "the time to migrate is 4 s to a day",
+                "the migration timeout must be 4 s to 1 day",
             ),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {

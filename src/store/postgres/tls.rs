@@ -29,7 +29,7 @@ pub(super) fn transport(settings: &PostgresSettings) -> Result<MakeRustlsConnect
     if roots.is_empty() {
         return Err(PostgresError::new(
             PostgresErrorKind::Settings,
-            "no root certificate to trust was found: give some by `PostgresSettings::with_root_certificates`",
+            "no trusted root certificate was found: set one with `PostgresSettings::with_root_certificates`",
         ));
     }
     // Named here: a process in which two providers are linked has no default.
@@ -42,6 +42,6 @@ pub(super) fn transport(settings: &PostgresSettings) -> Result<MakeRustlsConnect
 }
 
 fn malformed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PostgresError {
-    let what = "a root certificate cannot be read: it is given as PEM text";
+    let what = "a root certificate cannot be read: give it as PEM text";
     PostgresError::caused(PostgresErrorKind::Settings, what, error)
 }

@@ -70,14 +70,19 @@ impl fmt::Display for SqliteBackupError {
         let path = self.path.display();
         match self.kind {
             SqliteBackupErrorKind::AlreadyExists => {
-                write!(f, "`{path}` exists, and a backup overwrites nothing: name another file, or remove this one")
+                write!(
+                    f,
+                    "`{path}` already exists, and a backup never overwrites a file: choose another name, or \
+                 remove the file"
+                )
             }
             SqliteBackupErrorKind::CannotWrite => write!(
                 f,
-                "cannot write the backup `{path}`: does its folder exist, may this process write there, and is there room?"
+                "cannot write the backup `{path}`: check that its folder exists, that this process may write there, \
+                 and that the disk has room"
             ),
             SqliteBackupErrorKind::Store => {
-                write!(f, "cannot write the backup `{path}`, since the store cannot be read")
+                write!(f, "cannot write the backup `{path}`, because the store cannot be read")
             }
         }
     }

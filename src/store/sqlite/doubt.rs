@@ -9,9 +9,9 @@ use crate::store::StoreError;
 pub(super) enum Doubt {
     #[error(transparent)]
     Lost(Loss),
-    #[error("cannot see whether `{}` is still the file that this service opened", .0.display())]
+    #[error("cannot find out whether `{}` is still the file that this service opened", .0.display())]
     Unreadable(PathBuf, #[source] io::Error),
-    #[error("cannot see whether the database file is still the one that this service opened")]
+    #[error("cannot find out whether the database file is still the one that this service opened")]
     Unread(#[source] StoreError),
 }
 
@@ -19,17 +19,17 @@ pub(super) enum Doubt {
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Loss {
     #[error(
-        "`{}` was emptied or cut off by something else than SQLite while this service used it, and the last changes \
-         are lost: stop the service, restore a backup, and start again", .0.display()
+        "a program other than SQLite emptied or shortened `{}` while this service used it, and the last changes are \
+         lost: stop the service, restore a backup, and start again", .0.display()
     )]
     Cut(PathBuf),
     #[error(
-        "`{}` was written to by something else than SQLite while this service used it: stop the service, replace \
-         it by a backup, and start again", .0.display()
+        "a program other than SQLite wrote to `{}` while this service used it: stop the service, restore a backup, \
+         and start again", .0.display()
     )]
     Overwritten(PathBuf),
     #[error("`{}` was removed while this service used it: restart the service", .0.display())]
     Removed(PathBuf),
-    #[error("`{}` is no longer the file that this service opened, it was replaced: restart the service", .0.display())]
+    #[error("`{}` was replaced while this service used it: restart the service", .0.display())]
     Replaced(PathBuf),
 }

@@ -123,13 +123,15 @@ fn what_happened(error: &rusqlite::Error, files: Option<&Files>) -> String {
     let database = files.map_or_else(|| "the database".to_owned(), |files| name(&files.database));
     match error.sqlite_error_code() {
         _ if is_refused_value(error) => format!("{database} refused a value"),
-        None if is_conversion(error) => format!("a row of {database} holds what was never written there"),
+        None if is_conversion(error) => format!("a row of {database} has a value that this crate never writes"),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
-            "somebody holds the write lock of {database}, and nothing was changed: end the transaction that holds it, as \
-             of a database shell that was left open (`fuser` says which processes have the file open)"
+            "another process holds the write lock of {database}, and nothing was changed: end its transaction, for \
+             example in a database shell that was left open (`fuser` lists the processes that have the file open)"
         ),
         Some(ErrorCode::ReadOnly) => match files.and_then(read_only_file) {
-            Some(file) => format!("this process may not write to {}: mend its mode or its owner", name(&file)),
+            Some(file) => {
+                format!("this process has no permission to write to {}: change its mode or its owner", name(&file))
+            }
             None => format!("{database} or its folder is read-only"),
         },
         Some(ErrorCode::DiskFull) => format!("the disk of {database} is full"),

@@ -84,7 +84,8 @@ fn warn_of_folder(database: &Path) {
         log!(
             warn,
             folder = %_folder.display(),
-            "every user may replace files in the folder of the database: `chmod o-w` it, or set its sticky bit"
+            "every user of this machine can replace files in the folder of the database: run `chmod o-w` on the \
+             folder, or set its sticky bit"
         );
     }
 }

@@ -143,51 +143,54 @@ impl fmt::Display for SqliteOpenError {
             Reason::CannotOpen => {
                 write!(
                     f,
-                    "cannot open the database file `{path}`: does its folder exist, and may this process write there?"
+                    "cannot open the database file `{path}`: check that its folder exists and that this process may \
+                     write there"
                 )
             }
             Reason::Damaged(None) => write!(f, "the database file `{path}` is damaged: restore it from a backup"),
             Reason::Damaged(Some(log)) => write!(
                 f,
-                "the database file `{path}` is damaged, or `{log}` beside it belongs to another state of it: if you \
-                 restored a backup, remove `{log}` and the file that ends with `-shm`, restore it once more and start \
-                 again; if not, restore one",
+                "the database file `{path}` is damaged, or `{log}` does not belong to it: restore a backup, after you \
+                 removed `{log}` and the file that ends with `-shm`, and start again",
                 log = log.display()
             ),
             Reason::InUse => {
                 write!(
                     f,
-                    "the database file `{path}` is in use: stop the other process, or open the file shared in both"
+                    "the database file `{path}` is in use: stop the other process, or open the file in shared mode in \
+                     both"
                 )
             }
             Reason::Misfit(misfit, files) => write_misfit(f, *misfit, files),
             Reason::NotADatabase => {
-                write!(f, "`{path}` is no SQLite database: name another file, or one that does not exist yet")
+                write!(f, "`{path}` is not an SQLite database: choose another file, or a name that does not exist yet")
             }
             Reason::TableTaken(name) => write!(
                 f,
-                "the database file `{path}` has a `{name}` of somebody else's: rename that, or name another file"
+                "the database file `{path}` already has a table or view `{name}` that belongs to another program: \
+                 rename it, or choose another file"
             ),
             Reason::TooNew { found, newest } => write!(
                 f,
-                "the database file `{path}` has schema {found}, and this version of tower-api-keys works with {newest} at \
-                 most: update tower-api-keys"
+                "the database file `{path}` has schema {found}, but this version of tower-api-keys supports at most \
+                 schema {newest}: update tower-api-keys"
             ),
             Reason::Unfit(Unfit::Linked(names)) => write!(
                 f,
-                "the database file `{path}` has {names} names, and a process that opens it by another name does not see \
-                 what this process changes: remove the other names (`find / -xdev -samefile {path}` lists them), or replace \
-                 them by copies"
+                "the database file `{path}` has {names} names (hard links), and a process that opens it under another \
+                 name does not see the changes of this process: remove the other names (`find / -xdev -samefile \
+                 {path}` lists them), or replace them with copies"
             ),
             Reason::Unfit(Unfit::ReadOnly(file)) => write!(
                 f,
-                "this process may not write to `{file}`, and has to: mend its mode or its owner (`chmod u+w {file}`)",
+                "this process has no permission to write to `{file}`: change its mode or its owner (`chmod u+w \
+                 {file}`)",
                 file = file.display()
             ),
             Reason::Unfit(Unfit::WritableByOthers(file)) => write!(
                 f,
-                "every user of this machine may write to `{file}`, and so make and revive keys: take that away (`chmod \
-                 o-w {file}`)",
+                "every user of this machine can write to `{file}`, and so create or restore keys: remove that \
+                 permission (`chmod o-w {file}`)",
                 file = file.display()
             ),
         }
@@ -199,25 +202,26 @@ fn write_misfit(f: &mut fmt::Formatter<'_>, misfit: Misfit, files: &Files) -> fm
     match misfit {
         Misfit::FileIsNewer => write!(
             f,
-            "`{database}` was replaced or written to after `{log}`, which would undo that: if you restored a backup, \
-             remove `{log}` and `{index}` and start again; if you did not, `sqlite3 {database} 'pragma \
-             wal_checkpoint(truncate)'` brings the log into the file"
+            "`{database}` was replaced or changed after `{log}`, and `{log}` would undo that change: if you restored \
+             a backup, remove `{log}` and `{index}` and start again; if you did not, run `sqlite3 {database} 'pragma \
+             wal_checkpoint(truncate)'` to write the log into the file"
         ),
         Misfit::ForeignLog => write!(
             f,
-            "`{log}` and `{index}` belong to another state of `{database}`: if you restored a backup, remove both and \
-             start again; if you did not, restore one"
+            "`{log}` and `{index}` do not belong to `{database}`: if you restored a backup, remove both and start \
+             again; if you did not, restore a backup"
         ),
         Misfit::Torn => write!(
             f,
-            "`{database}` is damaged: it was copied while SQLite wrote to it, or something else wrote to it; restore a backup, \
-             or copy the original once more while no service runs"
+            "`{database}` is damaged: it was copied while SQLite wrote to it, or another program wrote to it; restore \
+             a backup, or copy the original again while no service runs"
         ),
         Misfit::NoLog => write!(
             f,
-            "`{database}` was in use when it was copied or when `{log}` was removed, so its last changes are missing and \
-             keys revoked by them would be live: copy both files while no service runs, or use `SqliteStore::backup_to`; \
-             to go on without those changes, run `sqlite3 {database} 'update api_key_log_mark set is_whole = 1'`"
+            "`{database}` was in use when it was copied or when `{log}` was removed, so its last changes are missing, \
+             and keys that they revoked would be accepted: copy both files while no service runs, or use \
+             `SqliteStore::backup_to`; to continue without those changes, run `sqlite3 {database} 'update \
+             api_key_log_mark set is_whole = 1'`"
         ),
     }
 }

@@ -165,8 +165,8 @@ impl Watch {
             log!(
                 warn,
                 file = %self.files.database.display(),
-                "the database file got a second name: nobody may open it by that, and this service will not start \
-                 again until the second name is removed"
+                "the database file has a second name (hard link): open it only under the first name. This service \
+                 does not start again until the second name is removed"
             );
         }
         Ok(self.compare(named.written, log.written.length, now))

@@ -72,9 +72,9 @@ impl CopyError {
 impl fmt::Display for CopyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            CopyErrorKind::Conflict => "the store that is copied into holds something else: copy into an empty one",
-            CopyErrorKind::Source => "the store that is copied cannot be read",
-            CopyErrorKind::Target => "the store that is copied into cannot be used",
+            CopyErrorKind::Conflict => "the target store already has other rows: copy into an empty store",
+            CopyErrorKind::Source => "the source store cannot be read",
+            CopyErrorKind::Target => "the target store cannot be used",
         })
     }
 }

@@ -75,10 +75,10 @@ impl FromStr for Cursor {
 /// use tower_api_keys::store::transfer::Cursor;
 ///
 /// let error = "page 7".parse::<Cursor>().unwrap_err();
-/// assert_eq!(error.to_string(), "this is no cursor of a copy");
+/// assert_eq!(error.to_string(), "this is no cursor of a copy: start the copy again without one");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no cursor of a copy")]
+#[error("this is no cursor of a copy: start the copy again without one")]
 pub struct InvalidCursor(());
 
 #[cfg(test)]

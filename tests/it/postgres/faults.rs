@@ -132,7 +132,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other
     assert_eq!(error.kind(), StoreErrorKind::Refused);
     assert_eq!(
         error.source().unwrap().to_string(),
-        "the server refused a value (22021): of a form that it cannot keep"
+        "the server refused a value (22021): the server cannot store this value"
     );
 
     // A check that holds for the row tells of the whole row, which has the hash of a key in it.

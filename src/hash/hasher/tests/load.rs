@@ -307,7 +307,7 @@ async fn one_hash_too_many_of_a_requester_is_refused_at_once() {
     let error = hasher.hash_for(alice, "text").await.unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string()),
-        (HashErrorKind::Crowded, "too many hashes of the same requester wait".into())
+        (HashErrorKind::Crowded, "too many hashes for the same requester are waiting".into())
     );
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
     assert!(poll_once(&mut Box::pin(hasher.hash_for(requester("bob"), "text"))).is_pending());

@@ -68,7 +68,7 @@ impl fmt::Display for ExportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(error) => error.fmt(f),
-            Self::Write(_) => f.write_str("what is exported cannot be written to where it was to go"),
+            Self::Write(_) => f.write_str("the export could not be written to its destination"),
         }
     }
 }

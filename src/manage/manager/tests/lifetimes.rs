@@ -51,8 +51,7 @@ async fn a_key_without_an_expiry_gets_the_latest_that_may_be_and_the_preview_sho
         assert_eq!((preview.expires_at, preview.can_be_issued()), (end, true));
         let note =
             preview.notes.iter().find(|note| note.kind == NoteKind::Expires).map(|note| note.sentence.to_string());
-        let said =
-            end.map(|end| format!("It is refused from {end} on, the latest that this service allows for such a key."));
+        let said = end.map(|end| format!("It expires at {end}, the latest that this service allows for such a key."));
         assert_eq!(note, said);
         let issued = bench.manager.issue(request, &system()).await.unwrap();
         assert_eq!(issued.info().expires_at, end);

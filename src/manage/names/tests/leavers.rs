@@ -108,11 +108,13 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
     };
     let alice = called("alice");
     let left = format!("{alice} has left but is not closed, so the key would still be accepted.");
-    let unknown =
-        |who| format!("The directory does not know the {who}, which is not closed, so the key would still be accepted.");
+    let unknown = |who| {
+        format!("The directory does not know the {who}, which is not closed, so the key would still be accepted.")
+    };
     assert_eq!(notes('B').await, [left]);
-    let made_by =
-        format!("{alice} created it for bob and has seen its text. bob can rotate it to get a text that {alice} has not seen.");
+    let made_by = format!(
+        "{alice} created it for bob and has seen its text. bob can rotate it to get a text that {alice} has not seen."
+    );
     assert_eq!(notes('C').await, [made_by, unknown("user bob")]);
     assert_eq!(notes('A').await, [unknown("team engineering")]);
     // A dead key is refused whoever has left.
@@ -263,7 +265,7 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
         format!("{zoe} has left and has no live personal key. {zoe} made no key for others that keeps working.")
     );
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
-    let refused = format!("{alice} has left and is suspended or closed: 1 personal key is refused already. {goes_on}");
+    let refused = format!("{alice} has left and is suspended or closed: 1 personal key is already refused. {goes_on}");
     assert_eq!(radius().await.to_string(), refused);
     bench.change_owner(&user("alice"), OwnerChange::Close).await;
     assert_eq!(radius().await.to_string(), refused);

@@ -119,10 +119,7 @@ async fn a_value_that_the_database_does_not_take_is_told_as_such() {
     pragma(&store, sql).await;
     let mut named = change(2, Write::Insert(crate::record::KeyRow { name: "nightly job".into(), ..key(2) }));
     let error = store.apply(&named).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.to_string().as_str()),
-        (StoreErrorKind::Refused, "the key store does not take a value")
-    );
+    assert_eq!((error.kind(), error.to_string().as_str()), (StoreErrorKind::Refused, "the key store refused a value"));
     let why = std::error::Error::source(&error).unwrap();
     assert_eq!(why.to_string(), format!("`{}` refused a value", folder.file().display()));
     assert!(!format!("{why} {}", why.source().unwrap()).contains("nightly"));

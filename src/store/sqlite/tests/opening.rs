@@ -73,8 +73,8 @@ async fn a_writer_who_does_not_finish_is_not_waited_for_forever() {
     let why = std::error::Error::source(&error).unwrap().to_string();
     let file = folder.file();
     let expected = format!(
-        "somebody holds the write lock of `{}`, and nothing was changed: end the transaction that holds it, as of a \
-         database shell that was left open (`fuser` says which processes have the file open)",
+        "another process holds the write lock of `{}`, and nothing was changed: end its transaction, for example in a \
+         database shell that was left open (`fuser` lists the processes that have the file open)",
         file.display()
     );
     assert_eq!(why, expected);
