@@ -207,7 +207,7 @@ impl Default for AuthSettings {
 /// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};
 ///
 /// let error = Authenticator::new(MemoryStore::new(), AuthSettings::new().with_cache_capacity(0)).unwrap_err();
-/// assert_eq!(error.to_string(), "a setting is out of range: the cache capacity must be 1 to 100,000,000 keys");
+/// assert_eq!(error.to_string(), "the cache capacity must be 1 to 100,000,000 keys");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -215,7 +215,7 @@ pub struct AuthSetupError(Cause);
 
 #[derive(Debug, thiserror::Error)]
 enum Cause {
-    #[error("a setting is out of range: {0}")]
+    #[error("{0}")]
     OutOfRange(&'static str),
     #[error(transparent)]
     Hasher(HasherSetupError),

@@ -3,7 +3,7 @@
 use tokio_postgres::{Client, Row, types::Type};
 
 use super::{
-    connect_error::{PostgresError, PostgresErrorKind},
+    connect_error::PostgresError,
     session::ask,
     sql::{Query, qualified},
 };

@@ -9,11 +9,7 @@ use tokio::{
 };
 use tokio_postgres::Client;
 
-use super::{
-    connect::Server,
-    connect_error::{PostgresError, PostgresErrorKind},
-    failure::Failure,
-};
+use super::{connect::Server, connect_error::PostgresError, failure::Failure};
 use crate::{
     background::Background,
     log::{Repeated, log},

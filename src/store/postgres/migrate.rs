@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Row, error::SqlState};
 
 use super::{
     blockers::{Aside, Limits},
-    connect_error::{PostgresError, PostgresErrorKind},
+    connect_error::PostgresError,
     exposure::refuse_exposed,
     schema::{migrations, refuse_standby, value},
     session::{ask, begin, pid_of},
@@ -64,7 +64,7 @@ impl Migration<'_> {
         loop {
             match self.attempt().await {
                 Err(Stopped::Overtaken(_)) if attempt < ATTEMPTS => attempt += 1,
-                Err(Stopped::Overtaken(error)) => return Err(refused(error)),
+                Err(Stopped::Overtaken(error)) => return Err(PostgresError::refused_migration(error)),
                 Err(Stopped::Failed(error)) => return Err(error),
                 Ok(()) => return Ok(()),
             }
@@ -90,7 +90,7 @@ impl Migration<'_> {
         facts.refuse_other_keeper(schema)?;
         let found: i32 = if facts.has_version {
             let rows = self.watched(pid, ask(self.client, &self.sql.version, &[])).await?;
-            value(&rows).map_err(refused)?.unwrap_or(0)
+            value(&rows).map_err(PostgresError::refused_migration)?.unwrap_or(0)
         } else {
             0
         };

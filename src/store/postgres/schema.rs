@@ -1,7 +1,7 @@
 use tokio_postgres::{Client, Row, types::FromSql};
 
 use super::{
-    connect_error::{PostgresError, PostgresErrorKind},
+    connect_error::PostgresError,
     exposure::refuse_exposed,
     session::{ask, is_standby},
     sql::Sql,
