@@ -65,7 +65,8 @@ examples! {
     KeyId => Argument::Key(KeyId::LEAST);
     ManagingScope => ManagingScope::Rotate.into();
     Sentence => Sentence::new("example.part", "a part", Vec::new()).into();
-    Timestamp => Timestamp::MIN.into();
+    // 1 March 2026 at noon.
+    Timestamp => Timestamp::from_millis(1_772_366_400_000).unwrap_or(Timestamp::MIN).into();
     Vec<String> => Argument::List(vec!["one".to_owned(), "two".to_owned()]);
     Vec<&Scope> => vec![&Scope::KEYS_READ, &Scope::KEYS_ROTATE].into();
     i64 => Argument::Number(2);

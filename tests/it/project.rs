@@ -3,6 +3,7 @@
 //! `deny.toml` holds the lists. cargo-deny reads the same file where it is installed; these tests need cargo only.
 
 mod advisories;
+mod commands;
 mod idioms;
 mod licences;
 mod pages;

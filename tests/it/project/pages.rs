@@ -9,7 +9,7 @@ use super::{assert_none, read, root};
 use crate::architecture::files_below;
 
 /// Pages that people read in the repository.
-fn pages() -> Vec<String> {
+pub(super) fn pages() -> Vec<String> {
     let mut pages: Vec<String> =
         ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md"].map(String::from).into();
     for path in files_below(&root().join("docs")) {
