@@ -83,7 +83,7 @@ impl Access<'_> {
         has_keys.unwrap_or(true) || !has_no_status.unwrap_or(false)
     }
 
-    /// The error if no key with this id exists here, or the owner of one does not.
+    /// The error if no key with this id exists here, or the row does not say whose key it is.
     pub(in crate::manage) fn absent(&self, action: KeyAction, id: &KeyId) -> ManageError {
         self.note(Some(action), NOT_FOUND, None, Some(*id));
         ManageError::not_found()

@@ -71,7 +71,7 @@ impl KeyManager {
     ///
     /// let mut pieces = Box::pin(manager.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &actor));
     /// let Some(first) = pieces.next().await.transpose()? else { unreachable!("a table has a line of names") };
-    /// // The status is 200 from here on. With axum: `Body::from_stream(body)`.
+    /// // Now the status is 200. With axum: `Body::from_stream(body)`.
     /// let body = stream::iter([Ok(first)]).chain(pieces);
     /// let table: Vec<_> = body.try_collect().await?;
     /// assert!(table.concat().starts_with(b"id,kind,owner,") && table.concat().ends_with(b"\r\n"));

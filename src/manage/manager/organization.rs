@@ -122,7 +122,8 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// How many live keys the organization has, whoever acts; if `of_active`, only of owners who are active themselves.
+    /// How many live keys the organization has, for any actor; if `of_active`, only of owners who are active
+    /// themselves.
     pub(super) async fn count_live_keys_of_all(&self, of_active: bool) -> Result<u64, ManageError> {
         let mut walk = Walk::new(KeyQuery {
             liveness: Some(Liveness::Live),

@@ -75,7 +75,7 @@ impl Access<'_> {
         Ok((effect, after))
     }
 
-    /// How many live keys there are, whoever acts; of an organization, if `of_active`, only of owners who are active
+    /// How many live keys there are, for any actor; of an organization, if `of_active`, only of owners who are active
     /// themselves.
     pub(super) async fn count_live_keys_of(&self, whose: Whose<'_>, of_active: bool) -> Result<u64, ManageError> {
         match whose {
