@@ -59,8 +59,8 @@ impl Actor {
     /// use tower_api_keys::{Actor, Owner, manage::Rights};
     ///
     /// let rights = match principal.owner() {
-    ///     Owner::User(_user) => Rights::none(), // in a real service, from the directory
-    ///     Owner::Team(team) => Rights::none().team_keys_included_for(team.clone()), // in a real service, from its plan
+    ///     Owner::User(_user) => Rights::none(), // in production, from the directory
+    ///     Owner::Team(team) => Rights::none().team_keys_included_for(team.clone()), // in production, from its plan
     /// };
     /// let actor = Actor::key(&principal, rights);
     /// # }

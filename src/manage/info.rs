@@ -84,8 +84,8 @@ pub struct KeyInfo {
     pub successor: Option<KeyId>,
     /// Whether it replaces a key that is still live. `None` if that was not read.
     pub predecessor_is_live: Option<bool>,
-    /// 1 when it was made, one more with each change of name, labels, scopes, networks, responsible or expiry, and with each pause and
-    /// its end.
+    /// 1 when it was made, one more with each change of name, labels, scopes, networks, responsible or expiry, and with
+    /// each pause and its end.
     pub version: i64,
     /// Whether its owner is suspended or closed.
     pub owner_status: OwnerStatus,

@@ -196,7 +196,8 @@ words! {
     }
 }
 
-/// A team of an actor: its role there, whether it manages the keys, and whether the plan includes team keys. It serializes.
+/// A team of an actor: its role there, whether it manages the keys, and whether the plan includes team keys. It
+/// serializes.
 ///
 /// ```
 /// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}};

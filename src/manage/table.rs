@@ -159,7 +159,6 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: b
         Expire | Issue | Narrow | Relabel | Rename | Rotate if is_self => Decision::Allow,
         Close | Reinstate | SeeExposure | Suspend if actor.is_org_admin() => Decision::Allow,
         // Only for the keys of these teams, and for any person: the answer does not reveal whether the person exists.
-        // exists.
         SeeExposure if actor.manages_keys_of_any() => Decision::Allow,
         // An attacker would do this last after taking over an account.
         Erase if is_self || actor.is_org_admin() || actor.is_auditor() => Decision::Deny(DenialReason::SystemOnly),

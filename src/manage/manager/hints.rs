@@ -85,8 +85,8 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable (it cannot say whether a team that the
-    /// rights name is one of the organization's), misconfigured.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable (it cannot say whether a team that
+    /// the rights name is one of the organization's), misconfigured.
     pub async fn teams_to_issue_for(&self, actor: &Actor) -> Result<Vec<NamedTeam>, ManageError> {
         self.choices(None, actor).await
     }

@@ -139,8 +139,8 @@ impl KeyManager {
         Access::of(&self.0, actor, wants).await
     }
 
-    /// A manager of no organization in particular, for the system alone. It also works where the service has several
-    /// organizations and no manager is used without one.
+    /// A manager of no organization in particular, for the system alone. It also works in a service of several
+    /// organizations, where a manager without one is otherwise refused.
     pub(in crate::manage) async fn across(&self, actor: &Actor, wants: KeyAction) -> Result<Self, ManageError> {
         if actor.is_system() {
             return Ok(self.for_organization(self.organization().clone()));

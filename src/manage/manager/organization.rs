@@ -70,8 +70,8 @@ impl KeyManager {
     /// [system](Actor::system) ends this.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
-    /// owner closed, store unavailable, outcome unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the
+    /// manager's), owner closed, store unavailable, outcome unknown.
     pub async fn suspend_organization(
         &self,
         organization: impl Into<ChangeOrganization>,
@@ -89,8 +89,8 @@ impl KeyManager {
     /// answer counts the keys that are accepted again.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
-    /// owner closed, store unavailable, outcome unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the
+    /// manager's), owner closed, store unavailable, outcome unknown.
     pub async fn reinstate_organization(
         &self,
         organization: impl Into<ChangeOrganization>,
@@ -108,8 +108,8 @@ impl KeyManager {
     /// enough to end everything.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
-    /// store unavailable, outcome unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the
+    /// manager's), store unavailable, outcome unknown.
     pub async fn close_organization(
         &self,
         organization: impl Into<ChangeOrganization>,

@@ -159,8 +159,8 @@ impl KeyManager {
     /// the same status. An id that the store does not know is active: the store has no directory.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that is
-    /// suspended or closed), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that
+    /// is suspended or closed), corrupt record, store unavailable.
     pub async fn owner(&self, owner: &Owner, actor: &Actor) -> Result<OwnerInfo, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
         access.require(KeyAction::See, &Target::Owner(owner)).await?;

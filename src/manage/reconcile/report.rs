@@ -12,8 +12,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Which owners of live keys are missing in the [`Directory`](super::super::Directory), and which of them were closed. It
-/// serializes.
+/// Which owners of live keys are missing in the [`Directory`](super::super::Directory), and which of them were closed.
+/// It serializes.
 ///
 /// ```
 /// # use std::convert::Infallible;

@@ -49,14 +49,13 @@ impl KeyManager {
     /// commit: scopes that were removed meanwhile do not come back.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, key paused, clock unsure, rotation under way,
-    /// version differs, directory unavailable, owner suspended or closed, idempotency key used
-    /// ([by the same request](ManageError::replayed)) or reused (by another), quota reached, conflict, corrupt record,
-    /// actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After the last,
-    /// make
-    /// the same request again under its [idempotency key](RotateKey::idempotency_key), or ask for the
-    /// [rotation](Self::rotation) by the old key's id: the text of a key that was made is lost, so
-    /// [abort](Self::abort_rotation) the rotation by that key's id, and begin again.
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, key paused, clock unsure, rotation
+    /// under way, version differs, directory unavailable, owner suspended or closed, idempotency key used ([by the same
+    /// request](ManageError::replayed)) or reused (by another), quota reached, conflict, corrupt record, actor busy,
+    /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After the last, make the same
+    /// request again under its [idempotency key](RotateKey::idempotency_key), or ask for the [rotation](Self::rotation)
+    /// by the old key's id: the text of a key that was made is lost, so [abort](Self::abort_rotation) the rotation by
+    /// that key's id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         let access = self.acting(actor, &[KeyAction::Rotate]).await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| access.idempotent(key, &request.asked()));
