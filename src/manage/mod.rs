@@ -49,9 +49,9 @@
 //!
 //! Every answer serializes, in [one form](crate::manual::answers) for routes, command lines and tools.
 //!
-//! A key is made only for teams of the organization. The [`Directory`] says which teams those are; without one, the
-//! [`Rights`] of the actor do. A directory can also give the names of people and teams, and say who has left. Answers
-//! then carry [`Names`], and their sentences say *Alice* instead of an id.
+//! A team key is made only for a team of the organization. The [`Directory`] says which teams those are; without one,
+//! the [`Rights`] of the actor do. A directory can also give the names of people and teams, and say who has left.
+//! Answers then carry [`Names`], and their sentences say *Alice* instead of an id.
 //!
 //! # Rotation
 //!
