@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{json::json_form, sentence::Sentence};
 
-/// All that an actor may do to one key, and why not the rest: one [`Ability`] for each action that can be done to a key,
-/// in the order of their words. It serializes, as a list.
+/// What an actor may do to one key, and why not the rest: one [`Ability`] for each action that exists for keys, in the
+/// order of their words. It serializes, as a list.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -37,8 +37,8 @@ use crate::{json::json_form, sentence::Sentence};
 #[serde(transparent)]
 pub struct Abilities(Vec<Ability>);
 
-/// Whether an actor may do one thing to a key, and if not, why: what a button says. It serializes, as `action`, `allowed`,
-/// `code`, `sentence` and `remedy`, of which the last three are null where it is allowed.
+/// Whether an actor may do one action to a key, and if not, why: for a button. It serializes, as `action`, `allowed`,
+/// `code`, `sentence` and `remedy`; the last three are null if it is allowed.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -60,37 +60,37 @@ pub struct Abilities(Vec<Ability>);
 pub struct Ability {
     action: KeyAction,
     decision: Decision,
-    /// Why not, in the service's own words, if that may be told.
+    /// Why not, in the service's own words, if the actor may know.
     denial: Option<Denial>,
 }
 
 impl Abilities {
-    /// Whether the actor may do this. No, if it cannot be done to a key at all.
+    /// Whether the actor may do this. `false` for an action that does not exist for keys.
     #[must_use]
     pub fn allows(&self, action: KeyAction) -> bool {
         self.of(action).is_some_and(Ability::is_allowed)
     }
 
-    /// What is said of this action; none if it cannot be done to a key at all.
+    /// The ability for this action; `None` for an action that does not exist for keys.
     #[must_use]
     pub fn of(&self, action: KeyAction) -> Option<Ability> {
         self.iter().find(|ability| ability.action == action)
     }
 
-    /// Each of them.
+    /// All abilities.
     pub fn iter(&self) -> impl Iterator<Item = Ability> + '_ {
         self.0.iter().copied()
     }
 }
 
 impl Ability {
-    /// What is to be done.
+    /// The action.
     #[must_use]
     pub const fn action(self) -> KeyAction {
         self.action
     }
 
-    /// What [`can`](KeyManager::can) says of it.
+    /// The answer of [`can`](KeyManager::can).
     #[must_use]
     pub const fn decision(self) -> Decision {
         self.decision
@@ -102,13 +102,13 @@ impl Ability {
         matches!(self.decision, Decision::Allow)
     }
 
-    /// The code of the answer to an attempt, if it is not allowed.
+    /// The code that an attempt would get, if it is not allowed.
     #[must_use]
     pub fn code(self) -> Option<&'static str> {
         self.refusal().map(ManageErrorKind::code)
     }
 
-    /// Why it is not allowed, in a sentence.
+    /// Why it is not allowed, as a sentence.
     #[must_use]
     pub fn sentence(self) -> Option<Sentence> {
         self.refusal().map(ManageErrorKind::sentence)
@@ -120,7 +120,7 @@ impl Ability {
         self.refusal().and_then(ManageErrorKind::remedy)
     }
 
-    /// What an attempt is answered with.
+    /// The error that an attempt would get.
     const fn refusal(self) -> Option<ManageErrorKind> {
         match (self.decision, self.denial) {
             (Decision::Allow, _) => None,
@@ -141,9 +141,9 @@ json_form! {
 }
 
 impl KeyManager {
-    /// All that an actor may do to a key of this organization, as [`find`](Self::find) or a list shows it: what
-    /// [`can`](Self::can) says of each action that can be done to a key, at once and without asking the store. A key of
-    /// another organization is hidden.
+    /// All that an actor may do to a key of this organization, as returned by [`find`](Self::find) or a list: the
+    /// answers of [`can`](Self::can) for each action that exists for keys, in one call and without a read of the store.
+    /// A key of another organization is hidden.
     ///
     /// # Errors
     /// [`ManageErrorKind::Misconfigured`].
@@ -166,7 +166,7 @@ impl KeyManager {
             .map(Abilities)
     }
 
-    /// What is said of an action whose target needs no directory.
+    /// The answer for an action whose target needs no directory.
     fn hint(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Result<Decision, ManageError> {
         match Access::hints(self.parts(), actor, &[action]) {
             Ok(access) => Ok(access.decide(action, target)),
@@ -175,7 +175,7 @@ impl KeyManager {
     }
 }
 
-/// What a hint says to an actor that may not even ask.
+/// The hint for an actor that may not even ask.
 pub(super) fn refused_hint(error: ManageError) -> Result<Decision, ManageError> {
     match error.kind() {
         ManageErrorKind::Denied(denial) => Ok(Decision::Deny(denial.reason())),

@@ -8,7 +8,7 @@ use crate::{
     usage::{Parts, Source},
 };
 
-/// Who asks for something to be done to keys: a person, a key, or the service itself. Made by the embedder from what it
+/// The caller of a change or a read of keys: a person, a key, or the service itself. Made by the embedder from what it
 /// has proved, never from anything in a request body.
 ///
 /// ```
@@ -40,9 +40,9 @@ impl Actor {
     /// A person, with the rights they have at this moment, of a service's only organization.
     ///
     /// In a service of several organizations make them with [`KeyManager::actor`](super::KeyManager::actor), or
-    /// [say](Self::with_organization) of which one they are: rights are those in one organization. The manager of one of
-    /// several refuses a person of none as [`Misconfigured`](super::ManageErrorKind::Misconfigured), rather than take them for
-    /// one of its own; and to a manager of another organization than theirs everything they ask for is *not found*.
+    /// [name](Self::with_organization) their organization: rights are those in one organization. The manager of one of
+    /// several organizations refuses a person without one as [`Misconfigured`](super::ManageErrorKind::Misconfigured),
+    /// rather than assume its own. With the manager of another organization, everything is *not found* for them.
     #[must_use]
     pub fn user(user: UserId, rights: Rights) -> Self {
         Self::of(Who::User { user, organization: None }, rights)
@@ -51,25 +51,25 @@ impl Actor {
     /// A key, with the rights its owner has at this moment, in the key's own organization.
     ///
     /// A user's key needs what the user may do now: look it up as for [`Actor::user`]. A team's key acts as an admin of
-    /// its own team and as nothing else; of the rights given, only whether its team's plan
-    /// includes team keys counts ([`Rights::team_keys_included_for`]).
+    /// its own team only; of the given rights, only one counts: whether its team's plan includes team keys
+    /// ([`Rights::team_keys_included_for`]).
     ///
     /// ```
     /// # fn example(principal: tower_api_keys::Principal) {
     /// use tower_api_keys::{Actor, Owner, manage::Rights};
     ///
     /// let rights = match principal.owner() {
-    ///     Owner::User(_user) => Rights::none(), // from the directory, in earnest
-    ///     Owner::Team(team) => Rights::none().team_keys_included_for(team.clone()), // from its plan
+    ///     Owner::User(_user) => Rights::none(), // in production, from the directory
+    ///     Owner::Team(team) => Rights::none().team_keys_included_for(team.clone()), // in production, from its plan
     /// };
     /// let actor = Actor::key(&principal, rights);
     /// # }
     /// ```
     ///
     /// # Security
-    /// The key does nothing unless a [`ManagingScope`](crate::ManagingScope) for it is named on the key. What the principal
-    /// says of scopes is not relied on: each call reads what the store has of the key, and a change is made only if that
-    /// is so at the moment of commit, too.
+    /// The key may do nothing that its named [`ManagingScope`](crate::ManagingScope)s do not cover. The scopes in the
+    /// principal are not relied on: each call reads the stored scopes of the key, and a change is made only if the key
+    /// still has them at the moment of commit.
     #[must_use]
     pub fn key(principal: &Principal, owner_rights: Rights) -> Self {
         let rights = match principal.owner() {
@@ -89,21 +89,21 @@ impl Actor {
     }
 
     /// The service itself: its first start, its command line, a job. It may do anything in the organization of the
-    /// manager it is given to; the label stands in the audit trail.
+    /// manager that gets it. The label is recorded in the audit trail.
     ///
     /// # Errors
-    /// [`InvalidId`] if the label is empty, longer than 128 bytes or has something invisible in it.
+    /// [`InvalidId`] if the label is empty, longer than 128 bytes or contains something invisible.
     pub fn system(label: impl AsRef<str>) -> Result<Self, InvalidId> {
         Ok(Self::of(Who::System(SystemLabel::new(label)?), Rights::none()))
     }
 
-    /// Whoever presents the whole text of a key.
+    /// The actor for a caller that presents the whole text of a key.
     pub(super) fn presented() -> Self {
         Self::of(Who::System(SystemLabel::presented()), Rights::none())
     }
 
-    /// This person, in this organization. Keys have their organization and the system has the manager's: for them this
-    /// changes nothing.
+    /// Sets the organization of this person. A key has its own organization and the system has the manager's: for them
+    /// this changes nothing.
     #[must_use]
     pub fn with_organization(mut self, to: OrganizationId) -> Self {
         if let Who::User { organization, .. } = &mut self.who {
@@ -112,12 +112,12 @@ impl Actor {
         self
     }
 
-    /// This actor, asking from here: `console`, `api`, an address. The audit trail says so of what it does. Default:
-    /// nothing is said. A key in it is replaced by what shows which key it was.
+    /// Sets the source of this actor's requests: `console`, `api`, an address. The audit trail records it for what the
+    /// actor does. Default: none. A key in it is replaced by a form that shows which key it was.
     #[must_use]
     pub fn with_source(mut self, source: Source) -> Self {
         let parts = source.parts();
-        // What is no word of a source without its keys is left out: it may have become too long.
+        // A part that is no longer valid after redaction is left out: it may be too long.
         let word = |part| Some(redact(part)).filter(|word| UserId::new(word).is_ok()).unwrap_or_default();
         let [label, client, network] = [parts.label, parts.client, parts.network].map(word);
         let redacted = Source::of_parts(Parts { label: &label, client: &client, network: &network });
@@ -125,7 +125,7 @@ impl Actor {
         self
     }
 
-    /// This key with the scopes that it has by now.
+    /// This key with its current scopes.
     pub(super) fn with_scopes(mut self, now: Scopes) -> Self {
         if let Who::Key { scopes, .. } = &mut self.who {
             *scopes = now;
@@ -137,13 +137,13 @@ impl Actor {
         Self { who, rights, source: None }
     }
 
-    /// From where it asks, if that was said.
+    /// The source of its requests, if it was set.
     #[must_use]
     pub const fn source(&self) -> Option<&Source> {
         self.source.as_ref()
     }
 
-    /// Who it is, as records and events keep it.
+    /// The id of the actor in records and events.
     #[must_use]
     pub fn id(&self) -> ActorId {
         match &self.who {
@@ -153,7 +153,7 @@ impl Actor {
         }
     }
 
-    /// The customer it belongs to; none for the system, and for a person of whom it was not said.
+    /// The organization it belongs to; `None` for the system, and for a person whose organization was not set.
     #[must_use]
     pub const fn organization(&self) -> Option<&OrganizationId> {
         match &self.who {
@@ -172,7 +172,7 @@ impl Actor {
         }
     }
 
-    /// The key that acts, if it is one.
+    /// The id of the acting key, if the actor is a key.
     #[must_use]
     pub const fn key_id(&self) -> Option<&KeyId> {
         match &self.who {
@@ -181,7 +181,7 @@ impl Actor {
         }
     }
 
-    /// The scopes of the key that acts, if it is one.
+    /// The scopes of the acting key, if the actor is a key.
     #[must_use]
     pub const fn scopes(&self) -> Option<&Scopes> {
         match &self.who {
@@ -220,20 +220,20 @@ impl Actor {
         self.rights.role_in(team)
     }
 
-    /// Whether the plan includes keys of this team, as far as was said.
+    /// Whether the plan includes keys of this team, as far as its rights say.
     #[must_use]
     pub fn includes_team_keys(&self, team: &TeamId) -> bool {
         self.rights.includes_team_keys(team)
     }
 
-    /// Whether there is a plan with team keys, as far as was said; for the system there is. Advice does not point to what the
-    /// plan does not have.
+    /// Whether any plan includes team keys, as far as its rights say; always for the system. Advice does not recommend
+    /// what the plan does not have.
     pub(super) fn has_team_keys(&self) -> bool {
         self.is_system() || self.rights.includes_keys_of_any_team()
     }
 
-    /// The teams of which its rights say something by name: a role, that it manages the keys, or that the plan includes team
-    /// keys, in the order of their ids. For a team's key, its own team. None for the system, which has no rights and needs none.
+    /// The teams that its rights name: by a role, the management of their keys, or a plan with team keys, in the order
+    /// of their ids. For a team's key, its own team. None for the system, which has no rights and needs none.
     pub fn teams(&self) -> impl Iterator<Item = ActorTeam<'_>> {
         self.known_teams().map(|id| ActorTeam {
             id,
@@ -243,7 +243,7 @@ impl Actor {
         })
     }
 
-    /// Whether its rights say something of the team: a role, that it manages the keys, or that the plan includes team keys.
+    /// Whether its rights name the team: by a role, the management of its keys, or a plan with team keys.
     pub(super) fn names_team(&self, team: &TeamId) -> bool {
         self.rights.names(team)
     }
@@ -258,18 +258,18 @@ impl Actor {
         self.rights.teams().any(|team| self.rights.manages_keys_of(team))
     }
 
-    /// The teams of which something was said by name.
+    /// The teams that its rights name.
     pub(super) fn known_teams(&self) -> impl Iterator<Item = &TeamId> {
         self.rights.known_teams()
     }
 
-    /// Whose keys it may have something to do with: its own and those of its teams.
+    /// The owners whose keys it may be concerned with: itself and its teams.
     pub(super) fn owners(&self) -> impl Iterator<Item = Owner> {
         let user = self.user_id().cloned().map(Owner::User);
         user.into_iter().chain(self.rights.teams().cloned().map(Owner::Team))
     }
 
-    /// The user or team that must be active for it to act: none for the system.
+    /// The user or team that must be active for it to act; `None` for the system.
     pub(super) fn standing_on(&self) -> Option<Owner> {
         match &self.who {
             Who::Key { owner, .. } => Some(owner.clone()),

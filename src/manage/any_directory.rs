@@ -1,4 +1,4 @@
-//! A directory of any type, or none, each of whose calls ends.
+//! A directory of any type, or none; every call to it has a time limit.
 
 use std::{error::Error, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     record::NamePart,
 };
 
-/// Ids of one question about names: as many as the store is asked about at once.
+/// How many ids one question about names has: as many as one question to the store.
 const MOST_IDS: usize = 1_000;
 
 /// The most teams of one list.
@@ -31,11 +31,11 @@ type AnyError = Box<dyn Error + Send + Sync>;
 pub(crate) struct AnyDirectory(Option<Arc<Known<dyn Boxed>>>);
 
 struct Known<D: ?Sized> {
-    /// Answers about names and lists of teams that failed.
+    /// Questions about names and lists of teams that failed.
     failed: Repeated,
-    /// Of whom it does not say names.
+    /// The organizations for which it does not give names.
     of_names: Failing,
-    /// Whose teams it does not list.
+    /// The organizations for which it does not list teams.
     of_teams: Failing,
     directory: D,
 }
@@ -90,7 +90,7 @@ impl AnyDirectory {
         self.0.is_none()
     }
 
-    /// Whether the organization has this team; none if there is no directory to ask.
+    /// Whether the organization has this team; `None` without a directory.
     pub(super) async fn has_team(&self, team: &TeamRef, timeout: Duration) -> Result<Option<bool>, ManageError> {
         let Some(known) = &self.0 else { return Ok(None) };
         let unavailable = ManageError::new(ManageErrorKind::DirectoryUnavailable);
@@ -98,7 +98,7 @@ impl AnyDirectory {
         said.map(Some).map_err(|unsaid| unavailable.with_source(AnyError::from(unsaid)))
     }
 
-    /// What these are called, and who of them has left, as far as the directory says so in time; and those of whom it did not
+    /// The names of these, and who has left, as far as the directory answers in time; and those about which it did not
     /// answer.
     pub(super) async fn names(
         &self,
@@ -123,7 +123,8 @@ impl AnyDirectory {
         (names, unanswered)
     }
 
-    /// What it says of these, for what is done by that: there is time for an answer, and none is an error.
+    /// What the directory says about these, for an action that depends on it: the directory has time to answer, and no
+    /// answer is an error.
     pub(super) async fn asked_about(
         &self,
         organization: &OrganizationId,
@@ -143,7 +144,7 @@ impl AnyDirectory {
         Ok(names)
     }
 
-    /// The teams of the organization, or those with this part in their names, if the directory says that in time.
+    /// The teams of the organization, or those with this text in their names, if the directory answers in time.
     pub(super) async fn teams(
         &self,
         organization: &OrganizationId,
@@ -159,7 +160,7 @@ impl AnyDirectory {
 }
 
 impl Known<dyn Boxed> {
-    /// An answer about names, which nobody waits for long.
+    /// An answer about names, with a short time limit.
     async fn said<T>(
         &self,
         failing: &Failing,
@@ -171,7 +172,7 @@ impl Known<dyn Boxed> {
             return None;
         }
         let (limit, is_whole, begun) = (patience.limit(), patience.is_whole(), Instant::now());
-        // With no time left it is not asked: a question that nobody waits for is work for nothing.
+        // With no time left the directory is not asked: its answer would be dropped.
         let said = if limit.is_zero() { Err(Unsaid::Late) } else { within(limit, answer).await };
         patience.spend(begun.elapsed());
         match said {
@@ -218,7 +219,7 @@ impl From<Unsaid> for AnyError {
 }
 
 async fn within<T>(limit: Duration, answer: BoxFuture<'_, Result<T, AnyError>>) -> Result<T, Unsaid> {
-    // The limit is made inside, for it panics in a runtime without time.
+    // The timeout is made inside, because it panics in a runtime without time.
     let asked = async { tokio::time::timeout(limit, answer).await };
     match AssertUnwindSafe(asked).catch_unwind().await {
         Ok(Ok(Ok(said))) => Ok(said),

@@ -1,4 +1,4 @@
-//! The list of all sentences, for who translates them.
+//! The list of all sentences, for translators.
 
 use super::{
     advice, denial, invalid, inventory, known, leak, lint, misconfigured, plan, problem, quota, reconcile, rotation,
@@ -12,8 +12,8 @@ use crate::{
     usage::CallHistory,
 };
 
-/// An example of every sentence there is, in the order of their ids: what somebody translates who says them in another
-/// language. Ids and the names and types of arguments are stable; new sentences come with new versions.
+/// An example of every sentence there is, in the order of their ids: the list to translate for another language. Ids
+/// and the names and types of arguments are stable; new sentences come with new versions.
 ///
 /// ```
 /// for sentence in tower_api_keys::manage::sentences() {

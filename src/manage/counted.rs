@@ -2,20 +2,20 @@ use serde::Serialize;
 
 use crate::{metering::UsageRecorder, time::Timestamp};
 
-/// How far counts go that were read from the store. Every answer that tells how keys are used, in counts, in times of a last
-/// use or in what follows from them, has one of these, which was taken before the first count was read.
+/// Until when usage is counted in an answer. Every answer about how keys are used has one of these, whether it has
+/// counts, times of a last use or conclusions from them. It is taken before the first count is read.
 ///
 /// Requests that this process had answered before [`until`](Self::until) are in the counts, or among those that were
-/// [`dropped`](Self::dropped). Later ones may be missing. So may some of a flood: where more than 100,000 counts differ in
+/// [`dropped`](Self::dropped). Later ones may be missing. So may part of a flood: if more than 100,000 counts differ in
 /// key, outcome and source between two flushes, the rest is counted among [refusals without a
-/// key](super::KeyManager::refusals_without_key), from other sources. A flush that fails moves no time: the times stay where they are
+/// key](super::KeyManager::refusals_without_key), from other sources. A flush that fails does not advance the times,
 /// until everything before them is written.
 ///
 /// # Other nodes
-/// This is what the answering process knows, and it knows nothing of what others have counted and not written. Each node
-/// writes at the same interval, by itself. One that cannot, or that crashed, is told of by its own metrics
-/// ([`last_usage_flush`](crate::auth::AuthMetrics::last_usage_flush)) and not here. A command line or a job that
-/// serves no requests counts nothing: there, the times are none.
+/// This is what the answering process knows. It does not know what other nodes have counted but not written. Each node
+/// writes at the same interval, on its own. A node that cannot write, or that crashed, is visible in its own metrics
+/// ([`last_usage_flush`](crate::auth::AuthMetrics::last_usage_flush)) and not here. A command line or a job that serves
+/// no requests counts nothing: its times are `None`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -24,7 +24,7 @@ use crate::{metering::UsageRecorder, time::Timestamp};
 /// use tower_api_keys::manage::ListKeys;
 ///
 /// let page = keys.manager().list(ListKeys::all(), &admin).await?;
-/// assert_eq!((page.counted.until, page.counted.dropped), (None, 0)); // nothing was written so far
+/// assert_eq!((page.counted.until, page.counted.dropped), (None, 0)); // nothing written so far
 ///
 /// keys.flush_usage().await?;
 /// let page = keys.manager().list(ListKeys::all(), &admin).await?;
@@ -40,20 +40,20 @@ use crate::{metering::UsageRecorder, time::Timestamp};
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CountedUntil {
-    /// Until when this process has written what it counted, by its own clock: every 10 seconds, unless the
-    /// [interval](crate::ApiKeysBuilder::usage_interval) is another. None before the first time.
+    /// The time, by its own clock, until which this process has written its counts: every 10 seconds, unless the
+    /// [interval](crate::ApiKeysBuilder::usage_interval) differs. `None` before the first time.
     pub until: Option<Timestamp>,
-    /// The same of the counts by day: every 10 minutes, and at a shutdown.
+    /// The same for counts by day: every 10 minutes, and at a shutdown.
     pub days_until: Option<Timestamp>,
-    /// How many requests to this process are missing from a count for good, since it began, because the store did not take
-    /// a value of theirs. Of all keys of the process together, whoever asks.
+    /// How many requests to this process, since it started, are permanently missing from a count because the store
+    /// refused one of their values. For all keys of the process together, whatever the actor.
     pub dropped: u64,
 }
 
 impl CountedUntil {
-    /// As it is at this moment. To be taken before the counts are read.
+    /// The state at this moment, to be taken before the counts are read.
     pub(super) fn now(counted: &UsageRecorder) -> Self {
-        // The times first: what was dropped until then is among what was dropped by now.
+        // The times first: every request that was dropped before them is then in the later number.
         let (until, days_until) = (counted.written_until(), counted.days_written_until());
         Self { until, days_until, dropped: counted.refused() }
     }

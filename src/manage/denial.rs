@@ -8,7 +8,7 @@ use crate::{
     sentence::{Sentence, joined, sentences},
 };
 
-/// Why an actor may not do what it asked for.
+/// Why an actor may not do what it requested.
 ///
 /// ```
 /// use tower_api_keys::manage::DenialReason;
@@ -18,34 +18,34 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DenialReason {
-    /// The person, or the owner of the key that acts, is closed, which is final.
+    /// The person, or the owner of the acting key, is closed, which is final.
     ActorClosed,
-    /// The key that acts lost scopes or time between the question and the answer.
+    /// The acting key lost scopes or lifetime between the request and its commit.
     ActorKeyChanged,
-    /// The key that acts is revoked, or it ended during the call.
+    /// The acting key is revoked, or it ended during the call.
     ActorKeyDead,
-    /// The key that acts has expired.
+    /// The acting key has expired.
     ActorKeyExpired,
-    /// The key that acts is paused.
+    /// The acting key is paused.
     ActorKeyPaused,
-    /// The plan of the person, or of the owner of the key that acts, no longer includes their keys.
+    /// The plan of the person, or of the owner of the acting key, no longer includes their keys.
     ActorPlanSuspended,
-    /// An admin suspended the person, or the owner of the key that acts.
+    /// An admin suspended the person, or the owner of the acting key.
     ActorSuspended,
-    /// A reason of the embedder's own policy: a sentence for the person who asked.
+    /// A reason of the embedder's own policy: a sentence for the person.
     Custom(&'static str),
-    /// A key may give another one no later end than its own.
+    /// A key may not give another key a later end than its own.
     ExpiryTooLate,
     /// The role in the team or the organization is not enough.
     InsufficientRole,
-    /// The key that acts does not have this scope named on it.
+    /// The acting key does not have this named scope.
     InsufficientScope(ManagingScope),
-    /// The key that acts has limits, and may give another key only the same.
+    /// The acting key has limits, and may give another key only the same ones.
     LimitsTooWide,
-    /// A key may let another one be used only from networks from where it may be used itself, and lets none be used from more
-    /// networks than before.
+    /// A key may let another key be used only from networks that it may be used from itself, and may not widen the
+    /// networks of any key.
     NetworksTooWide,
-    /// No key may do this, whatever its scopes: it cannot be taken back, or undoes what somebody decided.
+    /// No key may do this, whatever its scopes: it cannot be undone, or it undoes a person's decision.
     NotForKeys,
     /// Only the person who owns the key can do this.
     NotYourKey,
@@ -53,12 +53,12 @@ pub enum DenialReason {
     PlanRequired,
     /// A key may give only scopes that it has itself, and none with which a key manages keys.
     ScopesTooWide,
-    /// Only the service itself may do this, whose actor is the [system](super::Actor::system).
+    /// Only the service itself, as the [system](super::Actor::system), may do this.
     SystemOnly,
 }
 
 impl DenialReason {
-    /// Why somebody may not act whose own keys are refused for this.
+    /// Why an actor may not act whose own keys are refused for this.
     pub(super) const fn stopped(stopped: Stopped) -> Self {
         match stopped {
             Stopped::Closed => Self::ActorClosed,
@@ -67,7 +67,7 @@ impl DenialReason {
         }
     }
 
-    /// The code of an answer that says so. A button and an answer have the same one; a code may have several reasons.
+    /// The code of an answer with this reason, the same for a button and an attempt; a code may have several reasons.
     #[must_use]
     pub const fn code(self) -> RefusalCode {
         match self {
@@ -91,7 +91,7 @@ impl DenialReason {
     }
 }
 
-/// A no, with the reason, a sentence for the person who asked, and what would change it.
+/// A denial: the reason, a sentence for the person who is denied, and what would change it.
 ///
 /// ```
 /// use tower_api_keys::manage::{Denial, DenialReason};
@@ -103,13 +103,13 @@ impl DenialReason {
 ///
 /// It serializes as `{"code": …, "scope": …, "sentence": …, "remedy": …}`; the scope is the one that a key lacks.
 ///
-/// What is said of a plan is the service's own
-/// ([`ApiKeysBuilder::upgrade_sentence`](crate::ApiKeysBuilder::upgrade_sentence)): errors and previews have it, and for an
-/// answer of [`KeyManager::can`](super::KeyManager::can) so does [`KeyManager::denial`](super::KeyManager::denial).
+/// The sentence about a plan is the service's own
+/// ([`ApiKeysBuilder::upgrade_sentence`](crate::ApiKeysBuilder::upgrade_sentence)): errors and previews have it; for an
+/// answer of [`KeyManager::can`](super::KeyManager::can), [`KeyManager::denial`](super::KeyManager::denial) adds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denial {
     reason: DenialReason,
-    /// What the service says where the plan does not include team keys.
+    /// The service's sentence for a plan that does not include team keys.
     upgrade: Option<&'static str>,
 }
 
@@ -125,7 +125,7 @@ impl Denial {
         self.reason
     }
 
-    /// What is the matter, in a sentence.
+    /// What the problem is, as a sentence.
     #[must_use]
     pub fn sentence(self) -> Sentence {
         match self.reason {
@@ -150,8 +150,8 @@ impl Denial {
         }
     }
 
-    /// What would change it, in a sentence. None for a [custom](DenialReason::Custom) reason, and for a plan, whose sentence
-    /// says it all.
+    /// What would change it, as a sentence. `None` for a [custom](DenialReason::Custom) reason, and for a plan, whose
+    /// sentence already says it.
     #[must_use]
     pub fn remedy(self) -> Option<Sentence> {
         Some(match self.reason {

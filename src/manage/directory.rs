@@ -6,17 +6,17 @@ use crate::{
     record::NamePart,
 };
 
-/// What the service knows of its organizations, and the crate does not: which teams they have, what people and teams are
-/// called, and who has left.
+/// What the service knows about its organizations, and the crate does not: which teams they have, the names of people
+/// and teams, and who has left.
 ///
-/// Given to [`ApiKeysBuilder::directory`](crate::ApiKeysBuilder::directory). Only the first method has to be written; each
-/// other one makes answers easier to read:
+/// Given to [`ApiKeysBuilder::directory`](crate::ApiKeysBuilder::directory). Only the first method is required; each of
+/// the others makes answers easier to read:
 ///
-/// | method | what for | if it fails |
+/// | method | used for | if it fails |
 /// |---|---|---|
-/// | [`has_team`](Self::has_team) | guards: people and keys make keys for teams of the manager's organization only | nothing is done: [`DirectoryUnavailable`](super::ManageErrorKind::DirectoryUnavailable) |
-/// | [`names`](Self::names) | [`reconcile`](super::KeyManager::reconcile) finds owners of live keys who are gone, and closes them if asked to | nothing is done, as above |
-/// | the same | answers carry [`Names`], sentences say them, flags know who has left or is unknown | ids are shown, nobody is known to have left, and the answer says that its names are not [complete](Names::is_complete) |
+/// | [`has_team`](Self::has_team) | a guard: people and keys make keys only for teams of the manager's organization | nothing is done: [`DirectoryUnavailable`](super::ManageErrorKind::DirectoryUnavailable) |
+/// | [`names`](Self::names) | [`reconcile`](super::KeyManager::reconcile) finds owners of live keys who are gone, and closes them on request | nothing is done, as above |
+/// | the same | answers carry [`Names`], sentences use them, flags know who has left or is unknown | ids are shown, no person counts as left, and the answer says that its names are not [complete](Names::is_complete) |
 /// | [`teams`](Self::teams) | select lists of admins | lists have the teams that [`Rights`](super::Rights) name |
 ///
 /// ```
@@ -100,7 +100,7 @@ use crate::{
 /// let entry = &page.entries[0];
 /// assert_eq!(page.names.of_owner(&entry.key.owner), Some("Blue"));
 /// assert_eq!(page.names.of_actor(&entry.key.created_by), Some("Bob Brown"));
-/// assert_eq!(entry.flags, [KeyFlag::CreatorInactive]); // he has left, and nobody closed him
+/// assert_eq!(entry.flags, [KeyFlag::CreatorInactive]); // he has left, but was not closed
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -108,60 +108,62 @@ use crate::{
 ///
 /// # Teams
 ///
-/// The [system](crate::Actor::system) may name any team, so that a first start does not depend on the directory. Without a
-/// directory, an actor's [`Rights`](super::Rights) vouch for the teams they name; in the
-/// [single](crate::OrganizationId::single) organization every team is its own. `has_team` is asked by
-/// [`issue`](super::KeyManager::issue), [`begin_rotation`](super::KeyManager::begin_rotation) into a team,
-/// [`preview`](super::KeyManager::preview), [`can`](super::KeyManager::can) and
-/// [`teams_to_issue_for`](super::KeyManager::teams_to_issue_for), once the [`Policy`](super::Policy) has allowed it.
+/// The [system](crate::Actor::system) may name any team, so that a first start does not depend on the directory.
+/// Without a directory, an actor's [`Rights`](super::Rights) vouch for the teams they name; the
+/// [single](crate::OrganizationId::single) organization has every team. These ask `has_team`, once the
+/// [`Policy`](super::Policy) has allowed the action: [`issue`](super::KeyManager::issue),
+/// [`begin_rotation`](super::KeyManager::begin_rotation) into a team, [`preview`](super::KeyManager::preview),
+/// [`can`](super::KeyManager::can) and [`teams_to_issue_for`](super::KeyManager::teams_to_issue_for).
 ///
 /// # Names
 ///
-/// What reads answer carries the [`Names`] of everybody in it, and of nobody else. An answer with up to 1,000 people and teams
-/// is one question. An inventory of [those who left](super::InventoryQuery::flagged) is one for each read of the store, because
-/// who has left decides what is read next; a summary asks for each 1,000 keys, and an export for each piece.
-/// A key by itself and the answer of a change carry none: [`names_of`](super::KeyManager::names_of) asks for them.
+/// The answer of a read carries the [`Names`] of all people and teams in it, and no others. An answer with at most
+/// 1,000 people and teams is one question. An inventory of [people who left](super::InventoryQuery::flagged) is one
+/// question for each read of the store, because who has left decides what is read next; a summary asks for each 1,000
+/// keys, and an export for each piece. A single key and the answer of a change carry no names:
+/// [`names_of`](super::KeyManager::names_of) asks for them.
 ///
-/// All questions of one answer together, to `names` and `teams`, may take half a second; those of a summary half a second for
-/// each 5,000 keys, and those of each piece of an export. What is not said by then is not known, and the names of the answer are
-/// not [complete](Names::is_complete). If one question had half a second to itself, then for the next five seconds nobody asks
-/// the same of that organization: a page does not wait for a directory that hangs, and one page after another still less. Other
-/// organizations are asked about all the same. An error is logged once a minute at most, and is never part of an answer.
+/// All questions of one answer together, to `names` and `teams`, may take half a second; those of a summary half a
+/// second for each 5,000 keys, and so may those of each piece of an export. Names that are not given by then are
+/// unknown, and the names of the answer are not [complete](Names::is_complete). If one question timed out with half a
+/// second to itself, that organization is not asked the same for the next five seconds: pages do not wait for a
+/// directory that hangs. Other organizations are still asked about. An error is logged once a minute at most, and is
+/// never part of an answer.
 ///
 /// # Who is still there
 ///
-/// [`reconcile`](super::KeyManager::reconcile) asks `names` about all owners of live keys, and takes the answer for more than a
-/// hint: each question may take as long as an answer of the store, and an error ends it. Say of each of them that they are
-/// there ([`with_user`](Names::with_user), [`with_team`](Names::with_team), [`with_known`](Names::with_known)), that they have
-/// [left](Names::with_left), or that there is [nobody](Names::with_unknown) of this id. Whoever is in none of these is in
-/// doubt, and in doubt nobody is closed.
+/// [`reconcile`](super::KeyManager::reconcile) asks `names` about all owners of live keys, and acts on the answer: each
+/// question may take as long as an answer of the store, and an error ends the call. Say about each owner that they are
+/// there ([`with_user`](Names::with_user), [`with_team`](Names::with_team), [`with_known`](Names::with_known)), that
+/// they have [left](Names::with_left), or that this id is [unknown](Names::with_unknown). An owner in none of these is
+/// in doubt, and is never closed.
 ///
 /// # Security
-/// A name is told to whoever may read the answer that the id is in. What the directory says of ids that it was not asked
-/// about is left out.
+/// Every actor that may read an answer with an id sees the name, too. What the directory says about other ids than the
+/// requested ones is dropped.
 pub trait Directory: Send + Sync + 'static {
-    /// Why it could not be asked. Goes to the log and into
+    /// Why it could not answer. It goes to the log and into
     /// [`ManageErrorKind::DirectoryUnavailable`](super::ManageErrorKind::DirectoryUnavailable), never to a client.
     type Error: Into<Box<dyn Error + Send + Sync>>;
 
-    /// Whether the organization has this team, now.
+    /// Whether the organization has this team now.
     ///
     /// # Errors
-    /// If that cannot be said: then nothing is done. An answer may take as long as one of the store
+    /// If you cannot answer: then nothing is done. An answer may take as long as one of the store
     /// ([`store_timeout`](crate::ApiKeysBuilder::store_timeout)).
     fn has_team(&self, team: &TeamRef) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// What these people and teams of the organization are called, and which of the people have left. Each id comes once, in
-    /// the order of the ids, and at most 1,000 at a time, people and teams together; of an answer with more, the rest is asked
-    /// about after that. What is not known is left out, and what is known not to be there is said to be
-    /// [unknown](Names::with_unknown). Default: nothing is known.
+    /// The names of these people and teams of the organization, and which of the people have left. Each id comes once,
+    /// in the order of the ids, at most 1,000 at a time, people and teams together; more are asked about in further
+    /// calls. Leave out what you do not know, and mark as [unknown](Names::with_unknown) what you know does not exist.
+    /// Default: nothing is known.
     ///
-    /// Left are those who are no longer of the organization, whatever your tables call that. Keep their names as long as you
-    /// may: trails and keys that they made still show them.
+    /// People who left are those who no longer belong to the organization, whatever your tables call that. Keep their
+    /// names as long as you may: trails and keys that they made still show them.
     ///
     /// # Errors
-    /// If it cannot be said: then ids are shown, nobody is known to have left, and the answer's names are not
-    /// [complete](Names::is_complete). Do not answer with a part: that would be taken for all.
+    /// If you cannot answer: then ids are shown, no person counts as left, and the answer's names are not
+    /// [complete](Names::is_complete). Do not return a partial answer: it would be taken for a complete one.
     fn names(
         &self,
         organization: &OrganizationId,
@@ -172,14 +174,14 @@ pub trait Directory: Send + Sync + 'static {
         async { Ok(Names::none()) }
     }
 
-    /// All teams of the organization, or those with this part in their names, by name; at most `limit`, which is 1,000.
-    /// `None` if the directory does not say. Default: it does not.
+    /// All teams of the organization, or those with this text in their names, sorted by name; at most `limit`, which is
+    /// 1,000. `None` if the directory does not list teams. Default: `None`.
     ///
-    /// An organization may have more teams than a select list: then people type a part of the name, and
+    /// An organization may have more teams than fit a select list: then people type a part of the name, and
     /// [`find_teams_to_issue_for`](super::KeyManager::find_teams_to_issue_for) asks with it.
     ///
     /// # Errors
-    /// If it cannot be said, which is then as if it did not say.
+    /// If you cannot answer; it counts as `None`.
     fn teams(
         &self,
         organization: &OrganizationId,

@@ -41,12 +41,12 @@ pub(super) enum Fault {
     Works,
 }
 
-/// A store whose next calls of `apply`, `find` and `list` fail as told.
+/// A store whose next calls of `apply`, `find` and `list` fail as set.
 #[derive(Default)]
 pub(super) struct Faulty {
     pub(super) inner: MemoryStore,
     pub(super) applies: AtomicUsize,
-    /// Lists, and counts of use.
+    /// Lists, and reads of usage counts.
     reads: AtomicUsize,
     /// Whether lists fail.
     has_no_lists: AtomicBool,
@@ -54,7 +54,7 @@ pub(super) struct Faulty {
     pub(super) find_faults: Mutex<VecDeque<Fault>>,
     pub(super) list_faults: Mutex<VecDeque<Fault>>,
     pub(super) append_faults: Mutex<VecDeque<Fault>>,
-    /// Applied right before the next `apply`, as by somebody who was quicker.
+    /// Applied right before the next `apply`, like a quicker call.
     pub(super) quicker: Mutex<VecDeque<Change>>,
 }
 
@@ -261,7 +261,7 @@ impl Bench {
         self.clock.now()
     }
 
-    /// A key that is in the store without having been issued; nobody holds its text.
+    /// A key that is in the store without having been issued, so its text does not exist.
     pub(super) async fn plant(&self, id: &str, owner: &Owner, scopes: &str) -> KeyId {
         self.plant_row(KeyRow {
             id: id.into(),
@@ -280,7 +280,7 @@ impl Bench {
         id
     }
 
-    /// A change of an owner that this manager did not make.
+    /// A change of an owner that was not made by this manager.
     pub(super) async fn change_owner(&self, owner: &Owner, change: OwnerChange) {
         let of = OwnerRef { organization: OrganizationId::single(), owner: owner.clone() };
         let name = format!("{change:?}{owner}");
@@ -306,20 +306,20 @@ impl Bench {
         self.store.inner.find(id).await.unwrap().unwrap().key
     }
 
-    /// Every event that a manager wrote; what was planted has another action.
+    /// Every event that a manager wrote; planted ones have another action.
     pub(super) async fn events(&self) -> Vec<EventRow> {
         let query = EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
         let events = self.store.inner.events(&query).await.unwrap().rows;
         events.into_iter().filter(|event| event.action != "planted").collect()
     }
 
-    /// All that stands: keys, the status of their owners, and events.
+    /// Everything in the store: keys, the status of their owners, and events.
     pub(super) async fn all(&self) -> (Vec<ListedKey>, Vec<EventRow>) {
         let query = KeyQuery { limit: 1_000, ..KeyQuery::all(OrganizationId::single()) };
         (self.store.inner.list(&query, self.clock.now()).await.unwrap().rows, self.events().await)
     }
 
-    /// Lets the node believe that it knows how things stand.
+    /// Lets the node rely on what it has read.
     pub(super) fn renew_lease(&self) {
         self.lease.renew(self.moment());
         assert!(self.has_lease());
@@ -330,7 +330,7 @@ impl Bench {
         self.lease.is_valid(now.ticks, now.wall, Duration::from_secs(3_600))
     }
 
-    /// Both clocks stand still: nothing but a change ends a lease here.
+    /// Neither clock moves: only a change ends a lease here.
     fn moment(&self) -> Moment {
         Moment { monotonic: self.monotonic, wall: self.clock.now(), ticks: 0 }
     }
@@ -381,7 +381,7 @@ pub(super) fn system() -> Actor {
     Actor::system("test").unwrap()
 }
 
-/// The id that principals have which no key proves.
+/// The key id of principals that no key proves.
 pub(super) const ACTING: &str = "fakefakefakefakefake";
 
 /// A key that acts; it has to be planted as [`ACTING`].

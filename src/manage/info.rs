@@ -13,7 +13,7 @@ use crate::{
     words::words,
 };
 
-/// What people may see of a key: all of its record but the hash. It serializes, with all that is not known as `null`.
+/// What people may see of a key: its whole record without the hash. It serializes, with unknown values as `null`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -33,65 +33,66 @@ use crate::{
 pub struct KeyInfo {
     /// The public middle part of its text.
     pub id: KeyId,
-    /// Personal, or a team's.
+    /// Personal key or team key.
     pub kind: KeyKind,
     /// The user or the team whose permissions it carries.
     pub owner: Owner,
-    /// The customer it belongs to.
+    /// The organization it belongs to.
     pub organization: OrganizationId,
     /// Its text with `[REDACTED]` in place of the secret, and without the brand, which is not stored.
     pub redacted: String,
-    /// What people call it; may be empty.
+    /// The name of the key; may be empty.
     pub name: KeyName,
-    /// Where it is installed, when it is due, which ticket asked for it.
+    /// Labels, such as where it is installed, when it is due, which ticket requested it.
     pub labels: Labels,
     /// What it may do.
     pub scopes: Scopes,
-    /// The only networks that it may be used from; from anywhere if none.
+    /// The only networks that it may be used from; `None` for anywhere.
     pub networks: Option<Networks>,
-    /// Who is told about it, in the service's own words.
+    /// The contact that is told about it, in the service's own words.
     pub responsible: Option<Responsible>,
-    /// What a request with it would have met when this was asked for.
+    /// The result that a request with it would have had when it was read.
     pub state: KeyState,
-    /// Who made it.
+    /// The actor that made it.
     pub created_by: ActorId,
     /// The key that made it, if one did.
     pub created_via_key: Option<KeyId>,
-    /// Whether its text was [known before it was made](crate::IssueKey::with_text): it lies in a configuration. Of a key
-    /// that replaces it, false.
+    /// Whether its text was [known before it was made](crate::IssueKey::with_text), and so is in a configuration. False
+    /// for a key that replaces it.
     pub known_beforehand: bool,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When its line was last rotated: when it was made, if it succeeds another key. None if it succeeds none.
+    /// When its lineage was last rotated: when this key was made, if it succeeds another key. `None` if it succeeds
+    /// none.
     pub rotated_at: Option<Timestamp>,
     /// The first moment at which it is refused.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// By whom; unknown if somebody's plain SQL did it.
+    /// The actor that revoked it; `None` also if plain SQL did it.
     pub revoked_by: Option<ActorId>,
     /// Since when it is paused: refused until it is resumed.
     pub paused_at: Option<Timestamp>,
-    /// By whom; unknown if somebody's plain SQL did it.
+    /// The actor that paused it; `None` also if plain SQL did it.
     pub paused_by: Option<ActorId>,
     /// The key it succeeds.
     pub replaces: Option<KeyId>,
-    /// The first key of its chain of rotations, itself if it succeeds none: what stays the same when it is rotated.
+    /// The first key of its chain of rotations, or itself if it succeeds none: it stays the same across rotations.
     pub lineage: KeyId,
-    /// A live key that replaces it, if the actor may see that one. None, too, in the answer of a call that looks at nothing but
-    /// this key: lists, the inventory and [`find`](super::KeyManager::find) look.
+    /// The live key that replaces it, if the actor may see that one. `None` also in answers that read only this key:
+    /// lists, the inventory and [`find`](super::KeyManager::find) read the successor, too.
     pub successor: Option<KeyId>,
-    /// Whether it replaces a key that is still live. None where nobody looked.
+    /// Whether it replaces a key that is still live. `None` if that was not read.
     pub predecessor_is_live: Option<bool>,
-    /// 1 when it was made, one more with each change of name, labels, scopes, networks, responsible or expiry, and with each pause and
-    /// its end.
+    /// 1 when it was made, one more with each change of name, labels, scopes, networks, responsible or expiry, and with
+    /// each pause and its end.
     pub version: i64,
     /// Whether its owner is suspended or closed.
     pub owner_status: OwnerStatus,
-    /// How it was used. None if the actor may not see that, and in the answer of a change, which does not look.
+    /// How it was used. `None` if the actor may not see that, and in the answer of a change, which does not read it.
     pub usage: Option<UsageTotals>,
-    /// How far `usage` goes, in the answer of [`find`](super::KeyManager::find). None without usage, and within another
-    /// answer, which says it once for all that it tells.
+    /// Until when `usage` is counted, in the answer of [`find`](super::KeyManager::find). `None` without usage, and
+    /// within another answer, which has it once for all keys.
     pub counted: Option<CountedUntil>,
 }
 
@@ -139,22 +140,22 @@ impl KeyInfo {
         }
     }
 
-    /// The other person who made a personal key, and saw its text; none of a team's key, and where nobody but its person or
-    /// the service did. [`created_by`](Self::created_by) says more.
+    /// The other person who made a personal key, and saw its text. `None` for a team key, and if its own person or the
+    /// service made it; [`created_by`](Self::created_by) has the details.
     #[must_use]
     pub fn made_by_another(&self) -> Option<&UserId> {
         made_by_another(&self.owner, &self.created_by)
     }
 
-    /// Whether a request with it is accepted at `now`, from a network that it may be used from: neither revoked nor
-    /// expired nor paused, and its owner neither suspended nor closed.
+    /// Whether a request with it is accepted at `now`, from a network that it may be used from: it is neither revoked
+    /// nor expired nor paused, and its owner is neither suspended nor closed.
     #[must_use]
     pub fn is_usable(&self, now: Timestamp) -> bool {
         self.is_live(now) && self.paused_at.is_none() && self.owner_status.is_active()
     }
 
-    /// Whether it is neither revoked nor expired at this time. One that is paused is live, too, for it can be resumed:
-    /// requests with it are accepted only if it is [usable](Self::is_usable).
+    /// Whether it is neither revoked nor expired at this time. A paused key is live, too, since it can be resumed;
+    /// requests with a key are accepted only if it is [usable](Self::is_usable).
     #[must_use]
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
@@ -170,7 +171,8 @@ pub(super) fn made_by_another<'a>(owner: &Owner, created_by: &'a ActorId) -> Opt
 }
 
 words! {
-    /// What a request with a key would meet: the first of these that holds, in the order of the check itself.
+    /// The result that a request with a key would have: the first of these that applies, in the order of a request's
+    /// checks.
     ///
     /// ```
     /// use tower_api_keys::manage::KeyState;
@@ -181,7 +183,7 @@ words! {
     pub enum KeyState {
         /// The clock of this node jumped, and whether the key has expired depends on which time is right.
         ClockUnsure = "clock_unsure",
-        /// Its time is over.
+        /// It has expired.
         Expired = "expired",
         /// It is paused.
         KeyPaused = "key_paused",
@@ -213,7 +215,7 @@ impl From<Standing> for KeyState {
     }
 }
 
-/// Some of the keys a list asks for. It serializes.
+/// A page of the keys that a list asks for. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -233,19 +235,19 @@ impl From<Standing> for KeyState {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyPage {
-    /// The keys, by time of creation, then id, or the other way round if the newest were to come first.
+    /// The keys, by time of creation, then id, or in reverse if the newest were requested first.
     pub keys: Vec<KeyInfo>,
-    /// Keys whose stored records cannot be read; requests with them get 503.
+    /// The ids of keys whose stored records cannot be read; requests with these keys get 503.
     pub unreadable: Vec<KeyId>,
-    /// What the people and teams of these keys are called, and who has left.
+    /// The names of the people and teams of these keys, and who has left.
     pub names: Names,
     /// Where the next page begins, if there may be one.
     pub next: Option<KeyCursor>,
-    /// How far the counts go that this page tells.
+    /// Until when usage on this page is counted.
     pub counted: CountedUntil,
 }
 
-/// The answer of a call that makes a key be as it may be already: stopped, or there.
+/// The answer of a call that brings a key into a state that it may be in already.
 macro_rules! key_and_effect {
     ($(#[$meta:meta])* $name:ident, $effect:literal) => {
         $(#[$meta])*
@@ -268,7 +270,7 @@ macro_rules! key_and_effect {
                 &self.info
             }
 
-            /// The key, kept.
+            /// Takes the key out.
             #[must_use]
             pub fn into_info(self) -> KeyInfo {
                 self.info
@@ -284,8 +286,8 @@ macro_rules! key_and_effect {
 }
 
 key_and_effect! {
-    /// A key that is there with a text that was [known beforehand](crate::KeyManager::issue_known), which is not in here. It
-    /// serializes as `{"key": …, "effect": …}`.
+    /// A key that exists with a text that was [known beforehand](crate::KeyManager::issue_known); the text is not in
+    /// it. It serializes as `{"key": …, "effect": …}`.
     ///
     /// ```
     /// use tower_api_keys::manage::{Effect, KnownKey};
@@ -299,7 +301,8 @@ key_and_effect! {
 }
 
 key_and_effect! {
-    /// A key after a call that paused or resumed it, or found that it was so already. It serializes as `{"key": …, "effect": …}`.
+    /// A key after a call that paused or resumed it, or found it so already. It serializes as
+    /// `{"key": …, "effect": …}`.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -320,7 +323,7 @@ key_and_effect! {
 }
 
 key_and_effect! {
-    /// A key that is revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.
+    /// A key that was revoked, by this call or before it. It serializes as `{"key": …, "effect": …}`.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

@@ -1,7 +1,7 @@
 use crate::sentence::told_words;
 
 told_words! {
-    /// What makes no sense. The source of the error says more, where there is more to say.
+    /// What is invalid in a request. The source of the error has details, if there are any.
     ///
     /// ```
     /// use tower_api_keys::manage::InvalidInput;
@@ -11,20 +11,20 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum InvalidInput as "invalid",
-    /// What the rule is, in a sentence.
+    /// The rule, as a sentence.
     pub sentence {
         /// More than 400 days of usage.
         Days = "days": "Usage by day covers at most 400 days.",
-        /// The new expiry is later than the present one. A rotation gives a later one.
+        /// The new expiry is later than the current one. A rotation can give a later one.
         ExpiryLater = "expiry_later":
             "You can only shorten the lifetime of a key: for a later expiry, rotate the key (`begin_rotation` with \
              `RotateKey::expires_at`).",
-        /// A key that acts would let a key live longer by a rotation, which people and the system can.
+        /// A key that acts would let a key live longer by a rotation; only people and the system can do that.
         ExpiryLaterByKey = "expiry_later_by_key":
             "An API key cannot extend a lifetime by a rotation: ask a person who may rotate the key.",
         /// The expiry is now or in the past.
         ExpiryPast = "expiry_past": "An expiry must be in the future: to stop a key now, revoke it.",
-        /// The expiry is later than the service lets such a key live.
+        /// The expiry is later than the service allows for such a key.
         ExpiryTooLate = "expiry_too_late":
             "This service does not allow such a key to live that long: ask for an earlier expiry, or for none to get \
              the latest one allowed.",
@@ -42,29 +42,31 @@ told_words! {
         Name = "name":
             "A name can have at most 100 characters, without control or text direction characters and without API \
              keys.",
-        /// Nobody said how the address of a request is found: a key with a list of networks would be refused everywhere.
+        /// The service does not say how the address of a request is found: a key with a list of networks would be
+        /// refused everywhere.
         NetworksUnchecked = "networks_unchecked":
             "This service does not look at the addresses of callers, so a key with a list of networks would always be \
              refused: configure `ApiKeysBuilder::addresses`.",
         /// A page has 1 to 1,000 keys or events.
         PageSize = "page_size": "A page can have 1 to 1000 keys or events.",
-        /// Who is responsible breaks a rule of [`Responsible`](crate::record::Responsible).
+        /// The text about who is responsible breaks a rule of [`Responsible`](crate::record::Responsible).
         Responsible = "responsible":
             "The responsible person or channel can have at most 128 characters, without control or text direction \
              characters and without API keys.",
         /// There are more than 64 scopes.
         Scopes = "scopes": "A key can have at most 64 scopes.",
-        /// The new scopes are not within the old ones. A rotation gives wider ones.
+        /// The new scopes are not within the old ones. A rotation can give wider ones.
         ScopesWider = "scopes_wider":
             "You can only take scopes away from a key: to add some, rotate the key (`begin_rotation` with \
              `RotateKey::scopes`).",
-        /// A text that is known beforehand follows a pattern, as those in documentation do.
+        /// A text that is known beforehand follows a pattern, like those in documentation.
         TextGuessable = "text_guessable":
             "The secret in this text can be guessed: make a text with `KeyFormat::generate` and configure that.",
         /// A text that is known beforehand has a brand that the service does not accept.
         TextNotAccepted = "text_not_accepted":
             "This service does not accept this text: make one with the service's own `KeyFormat` and configure that.",
-        /// A text that is known beforehand is that of a personal key where a team key is asked for, or the other way round.
+        /// A text that is known beforehand is that of a personal key, but a team key is requested, or the other way
+        /// round.
         TextOfOtherKind = "text_of_other_kind":
             "A text with `user` at its beginning is a personal key, one with `team` is a team key: configure a text \
              of the right kind.",
@@ -72,7 +74,7 @@ told_words! {
         Texts = "texts": "You can send at most 1,000 texts of keys at a time.",
         /// The time ends before it begins.
         TimeWindow = "time_window": "The time window ends before it begins.",
-        /// The key is the new one of a rotation, and the old one of another.
+        /// The key is the new one of one rotation, and the old one of another.
         TwoRotations = "two_rotations":
             "This key is the new key of one rotation and the old key of another: choose the rotation by its new key.",
         /// The service knows no such scope.
@@ -82,13 +84,13 @@ told_words! {
 }
 
 impl InvalidInput {
-    /// The same in a word, for programs: that of [`as_str`](Self::as_str).
+    /// The invalid input as a word for programs, the same as [`as_str`](Self::as_str).
     #[must_use]
     pub const fn code(self) -> &'static str {
         self.as_str()
     }
 
-    /// The field of the request that is meant, if it is one.
+    /// The request field that is invalid, if it is a single one.
     #[must_use]
     pub const fn field(self) -> Option<&'static str> {
         Some(match self {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{key::PlaintextKey, sentence::Sentence};
 
-/// A key that was just made, with its text, which exists nowhere else and cannot be had again.
+/// A key that was just made, with its text, which is not stored anywhere and cannot be shown again.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -56,20 +56,21 @@ impl IssuedKey {
         &self.plaintext
     }
 
-    /// The text of the key, kept.
+    /// Takes the text of the key out.
     #[must_use]
     pub fn into_plaintext(self) -> PlaintextKey {
         self.plaintext
     }
 
-    /// All else about it.
+    /// The rest of what is known about the key.
     #[must_use]
     pub const fn info(&self) -> &KeyInfo {
         &self.info
     }
 
-    /// That it ends within a week of being made, in a sentence: one that came from a rotation ends when the old one would have,
-    /// unless the request gave it [another end](super::RotateKey::expires_at). None of a key that ends later, or does not end.
+    /// A sentence that it ends within a week of being made; `None` for a key that ends later, or does not end. A key
+    /// from a rotation ends when the old one would have, unless the request gave it [another
+    /// end](super::RotateKey::expires_at).
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

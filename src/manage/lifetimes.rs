@@ -1,4 +1,4 @@
-//! How long keys may live, and how long one text of them may be in use, as a service says.
+//! How long keys may live, and how long one text of them may be in use, as set by a service.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,24 +10,24 @@ use crate::{
     time::Timestamp,
 };
 
-/// The longest life of keys, by kind and by scope, and when one is to be rotated. As long as they like where nothing is said.
+/// The longest life of keys, by kind and by scope, and when one should be rotated. Unlimited where nothing is set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lifetimes {
     pub(crate) of_user: Option<Duration>,
     pub(crate) of_team: Option<Duration>,
     pub(crate) of_scopes: BTreeMap<Scope, Duration>,
-    /// After how long a key is to be rotated.
+    /// After how long a key should be rotated.
     pub(crate) rotation: Option<Duration>,
 }
 
 impl Lifetimes {
-    /// Whether one of them is no time at all.
+    /// Whether one of them is zero.
     pub(crate) fn has_none(&self) -> bool {
         let lives = [self.of_user, self.of_team, self.rotation].into_iter().flatten();
         lives.chain(self.of_scopes.values().copied()).any(|life| life.is_zero())
     }
 
-    /// The longest life of a key of this kind with these scopes, the shortest of those that hold for it.
+    /// The longest life of a key of this kind with these scopes: the shortest of the limits that apply to it.
     fn longest(&self, kind: KeyKind, scopes: &Scopes) -> Option<Duration> {
         let of_kind = match kind {
             KeyKind::Team => self.of_team,
@@ -37,10 +37,10 @@ impl Lifetimes {
         of_kind.into_iter().chain(of_scopes).min()
     }
 
-    /// The end of such a key that is made now: the one that is asked for, or the latest that may be where none is.
+    /// The end of such a key that is made now: the requested one, or the latest allowed if none is requested.
     ///
     /// # Errors
-    /// Invalid, if the end that is asked for is later than that.
+    /// Invalid, if the requested end is later than that.
     pub(super) fn end(
         &self,
         (kind, scopes): (KeyKind, &Scopes),
@@ -55,7 +55,7 @@ impl Lifetimes {
         }
     }
 
-    /// The end of the successor of a key that would have this end: no later than may be.
+    /// The end of the successor of a key that would have this end: no later than allowed.
     pub(super) fn end_of_successor(
         &self,
         (kind, scopes): (KeyKind, &Scopes),
@@ -66,7 +66,7 @@ impl Lifetimes {
         end.into_iter().chain(latest).min()
     }
 
-    /// Whether a key that is there lives longer than such a one may that is made today.
+    /// Whether an existing key lives longer than such a key could if it were made today.
     pub(super) fn is_exceeded_by(&self, record: &KeyRecord) -> bool {
         self.longest(record.kind(), &record.scopes).is_some_and(|life| {
             let latest = record.created_at.saturating_add(life);
@@ -74,7 +74,7 @@ impl Lifetimes {
         })
     }
 
-    /// Since when a key is to be rotated, if that time has come.
+    /// Since when a key should have been rotated, if that time has come.
     pub(super) fn rotation_due_since(&self, record: &KeyRecord, now: Timestamp) -> Option<Timestamp> {
         self.rotation.map(|period| record.created_at.saturating_add(period)).filter(|due| *due <= now)
     }

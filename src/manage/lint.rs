@@ -1,7 +1,6 @@
 use crate::sentence::told_words;
 
-/// Words that say nothing about where a key is used.
-/// In order of bytes, so that a word is found without a look at each.
+/// Words that say nothing about where a key is used. In byte order, for a binary search.
 #[rustfmt::skip]
 const VAGUE: &[&str] = &[
     "a", "abc", "an", "another", "api", "apikey", "asd", "asdf", "asdfg", "asdfgh", "bar", "baz", "blah", "copy",
@@ -23,16 +22,16 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum NameAdvice as "name_advice",
-    /// What to do about it, in a sentence.
+    /// What to do about it, as a sentence.
     pub sentence {
         /// There is no name.
         Empty = "empty": "Name the key after what uses it, and where.",
-        /// Nobody will know in a year which key this is.
+        /// In a year, this name will not show which key this is.
         Vague = "vague": "Name the key after what uses it, and where: `GitHub Actions - production`.",
     }
 }
 
-/// Advice about a key's name; none if it says something. A bad name is allowed: this is for forms and lists.
+/// Advice about a key's name; `None` if the name is useful. A bad name is allowed: this is for forms and lists.
 ///
 /// ```
 /// use tower_api_keys::manage::lint_name;
@@ -50,7 +49,7 @@ pub fn lint_name(name: &str) -> Option<NameAdvice> {
     words.all(says_nothing).then_some(NameAdvice::Vague)
 }
 
-/// A number, a single character again and again, or a vague word, numbered or not.
+/// A number, one repeated character, or a vague word, numbered or not.
 fn says_nothing(word: &str) -> bool {
     let word = word.trim_matches(char::is_numeric);
     let mut rest = word.chars();

@@ -1,9 +1,10 @@
 use crate::sentence::told_words;
 
 told_words! {
-    /// What a service left out when it was set up. Every call that needs it says so, and does nothing.
+    /// What is missing in a service's setup. Every call that needs it fails with this, and does nothing.
     ///
-    /// A service of several organizations has to say which of them is meant. See the page [Several customers in one service](crate::manual::several_customers).
+    /// A service of several organizations must name one for each call. See the page [Several customers in one
+    /// service](crate::manual::several_customers).
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -28,18 +29,18 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum Misconfiguration as "misconfigured",
-    /// What to do about it, in a sentence for those who write the service.
+    /// What to do about it, as a sentence for the service's developers.
     pub sentence {
-        /// The actor is a person of no organization, and the manager is one organization's of several.
+        /// The actor is a person without an organization, and the manager is that of one organization among several.
         ActorWithoutOrganization = "actor_without_organization":
             "The service did not say which organization this person belongs to: create the actor with \
              `KeyManager::actor`, or add `Actor::with_organization`.",
-        /// The manager is that of a service's only organization, and the service said that it has
+        /// The manager has no named organization, and the service has
         /// [several](crate::ApiKeysBuilder::several_organizations).
         ManagerWithoutOrganization = "manager_without_organization":
             "The service has several organizations and did not say which one is meant: use `ApiKeys::manager_for` \
              instead of `ApiKeys::manager`.",
-        /// Who is still there was asked for, and nobody can say it.
+        /// The call needs to know who is still there, and the service has no directory.
         NoDirectory = "no_directory":
             "The service has no directory of users and teams: configure one with `ApiKeysBuilder::directory`.",
     }

@@ -1,9 +1,9 @@
-//! Looking after keys: who may make, see and end which, and the changes themselves.
+//! Key management: which actor may make, see and end which keys, and the changes themselves.
 //!
 //! A [`KeyManager`] does what an [`Actor`] asks, if the [`Policy`] allows it. What an actor cannot see is
-//! [not found](ManageErrorKind::NotFound), whether it exists or not; what it sees and may not do is
-//! [denied](ManageErrorKind::Denied), with a reason and what would change it. Every change is written together with its
-//! line of the audit trail, or not at all.
+//! [not found](ManageErrorKind::NotFound), whether it exists or not. What an actor sees but may not do is
+//! [denied](ManageErrorKind::Denied), with a reason and what would change it. A change and its audit event are written
+//! together, or not at all.
 //!
 //! The default policy, [`DefaultPolicy`]:
 //!
@@ -23,14 +23,14 @@
 //! | organization: reinstate, close | no | no | no | no |
 //! | owner, organization: erase | no | no | no | no |
 //!
-//! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. Who
-//! [may manage the keys](Rights::may_manage_keys) of a team without a role there may do what a Team Admin may. An
-//! [auditor](Rights::auditor) sees all keys with usage and the trail, takes inventories and exports both, and is denied everything
-//! else. An org admin makes personal keys for others where the service
-//! [says so](DefaultPolicy::with_personal_keys_by_admins). Every export stands in the trail. A [key](Actor::key) may do what its
-//! owner may at that moment, as far as a scope for it is named on the key:
+//! *no* is denied, *-* is not found. The [system](Actor::system) may do all of it. An actor that [may manage the
+//! keys](Rights::may_manage_keys) of a team without a role there may do what a Team Admin may. An
+//! [auditor](Rights::auditor) sees all keys with usage and the trail, takes inventories and exports both, and is denied
+//! everything else. An org admin makes personal keys for others only where the service [allows
+//! it](DefaultPolicy::with_personal_keys_by_admins). Every export is recorded in the trail. A [key](Actor::key) may do
+//! what its owner may at that moment, as far as the key has the scope for it:
 //!
-//! | scope | acts |
+//! | scope | actions |
 //! |---|---|
 //! | `keys:read` | see keys, their owners' status, their usage, advice, inventory, export, reports, the trail, blast radius, exposure |
 //! | `keys:issue` | issue |
@@ -39,25 +39,26 @@
 //! | `keys:manage` | all of these, and rename, relabel, suspend |
 //! | none | resume, reinstate, close, erase: people and the system only |
 //!
-//! An organization is reinstated and closed by the system alone: its admins are suspended with it, and what ends all keys of
-//! a customer for good should not hang on one account of theirs. The system alone [erases](KeyManager::erase), too: whoever
-//! took over an account would do that last.
+//! Only the system reinstates and closes an organization. The admins of an organization are suspended with it, and one
+//! of their accounts should not be enough to end all keys of a customer permanently. Only the system
+//! [erases](KeyManager::erase), too: erasing is how an attacker would clean up after taking over an account.
 //!
-//! It gives another key no scope that it does not have, none of these, no end later than its own, no networks beyond its own, and no other limits if it
-//! has some. An actor that is suspended or closed does nothing, and reads nothing either; a person suspended by the plan
-//! may read.
+//! A key that acts gives another key no scope that it does not have itself, none of the scopes above, no end later than
+//! its own, no networks beyond its own, and, if it has limits, no other limits than its own. An actor that is suspended
+//! or closed can neither change nor read anything; a person suspended by the plan may read.
 //!
-//! Every answer serializes: [what they look like](crate::manual::answers) is one form for routes, command lines and tools.
+//! Every answer serializes, in [one form](crate::manual::answers) for routes, command lines and tools.
 //!
-//! A key is made for teams of the organization only: which those are, a [`Directory`] says, or without
-//! one the [`Rights`] of the actor. It can also say what people and teams are called and who has left: then answers carry
-//! [`Names`], and their sentences say *Alice* where they have an id without it.
+//! A team key is made only for a team of the organization. The [`Directory`] says which teams those are; without one,
+//! the [`Rights`] of the actor do. A directory can also give the names of people and teams, and say who has left.
+//! Answers then carry [`Names`], and their sentences say *Alice* instead of an id.
 //!
 //! # Rotation
 //!
-//! A key is replaced without an outage: [begin](KeyManager::begin_rotation), put the new key where the old one is, look at
-//! the [status](KeyManager::rotation) until nobody needs the old one, [finish](KeyManager::finish_rotation). Both keys are
-//! accepted meanwhile, and until it is finished the rotation can be [aborted](KeyManager::abort_rotation).
+//! A key is replaced without an outage: [begin](KeyManager::begin_rotation), install the new key where the old one is,
+//! check the [status](KeyManager::rotation) until the old key is no longer needed,
+//! [finish](KeyManager::finish_rotation). Both keys are accepted meanwhile, and until it is finished the rotation can
+//! be [aborted](KeyManager::abort_rotation).
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -79,25 +80,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - Two who press at once do not make two new keys, nor end both: every step has one winner.
-//! - The [verdict](RotationVerdict) goes by source. A key as a whole falls silent long before the last of its users has
-//!   moved: a job that runs once a week is quiet for six days. It is as good as the sources are: callers of one name are
-//!   one source.
-//! - [`RotateKey::old_key_ends_at`] sets an end of grace. Nothing else ends the old key by itself: there is no forced
-//!   rotation.
-//! - [`RotateKey::into_team`] makes a personal key a team's in the same steps.
-//! - The id of the first key stays the name of all that succeed it, as the [lineage](KeyInfo::lineage): in the
-//!   [principal](crate::Principal::lineage), in lists, [usage](KeyUsage::lineage), exports, and as a condition of
+//! - Two simultaneous calls do not make two new keys, nor end both keys: every step has one winner.
+//! - The [verdict](RotationVerdict) is by source. A key as a whole falls silent long before its last user has moved: a
+//!   job that runs once a week is quiet for six days. The verdict is only as good as the sources are: callers with the
+//!   same name are one source.
+//! - [`RotateKey::old_key_ends_at`] sets an end of the grace period. Nothing else ends the old key by itself: rotation
+//!   is never forced.
+//! - [`RotateKey::into_team`] turns a personal key into a team key in the same steps.
+//! - The id of the first key names the whole chain of successors, as the [lineage](KeyInfo::lineage): in the
+//!   [principal](crate::Principal::lineage), in lists, [usage](KeyUsage::lineage) and exports, and as a filter of
 //!   [lists](ListKeys::lineage) and of the [trail](AuditQuery::of_lineage).
-//! - A key that exists gets neither more scopes nor a later end: its successor does, by [`RotateKey::scopes`] and
-//!   [`RotateKey::expires_at`]. More scopes are given by whoever may [issue](KeyAction::Issue) such a key.
+//! - An existing key gets neither more scopes nor a later end. Its successor does, by [`RotateKey::scopes`] and
+//!   [`RotateKey::expires_at`]. More scopes need the right to [issue](KeyAction::Issue) such a key.
 //!
 //! # Inventory
 //!
-//! Which keys are there, who made them, who uses them, and which want a look? [`inventory`](KeyManager::inventory) answers
-//! with pages of [entries](InventoryEntry), [`inventory_summary`](KeyManager::inventory_summary) with numbers by team, and
-//! [`export_inventory`](KeyManager::export_inventory) with a table or lines of JSON. All three take an [`InventoryQuery`],
-//! and tell of keys whose usage the actor may see.
+//! Which keys exist, who made them, who uses them, and which need attention? [`inventory`](KeyManager::inventory)
+//! answers with pages of [entries](InventoryEntry), [`inventory_summary`](KeyManager::inventory_summary) with numbers
+//! by team, and [`export_inventory`](KeyManager::export_inventory) with a table or lines of JSON. All three take an
+//! [`InventoryQuery`], and cover only keys whose usage the actor may see.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -110,7 +111,7 @@
 //! for entry in manager.inventory(query, &admin).await?.entries {
 //!     println!("{} {}, made by {}", entry.key.redacted, entry.key.name, entry.key.created_by);
 //!     for flag in &entry.flags {
-//!         println!("  {}", flag.sentence()); // Its name does not help. Name it after what uses it, and where: `GitHub Actions - production`.
+//!         println!("  {}", flag.sentence()); // Its name does not help. Name it after what uses it, and where: …
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -118,41 +119,41 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - A [flag](KeyFlag) is a question to somebody, never a verdict that the crate acts on. [`FlagSettings`] tells when each
-//!   is raised; most are gone 30 days after their cause.
-//! - Pages of 100 out of 100,000 keys take as long at the end as at the beginning. Conditions that only a look at each key
-//!   can answer, such as flags, are bounded by call: a page may be short and have a next one.
+//! - A [flag](KeyFlag) is a question for a person, never a verdict that the crate acts on. [`FlagSettings`] defines
+//!   when each is raised; most are gone 30 days after their cause.
+//! - Pages of 100 out of 100,000 keys take as long at the end as at the beginning. Filters that need a look at each
+//!   key, such as flags, are bounded per call: a page may be short and still have a next one.
 //!
 //! # Advice
 //!
-//! What people ask before something happens, and when it has. Nothing here changes anything:
+//! What people ask before something happens, and after it has. Nothing here changes anything:
 //!
 //! | question | asked with |
 //! |---|---|
-//! | What will surprise us about this key, once we have it? | [`preview`](KeyManager::preview) |
-//! | Should this personal key be a team's, or the other way round? | [`advise`](KeyManager::advise) |
+//! | What will surprise us about this key once we have it? | [`preview`](KeyManager::preview) |
+//! | Should this personal key be a team key, or the other way round? | [`advise`](KeyManager::advise) |
 //! | What stops if she leaves on Friday? | [`blast_radius`](KeyManager::blast_radius) |
 //! | Which keys did she see, and should we rotate? | [`exposure`](KeyManager::exposure) |
 //! | Why is this key refused, and did the service call at all? | [`explain`](KeyManager::explain) |
 //!
-//! Answers carry words for programs and [sentences](crate::sentence) for people. [`KeyUse`] is the table by which advice is given, and
-//! [`Advice`] tells the rules and their thresholds.
+//! Answers carry words for programs and [sentences](crate::sentence) for people. [`KeyUse`] is the table that the
+//! advice follows, and [`Advice`] documents the rules and their thresholds.
 //!
 //! # When a key leaks
 //!
 //! | question | answer |
 //! |---|---|
-//! | Which key is it? | [`KeyManager::identify`] takes the paste, the line of a log, or the part of an id, and says whether the whole key is there |
+//! | Which key is it? | [`KeyManager::identify`] takes the pasted text, a log line, or part of an id, and says whether the whole key is in it |
 //! | What was done with it? | [`KeyManager::leak_report`]: sources, new ones marked, attempts after its end, changes, keys it made |
-//! | How does it end, with all it made? | [`KeyManager::revoke_many`] with [`RevokeMany::key_and_made`] |
-//! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) somebody, [`created_between`](RevokeMany::created_between) two times |
+//! | How do I end it, with all the keys it made? | [`KeyManager::revoke_many`] with [`RevokeMany::key_and_made`] |
+//! | What else may be lost? | [`RevokeMany::of`] an owner, [`created_by`](RevokeMany::created_by) an actor, [`created_between`](RevokeMany::created_between) two times |
 //! | Who did what, and who tried? | [`KeyManager::events`], and as a table or lines of JSON [`KeyManager::export_trail`] |
 //!
-//! An account that was taken over: [`suspend`](KeyManager::suspend) it, revoke what is [of](RevokeMany::of) it and what
-//! it [created](RevokeMany::created_by), then the [keys](RevokeMany::keys) that [`exposure`](KeyManager::exposure)
-//! still lists. A key that was made with a key has that key for a creator, not the person.
+//! If an account was taken over: [`suspend`](KeyManager::suspend) it, revoke the keys [of](RevokeMany::of) it and the
+//! keys it [created](RevokeMany::created_by), then the [keys](RevokeMany::keys) that [`exposure`](KeyManager::exposure)
+//! still lists. A key that was made with another key has that key as its creator, not the person.
 //!
-//! Several questions at once, in the order in which they come up:
+//! Several of these questions, in the order in which they come up:
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

@@ -1,4 +1,4 @@
-//! For how long an answer waits for names, and for whom nobody asks for a while.
+//! How long an answer waits for names, and which organizations are not asked about for a while.
 
 use std::{
     collections::BTreeMap,
@@ -10,40 +10,40 @@ use tokio::time::Instant;
 
 use crate::owner::OrganizationId;
 
-/// How long an answer waits for names, all its questions together. A page is whole without them, and is read within
-/// milliseconds: half a second is what people do not yet take for a page that hangs. `has_team` guards something, and has
-/// the time of a store.
+/// How long an answer waits for names, all its questions together. A page is useful without them, and is read within
+/// milliseconds; half a second does not yet feel like a page that hangs. `has_team` is a guard, and has the time limit
+/// of the store.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// An answer that goes through more keys than this waits as long again for each time as many.
+/// An answer that looks at more keys than this gets the same time for each further batch of this size.
 const KEYS: usize = 5_000;
 
-/// For how long nobody asks for an organization once an answer did not come in time, so that not each page waits for that.
+/// How long an organization is not asked about after an answer was late, so that not every page waits.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// So many organizations are known to fail at a time. One that is forgotten is asked about again, and no more than that.
+/// How many failing organizations are remembered. One that is forgotten is simply asked about again.
 const MOST_FAILING: usize = 1_000;
 
-/// One that failed last so long ago, and that nobody has asked about since, keeps the log from nothing.
+/// An organization that failed this long ago, and was not asked about since, no longer counts as failing for the log.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 
-/// What is left of the time that an answer waits for names.
+/// The rest of the time that an answer waits for names.
 #[derive(Debug)]
 pub(super) struct Patience {
-    /// The most for one question.
+    /// The limit for one question.
     each: Duration,
     left: Duration,
     looked_at: usize,
 }
 
 impl Patience {
-    /// Of an answer at its beginning, where the store has so long for each of its own.
+    /// The time of an answer at its beginning, with this time limit for the store's own answers.
     pub(super) fn new(store_timeout: Duration) -> Self {
         let each = store_timeout.min(PATIENCE);
         Self { each, left: each, looked_at: 0 }
     }
 
-    /// The answer went through so many more keys.
+    /// The answer has looked at this many more keys.
     pub(super) fn looked_at(&mut self, keys: usize) {
         let before = self.looked_at / KEYS;
         self.looked_at = self.looked_at.saturating_add(keys);
@@ -51,13 +51,13 @@ impl Patience {
         self.left = self.left.saturating_add(self.each.saturating_mul(more));
     }
 
-    /// For how long the next question is waited for.
+    /// The time limit for the next question.
     pub(super) fn limit(&self) -> Duration {
         self.each.min(self.left)
     }
 
-    /// Whether the next question has all the time that one can have: then it is the directory that is late, and not what
-    /// was asked before.
+    /// Whether the next question has all the time that one can have. If it is late then, the directory is slow, and not
+    /// an earlier question.
     pub(super) fn is_whole(&self) -> bool {
         self.left >= self.each
     }
@@ -67,16 +67,15 @@ impl Patience {
     }
 }
 
-/// The organizations of which a directory did not say what it was asked last. One kind of question knows nothing of another,
-/// and one organization nothing of another: they may be on different servers, and one customer is not to take names away
-/// from all.
+/// The organizations whose last question was not answered by a directory. Each kind of question and each organization
+/// is separate: they may be on different servers, and one customer must not take names away from all.
 #[derive(Debug, Default)]
 pub(super) struct Failing(Mutex<BTreeMap<OrganizationId, Failure>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Failure {
     at: Instant,
-    /// No answer came in time, rather than an error.
+    /// The answer was late, rather than an error.
     is_late: bool,
 }
 
@@ -87,14 +86,14 @@ impl Failure {
 }
 
 impl Failing {
-    /// Whether nobody asks for this one now.
+    /// Whether this organization is not asked about now.
     pub(super) fn is_paused(&self, organization: &OrganizationId) -> bool {
         self.lock().get(organization).is_some_and(Failure::pauses)
     }
 
     pub(super) fn failed(&self, organization: &OrganizationId, is_late: bool) {
         let mut failing = self.lock();
-        // One of several answers at a time may have spent its own time, and says nothing of this.
+        // A concurrent answer may have used up its own time, and must not end this pause.
         let is_late = is_late || failing.get(organization).is_some_and(Failure::pauses);
         if failing.len() >= MOST_FAILING && !failing.contains_key(organization) {
             let oldest = failing.iter().min_by_key(|(_, failure)| failure.at).map(|(oldest, _)| oldest.clone());
@@ -107,7 +106,7 @@ impl Failing {
         self.lock().remove(organization);
     }
 
-    /// Whether it says again what it is asked, of every organization that anybody still asks about.
+    /// Whether all organizations that are still asked about get answers again.
     pub(super) fn is_over(&self) -> bool {
         let mut failing = self.lock();
         failing.retain(|_, failure| failure.at.elapsed() < FORGOTTEN);
@@ -131,7 +130,7 @@ mod tests {
     async fn the_oldest_of_too_many_is_forgotten() {
         let failing = Failing::default();
         for number in 0..=MOST_FAILING {
-            // The first of all is late again, and is not the oldest any more.
+            // The first one is late again, and is no longer the oldest.
             failing.failed(&organization(number), true);
             tokio::time::advance(Duration::from_millis(1)).await;
             if number == 1 {

@@ -16,14 +16,14 @@ use crate::{
     store::{Effect, FoundOwner, KeyQuery, ListedKey, OwnerChange},
 };
 
-/// What a change of plan means for team keys: that they are included from now on, or no longer.
+/// What a change of plan means for team keys: now included, or no longer.
 ///
-/// Plans are the embedder's: this says of which teams, and what follows for their keys.
+/// Plans are the embedder's: this says which teams are affected, and what follows for their keys.
 ///
 /// ```
 /// use tower_api_keys::{TeamId, manage::PlanChange};
 ///
-/// let upgraded = PlanChange::team_keys_included(); // of the whole organization
+/// let upgraded = PlanChange::team_keys_included(); // for the whole organization
 /// let downgraded = PlanChange::team_keys_not_included().for_team(TeamId::new("blue")?).dry_run();
 /// assert_ne!(upgraded, downgraded);
 /// # Ok::<(), tower_api_keys::InvalidId>(())
@@ -37,30 +37,30 @@ pub struct PlanChange {
 }
 
 impl PlanChange {
-    /// The plan includes team keys from now on: [`Suspension::Plan`] is ended.
+    /// The plan includes team keys now: [`Suspension::Plan`] ends.
     pub const fn team_keys_included() -> Self {
         Self { includes_team_keys: true, team: None, dry_run: false }
     }
 
-    /// The plan no longer includes team keys: they go on or are suspended, as [`OnDowngrade`] says.
+    /// The plan no longer includes team keys: they still work or are suspended, depending on [`OnDowngrade`].
     pub const fn team_keys_not_included() -> Self {
         Self { includes_team_keys: false, team: None, dry_run: false }
     }
 
-    /// Of this team alone. Default: of all teams of the organization that have a key, dead or alive.
+    /// Only for this team. Default: for all teams of the organization that have a key, dead or alive.
     pub fn for_team(mut self, team: TeamId) -> Self {
         self.team = Some(team);
         self
     }
 
-    /// Only looks: the answer says what would have changed.
+    /// Changes nothing: the answer says what would have changed.
     pub const fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
     }
 }
 
-/// What a change of plan did, or of a dry run, what it would do. It serializes.
+/// What a change of plan did or, in a dry run, would do. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -77,15 +77,15 @@ impl PlanChange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PlanChanged {
-    /// Teams that were suspended or reinstated, each with an event. Others were as they should be.
+    /// Teams that were suspended or reinstated, each with an event. The others needed no change.
     pub teams: u64,
-    /// Live keys of these teams that are refused from now on, or accepted again. Those of a team that an admin
-    /// suspended as well, or of an organization that is suspended or closed, are not among them: for them nothing changes.
+    /// Live keys of these teams that are now refused, or accepted again. Keys are not counted if an admin suspended
+    /// their team as well, or if their organization is suspended or closed: nothing changes for them.
     pub live_keys: u64,
-    /// Teams whose stored status cannot be read, and which are as they were: their keys are refused until it is repaired.
-    /// Then tell of the plan again.
+    /// Teams whose stored status cannot be read. They are unchanged: their keys are refused until it is repaired. Then
+    /// call this again.
     pub unreadable: u64,
-    /// Whether it was only a look.
+    /// Whether this was a dry run.
     pub dry_run: bool,
 }
 
@@ -101,7 +101,7 @@ sentences! {
 }
 
 impl PlanChanged {
-    /// The same in sentences.
+    /// The result as sentences for people.
     #[must_use]
     pub fn sentences(&self) -> Vec<Sentence> {
         let say = if self.dry_run { would_change } else { changed };
@@ -127,15 +127,16 @@ json_form! {
 }
 
 impl KeyManager {
-    /// Tells that a plan changed, of one team or of all. Telling twice does no harm, and after an error it is told again:
-    /// teams that are as they should be get no event.
+    /// Applies a change of plan to one team or to all. Call it again after an error; repeating does no harm: teams that
+    /// need no change get no event.
     ///
-    /// Of all teams means of all that have a key, a thousand keys at a time; one whose status cannot be read stops none of the
-    /// others. A team that was suspended and whose keys were all removed since is [named by itself](PlanChange::for_team).
+    /// All teams are those that have a key, read a thousand keys at a time; one whose status cannot be read does not
+    /// stop the others. For a team that was suspended and whose keys were all removed since, [name the
+    /// team](PlanChange::for_team).
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed (one team that is), corrupt
-    /// record, store unavailable, outcome unknown. What was done before stays done.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed (the named team is closed),
+    /// corrupt record, store unavailable, outcome unknown. What was done before the error stays done.
     pub async fn plan_changed(&self, change: PlanChange, actor: &Actor) -> Result<PlanChanged, ManageError> {
         let access = self.acting(actor, &[action(&change)]).await?;
         match &change.team {
@@ -152,7 +153,7 @@ impl Access<'_> {
         let mut changed = PlanChanged { dry_run: change.dry_run, ..PlanChanged::default() };
         let found = self.statuses_of(&owner).await?;
         let status = TeamStatus::of(&found).map_err(ManageError::corrupt)?;
-        // The store refuses the change itself; a dry run does not get so far.
+        // The store refuses the change itself; a dry run does not reach the store.
         if change.dry_run && !self.leaves_as_is(change) && status.team.closed_at().is_some() {
             return Err(ManageError::new(ManageErrorKind::OwnerClosed));
         }
@@ -167,7 +168,7 @@ impl Access<'_> {
     }
 
     async fn change_plan_of_all(&self, change: &PlanChange) -> Result<PlanChanged, ManageError> {
-        // Before any team is looked at: else who may not know of one would be told whether there is any.
+        // Before any team is looked at: otherwise the answer would reveal whether there are teams.
         self.require(KeyAction::See, &Target::Organization).await?;
         let mut changed = PlanChanged { dry_run: change.dry_run, ..PlanChanged::default() };
         let now = self.parts.clock.now();
@@ -196,7 +197,7 @@ impl Access<'_> {
         Ok(changed)
     }
 
-    /// Changes the team of a listed key, and says whether its live keys count.
+    /// Changes the plan of a team at its first listed key, and says whether its live keys count.
     async fn change_plan_of_first_met(
         &self,
         team: &TeamId,
@@ -219,12 +220,12 @@ impl Access<'_> {
         Ok(status.counts())
     }
 
-    /// Whether keys go on without the plan that includes them.
+    /// Whether keys still work without a plan that includes them.
     fn leaves_as_is(&self, change: &PlanChange) -> bool {
         !change.includes_team_keys && self.parts.rules.on_downgrade == OnDowngrade::Keep
     }
 
-    /// Suspends or reinstates, and says whether that changed anything; none of a dry run.
+    /// Suspends or reinstates, and says whether that changed anything; `None` in a dry run.
     async fn suspend_for_plan(&self, owner: &Owner, change: &PlanChange) -> Result<Option<bool>, ManageError> {
         if change.dry_run {
             return Ok(None);
@@ -242,7 +243,7 @@ const fn action(change: &PlanChange) -> KeyAction {
     if change.includes_team_keys { KeyAction::Reinstate } else { KeyAction::Suspend }
 }
 
-/// How things stand with a team by itself, and with its organization.
+/// The status of a team, and that of its organization.
 struct TeamStatus {
     team: OwnerStatus,
     organization: OwnerStatus,
@@ -254,12 +255,12 @@ impl TeamStatus {
         Ok(Self { team: of(&found.owner)?, organization: of(&found.organization)? })
     }
 
-    /// Whether the team is not yet as the plan says. What holds for the whole organization is not ended by that.
+    /// Whether the team's status does not follow the plan yet. A status of the whole organization does not count.
     const fn is_due(&self, change: &PlanChange) -> bool {
         self.team.has(Suspension::Plan) == change.includes_team_keys
     }
 
-    /// Whether its keys are refused for the plan of the team alone, or for nothing.
+    /// Whether its keys are refused only because of the team's plan, or not at all.
     const fn counts(&self) -> bool {
         !self.team.has(Suspension::Admin) && self.team.closed_at().is_none() && self.organization.is_active()
     }

@@ -14,11 +14,12 @@ use crate::{
     words::words,
 };
 
-/// Who may do what. The default is the [table of rights](super::DefaultPolicy).
+/// Decides which actor may do what. The default is the [table of rights](super::DefaultPolicy).
 ///
-/// Asked for every call, and for every key of a list. A policy decides about roles and plans; what it allows still does
-/// not let a key act without the [scope](ManagingScope) for it, let it give more than it has, let anybody reach another organization, make a key for a team that is none of the organization's
-/// ([`Directory`](super::Directory)), or let somebody act who is suspended.
+/// Asked for every call, and for every key of a list. A policy decides about roles and plans. Whatever it allows, a key
+/// still does not act without the [scope](ManagingScope) for it and does not give more than it has; no actor reaches
+/// another organization, or makes a key for a team outside the organization ([`Directory`](super::Directory)); and no
+/// suspended actor acts.
 ///
 /// ```
 /// use tower_api_keys::{Actor, manage::{Decision, DenialReason, KeyAction, Policy, DefaultPolicy, Target}};
@@ -39,9 +40,9 @@ use crate::{
 /// }
 /// ```
 pub trait Policy: fmt::Debug + Send + Sync + 'static {
-    /// Whether this actor may do this to that.
+    /// Whether this actor may do this action on this target.
     ///
-    /// Actions and targets grow: what is not known should be denied.
+    /// Later versions add actions and targets: deny those you do not know.
     fn decide(&self, actor: &Actor, action: KeyAction, target: &Target<'_>) -> Decision;
 }
 
@@ -57,16 +58,16 @@ words! {
     pub enum KeyAction {
         /// Read the audit trail of a key, of a user or a team and their keys, or of the organization.
         Audit = "audit",
-        /// Close a user, a team or the organization for good.
+        /// Close a user, a team or the organization permanently.
         Close = "close",
-        /// Erase a user, a team or the organization, from the trail too.
+        /// Erase a user, a team or the organization, from the trail, too.
         Erase = "erase",
         /// Set an earlier expiry of a key.
         Expire = "expire",
         /// Make a key.
         Issue = "issue",
-        /// Take scopes from a key, or say from which networks it may be used. From more than before, whoever may [issue](Self::Issue)
-        /// such a key too.
+        /// Remove scopes from a key, or set the networks it may be used from. Allowing more networks than before also
+        /// needs the right to [issue](Self::Issue) such a key.
         Narrow = "narrow",
         /// Pause a key: it is refused until it is resumed.
         Pause = "pause",
@@ -82,8 +83,8 @@ words! {
         Revoke = "revoke",
         /// Begin, finish or abort the rotation of a key.
         Rotate = "rotate",
-        /// See that a key exists, and all about it except how it is used. Of an owner: see its status and list its keys. Of the
-        /// organization: list its keys.
+        /// See that a key exists, and all about it except how it is used. On an owner: see its status and list its
+        /// keys. On the organization: list its keys.
         See = "see",
         /// See what stops if a person leaves.
         SeeBlastRadius = "see_blast_radius",
@@ -96,7 +97,7 @@ words! {
     }
 }
 
-/// What an actor wants to do it to.
+/// What an actor wants to act on.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, manage::Target};
@@ -112,25 +113,26 @@ pub enum Target<'a> {
     /// A key that exists.
     #[non_exhaustive]
     Key {
-        /// Which.
+        /// The id of the key.
         id: &'a KeyId,
-        /// Whose.
+        /// The owner of the key.
         owner: &'a Owner,
-        /// Who made it.
+        /// The actor that made it.
         created_by: &'a ActorId,
         /// The key that made it, if one did.
         created_via_key: Option<&'a KeyId>,
-        /// Whether it is paused, and by whom.
+        /// Whether it is paused, and by which actor.
         paused: PausedBy<'a>,
     },
     /// A key to be made.
     #[non_exhaustive]
     NewKey {
-        /// For whom.
+        /// The owner of the new key.
         owner: &'a Owner,
-        /// With these scopes.
+        /// The scopes of the new key.
         scopes: &'a Scopes,
-        /// With this end: the one that is asked for, or the one that the service's longest life gives it where none is.
+        /// The end of the new key: the requested one or, if none is requested, the one that the service's longest life
+        /// gives it.
         expires_at: Option<Timestamp>,
     },
     /// The organization, or all keys of it.
@@ -139,7 +141,7 @@ pub enum Target<'a> {
     Owner(&'a Owner),
 }
 
-/// Whether a key is paused, and by whom.
+/// Whether a key is paused, and by which actor.
 ///
 /// ```
 /// use tower_api_keys::{manage::PausedBy, record::ActorId};
@@ -150,11 +152,11 @@ pub enum Target<'a> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PausedBy<'a> {
-    /// By this user, key or part of the system.
+    /// It is paused by this user, key or system.
     Actor(&'a ActorId),
     /// It is not paused.
     Nobody,
-    /// By somebody's plain SQL.
+    /// It is paused, and the actor is not known: plain SQL did it.
     Unknown,
 }
 
@@ -169,7 +171,7 @@ impl<'a> PausedBy<'a> {
 }
 
 impl KeyAction {
-    /// Whether it can be done to a key that exists.
+    /// Whether the action exists for an existing key.
     pub(super) const fn is_of_a_key(self) -> bool {
         match self {
             Self::Audit
@@ -193,7 +195,7 @@ impl KeyAction {
         }
     }
 
-    /// What a key needs to do it; none for what no key does.
+    /// The scope that a key needs to do it; `None` if no key may do it.
     pub(super) const fn scope(self) -> Option<ManagingScope> {
         match self {
             Self::Audit | Self::See | Self::SeeBlastRadius | Self::SeeExposure | Self::SeeUsage => {
@@ -209,7 +211,7 @@ impl KeyAction {
 }
 
 impl<'a> Target<'a> {
-    /// The user or team it is or belongs to.
+    /// The user or team that is the target, or that the key belongs to.
     #[must_use]
     pub const fn owner(&self) -> Option<&'a Owner> {
         match self {
@@ -218,14 +220,14 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// A key that this owner is to get, as a form asks for it before anybody has chosen scopes or an end: with none.
+    /// A key that this owner is to get, for a form before scopes or an end are chosen: it has none.
     #[must_use]
     pub fn new_key(owner: &'a Owner) -> Self {
         static NONE: LazyLock<Scopes> = LazyLock::new(Scopes::none);
         Self::NewKey { owner, scopes: &NONE, expires_at: None }
     }
 
-    /// A key that exists, as [`find`](super::KeyManager::find) and lists show it.
+    /// An existing key, as returned by [`find`](super::KeyManager::find) and lists.
     #[must_use]
     pub const fn listed(key: &'a KeyInfo) -> Self {
         Self::Key {
@@ -248,7 +250,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What a [`Policy`] says. It serializes as `{"decision": …, "denial": …}`; the denial is `null` unless it denies.
+/// The answer of a [`Policy`]. It serializes as `{"decision": …, "denial": …}`; the denial is `null` unless it denies.
 ///
 /// ```
 /// use tower_api_keys::manage::{Decision, DenialReason};
@@ -259,13 +261,13 @@ impl<'a> Target<'a> {
 pub enum Decision {
     /// Yes.
     Allow,
-    /// No, and the actor is told why: it may know that the target exists.
+    /// No, and the actor learns why: it may know that the target exists.
     Deny(DenialReason),
-    /// No, and the actor is not told that the target exists.
+    /// No, and the actor does not learn that the target exists.
     Hide,
 }
 
-/// A decision with what is said of a no, in the words of the service where it has some.
+/// A decision with the denial in words, in the service's own words where it has some.
 #[derive(serde::Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema), schemars(rename = "Decision"))]
 pub(super) struct SaidDecision {

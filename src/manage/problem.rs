@@ -13,21 +13,21 @@ use crate::{
 };
 
 impl ManageErrorKind {
-    /// The status of an answer that says so.
+    /// The HTTP status of an answer with this error.
     #[must_use]
     pub fn status(self) -> StatusCode {
         self.answer().0
     }
 
-    /// The code of an answer that says so, in snake case: that of a [`RefusalCode`] where there is one. A code may come
-    /// with two statuses: `key_revoked` is 409 of the key that was to be changed, 403 of the key that acts, and 401 where a
+    /// The code of an answer with this error, in snake case: that of a [`RefusalCode`] where there is one. A code can
+    /// have several statuses: `key_revoked` is 409 for the key to be changed, 403 for the acting key, and 401 where a
     /// request is refused.
     #[must_use]
     pub fn code(self) -> &'static str {
         self.answer().1
     }
 
-    /// The field of the request that is meant, if it is one.
+    /// The request field that is invalid, if it is a single one.
     #[must_use]
     pub const fn field(self) -> Option<&'static str> {
         match self {
@@ -37,8 +37,8 @@ impl ManageErrorKind {
         }
     }
 
-    /// What is the matter more closely, in a word: which rule is broken, which quota is used up, what the counts say, what
-    /// the service left out, what is the matter with a known key.
+    /// A more detailed reason, in a word: which rule is broken, which quota is used up, what the counts say, what is
+    /// missing in the service's setup, or what is wrong with a known key.
     #[must_use]
     pub const fn reason(self) -> Option<&'static str> {
         match self {
@@ -51,7 +51,7 @@ impl ManageErrorKind {
         }
     }
 
-    /// Status and code: every kind has its line, so that none is forgotten.
+    /// Status and code: every kind has its own line, so that none is forgotten.
     fn answer(self) -> (StatusCode, &'static str) {
         use super::{invalid::InvalidInput, quota::Quota};
         match self {
@@ -96,7 +96,7 @@ impl ManageErrorKind {
         }
     }
 
-    /// Whether asking again in a moment can help, without anybody's doing.
+    /// Whether trying again in a moment can help, without a change by anyone.
     const fn passes_by_itself(self) -> bool {
         matches!(
             self,
@@ -110,7 +110,7 @@ impl ManageErrorKind {
         )
     }
 
-    /// What is the matter, and what to do where that is always the same.
+    /// What is wrong, and what to do if that is always the same.
     #[must_use]
     pub fn sentence(self) -> Sentence {
         match self {
@@ -153,7 +153,7 @@ impl ManageErrorKind {
         }
     }
 
-    /// What would change it, where that is a sentence of its own.
+    /// What would change it, if that is a separate sentence.
     #[must_use]
     pub fn remedy(self) -> Option<Sentence> {
         match self {
@@ -236,25 +236,25 @@ sentences! {
 }
 
 impl ManageError {
-    /// The status of an answer that says so: [`ManageErrorKind::status`].
+    /// The HTTP status of an answer with this error: [`ManageErrorKind::status`].
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.kind().status()
     }
 
-    /// The code of an answer that says so: [`ManageErrorKind::code`].
+    /// The code of an answer with this error: [`ManageErrorKind::code`].
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.kind().code()
     }
 
-    /// The field of the request that is meant, if it is one: [`ManageErrorKind::field`].
+    /// The request field that is invalid, if it is a single one: [`ManageErrorKind::field`].
     #[must_use]
     pub const fn field(&self) -> Option<&'static str> {
         self.kind().field()
     }
 
-    /// What is the matter, for people: [`ManageErrorKind::sentence`].
+    /// What is wrong, for people: [`ManageErrorKind::sentence`].
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         self.kind().sentence()
@@ -274,8 +274,8 @@ impl fmt::Display for ManageError {
     }
 }
 
-/// A [`ManageError`] as a client is told of it: a problem document (RFC 9457), of the media type
-/// `application/problem+json`. What is not known is `null`.
+/// A [`ManageError`] as a client gets it: a problem document (RFC 9457), with the media type
+/// `application/problem+json`. Unknown values are `null`.
 ///
 /// ```
 /// use tower_api_keys::manage::{ManageError, Problem};
@@ -299,34 +299,34 @@ pub struct Problem {
     pub title: &'static str,
     /// The status of the answer.
     pub status: u16,
-    /// What went wrong, in a word.
+    /// What went wrong, as a word.
     pub code: &'static str,
-    /// The same more closely: which rule is broken, which quota is used up, what the counts of a rotation say, what the
-    /// service left out, what is the matter with a known key.
+    /// A more detailed reason: which rule is broken, which quota is used up, what the counts of a rotation say, what is
+    /// missing in the service's setup, or what is wrong with a known key.
     pub reason: Option<&'static str>,
     /// Sentence and remedy in English, one after the other.
     pub detail: String,
-    /// What is the matter.
+    /// What is wrong.
     pub sentence: Sentence,
-    /// What would change it, where that is a sentence of its own.
+    /// What would change it, if that is a separate sentence.
     pub remedy: Option<Sentence>,
-    /// The field of the request that is meant, if it is one.
+    /// The request field that is invalid, if it is a single one.
     pub field: Option<&'static str>,
-    /// The key that the same request made before, if this [says so](ManageErrorKind::IdempotencyKeyUsed) and the actor may
-    /// see it: [`ManageError::replayed`].
+    /// The key that the same request made before, if the error [says so](ManageErrorKind::IdempotencyKeyUsed) and the
+    /// actor may see it: [`ManageError::replayed`].
     pub key: Option<KeyInfo>,
-    /// The version that the key has, if it is [not the one that was expected](ManageErrorKind::VersionDiffers).
+    /// The current version of the key, if it is [not the expected one](ManageErrorKind::VersionDiffers).
     pub current: Option<i64>,
     #[serde(skip)]
     retry_after: Option<Duration>,
 }
 
 impl Problem {
-    /// For the header `Content-Type`.
+    /// The value for the `Content-Type` header.
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
 
-    /// For the header `Retry-After`: whole seconds, rounded up. None where nobody knows, or where asking again is not
-    /// what helps.
+    /// The value for the `Retry-After` header: whole seconds, rounded up. `None` if that is not known, or if a repeat
+    /// does not help.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {
         self.retry_after.map(|after| after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1))

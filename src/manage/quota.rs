@@ -26,7 +26,8 @@ const HOUR: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Quota {
-    /// Keys that a person makes within an hour, those among them that their keys make; or the keys of one team.
+    /// Keys that a person makes within an hour, including those that their keys make; or that the keys of one team
+    /// make.
     IssuesPerHour(u32),
     /// Live keys of one user or team.
     LiveKeys(u32),
@@ -43,7 +44,7 @@ sentences! {
 }
 
 impl Quota {
-    /// The word, in snake case.
+    /// The quota as a word in snake case.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +61,7 @@ impl Quota {
         }
     }
 
-    /// The same for people, with what to do.
+    /// The quota as a sentence for people, with what to do.
     #[must_use]
     pub fn sentence(self) -> Sentence {
         match self {
@@ -85,7 +86,7 @@ json_form! {
     }
 }
 
-/// The quotas of a service; none of them unless it is set.
+/// The quotas of a service; each is unlimited unless set.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Quotas {
     pub(crate) live_keys_of_user: Option<u32>,
@@ -103,13 +104,13 @@ impl Quotas {
         Some((Guard::LiveKeysBelow { owner: owner.clone(), limit }, Quota::LiveKeys(limit)))
     }
 
-    /// Whether this actor may make one more key in this owner's organization. A key makes its own on the account of its
-    /// owner: it would find an hour of its own in each key that it makes or rotates into. The system makes as many as it
-    /// likes: its jobs are the service's own.
+    /// The room for one more key made by this actor in this owner's organization. What a key makes counts for its
+    /// owner: otherwise each key that it makes or rotates into would have an hour of its own. The system has no limit:
+    /// its jobs are the service's own.
     pub(super) fn issues(self, actor: &Actor, owner: &OwnerRef, at: Timestamp) -> Option<(Guard, Quota)> {
         let limit = self.issues_per_hour?;
         let by = OwnerRef { organization: owner.organization.clone(), owner: actor.standing_on()? };
-        // A key made an hour ago, to the millisecond, is no longer within the hour.
+        // A key that was made exactly an hour ago, to the millisecond, is no longer within the hour.
         let since = at.saturating_sub(HOUR).saturating_add(Duration::from_millis(1));
         let until = at.saturating_add(LARGEST_SKEW);
         Some((Guard::IssuedBelow { by, since, until, limit }, Quota::IssuesPerHour(limit)))

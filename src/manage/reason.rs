@@ -3,10 +3,10 @@ use crate::{key::without_credentials, text::is_invisible};
 /// The longest reason that is kept, in characters.
 const LONGEST_REASON: usize = 200;
 
-/// How much of a reason is looked through, in characters. Redacted it is shorter.
+/// How many characters of a reason are read. Redaction makes it shorter.
 const MOST_LOOKED_AT: usize = 1_000;
 
-/// Why a key was revoked, as the audit trail keeps what people write: without what hides or misleads, and without keys.
+/// A reason for the audit trail, from what people write: without characters that hide or mislead, and without keys.
 pub(super) fn cleaned(reason: &str) -> Option<String> {
     let visible: String = reason
         .chars()
@@ -14,7 +14,7 @@ pub(super) fn cleaned(reason: &str) -> Option<String> {
         .map(|c| if c.is_whitespace() { ' ' } else { c })
         .take(MOST_LOOKED_AT)
         .collect();
-    // A word that was cut may be what is left of a credential.
+    // The last word may have been cut, and may be the rest of a credential.
     let visible = match visible.rsplit_once(' ') {
         Some((whole, _)) if visible.chars().count() == MOST_LOOKED_AT => whole,
         None if visible.chars().count() == MOST_LOOKED_AT => "",
@@ -35,7 +35,7 @@ mod tests {
         assert_eq!(cleaned(" \u{200b} "), None);
         assert_eq!(cleaned(&"é".repeat(300)).map(|reason| reason.chars().count()), Some(200));
         assert_eq!(cleaned(&format!("leaked: {}", key.expose_secret())), Some(format!("leaked: {}", key.redacted())));
-        // A character that does not show would hide the key from the net.
+        // An invisible character would hide the key from redaction.
         let hidden = key.expose_secret().replacen('.', ".\u{200b}", 1);
         assert_eq!(cleaned(&hidden), Some(key.redacted()));
     }

@@ -10,7 +10,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A key to be made. What is said here is checked by [`KeyManager::issue`](super::KeyManager::issue).
+/// A key to make. [`KeyManager::issue`](super::KeyManager::issue) checks the values.
 ///
 /// ```
 /// use tower_api_keys::{IssueKey, Scope, TeamId};
@@ -43,11 +43,11 @@ impl IssueKey {
         Self::of(Owner::User(user))
     }
 
-    /// A team key: it reaches this team, of the manager's organization, and outlives whoever makes it.
+    /// A team key: it reaches this team, of the manager's organization, and outlives the person who makes it.
     ///
     /// # Security
-    /// Whether the organization has such a team is for the [`Directory`](super::Directory) to say, or without one for the
-    /// rights of the actor.
+    /// The [`Directory`](super::Directory) decides whether the organization has such a team; without one, the rights of
+    /// the actor do.
     pub fn team(team: TeamId) -> Self {
         Self::of(Owner::Team(team))
     }
@@ -67,35 +67,35 @@ impl IssueKey {
         }
     }
 
-    /// What people call it: rules are with [`KeyName`](crate::record::KeyName), advice with
-    /// [`lint_name`](super::lint_name). Default: empty.
+    /// Sets the name: see [`KeyName`](crate::record::KeyName) for the rules, and [`lint_name`](super::lint_name) for
+    /// advice. Default: empty.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// One more label: rules are with [`Labels`](crate::record::Labels). Default: none.
+    /// Adds a label: see [`Labels`](crate::record::Labels) for the rules. Default: none.
     pub fn labelled(mut self, label: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((label.into(), value.into()));
         self
     }
 
-    /// What it may do. Default: [`Scopes::all`], everything its owner may, except managing keys.
+    /// Sets what the key may do. Default: [`Scopes::all`], everything its owner may, except managing keys.
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = scopes;
         self
     }
 
-    /// The first moment at which it is refused. Default: none.
+    /// Sets the first moment at which it is refused. Default: none.
     pub fn expires_at(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
         self
     }
 
-    /// The only networks that it may be used from. A rotation keeps them. Default: from anywhere.
+    /// Sets the only networks that it may be used from. A rotation keeps them. Default: from anywhere.
     ///
-    /// Refused unless the service said [how addresses are found](crate::ApiKeysBuilder::addresses): the key would never be
-    /// accepted.
+    /// Refused unless the service sets [how addresses are found](crate::ApiKeysBuilder::addresses): otherwise the key
+    /// would never be accepted.
     ///
     /// ```
     /// use tower_api_keys::{IssueKey, Networks, TeamId};
@@ -109,15 +109,16 @@ impl IssueKey {
         self
     }
 
-    /// What the key may consume, in the service's own words, at most 1,024 bytes: it comes back in
-    /// [`Principal::limits`](crate::Principal::limits), and nothing here enforces it. A rotation keeps it. Default: none.
+    /// Sets what the key may consume, in the service's own words, at most 1,024 bytes. It comes back in
+    /// [`Principal::limits`](crate::Principal::limits); this crate does not enforce it. A rotation keeps it. Default:
+    /// none.
     pub fn limits(mut self, limits: impl Into<String>) -> Self {
         self.limits = Some(limits.into());
         self
     }
 
-    /// Who is told about the key, in the service's own words: rules are with [`Responsible`](crate::record::Responsible). A
-    /// rotation keeps it. Default: empty, which says nobody.
+    /// Sets the contact that is told about the key, in the service's own words: see
+    /// [`Responsible`](crate::record::Responsible) for the rules. A rotation keeps it. Default: empty, no contact.
     ///
     /// ```
     /// use tower_api_keys::{IssueKey, TeamId};
@@ -130,17 +131,18 @@ impl IssueKey {
         self
     }
 
-    /// Makes a repeat of this request harmless: the same request under the same 1 to 256 bytes, by the same actor in the
-    /// same organization, is refused as [`IdempotencyKeyUsed`](super::ManageErrorKind::IdempotencyKeyUsed), with
-    /// [the key that was made](super::ManageError::replayed), for as long as results of changes are kept: a week. Another
-    /// request is refused as [`IdempotencyKeyReused`](super::ManageErrorKind::IdempotencyKeyReused). Default: none.
+    /// Makes a repeat of this request harmless. The same request under the same 1 to 256 bytes, by the same actor in
+    /// the same organization, is refused as [`IdempotencyKeyUsed`](super::ManageErrorKind::IdempotencyKeyUsed), with
+    /// [the key that was made](super::ManageError::replayed), for as long as results of changes are kept: a week.
+    /// Another request is refused as [`IdempotencyKeyReused`](super::ManageErrorKind::IdempotencyKeyReused). Default:
+    /// none.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self
     }
 }
 
-/// People paste keys into the wrong field: what they wrote is shown without secrets.
+/// People paste keys into the wrong field: the output has secrets taken out.
 impl fmt::Debug for IssueKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IssueKey")
@@ -152,7 +154,7 @@ impl fmt::Debug for IssueKey {
     }
 }
 
-/// Which keys to list: of all that the actor may see, or of some owners. All conditions hold together.
+/// Which keys to list: of all that the actor may see, or of some owners. A key must meet all conditions.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, TeamId, manage::ListKeys, record::NamePart, store::Liveness};
@@ -164,7 +166,7 @@ impl fmt::Debug for IssueKey {
 #[derive(Clone, Debug)]
 #[must_use = "nothing is read before `KeyManager::list`"]
 pub struct ListKeys {
-    /// None for all that the actor may see.
+    /// `None` for all that the actor may see.
     pub(super) owners: Option<Vec<Owner>>,
     pub(super) kind: Option<KeyKind>,
     pub(super) named_like: Option<NamePart>,
@@ -203,8 +205,8 @@ impl ListKeys {
         Self::of_any([owner])
     }
 
-    /// The keys of these users and teams together, in one order; of none, if there are none here. If there is one among them
-    /// whose keys the actor may not see, the answer is *not found*.
+    /// The keys of these users and teams together, in one order; no keys, if the list is empty. If the actor may not
+    /// see the keys of one of them, the answer is *not found*.
     pub fn of_any<O: Into<Owner>>(owners: impl IntoIterator<Item = O>) -> Self {
         Self { owners: Some(owners.into_iter().map(Into::into).collect()), ..Self::all() }
     }
@@ -215,13 +217,13 @@ impl ListKeys {
         self
     }
 
-    /// Only those with this in their names. Whoever may see a key may see its name.
+    /// Only keys whose name contains this text. The right to see a key includes its name.
     pub fn named_like(mut self, part: NamePart) -> Self {
         self.named_like = Some(part);
         self
     }
 
-    /// Only those made by this user, key or part of the system.
+    /// Only keys made by this user, key or system.
     pub fn created_by(mut self, creator: ActorId) -> Self {
         self.creator = Some(creator);
         self
@@ -233,7 +235,7 @@ impl ListKeys {
         self
     }
 
-    /// Only those of this chain of rotations, which is called by its first key ([`lineage`](super::KeyInfo::lineage)).
+    /// Only keys of this chain of rotations, named by its first key ([`lineage`](super::KeyInfo::lineage)).
     pub const fn lineage(mut self, first: KeyId) -> Self {
         self.lineage = Some(first);
         self
@@ -251,32 +253,32 @@ impl ListKeys {
         self
     }
 
-    /// Those made last first. Default: those made first.
+    /// Newest first. Default: oldest first.
     pub const fn newest_first(mut self) -> Self {
         self.order = KeyOrder::NewestFirst;
         self
     }
 
-    /// Those that end soonest first, or ended first; those without an end come last. Default: those made first.
+    /// The earliest end first, past ends included; keys without an end come last. Default: oldest first.
     pub const fn soonest_end_first(mut self) -> Self {
         self.order = KeyOrder::SoonestEndFirst;
         self
     }
 
-    /// Only those with an end before this time, live or dead: the keys that are to end within a week are
-    /// [live](Liveness::Live) ones.
+    /// Only keys with an end before this time, live or dead. For keys that are still to end, add
+    /// [live](Liveness::Live).
     pub const fn expires_before(mut self, time: Timestamp) -> Self {
         self.expires_before = Some(time);
         self
     }
 
-    /// The page that follows one that ended here, of the same query.
+    /// The page after one that ended here, of the same query.
     pub const fn after(mut self, cursor: KeyCursor) -> Self {
         self.after = Some(cursor);
         self
     }
 
-    /// At most so many keys, 1 to 1,000. Default: 100.
+    /// At most this many keys, 1 to 1,000. Default: 100.
     pub const fn limit(mut self, limit: u16) -> Self {
         self.limit = limit;
         self

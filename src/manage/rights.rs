@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{owner::TeamId, words::words};
 
-/// What a person may do in an organization at the moment of one call: resolved by the embedder, from its own directory,
+/// What a person may do in an organization at the moment of one call. The embedder resolves it from its own directory
 /// for each call.
 ///
 /// ```
@@ -22,31 +22,31 @@ pub struct Rights {
     org_admin: bool,
     auditor: bool,
     roles: BTreeMap<TeamId, TeamRole>,
-    /// Teams whose keys it manages without a role that does.
+    /// Teams whose keys it manages without a role that includes that.
     key_managers: BTreeSet<TeamId>,
     /// Whether the plan of all teams includes team keys.
     includes_all: bool,
-    /// Teams whose own plan does.
+    /// Teams whose own plan includes team keys.
     includes: BTreeSet<TeamId>,
 }
 
 impl Rights {
-    /// No more than anybody has over their own keys.
+    /// Only the rights that everyone has over their own keys.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// And an admin of the organization.
+    /// Adds the rights of an admin of the organization.
     #[must_use]
     pub fn org_admin(mut self) -> Self {
         self.org_admin = true;
         self
     }
 
-    /// And an auditor of the organization: it reads which keys there are, how they are used, and the trail, of everybody and
-    /// every team, takes the inventory and exports both, and changes nothing. What stops if a person leaves, and what a person saw,
-    /// is not for its eyes.
+    /// Adds the rights of an auditor of the organization. An auditor reads which keys exist, how they are used, and the
+    /// trail, of every person and team, takes the inventory and exports both, and changes nothing. It does not see what
+    /// stops if a person leaves, nor which keys a person saw.
     ///
     /// ```
     /// use tower_api_keys::{Actor, UserId, manage::{Decision, DefaultPolicy, KeyAction, Policy, Rights, Target}};
@@ -59,17 +59,18 @@ impl Rights {
     /// ```
     ///
     /// # Security
-    /// A personal key of an auditor reads as much, if `keys:read` is named on it and its owner's rights are given to
-    /// [`Actor::key`](super::Actor::key). A service that wants no such key gives that actor rights without this.
+    /// A personal key of an auditor can read as much, if the key has `keys:read` and its owner's rights are given to
+    /// [`Actor::key`](super::Actor::key). A service that does not want this gives that actor rights without the
+    /// auditor's.
     #[must_use]
     pub fn auditor(mut self) -> Self {
         self.auditor = true;
         self
     }
 
-    /// And the right to manage the keys of this team, without a role there that includes it: all that a
-    /// [`TeamRole::Admin`] may do with the keys of the team. The status of the team it sees, and changes no more than an admin
-    /// of the team.
+    /// Adds the right to manage the keys of this team, without a role there that includes it: all that a
+    /// [`TeamRole::Admin`] may do with the keys of the team. Like an admin of the team, the actor sees the team's
+    /// status and cannot change it.
     ///
     /// ```
     /// use tower_api_keys::{TeamId, manage::{Rights, TeamRole}};
@@ -82,37 +83,37 @@ impl Rights {
     /// ```
     ///
     /// # Security
-    /// As of a role, you vouch here that the team is one of the organization's.
+    /// As with a role, you vouch that the team belongs to the organization.
     #[must_use]
     pub fn may_manage_keys(mut self, team: TeamId) -> Self {
         self.key_managers.insert(team);
         self
     }
 
-    /// And this role in a team. Of a team that is named twice, the last counts.
+    /// Adds this role in a team. Of a team that is named twice, the last counts.
     #[must_use]
     pub fn team(mut self, team: TeamId, role: TeamRole) -> Self {
         self.roles.insert(team, role);
         self
     }
 
-    /// The plan includes team keys, for all teams of the organization: for a service whose organizations have the plan.
+    /// The plan includes team keys for all teams of the organization: for a service with a plan for each organization.
     /// Default: for none.
     ///
-    /// This speaks of the plan alone. Whether a team is one of the organization's is still asked of the
-    /// [`Directory`](super::Directory), or without one of the teams that are named here.
+    /// This is about the plan only. The [`Directory`](super::Directory) still decides whether a team belongs to the
+    /// organization; without one, the teams that are named here do.
     #[must_use]
     pub fn team_keys_included(mut self) -> Self {
         self.includes_all = true;
         self
     }
 
-    /// The plan of this team includes team keys: for a service whose teams have plans of their own, and for an admin of
-    /// the organization who makes keys for a team that they have no role in. Default: it does not.
+    /// The plan of this team includes team keys: for a service with a plan for each team, and for an admin of the
+    /// organization who makes keys for a team that they have no role in. Default: it does not.
     ///
     /// # Security
-    /// Without a [`Directory`](super::Directory) you vouch here that the team is one of the organization's: do not pass on
-    /// the team that a form or a path names before you have looked it up.
+    /// Without a [`Directory`](super::Directory) you vouch that the team belongs to the organization: do not pass on a
+    /// team that a form or a path names before you have looked it up.
     #[must_use]
     pub fn team_keys_included_for(mut self, team: TeamId) -> Self {
         self.includes.insert(team);
@@ -143,20 +144,19 @@ impl Rights {
         self.roles.get(team).copied()
     }
 
-    /// Whether the plan includes keys of this team; not, unless it was said.
+    /// Whether the plan includes keys of this team; false unless it was set.
     #[must_use]
     pub fn includes_team_keys(&self, team: &TeamId) -> bool {
         self.includes_all || self.includes.contains(team)
     }
 
-    /// Whether the plan includes keys of any team, as far as was said.
+    /// Whether the plan includes keys of any team, as far as it was set.
     #[must_use]
     pub fn includes_keys_of_any_team(&self) -> bool {
         self.includes_all || !self.includes.is_empty()
     }
 
-    /// Whether something was said of the team by name: a role, that it manages the keys, or that the plan includes team
-    /// keys.
+    /// Whether the team is named: by a role, the management of its keys, or a plan with team keys.
     pub(super) fn names(&self, team: &TeamId) -> bool {
         self.has_part_in(team) || self.includes.contains(team)
     }
@@ -166,7 +166,7 @@ impl Rights {
         self.roles.contains_key(team) || self.key_managers.contains(team)
     }
 
-    /// The teams of which something was said by name, in the order of their ids.
+    /// The teams that are named, in the order of their ids.
     pub(super) fn known_teams(&self) -> impl Iterator<Item = &TeamId> {
         self.teams().chain(&self.includes).collect::<BTreeSet<_>>().into_iter()
     }
@@ -178,7 +178,7 @@ impl Rights {
 }
 
 words! {
-    /// What a person is in a team.
+    /// The role of a person in a team.
     ///
     /// ```
     /// use tower_api_keys::manage::TeamRole;
@@ -196,7 +196,8 @@ words! {
     }
 }
 
-/// A team of an actor: its role there, whether it manages the keys, and whether the plan includes team keys. It serializes.
+/// A team of an actor: its role there, whether it manages the keys, and whether the plan includes team keys. It
+/// serializes.
 ///
 /// ```
 /// use tower_api_keys::{Actor, TeamId, UserId, manage::{Rights, TeamRole}};
@@ -214,11 +215,11 @@ words! {
 pub struct ActorTeam<'a> {
     /// The team.
     pub id: &'a TeamId,
-    /// Its role there; none where none was said.
+    /// Its role there; `None` if none was given.
     pub role: Option<TeamRole>,
     /// Whether it manages the team's keys, by its role or without one.
     pub manages_keys: bool,
-    /// Whether the plan includes keys of this team, as far as was said.
+    /// Whether the plan includes keys of this team, as far as its rights say.
     pub includes_team_keys: bool,
 }
 

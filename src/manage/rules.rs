@@ -8,25 +8,25 @@ use super::{
 };
 use crate::{audit::Notifier, record::EndWarnings, scope::Scope};
 
-/// What a service says of its keys beside the policy: the same for all organizations.
+/// A service's settings for its keys besides the policy: the same for all organizations.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    /// The scopes that there are; anything goes if it was not said.
+    /// The scopes that exist; any scope if `None`.
     pub(crate) scopes: Option<BTreeSet<Scope>>,
     pub(crate) on_downgrade: OnDowngrade,
-    /// Whether somebody said how the address of a request is found.
+    /// Whether it is set how the address of a request is found.
     pub(crate) finds_addresses: bool,
-    /// Whether there are several, each of which has to be named.
+    /// Whether there are several organizations, each of which must be named.
     pub(crate) several_organizations: bool,
-    /// What is said where the plan does not include team keys; the crate's own sentence if it was not said.
+    /// The sentence for a plan that does not include team keys; the crate's own if `None`.
     pub(crate) upgrade_sentence: Option<&'static str>,
     pub(crate) quotas: Quotas,
-    /// How long keys may live, and when they are to be rotated.
+    /// How long keys may live, and when they should be rotated.
     pub(crate) lifetimes: Lifetimes,
     pub(crate) notifier: Notifier,
-    /// How long before their end keys are told of.
+    /// How long before their end warnings about keys are sent.
     pub(crate) warnings: EndWarnings,
-    /// Which teams organizations have, and what people and teams are called.
+    /// Which teams organizations have, and the names of people and teams.
     pub(crate) directory: AnyDirectory,
 }
 
@@ -38,7 +38,7 @@ impl Rules {
     }
 }
 
-/// What becomes of the live keys of a team whose plan no longer includes team keys.
+/// What happens to the live keys of a team whose plan no longer includes team keys.
 ///
 /// ```
 /// use tower_api_keys::{ApiKeys, manage::OnDowngrade, store::MemoryStore};
@@ -53,7 +53,7 @@ impl Rules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnDowngrade {
-    /// They go on, can be rotated and revoked, and no new ones are made.
+    /// They still work and can be rotated and revoked; no new ones are made.
     #[default]
     Keep,
     /// They are refused until the plan includes them again: the team gets

@@ -1,14 +1,13 @@
-//! Keys that end soon: how soon that is, and what is said of them.
+//! Keys that end soon: how soon that is, and the sentences about them.
 
 use std::time::Duration;
 
 use crate::{sentence::sentences, time::Timestamp};
 
-/// From how long before its end on a key ends soon, where nothing else was said: a week, so that people who are away for some
-/// days still see it.
+/// How long before its end a key ends soon by default: a week, so that people who are away for some days still see it.
 pub(super) const SOON: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// The end, if it is to come and no further away than that.
+/// The end, if it is in the future and within this time.
 pub(super) fn ends_within(end: Option<Timestamp>, soon: Duration, now: Timestamp) -> Option<Timestamp> {
     end.filter(|end| now < *end && *end <= now.saturating_add(soon))
 }

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::owner::{Owner, TeamId, UserId};
 
-/// The default [`Policy`]: the table on the [module's page](super). What it does not name is refused.
+/// The default [`Policy`]: the table on the [module's page](super). What the table does not name is refused.
 ///
 /// ```
 /// use tower_api_keys::{Actor, Owner, UserId, manage::{Decision, KeyAction, Policy, Rights, DefaultPolicy, Target}};
@@ -19,11 +19,13 @@ use crate::owner::{Owner, TeamId, UserId};
 pub struct DefaultPolicy;
 
 impl DefaultPolicy {
-    /// This table, and an admin of the organization also makes personal keys for others: a person who is no program, or who
-    /// cannot come to the console. Without it, only people make their personal keys, and the system.
+    /// This table, except that an admin of the organization also makes personal keys for others: for a user that is not
+    /// a person, or one who cannot use the console. Without it, only people themselves and the system make personal
+    /// keys.
     ///
-    /// It is that person's key: with their permissions, in their list, and it stops when they leave. They see who made it. The
-    /// admin sees its text once, so that it is among the keys that the admin was [exposed](super::KeyManager::exposure) to.
+    /// The key belongs to that person: it has their permissions, is in their list, and stops when they leave. They see
+    /// who made it. The admin sees its text once, so it is among the keys that the admin was
+    /// [exposed](super::KeyManager::exposure) to.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -47,16 +49,16 @@ impl DefaultPolicy {
     /// ```
     ///
     /// # Security
-    /// Whoever has the text of a personal key acts as its person. An admin names no [`ManagingScope`](crate::ManagingScope) on it,
-    /// and no key makes one for somebody else, whatever its scopes.
+    /// Anyone who has the text of a personal key acts as its person. An admin gives it no
+    /// [`ManagingScope`](crate::ManagingScope), and no key makes one for another person, whatever its scopes.
     #[must_use]
     pub const fn with_personal_keys_by_admins(self) -> PersonalKeysByAdmins {
         PersonalKeysByAdmins(())
     }
 }
 
-/// The [`DefaultPolicy`], [with which](DefaultPolicy::with_personal_keys_by_admins) an admin of the organization also makes
-/// personal keys for others.
+/// The [`DefaultPolicy`], with which an admin of the organization also makes personal keys for others: see
+/// [`with_personal_keys_by_admins`](DefaultPolicy::with_personal_keys_by_admins).
 ///
 /// ```
 /// use tower_api_keys::{Actor, Owner, UserId, manage::{Decision, DefaultPolicy, KeyAction, Policy, Rights, Target}};
@@ -95,8 +97,8 @@ impl Policy for DefaultPolicy {
         match target.owner() {
             Some(Owner::User(user)) => of_user(actor, action, user, is_anothers_pause(actor, target)),
             Some(Owner::Team(team)) => of_team(actor, action, team),
-            // Whoever belongs to a suspended organization is suspended with it, and does not act. To end all of it for good is
-            // more than the account of one admin, which may be a stolen one, should be able to.
+            // Everyone in a suspended organization is suspended with it, and cannot act. To end all of it permanently,
+            // the account of one admin is not enough: it may be stolen.
             None if matches!(action, KeyAction::Close | KeyAction::Erase | KeyAction::Reinstate) => {
                 Decision::Deny(DenialReason::SystemOnly)
             }
@@ -106,7 +108,7 @@ impl Policy for DefaultPolicy {
     }
 }
 
-/// Whether the action can be done to such a target at all.
+/// Whether the action exists for such a target.
 const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
     use KeyAction::{
         Audit, Close, Erase, Issue, Reinstate, Revoke, See, SeeBlastRadius, SeeExposure, SeeUsage, Suspend,
@@ -129,12 +131,12 @@ const fn is_meant_for(action: KeyAction, target: &Target<'_>) -> bool {
     }
 }
 
-/// What an auditor does.
+/// Whether an auditor may do this.
 const fn is_audit(action: KeyAction) -> bool {
     matches!(action, KeyAction::Audit | KeyAction::See | KeyAction::SeeUsage)
 }
 
-/// Whether somebody else paused the key: what an admin stopped, its person does not start again.
+/// Whether another actor paused the key: a person does not restart what an admin stopped.
 fn is_anothers_pause(actor: &Actor, target: &Target<'_>) -> bool {
     match target {
         Target::Key { paused: PausedBy::Actor(by), .. } => **by != actor.id(),
@@ -156,9 +158,9 @@ fn of_user(actor: &Actor, action: KeyAction, user: &UserId, is_anothers_pause: b
         Resume if actor.is_org_admin() || is_self && !is_anothers_pause => Decision::Allow,
         Expire | Issue | Narrow | Relabel | Rename | Rotate if is_self => Decision::Allow,
         Close | Reinstate | SeeExposure | Suspend if actor.is_org_admin() => Decision::Allow,
-        // Of the keys of these teams, whoever the person is: it tells of none whether there is one.
+        // Only for the keys of these teams, and for any person: the answer does not reveal whether the person exists.
         SeeExposure if actor.manages_keys_of_any() => Decision::Allow,
-        // What whoever took over an account would do last.
+        // An attacker would do this last after taking over an account.
         Erase if is_self || actor.is_org_admin() || actor.is_auditor() => Decision::Deny(DenialReason::SystemOnly),
         _ if is_self => Decision::Deny(DenialReason::InsufficientRole),
         _ if actor.is_org_admin() => Decision::Deny(DenialReason::NotYourKey),

@@ -20,23 +20,23 @@ use crate::{
     time::Timestamp,
 };
 
-/// Before the second and the third attempt at a change of which the store did not say whether it was made.
+/// The pauses before the second and the third attempt at a change with an unknown outcome.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
 /// What an actor wants done, all or none: 1 to 50 writes.
 pub(in crate::manage) struct Wanted {
-    /// What it does by that: what the trail says of it if the actor may not act any more.
+    /// The action that it is: for the trail, if the actor may no longer act.
     pub(in crate::manage) action: KeyAction,
     pub(in crate::manage) at: Timestamp,
     pub(in crate::manage) writes: Vec<WantedWrite>,
-    /// What must hold at the moment of commit, and what it means if it does not, beside that the actor may act.
+    /// What must hold at the moment of commit, and what it means if it does not, besides that the actor may act.
     pub(in crate::manage) guards: Vec<(Guard, GuardRefusal)>,
-    /// The room for one more key that there must be, too.
+    /// The quotas that must have room for one more key.
     pub(in crate::manage) quotas: Vec<(Guard, Quota)>,
     pub(in crate::manage) idempotency: Option<IdempotentRequest>,
 }
 
-/// One write, and what the audit trail says of it.
+/// One write, and its audit event.
 pub(in crate::manage) struct WantedWrite {
     pub(in crate::manage) write: Write,
     pub(in crate::manage) action: Action,
@@ -45,49 +45,49 @@ pub(in crate::manage) struct WantedWrite {
     pub(in crate::manage) after: Option<String>,
 }
 
-/// What a guard that does not hold means.
+/// What a failed guard means.
 #[derive(Clone)]
 pub(in crate::manage) enum GuardRefusal {
     /// The key that acts is dead.
     ActorKey,
-    /// The key that acts has other scopes or another end than when the call began.
+    /// The acting key has other scopes or another end than when the call began.
     ActorKeyRights,
     /// The person who acts, or the owner of the key that acts, is suspended or closed.
     ActorOwner(Owner),
-    /// Things are not as they were when the change was decided on.
+    /// The state has changed since the change was decided.
     Kind(ManageErrorKind),
-    /// The user or team that is given a key is suspended or closed.
+    /// The user or team that gets a key is suspended or closed.
     NewOwner(Owner),
     /// The key has another version than expected.
     Version(KeyId),
 }
 
 impl Wanted {
-    /// A single write under no guard of its own.
+    /// A single write without guards of its own.
     pub(in crate::manage) fn one(action: KeyAction, at: Timestamp, write: WantedWrite) -> Self {
         Self::all(action, at, vec![write])
     }
 
-    /// These writes under no guard of their own.
+    /// These writes without guards of their own.
     pub(in crate::manage) fn all(action: KeyAction, at: Timestamp, writes: Vec<WantedWrite>) -> Self {
         Self { action, at, writes, guards: Vec::new(), quotas: Vec::new(), idempotency: None }
     }
 }
 
 impl Access<'_> {
-    /// Writes what the actor wants, with its events, if the actor may still act at that moment. One outcome for each
+    /// Makes these writes with their events, if the actor may still act at that moment. Returns one outcome for each
     /// write.
     pub(in crate::manage) async fn apply(&self, wanted: Wanted) -> Result<Vec<Effect>, ManageError> {
         let Wanted { action, at, writes, mut guards, quotas, idempotency } = wanted;
         guards.extend(self.actor_is_active());
-        // Last: an actor who may not act any more is told of that.
+        // Last, so that an actor that may no longer act gets that error.
         guards.extend(
             quotas.into_iter().map(|(guard, quota)| (guard, GuardRefusal::Kind(ManageErrorKind::QuotaReached(quota)))),
         );
         let (guards, unmet): (Vec<_>, Vec<_>) = guards.into_iter().unzip();
         let (writes, events): (Vec<_>, Vec<_>) = writes.into_iter().map(|wanted| self.audited(at, wanted)).unzip();
         let change = Change { id: new_change_id()?, at, writes, guards, idempotency };
-        // Ends the lease however this call ends, and if it is dropped half-way: the change may have been made by then.
+        // Ends the lease however this call ends, even if it is dropped halfway: the change may have been made by then.
         let ended = EndOnDrop(&self.parts.guarded.lease);
         let effects = match self.apply_until_known(&change).await {
             Ok(Applied { effects }) if effects.len() == events.len() => effects,
@@ -98,36 +98,36 @@ impl Access<'_> {
                 return Err(error);
             }
         };
-        // Whoever is told finds this node knowing of the change.
+        // Before listeners hear of the change, this node must know of it.
         drop(ended);
         let written = events.into_iter().zip(&effects).filter(|(_, outcome)| **outcome == Effect::Changed);
         self.parts.rules.notifier.tell(&written.map(|(event, _)| event).collect::<Vec<_>>());
         Ok(effects)
     }
 
-    /// An actor who was suspended, or whose key died, before the commit was denied, too.
+    /// Records a denial for an actor that was suspended, or whose key died, before the commit.
     fn note_refused(&self, action: KeyAction, change: &Change, events: &[Event], error: &ManageError) {
         let ManageErrorKind::Denied(denial) = error.kind() else { return };
         let subject =
             events.first().zip(change.writes.first()).map(|(event, first)| match (&event.subject, &first.write) {
-                // A key that was not made is nothing to speak of.
+                // A key that was not made cannot be a subject.
                 (Subject::Key(_, owner), Write::Insert(_)) => Subject::Owner(owner.clone()),
                 (subject, _) => subject.clone(),
             });
         self.note(Some(action), denial.reason().code().as_str(), subject, None);
     }
 
-    /// The same for a change of one write.
+    /// Applies a change of one write.
     pub(in crate::manage) async fn apply_one(&self, wanted: Wanted) -> Result<Effect, ManageError> {
         let effects = self.apply(wanted).await?;
         effects.first().copied().ok_or_else(|| StoreError::corrupt("a change of one write has no outcome").into())
     }
 
-    /// A write as the store gets it, and the event as others are told of it.
+    /// A write for the store, and the event for listeners.
     fn audited(&self, at: Timestamp, wanted: WantedWrite) -> (AuditedWrite, Event) {
         let WantedWrite { write, action, subject, before, after } = wanted;
         let organization = match &write {
-            // Its trail is under the pseudonym from then on.
+            // After an erasure, the owner's trail is under the pseudonym.
             Write::Erase(Erasure { organization, owner: None, pseudonym }) => {
                 pseudonym.organization().unwrap_or_else(|_| organization.clone())
             }
@@ -155,7 +155,7 @@ impl Access<'_> {
         key.into_iter().chain(rights).chain(owner)
     }
 
-    /// What the error of a store means to whoever wanted the change.
+    /// What the error of a store means to the actor.
     async fn explained(&self, error: StoreError, unmet: &[GuardRefusal]) -> Result<ManageError, ManageError> {
         let unmet = match error.kind() {
             StoreErrorKind::Conflict(Conflict::Guard(place)) => unmet.get(place),
@@ -185,7 +185,7 @@ impl Access<'_> {
         })
     }
 
-    /// The condition that this key has the version that is expected, if one is; refused at once if it has another.
+    /// The condition that this key has the expected version, if there is one; refused at once if it has another.
     pub(in crate::manage) fn same_version(
         &self,
         record: &KeyRecord,
@@ -198,7 +198,7 @@ impl Access<'_> {
         Ok(vec![(Guard::SameVersion { key: record.id, version }, GuardRefusal::Version(record.id))])
     }
 
-    /// Applies a change; where nobody knows whether it was done, applies the same change again.
+    /// Applies a change. If the outcome is unknown, it applies the same change again.
     async fn apply_until_known(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut pauses = PAUSES.iter();
         let mut unknown = None;
@@ -209,10 +209,10 @@ impl Access<'_> {
             };
             match error.kind() {
                 StoreErrorKind::OutcomeUnknown => {}
-                // A conflict settles it: a store that had made the change would have given the first answer.
-                // So does a refused value, which is the same each time.
+                // A conflict settles it: a store that had made the change would have given the first answer. A refused
+                // value settles it, too, since it is refused each time.
                 StoreErrorKind::Conflict(_) | StoreErrorKind::Refused => return Err(error),
-                // Tells of this attempt only, so it settles nothing if there was one before.
+                // This is about this attempt only, so after an unknown outcome it settles nothing.
                 StoreErrorKind::Corrupt | StoreErrorKind::Unavailable if unknown.is_none() => return Err(error),
                 StoreErrorKind::Corrupt | StoreErrorKind::Unavailable => {}
             }
@@ -223,14 +223,16 @@ impl Access<'_> {
         }
     }
 
-    /// Why an owner did not count as active. By now it may be again: then a suspension is over, as a closing never is.
+    /// Why an owner did not count as active. If it is active again by now, it was suspended: a closed owner stays
+    /// closed.
     async fn stopped(&self, owner: &Owner) -> Result<Stopped, ManageError> {
         let stopped = self.status_of(owner).await?.stopped();
         Ok(stopped.map_or(Stopped::Suspended(Suspension::Admin), |(stopped, _)| stopped))
     }
 
-    /// A condition that nothing meets, if whoever is to be given a key is closed when it is asked for. By the moment of commit
-    /// they may have been erased, and look like somebody else of that id. That of the actor was looked at already.
+    /// A condition that always fails, if the new key's owner is closed when the key is requested. By the moment of
+    /// commit the owner may have been erased, and look like a new owner with that id. The actor's own status was
+    /// checked already.
     pub(in crate::manage) async fn closed_when_asked(
         &self,
         owner: &Owner,
@@ -240,12 +242,12 @@ impl Access<'_> {
         }
         let FoundOwner { owner: own, organization } = self.statuses_of(owner).await?;
         let is_closed = own.closed_at.is_some() || organization.closed_at.is_some();
-        // A repeated request is told what it made before, all the same: that is looked at before the conditions.
+        // A repeated request still gets its earlier result: the store checks that before the conditions.
         let never = Guard::LiveKeysBelow { owner: self.owner_ref(owner), limit: 0 };
         Ok(is_closed.then_some((never, GuardRefusal::Kind(ManageErrorKind::OwnerClosed))))
     }
 
-    /// That an owner is to be given a key.
+    /// The condition that the owner of a new key is active.
     pub(in crate::manage) fn owner_is_active(&self, owner: &Owner) -> (Guard, GuardRefusal) {
         (Guard::OwnerActive(self.owner_ref(owner)), GuardRefusal::NewOwner(owner.clone()))
     }

@@ -19,14 +19,14 @@ use crate::{
 };
 
 impl Access<'_> {
-    /// Whether the actor may do this to that: a hint, which leaves no trace. About a new key for a team,
-    /// [`decision`](Self::decision) knows more.
+    /// Whether the actor may do this action on this target: a hint, without a record in the trail. For a new key of a
+    /// team, [`decision`](Self::decision) is more precise.
     pub(in crate::manage) fn may(&self, action: KeyAction, target: &Target<'_>) -> bool {
         self.decide(action, target) == Decision::Allow
     }
 
-    /// What is said to the actor, without a trace: what the policy says, and that a key is made for a team of this
-    /// organization only. Another team is hidden, so that no guess tells which there are.
+    /// The decision that the actor gets, without a record in the trail: that of the policy, and that a key is made only
+    /// for a team of this organization. Another team is hidden, so that guesses do not reveal which teams exist.
     pub(in crate::manage) async fn decision(
         &self,
         action: KeyAction,
@@ -42,7 +42,7 @@ impl Access<'_> {
         Ok(if is_ours { decision } else { Decision::Hide })
     }
 
-    /// The same of an attempt, which leaves a trace in the audit trail if the answer is no.
+    /// Requires the decision for an attempt; a refusal is recorded in the audit trail.
     pub(in crate::manage) async fn require(&self, action: KeyAction, target: &Target<'_>) -> Result<(), ManageError> {
         match self.decision(action, target).await? {
             Decision::Allow => Ok(()),
@@ -54,20 +54,20 @@ impl Access<'_> {
         }
     }
 
-    /// What the actor knows of and may not do.
+    /// The error for a target that the actor knows of, but may not act on.
     pub(in crate::manage) fn deny(&self, action: KeyAction, reason: DenialReason, target: &Target<'_>) -> ManageError {
         self.note(Some(action), reason.code().as_str(), subject(target), None);
         ManageError::new(ManageErrorKind::Denied(self.parts.rules.denial(reason)))
     }
 
-    /// The actor may not know that what is asked for is there: this key, or one of this owner.
+    /// The error for a target that the actor may not know exists: this key, or one of this owner.
     pub(super) fn hide(&self, action: KeyAction, aimed_at: Option<Subject>) -> ManageError {
         self.note(Some(action), HIDDEN, aimed_at, None);
         ManageError::not_found()
     }
 
-    /// The same of an owner. One that nobody knows is a guess, which takes no room in the trail from what is aimed at those
-    /// that are there. What the store says is waited for in any case: the time of the answer tells nothing.
+    /// The same for an owner. One that does not exist counts as a guess, which takes no room in the trail from attempts
+    /// on existing owners. The store is asked in any case, so that the time of the answer reveals nothing.
     pub(super) async fn hide_owner(&self, action: KeyAction, owner: &Owner) -> ManageError {
         if self.is_known(owner).await {
             return self.hide(action, Some(Subject::Owner(owner.clone())));
@@ -76,21 +76,21 @@ impl Access<'_> {
         ManageError::not_found()
     }
 
-    /// Whether the owner has a key, dead or alive, or a status; in doubt, it is.
+    /// Whether the owner has a key, dead or alive, or a status; if that cannot be read, it counts as known.
     async fn is_known(&self, owner: &Owner) -> bool {
         let query = KeyQuery { owners: vec![owner.clone()], ..KeyQuery::all(self.parts.organization.clone()) };
         let (has_keys, has_no_status) = join(self.finds_any(query), self.has_no_status(owner)).await;
         has_keys.unwrap_or(true) || !has_no_status.unwrap_or(false)
     }
 
-    /// No key with this id exists here, nor the owner of one.
+    /// The error if no key with this id exists here, or the row does not say whose key it is.
     pub(in crate::manage) fn absent(&self, action: KeyAction, id: &KeyId) -> ManageError {
         self.note(Some(action), NOT_FOUND, None, Some(*id));
         ManageError::not_found()
     }
 
-    /// Adds to what the audit trail will say of denied attempts; about the actor's own user or team, if nothing is known
-    /// that was aimed at. What does not exist is nothing that the system could be denied.
+    /// Adds a denied attempt for the audit trail; about the actor's own user or team, if nothing is known about its
+    /// target. The system cannot be denied what does not exist.
     pub(in crate::manage) fn note(
         &self,
         action: Option<KeyAction>,
@@ -101,7 +101,8 @@ impl Access<'_> {
         let (parts, actor) = (self.parts, &self.actor);
         let Some(subject) = aimed_at.or_else(|| actor.standing_on().map(Subject::Owner)) else { return };
         parts.guarded.denials.note(Attempt {
-            // An attempt from elsewhere is told where the actor belongs: nothing of one organization is seen in another.
+            // An attempt from another organization is recorded there: nothing of one organization is visible in
+            // another.
             organization: actor.organization().unwrap_or(&parts.organization).clone(),
             actor: actor.id(),
             action: action.map(KeyAction::as_str),
@@ -112,7 +113,7 @@ impl Access<'_> {
         });
     }
 
-    /// The same where no directory has a say.
+    /// The decision without the directory.
     pub(in crate::manage) fn decide(&self, action: KeyAction, target: &Target<'_>) -> Decision {
         match self.parts.guarded.policy.decide(&self.actor, action, target) {
             Decision::Allow if is_widening(&self.actor, target) => Decision::Deny(DenialReason::ScopesTooWide),
@@ -120,7 +121,8 @@ impl Access<'_> {
         }
     }
 
-    /// A key gives another one nothing beyond its own, whether it makes it or gets its text by a rotation.
+    /// A key that acts gives another key nothing beyond its own rights, whether it makes it or gets its text by a
+    /// rotation.
     pub(in crate::manage) fn require_gift(
         &self,
         action: KeyAction,
@@ -130,7 +132,7 @@ impl Access<'_> {
         self.excess(gift).map_or(Ok(()), |reason| Err(self.deny(action, reason, target)))
     }
 
-    /// A list of networks for a key: refused where nobody looks from where requests come.
+    /// A list of networks for a key is refused if the service does not check the addresses of requests.
     pub(in crate::manage) fn require_addresses(&self, networks: Option<&Networks>) -> Result<(), ManageError> {
         if networks.is_some() && !self.parts.rules.finds_addresses {
             return Err(ManageError::invalid(InvalidInput::NetworksUnchecked));
@@ -138,7 +140,7 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// What such a key would have beyond the key that acts, if one does.
+    /// What such a key would have beyond the acting key, if a key acts.
     pub(in crate::manage) fn excess(&self, gift: Gift<'_>) -> Option<DenialReason> {
         let OwnKey { expires_at: own_end, networks, limits, .. } = self.own.as_ref()?;
         if exceed(gift.scopes, self.actor.scopes()?) {
@@ -150,7 +152,7 @@ impl Access<'_> {
         if is_wider(gift.networks, networks.as_ref()) {
             return Some(DenialReason::NetworksTooWide);
         }
-        // What limits mean, the service alone knows: others might be wider.
+        // Only the service knows what limits mean: other limits might allow more.
         let is_limited_alike = limits.is_none() || limits.as_deref() == gift.limits;
         (!is_limited_alike).then_some(DenialReason::LimitsTooWide)
     }
@@ -166,12 +168,13 @@ impl Access<'_> {
     }
 }
 
-/// Whether a key with this list may be used from where one with the other may not. No list is from anywhere.
+/// Whether a key with the first list may be used from a network outside the second. Without a list, it may from
+/// anywhere.
 pub(in crate::manage) fn is_wider(networks: Option<&Networks>, other: Option<&Networks>) -> bool {
     other.is_some_and(|other| networks.is_none_or(|networks| !networks.is_within(other)))
 }
 
-/// What an attempt aims at; none for an organization.
+/// The target of an attempt; `None` for an organization.
 fn subject(target: &Target<'_>) -> Option<Subject> {
     match target {
         Target::Key { id, owner, .. } => Some(Subject::Key(**id, (*owner).clone())),
@@ -180,7 +183,7 @@ fn subject(target: &Target<'_>) -> Option<Subject> {
     }
 }
 
-/// What no policy can allow a key: to give more than it has.
+/// No policy can allow a key to give more scopes than it has.
 fn is_widening(actor: &Actor, target: &Target<'_>) -> bool {
     match (actor.scopes(), target) {
         (Some(own), Target::NewKey { scopes, .. }) => exceed(scopes, own),
@@ -188,7 +191,7 @@ fn is_widening(actor: &Actor, target: &Target<'_>) -> bool {
     }
 }
 
-/// Whether these are more than a key with its own scopes may give: it makes no key that manages keys.
+/// Whether these are more than a key with its own scopes may give: a key makes no key that manages keys.
 fn exceed(given: &Scopes, own: &Scopes) -> bool {
     given.manage_keys() || !given.is_within(own)
 }

@@ -19,8 +19,9 @@ use crate::{
 };
 
 impl<'a> Access<'a> {
-    /// What an actor of this organization may do who wants one of these, if it may act at this moment: also to read, it
-    /// is neither suspended nor closed, and its key is live. One that may not leaves a trace in the audit trail.
+    /// The access of an actor of this organization that wants one of these actions, if it may act at this moment: even
+    /// for a read, it must be neither suspended nor closed, and its key must be live. A refusal is recorded in the
+    /// audit trail.
     pub(in crate::manage) async fn of(
         parts: &'a ManagerParts,
         actor: &'a Actor,
@@ -40,8 +41,9 @@ impl<'a> Access<'a> {
         })
     }
 
-    /// The same for a question about what would be allowed, without a trace, and by what the actor says of itself. No
-    /// policy can allow this: to reach another organization, or to manage with a key that is not meant for it.
+    /// The access for a question about what would be allowed, without a record in the trail, based on what the actor
+    /// says about itself. Two things no policy can allow: to reach another organization, and to manage with a key that
+    /// is not meant for it.
     pub(in crate::manage) fn hints(
         parts: &'a ManagerParts,
         actor: &'a Actor,
@@ -51,11 +53,11 @@ impl<'a> Access<'a> {
             return Err(misconfigured(Misconfiguration::ManagerWithoutOrganization));
         }
         if actor.organization().is_none() && !actor.is_system() && !parts.is_of_one() {
-            // Said aloud: to take them for somebody of this organization would be a guess, and *not found* a riddle.
+            // An explicit error: to assume this organization would be a guess, and *not found* would be confusing.
             return Err(misconfigured(Misconfiguration::ActorWithoutOrganization));
         }
         if let Some(_actors) = actor.organization().filter(|organization| **organization != parts.organization) {
-            // The actor is told nothing. The log helps a developer who took the manager of another organization.
+            // The actor learns nothing. The log helps a developer who used the manager of another organization.
             log!(
                 debug,
                 actor = %actor.id(),
@@ -74,7 +76,7 @@ impl<'a> Access<'a> {
         Self { parts, actor: Cow::Borrowed(actor), own: None, counted: CountedUntil::now(&parts.counted) }
     }
 
-    /// With what the store says of the actor now.
+    /// With the actor's current state from the store.
     pub(in crate::manage) async fn entered(mut self, wants: &[KeyAction]) -> Result<Self, ManageError> {
         if let Some(id) = self.actor.key_id().copied() {
             let (record, written) = self.own_key(&id).await?;
@@ -89,7 +91,7 @@ impl<'a> Access<'a> {
             self.require_scope(wants)?;
         } else if let Some(person) = self.actor.standing_on()
             && let Some((stopped, _)) = self.status_of(&person).await?.stopped()
-            // A person whose keys the plan suspends may see why.
+            // A person whose keys are suspended by the plan may see why.
             && !(stopped == Stopped::Suspended(Suspension::Plan) && wants.iter().any(|action| is_reading(*action)))
         {
             return Err(ManageError::denied(DenialReason::stopped(stopped)));
@@ -97,7 +99,7 @@ impl<'a> Access<'a> {
         Ok(self)
     }
 
-    /// The key that acts, if it is live and its owner may use it.
+    /// The acting key, if it is live and its owner may use it.
     async fn own_key(&self, id: &KeyId) -> Result<(KeyRecord, String), ManageError> {
         let dead = || ManageError::denied(DenialReason::ActorKeyDead);
         let found: FoundKey = self.row(id).await?.ok_or_else(dead)?.into_inner();
@@ -122,12 +124,12 @@ impl<'a> Access<'a> {
         Ok((record, found.key.scopes))
     }
 
-    /// A key needs the scope for one of these. Whether there is anything to do it to shows in nothing.
+    /// A key needs the scope for one of these. The error does not reveal whether the target exists.
     fn require_scope(&self, wants: &[KeyAction]) -> Result<(), ManageError> {
         self.lacks_scope(wants).map_or(Ok(()), |reason| Err(ManageError::denied(reason)))
     }
 
-    /// A key needs the scope for each of these: those of an act that does them all.
+    /// A key needs the scope for each of these: for an act that does all of them.
     pub(in crate::manage) fn require_each_scope(&self, wants: &[KeyAction]) -> Result<(), ManageError> {
         for action in wants {
             if let Some(reason) = self.lacks_scope(&[*action]) {
@@ -138,7 +140,7 @@ impl<'a> Access<'a> {
         Ok(())
     }
 
-    /// Why the key that acts may do none of these, if its scopes do not let it.
+    /// Why the acting key may do none of these, if its scopes do not allow it.
     pub(in crate::manage) fn lacks_scope(&self, wants: &[KeyAction]) -> Option<DenialReason> {
         let own = self.actor.scopes()?;
         let mut needed = wants.iter().filter_map(|action| action.scope()).peekable();

@@ -1,4 +1,4 @@
-//! What the audit trail tells of an export.
+//! How the audit trail records an export.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use crate::{
     store::Ledger,
 };
 
-/// Events of one call of the store.
+/// How many events one call of the store has.
 const BATCH: usize = 500;
 
 impl Access<'_> {
-    /// Tells in the audit trail what is exported, one event for each that it is about, before anything of it leaves. An export
-    /// about which nothing can be told there is none.
+    /// Records an export in the audit trail, one event for each subject, before any of it leaves. An export that cannot
+    /// be recorded does not happen.
     pub(in crate::manage) async fn tell_of_export(
         &self,
         action: Action,
@@ -24,7 +24,7 @@ impl Access<'_> {
         let (parts, at) = (self.parts, self.parts.clock.now());
         let mut about = about;
         if about.is_empty() {
-            // Of nobody: it is told of whoever asked.
+            // An export about no owner is recorded about the actor.
             about.push(self.actor.standing_on().map_or(Subject::Organization, Subject::Owner));
         }
         let mut told = BTreeSet::new();

@@ -14,7 +14,7 @@ use crate::{
     usage::UsageTotals,
 };
 
-/// A row of the store of which the actor may not know: nobody decided that yet.
+/// A row of the store before it is decided whether the actor may know of it.
 pub(in crate::manage) struct Unseen<R = ListedKey>(pub(super) R);
 
 impl<R> Unseen<R> {
@@ -23,16 +23,16 @@ impl<R> Unseen<R> {
         &self.0
     }
 
-    /// The row of the actor itself, which it knows.
+    /// The row of the actor itself, which the actor may know.
     pub(super) fn into_inner(self) -> R {
         self.0
     }
 }
 
-/// What rows have in common.
+/// What both kinds of rows share.
 pub(in crate::manage) trait Row {
     fn key(&self) -> &KeyRow;
-    /// What holds for the key: the status of its owner, and whatever holds for all of its organization.
+    /// The status that applies to the key: that of its owner, together with that of its organization.
     fn status(&self) -> Result<OwnerStatus, CorruptRow>;
 }
 
@@ -58,11 +58,11 @@ impl Row for ListedKey {
 
 /// What an actor sees of a row of the store.
 pub(in crate::manage) enum Sight {
-    /// Not even that it is there. With what the row says it is about, for the audit trail alone.
+    /// Nothing, not even that it exists. With the row's subject, for the audit trail alone.
     Hidden(Option<Subject>),
     /// The key.
     Seen(Box<KeyRecord>, OwnerStatus),
-    /// That there is a key, and that nobody can read it.
+    /// That there is a key whose record cannot be read.
     Unreadable(ManageError),
 }
 
@@ -70,12 +70,12 @@ pub(in crate::manage) enum Sight {
 pub(in crate::manage) struct Shown {
     pub(in crate::manage) record: KeyRecord,
     pub(in crate::manage) status: OwnerStatus,
-    /// None if that is not for its eyes.
+    /// `None` if the actor may not see it.
     pub(in crate::manage) usage: Option<UsageTotals>,
-    /// None if that one is not for its eyes.
+    /// `None` if the actor may not see that key.
     successor: Option<KeyId>,
     predecessor_is_live: bool,
-    /// When it was looked at.
+    /// When the key was read.
     now: ClockReading,
 }
 
@@ -95,8 +95,8 @@ impl Shown {
 }
 
 impl ManagerParts {
-    /// The key of this id in whatever organization: for the service itself, and for whoever proves that the text of the
-    /// key is theirs.
+    /// The key with this id in any organization: for the service itself, and for a caller that proves it has the key's
+    /// text.
     pub(in crate::manage) async fn find_anywhere(
         &self,
         id: &KeyId,
@@ -108,7 +108,7 @@ impl ManagerParts {
 }
 
 impl Access<'_> {
-    /// The key of this id, if the actor may do this to it.
+    /// The key with this id, if the actor may do this action on it.
     pub(in crate::manage) async fn key(
         &self,
         id: &KeyId,
@@ -119,14 +119,14 @@ impl Access<'_> {
         self.open(&row, action).await
     }
 
-    /// The key of this row, if the actor may do this to it.
+    /// The key of this row, if the actor may do this action on it.
     pub(in crate::manage) async fn open(
         &self,
         row: &Unseen<impl Row>,
         action: KeyAction,
     ) -> Result<(KeyRecord, OwnerStatus), ManageError> {
         match self.sight(row) {
-            // Whoever may not see a key is not told either what else they may not do to it.
+            // An actor that may not see a key does not learn what else it may not do to it.
             Sight::Hidden(about) => Err(self.hidden(row, action, about)),
             Sight::Unreadable(error) => Err(error),
             Sight::Seen(record, status) => {
@@ -136,8 +136,8 @@ impl Access<'_> {
         }
     }
 
-    /// The row of this id, if the actor may do this to the key; of one that cannot be read, to the keys of its owner, or
-    /// where that cannot be read either, to those of the organization.
+    /// The row with this id, if the actor may do this action on the key. For an unreadable row, the actor needs the
+    /// right on the keys of its owner or, if that cannot be read either, on those of the organization.
     pub(in crate::manage) async fn even_unreadable(
         &self,
         id: &KeyId,
@@ -157,7 +157,7 @@ impl Access<'_> {
         Ok(found)
     }
 
-    /// The key of this id in this organization, whoever asks.
+    /// The key with this id in this organization, for any actor.
     pub(in crate::manage) async fn row(&self, id: &KeyId) -> Result<Option<Unseen<FoundKey>>, ManageError> {
         let found = self.parts.guarded.store.find(id).await?;
         Ok(found.filter(|found| found.key.organization == self.parts.organization.as_str()).map(Unseen))
@@ -178,7 +178,7 @@ impl Access<'_> {
         }
     }
 
-    /// A key as the actor sees it; if nobody can read the record, its id goes to the unreadable ones.
+    /// A key as the actor sees it; if the record cannot be read, its id is added to the unreadable ones.
     pub(in crate::manage) fn shown(&self, row: &Unseen, unreadable: &mut Vec<KeyId>) -> Option<Shown> {
         match self.sight(row) {
             Sight::Seen(record, status) => Some(self.show(row, *record, status)),
@@ -190,7 +190,7 @@ impl Access<'_> {
         }
     }
 
-    /// A key that the actor may see, as it sees it.
+    /// A key that the actor may see, with what the actor may see of it.
     pub(in crate::manage) fn show(&self, row: &Unseen, record: KeyRecord, status: OwnerStatus) -> Shown {
         let sees_usage = self.may(KeyAction::SeeUsage, &Target::key(&record));
         Shown {
@@ -203,14 +203,14 @@ impl Access<'_> {
         }
     }
 
-    /// The live successor of a key, if the actor may know of that one, too: it can be another owner's.
+    /// The live successor of a key, if the actor may know of that one, too: it can have another owner.
     fn known_successor(&self, row: &Unseen) -> Option<KeyId> {
         let SuccessorRow { id, kind, owner, created_by, created_via_key } = row.0.successor.as_ref()?;
         let id = KeyId::new(id).ok()?;
         let owner = kind.parse().ok().and_then(|kind| Owner::new(kind, owner).ok());
         let created_by = created_by.parse::<ActorId>().ok();
         let created_via_key = created_via_key.as_deref().map(KeyId::new).transpose().ok();
-        // As for a row of its own that cannot be read.
+        // The same rules as for an unreadable row.
         let target = match (&owner, &created_by, &created_via_key) {
             (Some(owner), Some(created_by), Some(created_via_key)) => {
                 // Whether it may be seen does not depend on a pause.
@@ -223,7 +223,7 @@ impl Access<'_> {
         self.may(KeyAction::See, &target).then_some(id)
     }
 
-    /// The actor may not know of this row. One that does not say whose it is looks as if it were not there.
+    /// The error for a row that the actor may not know of. A row without a readable owner looks as if it did not exist.
     pub(in crate::manage) fn hidden(
         &self,
         row: &Unseen<impl Row>,
@@ -237,7 +237,7 @@ impl Access<'_> {
     }
 }
 
-/// The nouns of two rows.
+/// The key and the status of a row.
 fn read(row: &impl Row) -> Result<(KeyRecord, OwnerStatus), ManageError> {
     let record = KeyRecord::try_from(row.key()).map_err(ManageError::corrupt)?;
     Ok((record, row.status().map_err(ManageError::corrupt)?))

@@ -1,4 +1,4 @@
-//! The wall around the store: who acts says so first, and is asked of at each step whether they may.
+//! The wall around the store: an actor must enter first, and each step checks whether it may.
 
 mod apply;
 mod decide;
@@ -34,7 +34,7 @@ pub(in crate::manage) use decide::is_wider;
 pub(in crate::manage) use keys::{Row, Shown, Sight, Unseen};
 pub(in crate::manage) use pages::{LARGEST_PAGE, Reach, Walk, cursor};
 
-/// What a [`KeyManager`](super::KeyManager) is made of.
+/// The parts of a [`KeyManager`](super::KeyManager).
 pub(crate) struct ManagerParts {
     pub(crate) guarded: Guarded,
     pub(crate) hasher: Hasher,
@@ -43,26 +43,26 @@ pub(crate) struct ManagerParts {
     /// What this process counts.
     pub(crate) counted: Arc<UsageRecorder>,
     pub(crate) organization: OrganizationId,
-    /// Whether somebody said which organization that is.
+    /// Whether an organization was named.
     pub(crate) names_organization: bool,
     pub(crate) rules: Arc<Rules>,
-    /// Told of each key once the store has it. None where keys are not checked.
+    /// Gets each new key once the store has it. `None` where keys are not checked.
     pub(crate) new_keys: Option<Weak<dyn NewKeys>>,
 }
 
 impl ManagerParts {
-    /// Whether nobody said whose keys are meant, in a service of several organizations.
+    /// Whether no organization was named, in a service of several.
     pub(in crate::manage) fn is_nobodys(&self) -> bool {
         self.rules.several_organizations && !self.names_organization
     }
 
-    /// Whether the organization is the only one of the service, which is not named.
+    /// Whether the service has only one organization, which has no name.
     pub(in crate::manage) fn is_of_one(&self) -> bool {
         !self.rules.several_organizations && self.organization.is_single()
     }
 }
 
-/// What nothing but an [`Access`] touches: the store, and what decides and notes who may.
+/// What only an [`Access`] touches: the store, and what decides and records permissions.
 #[derive(Clone)]
 pub(crate) struct Guarded {
     store: Calls<AnyStore>,
@@ -83,15 +83,15 @@ impl Guarded {
         Self { store, policy, lease, denials }
     }
 
-    /// How long one answer of the store may take.
+    /// The time limit for one answer of the store.
     pub(in crate::manage) const fn limit(&self) -> Duration {
         self.store.limit()
     }
 
-    /// Writes what was denied, and not written yet, to the audit trail.
+    /// Writes the denials that are not in the audit trail yet.
     ///
     /// # Errors
-    /// Those of the store; what is not written is kept.
+    /// Those of the store. Denials that are not written are kept.
     pub(crate) async fn flush_denials(&self) -> Result<(), StoreError> {
         self.denials.flush(true).await
     }
@@ -103,25 +103,25 @@ impl fmt::Debug for Guarded {
     }
 }
 
-/// One actor at work, who may act at this moment and for this purpose ([`of`](Self::of)): the only way to a key, an owner
-/// or the organization. What a call does to them, it says by a
-/// [`KeyAction`](super::KeyAction): [`may`](Self::may) for a hint, [`require`](Self::require) for an attempt,
-/// [`key`](Self::key) for the key of an id, [`apply`](Self::apply) for a change.
+/// One actor that may act at this moment and for this purpose ([`of`](Self::of)): the only way to a key, an owner or
+/// the organization. Each step names its action by a [`KeyAction`](super::KeyAction): [`may`](Self::may) for a hint,
+/// [`require`](Self::require) for an attempt, [`key`](Self::key) for the key with an id, [`apply`](Self::apply) for a
+/// change.
 pub(in crate::manage) struct Access<'a> {
     pub(in crate::manage) parts: &'a ManagerParts,
-    /// With the scopes that it has now, if it is a key.
+    /// With its current scopes, if it is a key.
     pub(in crate::manage) actor: Cow<'a, Actor>,
-    /// The key that acts, as it was when the call began.
+    /// The acting key, as it was when the call began.
     own: Option<OwnKey>,
-    /// How far counts go that are read from here on. Taken before anything is read, so that no count is older than it says.
+    /// Until when usage is counted. Taken before anything is read, so that no count is older than this says.
     pub(in crate::manage) counted: CountedUntil,
 }
 
-/// What the store has of the key that acts. What it gives is measured by this, and the store holds it to that at the
+/// The stored rights of the acting key. What it gives is measured by these, and the store checks them again at the
 /// moment of commit.
 struct OwnKey {
     id: KeyId,
-    /// As they are written.
+    /// In stored form.
     scopes: String,
     networks: Option<Networks>,
     expires_at: Option<Timestamp>,

@@ -13,22 +13,22 @@ use crate::{
     time::Timestamp,
 };
 
-/// The most keys or events of one page, as the store's contract says.
+/// The most keys or events of one page, by the store's contract.
 pub(in crate::manage) const LARGEST_PAGE: u16 = 1_000;
 
-/// The most owners that a store is asked about at once, as its contract says.
+/// The most owners that one query of a store takes, by its contract.
 const MOST_OWNERS: usize = 1_000;
 
 /// Whose keys to ask the store for.
 pub(in crate::manage) enum Reach {
     /// All keys of the organization.
     All,
-    /// The keys of these.
+    /// The keys of these owners.
     Of(Vec<Owner>),
 }
 
 impl Reach {
-    /// One after the other; none of them in particular stands for all.
+    /// One owner after the other; `None` means all.
     pub(in crate::manage) fn each(self) -> Vec<Option<Owner>> {
         match self {
             Self::All => vec![None],
@@ -36,7 +36,7 @@ impl Reach {
         }
     }
 
-    /// Whom an export of all these is about.
+    /// The subjects of an export of all these.
     pub(in crate::manage) fn subjects(&self) -> Vec<Subject> {
         match self {
             Self::All => vec![Subject::Organization],
@@ -44,8 +44,8 @@ impl Reach {
         }
     }
 
-    /// What to ask the store for, each time that it is asked: once, unless there are more owners than it is told of at
-    /// once. No owners stand for all, where they are asked about.
+    /// The owner lists to query, one for each query: one list, unless there are more owners than one query takes. An
+    /// empty list means all owners of the organization.
     fn asked(&self) -> Vec<&[Owner]> {
         match self {
             Self::All => vec![&[]],
@@ -54,8 +54,8 @@ impl Reach {
     }
 }
 
-/// Goes through the keys of a query page by page, in its order as a rule: of more than 1,000 owners, those of one thousand
-/// after the other.
+/// Reads the keys of a query page by page, in the query's order; with more than 1,000 owners, one thousand owners after
+/// the other.
 pub(in crate::manage) struct Walk {
     query: KeyQuery,
     begin: Option<KeyCursor>,
@@ -63,18 +63,18 @@ pub(in crate::manage) struct Walk {
 }
 
 impl Walk {
-    /// The keys of a query.
+    /// A walk through the keys of a query.
     pub(in crate::manage) fn new(query: KeyQuery) -> Self {
         let owners = VecDeque::from([query.owners.clone()]);
         Self { begin: query.after, query: KeyQuery { limit: LARGEST_PAGE, ..query }, owners }
     }
 
-    /// The same of those within reach.
+    /// A walk through the keys of a query within reach.
     pub(in crate::manage) fn within(reach: &Reach, query: KeyQuery) -> Self {
         Self { owners: reach.asked().into_iter().map(<[_]>::to_vec).collect(), ..Self::new(query) }
     }
 
-    /// The next page, which may be empty; none once all were shown.
+    /// The next page, which may be empty; `None` at the end.
     pub(in crate::manage) async fn next_page(
         &mut self,
         access: &Access<'_>,
@@ -83,7 +83,7 @@ impl Walk {
         self.query.owners.clone_from(owners);
         let page = access.parts.guarded.store.list(&self.query, access.parts.clock.now()).await?;
         if page.more {
-            // A row whose own place cannot be read is read again after the last one whose place can.
+            // If a row's own place cannot be read, the row is read again after the last one whose place can.
             let place = page.rows.iter().rev().find_map(|row| cursor(row).ok());
             self.query.after = Some(place.ok_or_else(|| ManageError::new(ManageErrorKind::CorruptRecord))?);
         } else {
@@ -95,7 +95,7 @@ impl Walk {
 }
 
 impl Access<'_> {
-    /// A page of a query, and whether more follow. Nothing of it was decided on.
+    /// A page of a query, and whether more follow. No decision has been made on these rows.
     pub(in crate::manage) async fn page(
         &self,
         query: &KeyQuery,
@@ -105,7 +105,7 @@ impl Access<'_> {
         Ok((self.of_ours(page.rows), page.more))
     }
 
-    /// The same of those within reach.
+    /// A page of a query within reach, and whether more follow.
     pub(in crate::manage) async fn page_within(
         &self,
         reach: &Reach,
@@ -131,7 +131,7 @@ impl Access<'_> {
         Ok((rows, more))
     }
 
-    /// Everything that a query finds. Nothing of it was decided on.
+    /// Everything that a query finds. No decision has been made on these rows.
     pub(in crate::manage) async fn all(&self, query: KeyQuery) -> Result<Vec<Unseen>, ManageError> {
         let (mut walk, mut rows) = (Walk::new(query), Vec::new());
         while let Some(page) = walk.next_page(self).await? {
@@ -140,11 +140,11 @@ impl Access<'_> {
         Ok(rows)
     }
 
-    /// The key of this id in this organization, whoever asks, with what a list tells of it.
+    /// The key with this id in this organization, for any actor, as a list returns it.
     pub(in crate::manage) async fn listed(&self, id: &KeyId) -> Result<Option<Unseen>, ManageError> {
         let query = KeyQuery { keys: vec![*id], limit: 1, ..KeyQuery::all(self.parts.organization.clone()) };
         let (mut rows, _) = self.page(&query, self.parts.clock.now()).await?;
-        // What was not asked for is nobody's.
+        // Drops rows that were not asked for.
         Ok(rows.pop().filter(|row| row.0.key.id == id.as_str()))
     }
 
@@ -153,7 +153,7 @@ impl Access<'_> {
         rows.into_iter().filter(|row| row.key.organization == organization).map(Unseen).collect()
     }
 
-    /// Whether a query finds any key, by itself and unseen.
+    /// Whether a query finds any key; the keys are not shown.
     pub(in crate::manage) async fn finds_any(&self, query: KeyQuery) -> Result<bool, ManageError> {
         let (rows, _) = self.page(&KeyQuery { with_usage: false, limit: 1, ..query }, self.parts.clock.now()).await?;
         Ok(!rows.is_empty())
@@ -174,7 +174,7 @@ impl Access<'_> {
         Ok(count)
     }
 
-    /// The owners to whom the actor may do all this; all there are, where it may to the whole organization.
+    /// The owners on whom the actor may do all these actions; all, if it may for the whole organization.
     pub(in crate::manage) fn reach(&self, actions: &[KeyAction]) -> Reach {
         let may = |target: &Target<'_>| actions.iter().all(|action| self.may(*action, target));
         if may(&Target::Organization) {
@@ -183,8 +183,8 @@ impl Access<'_> {
         Reach::Of(self.actor.owners().filter(|owner| may(&Target::Owner(owner))).collect())
     }
 
-    /// Whose keys to ask the store for, where these owners are asked for, or all that the actor may see. `with_usage` where the
-    /// answer tells how they are used, as which of them are unused does.
+    /// Whose keys to ask the store for: those of these owners, or all that the actor may see. `with_usage` if the
+    /// answer reveals usage, as a list of unused keys does.
     pub(in crate::manage) async fn reach_of(
         &self,
         owners: Option<&[Owner]>,
@@ -194,7 +194,7 @@ impl Access<'_> {
             let actions: &[_] = if with_usage { &[KeyAction::See, KeyAction::SeeUsage] } else { &[KeyAction::See] };
             return Ok(self.reach(actions));
         };
-        // First whether all are there for the actor: what it may do to one tells nothing of another that is hidden.
+        // First whether the actor may see all of them: a denial about one must not reveal another that is hidden.
         for owner in owners {
             if !self.may(KeyAction::See, &Target::Owner(owner)) {
                 return Err(self.hide_owner(KeyAction::See, owner).await);

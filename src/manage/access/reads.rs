@@ -18,16 +18,16 @@ use crate::{
     usage::{UsageDetail, UsageRow},
 };
 
-/// The most keys whose counts one call of a store tells, as its contract says.
+/// The most keys whose counts one call of a store returns, by its contract.
 const MOST_KEYS: usize = 1_000;
 
 impl Access<'_> {
-    /// Whether this owner is suspended or closed, by itself or with all of its organization, whoever asks.
+    /// Whether this owner is suspended or closed, itself or with all of its organization, for any actor.
     pub(in crate::manage) async fn status_of(&self, owner: &Owner) -> Result<OwnerStatus, ManageError> {
         self.statuses_of(owner).await?.status().map_err(ManageError::corrupt)
     }
 
-    /// The same of each of the two, as it is stored.
+    /// The stored statuses of the owner and of its organization.
     pub(in crate::manage) async fn statuses_of(&self, owner: &Owner) -> Result<FoundOwner, ManageError> {
         Ok(self.parts.guarded.store.owner_status(&self.owner_ref(owner)).await?)
     }
@@ -37,8 +37,8 @@ impl Access<'_> {
         Ok(self.statuses_of(owner).await?.owner == OwnerStatusRow::default())
     }
 
-    /// Without a pepper of its own, a node makes no key where others have one. It is asked for each key: such a node
-    /// may have started before they had one, or without a look.
+    /// Without a pepper, a node makes no key where other nodes have one. Checked for each key: such a node may have
+    /// started before the others had one, or without a check.
     pub(in crate::manage) async fn require_pepper(&self) -> Result<(), ManageError> {
         let peppers = self.parts.hasher.peppers();
         if peppers.current_id().is_some() {
@@ -50,39 +50,39 @@ impl Access<'_> {
         in_use.missing(peppers).map_or(Ok(()), |_| Err(ManageError::new(ManageErrorKind::PepperMissing)))
     }
 
-    /// A page of events, whoever asks, and whether more follow.
+    /// A page of events, for any actor, and whether more follow.
     pub(in crate::manage) async fn events(&self, query: &EventQuery) -> Result<(Vec<EventRow>, bool), ManageError> {
         let mut page = self.parts.guarded.store.events(query).await?;
         page.rows.retain(|row| row.organization == self.parts.organization.as_str());
         Ok((page.rows, page.more))
     }
 
-    /// What was refused without naming a key that exists, and concerns this organization, if the actor may see that.
+    /// The refusals that name no existing key and concern this organization, if the actor may see them.
     pub(in crate::manage) async fn usage_without_key(&self) -> Result<RefusalsWithoutKey, ManageError> {
         self.require(KeyAction::SeeUsage, &Target::Organization).await?;
-        // The only organization of a service is not named: all that is refused there concerns it.
+        // The only organization of a service has no name: all such refusals concern it.
         let named = if self.parts.is_of_one() { None } else { Some(self.parts.organization.clone()) };
         self.usage_concerning(named).await
     }
 
-    /// The same of what concerns no organization, whoever asks.
+    /// The refusals that concern no organization, for any actor.
     pub(in crate::manage) async fn usage_without_organization(&self) -> Result<RefusalsWithoutKey, ManageError> {
         self.usage_concerning(None).await
     }
 
     async fn usage_concerning(&self, organization: Option<OrganizationId>) -> Result<RefusalsWithoutKey, ManageError> {
         let rows = self.parts.guarded.store.usage(&UsageScope::NoKey(vec![organization.clone()])).await?;
-        // What was not asked for is somebody else's.
+        // Rows that were not asked for belong to another organization.
         let asked = |row: &&UsageRow| row.organization.as_deref() == organization.as_ref().map(OrganizationId::as_str);
         Ok(RefusalsWithoutKey { detail: detail(rows.iter().filter(asked))?, counted: self.counted })
     }
 
-    /// How a key is used, whoever asks.
+    /// How a key is used, for any actor.
     pub(in crate::manage) async fn usage_of_one(&self, id: &KeyId) -> Result<UsageDetail, ManageError> {
         Ok(self.usage_of(&[*id]).await?.remove(id).unwrap_or_default())
     }
 
-    /// How often a key was used on each of these days, whoever asks.
+    /// How often a key was used on each of these days, for any actor.
     pub(in crate::manage) async fn days_of(
         &self,
         id: &KeyId,
@@ -113,7 +113,7 @@ impl Access<'_> {
             let rows = self.parts.guarded.store.usage(&of).await?;
             for rows in rows.chunk_by(|one, other| one.key == other.key) {
                 let id = rows.first().and_then(|row| KeyId::new(row.key.as_deref()?).ok());
-                // What was not asked for is nobody's.
+                // Drops rows that were not asked for.
                 if let Some(id) = id.filter(|id| asked.contains(id)) {
                     of_key.insert(id, rows.to_vec());
                 }

@@ -13,9 +13,9 @@ use crate::{
     store::{Guard, IdempotentRequest, KeyUpdate, StoreError, Write},
 };
 
-/// What is told to whoever makes a request again, by its idempotency key.
+/// Answers to a repeated request, by its idempotency key.
 impl Access<'_> {
-    /// The key that an earlier request made, if it is there and the actor may see it.
+    /// The key that an earlier request made, if it exists and the actor may see it.
     pub(super) async fn made_before(&self, key: Option<KeyId>) -> Result<Option<KeyInfo>, ManageError> {
         let Some(id) = key else { return Ok(None) };
         Ok(self.row(&id).await?.and_then(|row| match self.sight(&row) {
@@ -24,8 +24,8 @@ impl Access<'_> {
         }))
     }
 
-    /// What is told of this error to whoever may repeat a request: if the request was made before, that it was. What it
-    /// made stands, also where by now nobody could make it any more.
+    /// Replaces this error if the request was made before: the answer then says so. The key it made stays valid, even
+    /// if it could no longer be made now.
     pub(in crate::manage) async fn or_replayed(
         &self,
         error: ManageError,
@@ -47,8 +47,9 @@ impl Access<'_> {
         }
     }
 
-    /// Asks the store by a change that it cannot make, because no owner has fewer keys than none and no key has this
-    /// version: whether an idempotency key is used is looked at before. The error is that it is not, or a doubt.
+    /// Asks the store by a change that can never be made: no owner has fewer than 0 keys, and no key has this version.
+    /// The store checks the idempotency key before that. Returns what the store says about the idempotency key, or the
+    /// other error.
     async fn asked_before(
         &self,
         idempotency: IdempotentRequest,

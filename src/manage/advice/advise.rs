@@ -27,11 +27,11 @@ use crate::{
 };
 
 impl KeyManager {
-    /// Whether a personal key should be a team key, or a team key a personal one, and why: from where and how often it is
-    /// used, then from its name and labels. The rules are told with [`Advice`].
+    /// Whether a personal key should be a team key, or a team key a personal one, and why: judged by where and how
+    /// often it is used, then by its name and labels. [`Advice`] documents the rules.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: not found, denied (whoever may not see the usage), corrupt record, store unavailable.
+    /// [`ManageErrorKind`]: not found, denied (an actor that may not see the usage), corrupt record, store unavailable.
     pub async fn advise(&self, id: &KeyId, actor: &Actor) -> Result<Advice, ManageError> {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
@@ -44,13 +44,13 @@ impl KeyManager {
         Ok(Advice { notes, counted: Some(access.counted), ..advice })
     }
 
-    /// What a key would be, before it is made: whether the actor may make it, what stands in the way, and what would
-    /// surprise later. Makes nothing and hashes nothing.
+    /// What a key would be, before it is made: whether the actor may make it, what prevents it, and what would surprise
+    /// later. Makes nothing and hashes nothing.
     ///
     /// # Errors
     /// [`ManageErrorKind`]: not found (an owner that the actor may not know of), corrupt record (of the owner, or of
-    /// whom the actor stands on), directory unavailable, store unavailable. What [`issue`](Self::issue) would refuse is in the answer, also
-    /// that the actor is suspended or closed, or its key dead.
+    /// the user or team that the actor acts for), directory unavailable, store unavailable. What [`issue`](Self::issue)
+    /// would refuse is in the answer, including that the actor is suspended or closed, or its key dead.
     pub async fn preview(&self, request: &IssueKey, actor: &Actor) -> Result<Preview, ManageError> {
         let now = self.parts().clock.now();
         let kind_and_scopes = (request.owner.kind(), &request.scopes);
@@ -62,7 +62,7 @@ impl KeyManager {
             return Err(ManageError::not_found());
         }
         let may_see = self.can(actor, KeyAction::See, &Target::Owner(&request.owner)).await? == Decision::Allow;
-        // Whoever may make keys for the owner would be told by trying.
+        // An actor that may make keys for the owner would learn the same by trying.
         let may_know = decision == Decision::Allow || may_see;
         let maker = actor.id();
         let maker = made_by_another(&request.owner, &maker).filter(|_| decision == Decision::Allow).cloned();
@@ -83,13 +83,13 @@ impl KeyManager {
                     };
                     names = access.parts.names(mention).await;
                 }
-                // An actor that may not act is told that, and nothing of the owner.
+                // An actor that may not act learns that, and nothing about the owner.
                 Err(error) => match error.kind() {
                     ManageErrorKind::Denied(denial) => unfit = Some(denial.reason()),
                     _ => return Err(error),
                 },
             }
-            // Why it may not is told already.
+            // The denial already says why it may not.
             unfit = unfit.filter(|_| decision == Decision::Allow);
         }
         let denial = match decision {
@@ -132,7 +132,7 @@ impl Access<'_> {
         Ok(rows.iter().filter(|row| row.peek().key.name == name).filter(is_seen).count())
     }
 
-    /// Why an actor whom the policy allows to give such a key would be denied.
+    /// Why the actor would be denied although the policy allows it to give such a key.
     fn unfit(&self, request: &IssueKey, expires_at: Option<Timestamp>) -> Option<DenialReason> {
         self.lacks_scope(&[KeyAction::Issue]).or_else(|| self.excess(Gift::of(request, expires_at)))
     }

@@ -11,20 +11,21 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// Times between runs that people give to schedulers.
+/// Usual intervals of schedulers.
 const SCHEDULES: &[i64] = &[5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY];
 
-/// The fewest requests whose average says something of a schedule: seven intervals.
+/// The fewest requests with an average that can show a schedule: seven intervals.
 const FEWEST_OF_A_SCHEDULE: i64 = 8;
 
 /// The shortest time over which an average says something.
 const SHORTEST_SPAN: Duration = Duration::from_millis(3 * DAY as u64);
 
-/// How often accepted requests came: what a count, a first and a last time can tell, and no more.
+/// How often requests were accepted, as far as a count, a first time and a last time can say.
 ///
-/// Told: how many there were, the time between the first and the last, the average time between two of them, and whether
-/// they still come. Not told, because it is not recorded: whether they come evenly, in bursts, at night or on working
-/// days. A hundred requests in one evening and one more ten days later have the same average as ten a day.
+/// It says how many there were, the time between the first and the last, the average time between two of them, and
+/// whether they still arrive. It does not say, because that is not recorded, whether they arrive evenly, in bursts, at
+/// night or on working days. A hundred requests in one evening and one more ten days later have the same average as ten
+/// a day.
 ///
 /// ```
 /// # fn example(advice: tower_api_keys::manage::Advice) {
@@ -39,21 +40,22 @@ const SHORTEST_SPAN: Duration = Duration::from_millis(3 * DAY as u64);
 pub struct Cadence {
     /// How many requests were accepted, at least 1.
     pub count: i64,
-    /// When the first of them came.
+    /// When the first of them was made.
     pub first_at: Timestamp,
-    /// When the last of them came.
+    /// When the last of them was made.
     pub last_at: Timestamp,
-    /// The average time between two of them, in milliseconds; none if there was only one.
+    /// The average time between two of them, in milliseconds; `None` if there was only one.
     pub average_interval_ms: Option<i64>,
-    /// Whether they still come: the last is no older than three average intervals, or than a day if that is longer.
+    /// Whether requests still arrive: the last one is at most three average intervals old, or at most a day if that is
+    /// longer.
     pub is_active: bool,
 }
 
 impl Cadence {
-    /// Of all these counts together; none if there are none.
+    /// The cadence of all these counts together; `None` if there are none.
     pub(super) fn of<'a>(counts: impl IntoIterator<Item = &'a UsageCount>, now: Timestamp) -> Option<Self> {
         let sum = counts.into_iter().fold(None, |sum: Option<(i64, Timestamp, Timestamp)>, count| {
-            // A time in the future is that of a wrong clock, and no evidence.
+            // A time in the future is from a wrong clock, and no evidence.
             let last_at = count.last_known_at(now).unwrap_or(now);
             let first_at = count.first_at.min(last_at);
             Some(match sum {
@@ -75,9 +77,9 @@ impl Cadence {
         Duration::from_millis((self.last_at.as_millis() - self.first_at.as_millis()).unsigned_abs())
     }
 
-    /// Every how long, if the average is that of a schedule, to half a percent: at least eight requests over at least three
-    /// days. By chance, one average in eighty is. A job that was late or missed once is not noticed: better that than to take
-    /// people for clocks.
+    /// The interval of a schedule, if the average is within half a percent of it, over at least eight requests and
+    /// three days. One random average in eighty matches by chance. A job that ran late or missed a run once is not
+    /// recognized: that is better than mistaking people for schedulers.
     pub(super) fn schedule(&self) -> Option<Duration> {
         if self.count < FEWEST_OF_A_SCHEDULE || self.span() < SHORTEST_SPAN {
             return None;
@@ -108,7 +110,7 @@ sentences! {
 }
 
 impl Cadence {
-    /// The same in a sentence.
+    /// The cadence as a sentence for people.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         match self.average_interval_ms {

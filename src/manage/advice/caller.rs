@@ -3,9 +3,9 @@ use std::sync::LazyLock;
 use super::pattern::KeyUse;
 use crate::usage::{Parts, Source};
 
-/// Programs by which a caller gives itself away: the names of their products, in lower case and without anything but
-/// letters and digits. A name of five characters and more is also met as the beginning of a longer one:
-/// `GitHubActionsRunner-linux-x64`, `PostmanRuntime`.
+/// Programs that reveal how a caller uses a key: product names, in lower case and with letters and digits only. A name
+/// of five or more characters also matches as the beginning of a longer one: `GitHubActionsRunner-linux-x64`,
+/// `PostmanRuntime`.
 const PROGRAMS: &[(KeyUse, &str)] = &[
     (
         KeyUse::CiDeploy,
@@ -35,18 +35,19 @@ const PROGRAMS: &[(KeyUse, &str)] = &[
     ),
 ];
 
-/// The same, one by one.
+/// The same names one by one.
 static NAMES: LazyLock<Vec<(KeyUse, &str)>> = LazyLock::new(|| {
     PROGRAMS.iter().flat_map(|(of, names)| names.split_ascii_whitespace().map(|name| (*of, name))).collect()
 });
 
-/// Browsers: a person, or a program that says so. Nearly every browser begins with the first of these words.
+/// Browsers: a person, or a program that claims to be a browser. Nearly every browser begins with the first of these
+/// words.
 const BROWSERS: &[&str] = &["mozilla", "chrome", "firefox", "safari", "opera"];
 
-/// Tools for a line of a terminal, of which a person may have several on one machine.
+/// Command-line tools; one person may have several of them on one machine.
 const HAND_TOOLS: &[&str] = &["curl", "wget", "xh", "libcurl"];
 
-/// What a source tells of the program that called.
+/// What a source says about the program that called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Client<'a> {
     /// Nothing is known.
@@ -56,16 +57,16 @@ pub(super) enum Client<'a> {
     Program(&'a str),
 }
 
-/// What a program tells of who runs it.
+/// What a program says about the person or system that runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Program {
-    /// A browser, or what says that it is one.
+    /// A browser, or a program that claims to be one.
     Browser,
     /// Used in a terminal and in scripts alike.
     HandTool,
-    /// A library, or something that is not known here.
+    /// A library, or an unknown program.
     Library,
-    /// One that is used so.
+    /// A program with a known use.
     Known(KeyUse),
 }
 
@@ -79,8 +80,8 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Who calls: a client that roams is one caller, whatever its network. Without a client, only the network tells one
-/// caller from another.
+/// The caller behind a source: a client whose network changes is one caller. Without a client, only the network
+/// separates callers.
 pub(super) fn caller(source: &Source) -> Source {
     if source.client().is_empty() {
         return source.clone();

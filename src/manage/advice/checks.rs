@@ -1,4 +1,4 @@
-//! What the checks of a key say, and what would change it.
+//! The sentences of a key's checks, and of what would change the result.
 
 use crate::{owner::Owner, record::ActorId, sentence::sentences, time::Timestamp};
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::pattern::KeyUse;
 use crate::{owner::KeyKind, sentence::Sentence, words::words};
 
-/// One thing that speaks for a personal key or for a team key, or for neither.
+/// One thing that points to a personal key or to a team key, or to neither.
 ///
 /// ```
 /// # fn example(advice: tower_api_keys::manage::Advice) {
@@ -18,18 +18,18 @@ use crate::{owner::KeyKind, sentence::Sentence, words::words};
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Evidence {
-    /// What kind of thing it is.
+    /// What kind of evidence it is.
     pub kind: EvidenceKind,
-    /// The use it points to, where it points to one.
+    /// The use it points to, if any.
     pub points_to: Option<KeyUse>,
     /// How much it counts.
     pub weight: Weight,
-    /// What was seen, in a sentence.
+    /// What was seen, as a sentence.
     pub sentence: Sentence,
 }
 
 words! {
-    /// What kind of thing an [`Evidence`] is: what requests left behind, or what people wrote.
+    /// The kind of an [`Evidence`]: what requests left behind, or what people wrote.
     ///
     /// ```
     /// use tower_api_keys::manage::EvidenceKind;
@@ -42,7 +42,7 @@ words! {
         Cadence = "cadence",
         /// Recorded: the program that called.
         Client = "client",
-        /// Written: whoever made the key.
+        /// Written: who made the key.
         Creator = "creator",
         /// Written: a label of the key.
         Label = "label",
@@ -52,9 +52,9 @@ words! {
         Name = "name",
         /// Recorded: the key is used by several programs.
         Programs = "programs",
-        /// Recorded: the door of the service at which requests arrived.
+        /// Recorded: the label of the layer at which requests arrived.
         SourceLabel = "source_label",
-        /// Recorded: requests that say nothing either way, or none at all.
+        /// Recorded: requests that prove nothing either way, or no requests.
         Unclear = "unclear",
         /// Recorded: more requests than a person makes by hand.
         Volume = "volume",
@@ -62,8 +62,8 @@ words! {
 }
 
 impl EvidenceKind {
-    /// Whether requests left it behind. What people wrote, when the key was made or later, counts only where that says
-    /// nothing either way.
+    /// Whether it comes from requests. What people wrote, when the key was made or later, counts only where requests
+    /// prove nothing either way.
     #[must_use]
     pub const fn is_recorded(self) -> bool {
         !matches!(self, Self::Creator | Self::Label | Self::Name)
@@ -79,7 +79,7 @@ words! {
     /// assert!(Weight::Weak < Weight::Strong);
     /// ```
     pub enum Weight {
-        /// Nothing: it is told because somebody would ask.
+        /// Nothing: it is listed only because people would ask about it.
         None = "none",
         /// One point.
         Weak = "weak",
@@ -100,7 +100,7 @@ impl Weight {
         }
     }
 
-    /// A step less, but not nothing.
+    /// One step less, but never nothing.
     pub(super) const fn less(self) -> Self {
         match self {
             Self::Strong => Self::Moderate,
@@ -115,7 +115,7 @@ impl Evidence {
         Self { kind, points_to: Some(points_to), weight, sentence }
     }
 
-    /// Told, and counted for nothing.
+    /// Evidence that is listed but not counted.
     pub(super) const fn told(kind: EvidenceKind, sentence: Sentence) -> Self {
         Self { kind, points_to: None, weight: Weight::None, sentence }
     }

@@ -1,4 +1,4 @@
-//! The checks of a key, in the order of the check itself, on what is known of it.
+//! The checks of a key on what is known of it, in the order in which a request runs them.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ use crate::{
     usage::UsageDetail,
 };
 
-/// What is known of a key that stands in the store.
+/// What is known of a key in the store.
 pub(in crate::manage) struct State {
     pub(in crate::manage) id: KeyId,
     pub(in crate::manage) known: Result<Readable, CorruptRow>,
@@ -47,11 +47,11 @@ pub(in crate::manage) struct State {
     pub(in crate::manage) counted: CountedUntil,
 }
 
-/// A record and a status that can be read, and what this node makes of the hash.
+/// A record and a status that can be read, and how this node judges the hash.
 pub(in crate::manage) struct Readable {
     pub(in crate::manage) record: KeyRecord,
     pub(in crate::manage) owner: OwnerStatus,
-    /// The status of the organization, which that of the owner has in it.
+    /// The status of the organization, which the owner's status already includes.
     pub(in crate::manage) organization: OwnerStatus,
     /// Who suspended or closed the owner, if that is known.
     pub(in crate::manage) owner_changed_by: Option<ActorId>,
@@ -83,7 +83,7 @@ pub(in crate::manage) fn explain(state: State) -> Explanation {
     }
 }
 
-/// What a check of the key would end with: the pepper is looked for first, and what the hash costs last.
+/// How a check of the key would end: the pepper is checked first, the cost of the hash last.
 fn verdict(known: &Readable, now: ClockReading) -> CallVerdict {
     match standing(&known.record, &known.owner, now) {
         _ if !known.knows_pepper => CallVerdict::CorruptRecord,
@@ -171,7 +171,7 @@ fn check_owner(known: &Readable) -> CallCheck {
     let Some((stopped, since)) = known.owner.stopped() else {
         return passed(CheckKind::OwnerActive, owner_active(owner));
     };
-    // What holds for all owners is not one owner's.
+    // A status of the whole organization is not reported as the owner's.
     if known.organization.stopped() == Some((stopped, since)) {
         let (sentence, remedy) = match stopped {
             Stopped::Closed => (organization_closed(since), issue_for_another_owner()),
@@ -216,7 +216,7 @@ fn of_corrupt(corrupt: CorruptRow) -> Vec<CallCheck> {
     checks
 }
 
-/// What the directory says of an owner whose keys are accepted, if it does not have them any more.
+/// A note if the directory no longer has an owner whose keys are accepted.
 fn note_of_missing(owner: &Owner, names: &Names) -> Option<Sentence> {
     match (owner, names.presence(owner)?) {
         (Owner::User(user), Presence::Left) => Some(said::owner_left(user)),
@@ -241,23 +241,24 @@ fn unknown(kind: CheckKind, sentence: Sentence) -> CallCheck {
     CallCheck { result: CheckResult::Unknown, ..passed(kind, sentence) }
 }
 
-/// That another person made a personal key.
+/// A note that another person made a personal key.
 fn note_of_maker(record: &KeyRecord) -> Option<Sentence> {
     let Owner::User(user) = &record.owner else { return None };
     made_by_another(&record.owner, &record.created_by).map(|maker| said::made_by(maker, user))
 }
 
 impl KeyManager {
-    /// What would happen if this key called now, and why: every check that a request meets, in its order, with since when
-    /// and by whom, and what would change it; and how requests with it ended so far, so that a program that never called
-    /// is told from one that calls and fails. One that sends half a key, or the blank it should have replaced, names no key:
-    /// look for it in [`refusals_without_key`](Self::refusals_without_key).
+    /// Explains what would happen if this key called now: every check of a request in order, since when and because of
+    /// whom it fails, and what would change it. It also says how requests with the key ended so far, which separates a
+    /// program that never called from one that calls and fails. A program that sends half a key, or a placeholder,
+    /// names no key: look for it in [`refusals_without_key`](Self::refusals_without_key).
     ///
-    /// A record that cannot be read is explained too. Pepper and cost of the hash are judged as this node is set up.
+    /// A record that cannot be read is explained, too. Pepper and cost of the hash are judged by the settings of this
+    /// node.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (whoever may not see the usage), corrupt
-    /// record (a count of use, or a row that the store itself cannot read), store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (an actor that may not see the usage),
+    /// corrupt record (of a usage count, or a row that the store itself cannot read), store unavailable.
     pub async fn explain(&self, id: &KeyId, actor: &Actor) -> Result<Explanation, ManageError> {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let found = access.even_unreadable(id, KeyAction::SeeUsage).await?;
@@ -294,7 +295,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// Who suspended or closed the owner, if the audit trail still says so and the actor may read it.
+    /// Who suspended or closed the owner, if the audit trail still has it and the actor may read it.
     async fn who_changed(&self, owner: &Owner, status: &OwnerStatus) -> Result<Option<ActorId>, ManageError> {
         let Some((stopped, since)) = status.stopped() else { return Ok(None) };
         if !self.may(KeyAction::Audit, &Target::Owner(owner)) {
@@ -304,7 +305,7 @@ impl Access<'_> {
             Stopped::Closed => (Action::OWNER_CLOSED, None),
             Stopped::Suspended(suspension) => (Action::OWNER_SUSPENDED, Some(suspension.as_str())),
         };
-        // The event of a change has the time of the change: what plain SQL did has none.
+        // The event of a change has the time of the change; a change by plain SQL has no event.
         let query = EventQuery {
             owner: Some(owner.clone()),
             action: Some(action.as_str().to_owned()),

@@ -16,10 +16,10 @@ use crate::{
     words::words,
 };
 
-/// What would happen if a key called now, and why; and what its callers have seen so far.
+/// What would happen if a key called now, and why, and how its requests ended so far.
 ///
-/// It is a look at the records and the clock of this node, taken as a request would take it, with the one difference that
-/// nobody shows a text: that it is the right one is assumed.
+/// It looks at the records and the clock of this node as a request would. The one difference: there is no text to
+/// check, so the text is assumed to be right.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -31,7 +31,7 @@ use crate::{
 ///
 /// let explanation = manager.explain(&id, &admin).await?;
 /// assert_eq!(explanation.verdict, CallVerdict::Accepted);
-/// assert_eq!(explanation.call_history, CallHistory::Never); // good, and nobody ever called with it
+/// assert_eq!(explanation.call_history, CallHistory::Never); // live, and never used
 ///
 /// manager.revoke(&id, &admin).await?;
 /// let explanation = manager.explain(&id, &admin).await?;
@@ -45,29 +45,29 @@ use crate::{
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The key.
+    /// The id of the key.
     pub key: KeyId,
-    /// The moment that it speaks of.
+    /// The moment that it is about.
     pub asked_at: Timestamp,
     /// What a request would get.
     pub verdict: CallVerdict,
-    /// The same in a sentence.
+    /// The verdict as a sentence.
     pub verdict_sentence: Sentence,
-    /// Every check, in the order in which a request meets them. The first that failed gives the verdict; the others that
-    /// failed would be next.
+    /// Every check, in the order in which a request runs them. The first that failed gives the verdict; the other
+    /// failed ones would be next.
     pub checks: Vec<CallCheck>,
-    /// What else should be known of it, in sentences: that another person made it, and of a key that would be accepted, that it
-    /// ends soon or that its user has left.
+    /// What else to know about it, as sentences: that another person made it and, of a key that would be accepted, that
+    /// it ends soon or that its user has left.
     pub notes: Vec<Sentence>,
-    /// Whether anybody ever called with it.
+    /// Whether the key was ever used in a request.
     pub call_history: CallHistory,
-    /// The same in a sentence.
+    /// The call history as a sentence.
     pub call_history_sentence: Sentence,
-    /// How requests with it ended, the last first.
+    /// How requests with it ended, the latest first.
     pub seen: Vec<OutcomeSummary>,
-    /// How far the counts go.
+    /// Until when usage is counted.
     pub counted: CountedUntil,
-    /// What the people and teams of the checks are called, and who has left. The sentences say it.
+    /// The names of the people and teams in the checks, and who has left. The sentences use them.
     pub names: Names,
 }
 
@@ -84,11 +84,12 @@ words! {
     pub enum CallVerdict {
         /// It would be accepted.
         Accepted = "accepted",
-        /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
+        /// 503: the clock of this node jumped, and the answer to whether the key has expired depends on which time is
+        /// right.
         ClockUnsure = "clock_unsure",
-        /// 503: its stored record cannot be read, or its hash not be checked, on this node.
+        /// 503: this node cannot read its stored record, or cannot check its hash.
         CorruptRecord = "corrupt_record",
-        /// 401: its time is over.
+        /// 401: it has expired.
         KeyExpired = "key_expired",
         /// 401: it is paused.
         KeyPaused = "key_paused",
@@ -104,7 +105,7 @@ words! {
 }
 
 impl CallVerdict {
-    /// The code of the refusal; none if it would be accepted.
+    /// The code of the refusal; `None` if it would be accepted.
     #[must_use]
     pub const fn code(self) -> Option<RefusalCode> {
         match self {
@@ -120,7 +121,7 @@ impl CallVerdict {
         }
     }
 
-    /// The same for people.
+    /// The verdict as a sentence for people.
     #[must_use]
     pub fn sentence(self) -> Sentence {
         self.code().map_or_else(accepted, refused)
@@ -154,18 +155,18 @@ pub struct CallCheck {
     pub kind: CheckKind,
     /// How it ended.
     pub result: CheckResult,
-    /// The same in a sentence.
+    /// The check and its result as a sentence.
     pub sentence: Sentence,
-    /// Since when it fails, if that is known.
+    /// Since when it has failed, if that is known.
     pub since: Option<Timestamp>,
-    /// Who brought it about, if that is known and the actor may know.
+    /// Who caused it, if that is known and the actor may know.
     pub by: Option<ActorId>,
-    /// What would change it, in a sentence, if it failed.
+    /// What would change it, as a sentence, if it failed.
     pub remedy: Option<Sentence>,
 }
 
 words! {
-    /// What is checked, in the order in which a request meets it.
+    /// What is checked, in the order in which a request runs the checks.
     ///
     /// ```
     /// use tower_api_keys::manage::CheckKind;
@@ -180,11 +181,11 @@ words! {
         Readable = "readable",
         /// This node knows the pepper that its hash was made with.
         PepperKnown = "pepper_known",
-        /// The text that the caller shows is that of the key, its brand and kind included. Only a request tells.
+        /// The caller's text is that of the key, its brand and kind included. Only a request can show that.
         TextMatches = "text_matches",
         /// It is not revoked.
         NotRevoked = "not_revoked",
-        /// Its time is not over.
+        /// It has not expired.
         NotExpired = "not_expired",
         /// It is not paused.
         NotPaused = "not_paused",
@@ -192,7 +193,7 @@ words! {
         OwnerActive = "owner_active",
         /// This node accepts the cost that its hash was made with.
         HashAccepted = "hash_accepted",
-        /// It may be used from where the caller is. Only a request tells, if the key has a list of networks.
+        /// It may be used from the caller's network. Only a request can show that, if the key has a list of networks.
         NetworkAllowed = "network_allowed",
     }
 }
@@ -206,19 +207,19 @@ words! {
     /// assert_ne!(CheckResult::Assumed, CheckResult::Passed);
     /// ```
     pub enum CheckResult {
-        /// Only a request could tell; taken for good.
+        /// Only a request could show it; assumed to pass.
         Assumed = "assumed",
-        /// It stands in the way.
+        /// It would refuse the request.
         Failed = "failed",
-        /// It is good.
+        /// It passed.
         Passed = "passed",
-        /// It could not be looked at, because the record cannot be read.
+        /// It could not be checked, because the record cannot be read.
         Unknown = "unknown",
     }
 }
 
 impl Explanation {
-    /// The people and teams that it speaks of.
+    /// Mentions the people and teams in it.
     pub(in crate::manage) fn mention(&self, mentions: &mut Mentions) {
         for check in &self.checks {
             mentions.sentence(&check.sentence);
@@ -227,7 +228,7 @@ impl Explanation {
         self.notes.iter().for_each(|note| mentions.sentence(note));
     }
 
-    /// The same with names.
+    /// The same explanation with names.
     pub(in crate::manage) fn naming(mut self, names: Names) -> Self {
         self.checks.iter_mut().for_each(|check| check.sentence = check.sentence.naming(&names));
         self.notes.iter_mut().for_each(|note| *note = note.naming(&names));

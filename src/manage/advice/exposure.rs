@@ -27,8 +27,8 @@ use crate::{
 
 /// The live keys whose text a person saw: what to rotate or revoke when they leave.
 ///
-/// Keys that they held, made or rotated, and keys that were made with any of those, and so on. It is wide on purpose: who
-/// had a key that manages keys may have used it.
+/// Keys that they held, made or rotated, keys that were made with any of those, and so on. It is wide on purpose: a
+/// person who had a key that manages keys may have used it.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -52,15 +52,15 @@ use crate::{
 pub struct Exposure {
     /// The person.
     pub user: UserId,
-    /// The keys, the nearest to the person first.
+    /// The keys, those closest to the person first.
     pub keys: Vec<ExposedKey>,
-    /// Live keys among them whose stored records cannot be read; requests with them get 503.
+    /// Live keys among them whose stored records cannot be read; requests with these keys get 503.
     pub unreadable: Vec<KeyId>,
-    /// How far the counts go.
+    /// Until when usage is counted.
     pub counted: CountedUntil,
-    /// What the people and teams in it are called, and who has left. The sentence says it.
+    /// The names of its people and teams, and who has left. The sentence uses them.
     pub names: Names,
-    /// The same in a sentence, with names.
+    /// The same as a sentence, with names.
     said: Sentence,
 }
 
@@ -81,8 +81,8 @@ pub struct ExposedKey {
     pub reason: ExposureReason,
 }
 
-/// How a person came to see the text of a key. It serializes as `{"reason": …, "key": …, "sentence": …}`; the key is the
-/// one that it was made with.
+/// How a person came to see the text of a key. It serializes as `{"reason": …, "key": …, "sentence": …}`; `key` is the
+/// key that it was made with.
 ///
 /// ```
 /// use tower_api_keys::manage::ExposureReason;
@@ -103,7 +103,7 @@ pub enum ExposureReason {
 }
 
 impl ExposureReason {
-    /// The word, in snake case.
+    /// The reason as a word in snake case.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -114,7 +114,7 @@ impl ExposureReason {
         }
     }
 
-    /// The same for people.
+    /// The reason as a sentence for people.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         match self {
@@ -146,7 +146,7 @@ json_form! {
 }
 
 impl Exposure {
-    /// The same in a sentence.
+    /// The exposure as a sentence for people.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         self.said.clone()
@@ -171,14 +171,14 @@ json_form! {
 }
 
 impl KeyManager {
-    /// The live keys whose text this person saw: their personal keys, keys they made or rotated, and keys that were made
-    /// with any of these, and with those, and so on. What to rotate when they leave.
+    /// The live keys whose text this person saw: what to rotate when they leave. These are their personal keys, keys
+    /// they made or rotated, keys that were made with any of these, and so on.
     ///
-    /// An admin of the organization is told of all of them. Others who manage keys of teams are told of the keys of those teams:
-    /// whether there are more shows in nothing, nor whether there is such a person.
+    /// An admin of the organization gets all of them. An actor that manages keys of teams gets the keys of those teams;
+    /// the answer does not reveal whether there are more, nor whether the person exists.
     ///
-    /// Asks the store once, and once more for each further thousand, about the person, and about each key that is found,
-    /// dead ones too: a dead key may have made live ones.
+    /// Asks the store about the person, and about each key that is found, dead ones too: a dead key may have made live
+    /// ones. Each question is one read, and one more for each further thousand.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, store unavailable.
@@ -215,7 +215,7 @@ impl KeyManager {
         let names = access
             .parts
             .names(|mentions| {
-                // Of whom nothing is told, not even whether they are there.
+                // If no key is shown, neither is whether the person exists.
                 if sees_all || !keys.is_empty() {
                     mentions.user(user);
                 }
@@ -232,7 +232,7 @@ impl KeyManager {
     }
 }
 
-/// Whether a key is one of those that the actor is told of: of its teams, where not of all.
+/// Whether the actor may be shown a key: any key, or one of its teams.
 fn is_of_reach(row: &Unseen, reach: &Reach) -> bool {
     let Reach::Of(owners) = reach else { return true };
     let owner = OwnerRef::of(&row.peek().key).map(|of| of.owner);
@@ -244,13 +244,13 @@ fn is_of_reach(row: &Unseen, reach: &Reach) -> bool {
 struct Found {
     seen: HashSet<KeyId>,
     rows: Vec<(Unseen, ExposureReason)>,
-    /// Of which nobody has asked yet what they made.
+    /// Keys for which the keys they made have not been read yet.
     next: VecDeque<KeyId>,
 }
 
 impl Found {
     fn add(&mut self, row: Unseen, reason: impl FnOnce(&ListedKey) -> ExposureReason) {
-        // An id that cannot be read names no key that anybody could have used.
+        // An id that cannot be read names no key that could have been used.
         let Ok(id) = KeyId::new(&row.peek().key.id) else { return };
         if self.seen.insert(id) {
             self.next.push_back(id);

@@ -1,4 +1,4 @@
-//! What speaks for a personal key and what for a team key, from what is known of one key.
+//! The evidence for a personal key and for a team key, from what is known of one key.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::{
     usage::{Source, UsageCount, UsageDetail},
 };
 
-/// Fewer requests than this weigh little, whoever made them: somebody tried something.
+/// Fewer requests than this weigh little, whatever the caller: they may have been a trial.
 pub(super) const FEW: i64 = 3;
 
-/// So many networks with a few requests each: more than one person roams.
+/// This many networks with a few requests each are more than one person who travels.
 const MANY_NETWORKS: usize = 5;
 
-/// So many programs, beside those that people use by hand: more than one person runs.
+/// This many programs, besides those that people use by hand, are more than one person runs.
 const MANY_PROGRAMS: usize = 4;
 
 /// What is known of a key.
@@ -36,7 +36,7 @@ pub(super) struct KeyFacts<'a> {
     pub(super) now: Timestamp,
 }
 
-/// All the evidence: what was recorded first, then what was written, each in falling weight.
+/// All the evidence: recorded first, then written, each in falling weight.
 pub(super) fn evidence(facts: &KeyFacts<'_>) -> Vec<Evidence> {
     let mut callers: BTreeMap<Source, Vec<&UsageCount>> = BTreeMap::new();
     for count in facts.usage.successes() {
@@ -52,7 +52,7 @@ pub(super) fn evidence(facts: &KeyFacts<'_>) -> Vec<Evidence> {
     found
 }
 
-/// Evidence of the requests of one caller, from all of its networks.
+/// Evidence from the requests of one caller, over all of its networks.
 fn of_caller(caller: &Source, counts: &[&UsageCount], now: Timestamp) -> Vec<Evidence> {
     let Some(cadence) = Cadence::of(counts.iter().copied(), now) else { return Vec::new() };
     let of_program = match Client::of(caller) {
@@ -62,7 +62,7 @@ fn of_caller(caller: &Source, counts: &[&UsageCount], now: Timestamp) -> Vec<Evi
     let calls = || cadence.sentence();
     let mut found = Vec::new();
     let mut add = |kind, points_to, weight: Weight, sentence| {
-        // Somebody tried something, or did long ago.
+        // A few requests may have been a trial, and old ones say little about today.
         let weight = if cadence.count < FEW { Weight::Weak } else { weight };
         let weight = if cadence.is_old(now) { weight.less() } else { weight };
         found.push(Evidence::new(kind, points_to, weight, sentence));
@@ -80,7 +80,7 @@ fn of_caller(caller: &Source, counts: &[&UsageCount], now: Timestamp) -> Vec<Evi
         let sentence = webhook_door(caller.label(), calls());
         add(EvidenceKind::SourceLabel, KeyUse::WebhookHandler, Weight::Moderate, sentence);
     }
-    // People work with their tools all day; of anything else the time tells something.
+    // People use their tools at any time of day; of other programs the timing is evidence.
     if !matches!(of_program, Some((_, Program::Known(_) | Program::Browser))) {
         if let Some(every) = cadence.schedule() {
             let sentence = match caller.is_empty() {
@@ -99,7 +99,7 @@ fn of_caller(caller: &Source, counts: &[&UsageCount], now: Timestamp) -> Vec<Evi
     found
 }
 
-/// Evidence of how many sources there are.
+/// Evidence from the number of sources.
 fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
     let (mut networks, mut programs, mut folded) = (BTreeMap::new(), BTreeMap::new(), 0_i64);
     for count in usage.successes() {
@@ -134,7 +134,7 @@ fn of_all_sources(usage: &UsageDetail) -> Vec<Evidence> {
     found
 }
 
-/// What people wrote of it.
+/// Evidence from what people wrote about the key.
 fn written(facts: &KeyFacts<'_>) -> Vec<Evidence> {
     let weak = |kind, points_to, sentence| Evidence::new(kind, points_to, Weight::Weak, sentence);
     let name = words::uses_of_name(facts.name.as_str())
@@ -149,7 +149,7 @@ fn written(facts: &KeyFacts<'_>) -> Vec<Evidence> {
     name.chain(labels).chain(maker).collect()
 }
 
-/// What to say where requests say nothing.
+/// The sentence where requests prove nothing.
 fn unclear(facts: &KeyFacts<'_>) -> Sentence {
     match Cadence::of(facts.usage.successes(), facts.now) {
         None if facts.usage.refusals().next().is_some() => only_refused(),

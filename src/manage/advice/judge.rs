@@ -7,8 +7,8 @@ use super::{
 };
 use crate::owner::KeyKind;
 
-/// What the evidence comes to, for a live key of this kind with so many accepted requests. The rules are told with
-/// [`Advice`](super::Advice).
+/// The result of this evidence for a live key of this kind with this many accepted requests. [`Advice`](super::Advice)
+/// documents the rules.
 pub(super) fn judge(kind: KeyKind, evidence: &[Evidence], accepted: i64) -> (Recommendation, NextStep) {
     use KeyKind::{Team, User};
     let points = |kind, is_recorded| -> u32 {
@@ -22,7 +22,7 @@ pub(super) fn judge(kind: KeyKind, evidence: &[Evidence], accepted: i64) -> (Rec
     };
     let (own, against) = (points(kind, true), points(other, true));
     let enough = Weight::Moderate.points();
-    // A pipeline stays one though a person uses its key at their desk too, whichever does more.
+    // A pipeline's key stays a team key although a person also uses it by hand, whichever of the two uses it more.
     let is_clear = match kind {
         User => is_strong(Team) || (against >= enough && against > own),
         Team => !is_strong(Team) && against >= enough && against > own,

@@ -1,4 +1,4 @@
-//! What keys should be, what depends on people, and what would happen: pure functions of what is known.
+//! What keys should be, what depends on people, and what would happen: pure functions of known facts.
 
 mod advise;
 mod cadence;
@@ -33,7 +33,7 @@ pub use preview::Preview;
 pub use recommendation::{Advice, NextStep, Recommendation};
 pub(super) use signals::{AdvisedKey, InstalledAt, advise, installed_at, personal_because, shared_because};
 
-/// An example of every sentence in here.
+/// An example of every sentence in this module.
 pub(super) fn sentences() -> Vec<crate::sentence::Sentence> {
     [
         cadence::all(),

@@ -26,11 +26,11 @@ pub struct PreviewNote {
     pub severity: Severity,
     /// A sentence for people.
     pub sentence: Sentence,
-    /// What would change it, in a sentence, where something would.
+    /// What would change it, as a sentence, if something would.
     pub remedy: Option<Sentence>,
 }
 
-/// The sentence, and what would change it.
+/// The sentence, then what would change it.
 impl fmt::Display for PreviewNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&joined([&self.sentence].into_iter().chain(&self.remedy)))
@@ -46,11 +46,11 @@ words! {
     /// assert!(Severity::Error < Severity::Warning && Severity::Warning < Severity::Info);
     /// ```
     pub enum Severity {
-        /// The key cannot be made so.
+        /// The key cannot be made like this.
         Error = "error",
         /// It may surprise later.
         Warning = "warning",
-        /// It is so.
+        /// It is only information.
         Info = "info",
     }
 }
@@ -69,11 +69,11 @@ words! {
         Denied = "denied",
         /// A personal key stops when its person is suspended or leaves.
         DiesWithPerson = "dies_with_person",
-        /// It ends by itself.
+        /// It has an end.
         Expires = "expires",
         /// Its expiry is not in the future.
         ExpiryPast = "expiry_past",
-        /// Its expiry is later than the service lets such a key live.
+        /// Its expiry is later than the service allows for such a key.
         ExpiryTooLate = "expiry_too_late",
         /// The idempotency key breaks its rule.
         InvalidIdempotencyKey = "invalid_idempotency_key",
@@ -81,21 +81,21 @@ words! {
         InvalidLabels = "invalid_labels",
         /// The name breaks a rule.
         InvalidName = "invalid_name",
-        /// Who is responsible breaks a rule.
+        /// The text about who is responsible breaks a rule.
         InvalidResponsible = "invalid_responsible",
         /// There are too many scopes.
         InvalidScopes = "invalid_scopes",
-        /// An admin makes it for somebody else, and sees its text.
+        /// An admin makes it for another person, and sees its text.
         MadeForSomebodyElse = "made_for_somebody_else",
         /// It may manage keys.
         ManagesKeys = "manages_keys",
         /// It may not manage keys.
         ManagesNoKeys = "manages_no_keys",
-        /// It may be used from some networks only.
+        /// It may be used from certain networks only.
         NetworksLimited = "networks_limited",
-        /// It has a list of networks, and this service does not look from where requests come.
+        /// It has a list of networks, but this service does not check the addresses of requests.
         NetworksUnchecked = "networks_unchecked",
-        /// It has no scope at all.
+        /// It has no scopes.
         NoScopes = "no_scopes",
         /// The user or team is closed.
         OwnerClosed = "owner_closed",
@@ -107,15 +107,15 @@ words! {
         OwnerSuspended = "owner_suspended",
         /// The directory knows no such user or team, and it was neither suspended nor closed.
         OwnerUnknown = "owner_unknown",
-        /// A team key goes on when whoever made it leaves.
+        /// A team key still works after its creator leaves.
         OutlivesCreator = "outlives_creator",
-        /// What it reaches, and what not.
+        /// What it reaches, and what it does not.
         Reach = "reach",
         /// Live keys of its owner have the same name.
         SameName = "same_name",
-        /// Only named scopes.
+        /// It has only the named scopes.
         ScopesLimited = "scopes_limited",
-        /// It sounds like one person's.
+        /// It sounds like one person's key.
         ShouldBePersonalKey = "should_be_personal_key",
         /// It sounds like CI, a schedule, a webhook or a shared host, and the plan does not include team keys.
         ShouldBeServiceUserKey = "should_be_service_user_key",
@@ -125,7 +125,7 @@ words! {
         ShownOnce = "shown_once",
         /// A team key is refused while the team is suspended.
         SuspendedWithTeam = "suspended_with_team",
-        /// A scope that the service does not know.
+        /// It has a scope that the service does not know.
         UnknownScope = "unknown_scope",
         /// Who can use it.
         WhoCanUse = "who_can_use",

@@ -1,7 +1,7 @@
 use crate::{owner::KeyKind, sentence::told_words};
 
 told_words! {
-    /// How a key is used: the rows of the table by which people choose between a personal key and a team key.
+    /// How a key is used. Each use calls for a personal key or a team key:
     ///
     /// | use | key |
     /// |---|---|
@@ -17,7 +17,7 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum KeyUse as "key_use",
-    /// What it is, in a few words: `a scheduled job`.
+    /// The use in a few words: `a scheduled job`.
     pub phrase {
         /// A pipeline builds, tests or deploys.
         CiDeploy = "ci_deploy": "a CI or deploy pipeline",
@@ -25,9 +25,9 @@ told_words! {
         EditorSession = "editor_session": "an editor or a client that a person uses",
         /// A person tries something out.
         LaptopExperiment = "laptop_experiment": "an experiment on somebody's machine",
-        /// Something runs by the clock.
+        /// Something runs on a schedule.
         ScheduledJob = "scheduled_job": "a scheduled job",
-        /// A machine, or several, that serve more than one person.
+        /// One or more machines that serve more than one person.
         SharedHost = "shared_host": "a host or a service that several share",
         /// Another service calls when something happens.
         WebhookHandler = "webhook_handler": "a webhook handler",

@@ -24,12 +24,12 @@ use crate::{
     usage::{UsageCount, UsageDetail},
 };
 
-/// A key whose last use is no older than this counts as in use where sentences say so: 30 days.
+/// A key whose last use is at most this old counts as in use in sentences: 30 days.
 const IN_USE_MS: i64 = 30 * 24 * 3_600_000;
 
-/// What stops if a person leaves, and what they made that does not.
+/// What stops if a person leaves, and which of the keys they made still work.
 ///
-/// Team keys that the asking actor may not see are neither in it nor counted: a number would tell that there are some.
+/// Team keys that the actor may not see are neither listed nor counted: a number would reveal that they exist.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -51,21 +51,21 @@ const IN_USE_MS: i64 = 30 * 24 * 3_600_000;
 pub struct BlastRadius {
     /// The person.
     pub user: UserId,
-    /// Whether the person is suspended or closed already: then their personal keys are already refused.
+    /// Whether the person is suspended or closed already: their personal keys are then refused now.
     pub user_status: OwnerStatus,
-    /// The moment that it speaks of.
+    /// The moment that it is about.
     pub asked_at: Timestamp,
-    /// Their live personal keys, used last first.
+    /// Their live personal keys, the most recently used first.
     pub stops: Vec<StoppingKey>,
-    /// Live keys that they made for teams and for other people, by time of creation: these go on.
+    /// Live keys that they made for teams and for other people, by time of creation: these still work.
     pub goes_on: Vec<KeyInfo>,
-    /// Keys among them whose stored records cannot be read; requests with them get 503.
+    /// Keys among them whose stored records cannot be read; requests with these keys get 503.
     pub unreadable: Vec<KeyId>,
-    /// How far the counts go.
+    /// Until when usage is counted.
     pub counted: CountedUntil,
-    /// What the people and teams in it are called, and who has left. The sentences say it.
+    /// The names of its people and teams, and who has left. The sentences use them.
     pub names: Names,
-    /// The same in sentences, with names.
+    /// The same as sentences, with names.
     said: Vec<Sentence>,
 }
 
@@ -84,10 +84,10 @@ pub struct BlastRadius {
 pub struct StoppingKey {
     /// The key, with its usage.
     pub key: KeyInfo,
-    /// From where it was accepted, the last first.
+    /// The sources from which it was accepted, the latest first.
     pub sources: Vec<UsageCount>,
-    /// Why others seem to depend on it: recorded evidence, moderate or strong, of a use that wants a team key. Empty if
-    /// nothing says so.
+    /// Why others seem to depend on it: recorded evidence, moderate or strong, of a use that needs a team key. Empty if
+    /// there is none.
     pub shared_because: Vec<Evidence>,
 }
 
@@ -105,13 +105,13 @@ impl StoppingKey {
 }
 
 impl BlastRadius {
-    /// The same in sentences.
+    /// The blast radius as sentences for people.
     #[must_use]
     pub fn sentences(&self) -> Vec<Sentence> {
         self.said.clone()
     }
 
-    /// With its sentences.
+    /// Adds its sentences.
     fn saying(self) -> Self {
         let said = self.say().iter().map(|sentence| sentence.naming(&self.names)).collect();
         Self { said, ..self }
@@ -161,11 +161,12 @@ json_form! {
 }
 
 impl KeyManager {
-    /// What stops if this person leaves: their live personal keys, with who else seems to depend on them; and what does
-    /// not stop: the live keys they made for teams and for other people, as far as the actor may see those.
+    /// What stops if this person leaves, and what does not. Their live personal keys stop, listed with who else seems
+    /// to depend on them. The live keys they made for teams and for other people still work, listed as far as the actor
+    /// may see them.
     ///
-    /// Everybody may ask for themselves. Reads every live key of the person and every one they made, a thousand at a
-    /// time.
+    /// Everyone may ask about themselves. Reads every live key of the person and every live key they made, a thousand
+    /// at a time.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied, corrupt record (of the person), store

@@ -19,10 +19,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// A key that ends sooner than this after it is made surprises somebody.
+/// A key that ends sooner than this after it is made may come as a surprise.
 const SOON_MS: i64 = 7 * 24 * 3_600_000;
 
-/// What a key would be, before it is made: whether it can be, and what would surprise later. Nothing was made or hashed.
+/// What a key would be, before it is made: whether it can be made, and what would surprise later. Nothing is made or
+/// hashed.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -35,7 +36,7 @@ const SOON_MS: i64 = 7 * 24 * 3_600_000;
 /// let preview = manager.preview(&request, &Actor::user(alice, rights)).await?;
 /// assert!(preview.can_be_issued());
 /// assert!(preview.has(NoteKind::ShouldBeTeamKey));
-/// println!("{preview}"); // a line for each note, what stands in the way first
+/// println!("{preview}"); // a line for each note, errors first
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -43,27 +44,27 @@ const SOON_MS: i64 = 7 * 24 * 3_600_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Preview {
-    /// Whether the actor may make it: what [`KeyManager::can`](crate::manage::KeyManager::can) says. That the actor is
-    /// suspended or closed, or its key dead, is in the notes.
+    /// Whether the actor may make it: the answer of [`KeyManager::can`](crate::manage::KeyManager::can). The notes say
+    /// if the actor is suspended or closed, or its key dead.
     pub decision: Decision,
-    /// The same in words, if the decision is no.
+    /// The decision in words, if it is no.
     pub denial: Option<Denial>,
-    /// Personal, or a team's.
+    /// A personal key or a team key.
     pub kind: KeyKind,
     /// What could be better about the name.
     pub name: Option<NameAdvice>,
-    /// The end that it would have: the one that is asked for, or the latest that the service allows such a key, where it
-    /// allows no more and none is asked for.
+    /// The end that it would have: the requested one or, if none is requested and the service limits the life of such a
+    /// key, the latest allowed.
     pub expires_at: Option<Timestamp>,
-    /// What there is to know, what stands in the way first, then what may surprise.
+    /// What to know about it: errors that prevent it first, then what may surprise.
     pub notes: Vec<PreviewNote>,
-    /// What the owner is called and whether they have left, if the actor may know of them. The notes say it.
+    /// The name of the owner and whether they have left, if the actor may see the owner. The notes use it.
     pub names: Names,
 }
 
 impl Preview {
-    /// Whether nothing stands in the way. Things can change until it is made: [`issue`](crate::manage::KeyManager::issue)
-    /// looks again.
+    /// Whether nothing prevents it. This can change until it is made: [`issue`](crate::manage::KeyManager::issue)
+    /// checks again.
     #[must_use]
     pub fn can_be_issued(&self) -> bool {
         self.notes.iter().all(|note| note.severity != Severity::Error)
@@ -83,24 +84,24 @@ impl fmt::Display for Preview {
     }
 }
 
-/// What is known of a request beside itself.
+/// What is known about a request besides its own fields.
 pub(in crate::manage) struct Findings {
     pub(in crate::manage) decision: Decision,
-    /// The same in words, if it is no.
+    /// The decision in words, if it is no.
     pub(in crate::manage) denial: Option<Denial>,
     /// Why it would be denied at the moment of commit, if it is allowed.
     pub(in crate::manage) unfit: Option<Denial>,
-    /// Of the owner, if the actor may know of it.
+    /// The status of the owner, if the actor may see it.
     pub(in crate::manage) owner: OwnerStatus,
-    /// The person who makes it for another one.
+    /// The person who makes it for another person.
     pub(in crate::manage) maker: Option<UserId>,
-    /// Whether the plan of whoever asks includes team keys.
+    /// Whether the actor's plan includes team keys.
     pub(in crate::manage) has_team_keys: bool,
     /// How many live keys of the owner have the same name, if the actor may see them.
     pub(in crate::manage) same_name: usize,
     /// What is wrong with the request itself: what issuing would refuse, in words.
     pub(in crate::manage) invalid: Vec<(NoteKind, Sentence)>,
-    /// What is known of the owner, if the actor may know of it.
+    /// The names of the owner, if the actor may see it.
     pub(in crate::manage) names: Names,
     /// The end that it would have.
     pub(in crate::manage) expires_at: Option<Timestamp>,
@@ -155,7 +156,7 @@ impl Notes {
         }
     }
 
-    /// It could be made, and nobody would be there to use it.
+    /// It could be made, but its owner could not use it any more.
     fn of_leaver(&mut self, owner: &Owner, status: &OwnerStatus, names: &Names) {
         match (owner, names.presence(owner)) {
             _ if !status.is_active() => {}
@@ -181,7 +182,7 @@ impl Notes {
         }
     }
 
-    /// Whether its words speak of the other kind of key, and of none of its own.
+    /// Adds a note if its words suggest the other kind of key, and none suggests its own kind.
     fn of_words(&mut self, request: &IssueKey, has_team_keys: bool) {
         let of_labels = request.labels.iter().flat_map(|(_, value)| words::uses(value));
         let uses: Vec<_> = words::uses_of_name(&request.name).into_iter().chain(of_labels).collect();
@@ -229,7 +230,7 @@ impl Notes {
     fn of_scopes(&mut self, request: &IssueKey) {
         let named: Vec<_> = request.scopes.named().collect();
         if request.scopes.is_all() {
-            // Everything that its owner may, which is told already.
+            // It may do everything that its owner may; the note on reach says that.
         } else if named.is_empty() {
             self.add(NoteKind::NoScopes, Severity::Warning, said::no_scopes());
         } else {
@@ -244,7 +245,7 @@ impl Notes {
     }
 
     fn of_time(&mut self, asked: Option<Timestamp>, expires_at: Option<Timestamp>, now: Timestamp) {
-        // One in the past is told of already.
+        // Another note covers an end in the past.
         let Some(end) = expires_at.filter(|end| *end > now) else { return };
         let is_soon = end.as_millis() - now.as_millis() < SOON_MS;
         let severity = if is_soon { Severity::Warning } else { Severity::Info };

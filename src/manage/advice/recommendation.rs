@@ -10,41 +10,42 @@ use crate::{
     sentence::{Sentence, told_words},
 };
 
-/// Whether a key should be personal or a team's, why, and what to do about it.
+/// Whether a key should be a personal key or a team key, why, and what to do about it.
 ///
 /// # The rules
-/// [`KeyUse`](super::KeyUse) is the table: a person's editor and a person's experiments want a personal key; CI,
-/// schedules, webhooks and shared hosts want a team key. Evidence for its rows is gathered from accepted requests, source
-/// by source (refused ones may be somebody else's):
+/// They follow the table in [`KeyUse`](super::KeyUse): a person's editor and experiments need a personal key; CI,
+/// schedules, webhooks and shared hosts need a team key. Evidence is gathered source by source, from accepted requests
+/// only (refused ones may be another caller's):
 ///
 /// | recorded | speaks for | weight |
 /// |---|---|---|
-/// | a client known for CI and deploys, schedules, webhooks, monitoring | its row | strong |
+/// | a client known for CI and deploys, schedules, webhooks, monitoring | the use it is known for | strong |
 /// | a client known for editing and for trying APIs by hand | editor session | strong |
-/// | a browser, or what says it is one | editor session | moderate |
-/// | a layer whose label speaks of webhooks: `intake`, `hooks` | webhook handler | moderate |
-/// | another client, at least 8 requests over 3 days, the average time between them that of a schedule to half a percent (5, 10, 15, 30 minutes, 1, 6, 12, 24 hours, 7 days) | scheduled job | moderate |
+/// | a browser, or a client that claims to be one | editor session | moderate |
+/// | a layer with a label about webhooks: `intake`, `hooks` | webhook handler | moderate |
+/// | another client, at least 8 requests over 3 days, with an average interval within half a percent of a schedule (5, 10, 15, 30 minutes, 1, 6, 12, 24 hours, 7 days) | scheduled job | moderate |
 /// | another client, 100 requests a day or more over a week or more | shared host | moderate |
 /// | at least 5 networks with 3 requests each, if sources name addresses | shared host | moderate |
-/// | at least 4 programs with 3 requests each, beside tools for the hand such as `curl` | shared host | moderate |
-/// | more sources than are told apart | shared host | strong |
+/// | at least 4 programs with 3 requests each, besides tools for the hand such as `curl` | shared host | moderate |
+/// | more sources than the counts keep apart | shared host | strong |
 ///
-/// A source with fewer than 3 requests weighs weak, one whose last request is more than 90 days old a step less. Weak
-/// counts 1, moderate 2, strong 4. A name and labels that use a word of a row, and that another key made this one, are
-/// written evidence, and weak.
+/// A source with fewer than 3 requests is weak evidence; one whose last request is more than 90 days old is one step
+/// weaker. Weak counts 1, moderate 2, strong 4. A name or label with a word for a use, and the fact that another key
+/// made this one, are written evidence, and weak.
 ///
 /// 1. A dead key needs no advice.
-/// 2. A personal key should be a team key if anything strong recorded says so, or if what is recorded for a team has at
-///    least 2 points and more than what is recorded for a person. A team key should be personal if nothing strong is
-///    recorded for a team, and what is recorded for a person has at least 2 points and more than what is recorded for a
-///    team.
-/// 3. Else it stays if anything recorded says so.
-/// 4. Else, with fewer than 3 accepted requests, nobody can tell: a name alone decides nothing.
-/// 5. Else what is written decides, with what was recorded; if it says nothing, the key stays what it is.
+/// 2. A personal key should be a team key if anything strong is recorded for a team, or if what is recorded for a team
+///    has at least 2 points and more than what is recorded for a person. A team key should be personal if nothing
+///    strong is recorded for a team, and what is recorded for a person has at least 2 points and more than what is
+///    recorded for a team.
+/// 3. Else it stays if anything is recorded for its kind, and no less than for the other kind.
+/// 4. Else, with fewer than 3 accepted requests, there is not enough evidence: a name alone decides nothing.
+/// 5. Else written and recorded evidence decide together. The key should change if more of both points to the other
+///    kind. It stays if nothing written does; otherwise ask the people who use it.
 ///
-/// Where a personal key should be a team key and no plan with team keys was said of whoever asks
-/// ([`Rights::team_keys_included`](crate::manage::Rights::team_keys_included)), no team can have it: then it should be the key of
-/// a [user that is no person](crate::manual::service_users).
+/// If a personal key should be a team key, but the actor's rights do not say that the plan includes team keys
+/// ([`Rights::team_keys_included`](crate::manage::Rights::team_keys_included)), it should be the key of a [user that is
+/// not a person](crate::manual::service_users) instead.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -68,27 +69,27 @@ use crate::{
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Advice {
-    /// The key.
+    /// The id of the key.
     pub key: KeyId,
     /// What it is now.
     pub kind: KeyKind,
     /// What it should be.
     pub recommendation: Recommendation,
-    /// The same in a sentence.
+    /// The recommendation as a sentence.
     pub recommendation_sentence: Sentence,
     /// What to do about it.
     pub next: NextStep,
-    /// The same in a sentence or two.
+    /// What to do, as a sentence or two.
     pub next_sentence: Sentence,
-    /// Why: what was recorded first, then what was written, each in falling weight. Never empty.
+    /// Why: recorded evidence first, then written, each in falling weight. Never empty.
     pub evidence: Vec<Evidence>,
-    /// How often it is used, over all sources; none if it never was.
+    /// How often it is used, over all sources; `None` if it never was.
     pub cadence: Option<Cadence>,
-    /// What else there is to know of the key: that it [is to be rotated](crate::ApiKeysBuilder::rotation_due_after). None in
-    /// the advice of an [entry](crate::manage::InventoryEntry::advice) of the inventory, whose flags say it.
+    /// What else to know about the key: that it [is to be rotated](crate::ApiKeysBuilder::rotation_due_after). Empty in
+    /// the advice of an inventory [entry](crate::manage::InventoryEntry::advice), whose flags say it.
     pub notes: Vec<Sentence>,
-    /// How far the counts go. None in the advice of an [entry](crate::manage::InventoryEntry::advice) of the inventory, whose
-    /// page says it.
+    /// Until when usage is counted. `None` in the advice of an inventory
+    /// [entry](crate::manage::InventoryEntry::advice), whose page says it.
     pub counted: Option<CountedUntil>,
 }
 
@@ -106,18 +107,18 @@ told_words! {
     pub sentence {
         /// It is revoked or has expired.
         AlreadyDead = "already_dead": "This key is revoked or expired.",
-        /// A personal key, and rightly.
+        /// A personal key is right.
         KeepPersonal = "keep_personal": "A personal key is the right choice here.",
-        /// A team key, and rightly.
+        /// A team key is right.
         KeepTeam = "keep_team": "A team key is the right choice here.",
-        /// A team key that looks like one person's.
+        /// A team key that looks like one person's key.
         MakePersonalKey = "make_personal_key": "This team key looks like one person's, and should be a personal key.",
-        /// A personal key that looks like a team's, where the plan does not include team keys.
+        /// A personal key that looks like a team's key, where the plan does not include team keys.
         MakeServiceUserKey = "make_service_user_key":
             "This personal key does the work of a service, and should belong to a separate user for that service.",
-        /// A personal key that looks like a team's.
+        /// A personal key that looks like a team's key.
         MakeTeamKey = "make_team_key": "This personal key should be a team key.",
-        /// Nobody can tell yet.
+        /// There is not enough evidence yet.
         NotEnoughEvidence = "not_enough_evidence":
             "It is too early to say whether this key should be a personal or a team key.",
     }
@@ -135,9 +136,9 @@ told_words! {
     pub enum NextStep as "next_step",
     /// What to do, in a sentence or two.
     pub sentence {
-        /// Ask those who use it: what is written about it contradicts itself.
+        /// Ask the people who use it: its name and labels contradict each other.
         AskThePeople = "ask_the_people": "Ask the people who use it: its name and labels contradict each other.",
-        /// Make a user that is no person and a key of it: the plan does not include team keys.
+        /// Make a user that is not a person, and a key for it: the plan does not include team keys.
         IssueForServiceUser = "issue_for_service_user":
             "The plan does not include team keys: create a separate user for the service, with only the access it \
              needs, create a personal key for that user, and switch the automated work to it. Until then, the work \
@@ -146,19 +147,19 @@ told_words! {
         IssuePersonalKey = "issue_personal_key":
             "Let the person who uses it create a personal key and switch to it, then revoke this one: it would keep \
              working after they leave.",
-        /// Let the person who uses a team's key by hand issue a personal one.
+        /// Let the person who uses a team key by hand issue a personal key.
         IssuePersonalKeyBeside = "issue_personal_key_beside":
             "Keep it for the team's programs, and let the person who also uses it by hand create a personal key.",
         /// Issue a team key for the automatic part, and keep the personal key for the person.
         IssueTeamKeyBeside = "issue_team_key_beside":
             "Create a team key for the automated work and switch it to that key; keep this one for the person alone.",
-        /// Leave it as it is.
+        /// Nothing.
         Nothing = "nothing": "Nothing needs to be done.",
         /// Begin a rotation of the key into a team: the successor is a team key.
         RotateIntoTeam = "rotate_into_team":
             "Rotate it into a team: a team key replaces it, everything that uses it switches, and this one is \
              revoked. Until then, what depends on it stops when the person leaves.",
-        /// Look again when it was used.
+        /// Look again after it has been used.
         WaitForUse = "wait_for_use": "Look again after it has been used.",
     }
 }

@@ -1,4 +1,4 @@
-//! What is said of a key that is to be made, and of what depends on a person.
+//! The sentences about a key that is to be made, and about what depends on a person.
 
 use crate::{
     key::KeyId,

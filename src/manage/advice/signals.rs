@@ -15,7 +15,7 @@ use crate::{
     usage::{Source, UsageDetail},
 };
 
-/// What advice looks at of a key, beside its usage.
+/// The facts about a key that advice uses, besides its usage.
 pub(in crate::manage) struct AdvisedKey<'a> {
     pub(in crate::manage) id: KeyId,
     pub(in crate::manage) kind: KeyKind,
@@ -23,7 +23,7 @@ pub(in crate::manage) struct AdvisedKey<'a> {
     pub(in crate::manage) labels: &'a Labels,
     pub(in crate::manage) created_via_key: Option<&'a KeyId>,
     pub(in crate::manage) is_live: bool,
-    /// Whether the plan of whoever asks includes team keys.
+    /// Whether the actor's plan includes team keys.
     pub(in crate::manage) has_team_keys: bool,
 }
 
@@ -41,12 +41,12 @@ impl<'a> AdvisedKey<'a> {
     }
 }
 
-/// What this key should be, as far as its record and its usage tell.
+/// What this key should be, as far as its record and its usage show.
 pub(in crate::manage) fn advise(key: &AdvisedKey<'_>, usage: &UsageDetail, now: Timestamp) -> Advice {
     let evidence = evidence_of(key, usage, now);
     let (recommendation, next) = if key.is_live {
         match judge(key.kind, &evidence, usage.totals().successes) {
-            // No team can have it.
+            // The plan has no team keys to make.
             (Recommendation::MakeTeamKey, _) if !key.has_team_keys => {
                 (Recommendation::MakeServiceUserKey, NextStep::IssueForServiceUser)
             }
@@ -70,8 +70,8 @@ pub(in crate::manage) fn advise(key: &AdvisedKey<'_>, usage: &UsageDetail, now: 
     }
 }
 
-/// Why a team's key seems to be used by one person by hand: what was recorded, moderate or strong, if nothing at all that was
-/// recorded says that it does a team's work.
+/// Why one person seems to use a team key by hand: recorded evidence, moderate or strong. Empty if anything recorded
+/// says that it does a team's work.
 pub(in crate::manage) fn personal_because(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
     let mut evidence = evidence_of(&AdvisedKey::new(record, now, true), usage, now);
     if evidence.iter().any(|one| one.is(KeyKind::Team, true)) {
@@ -81,7 +81,7 @@ pub(in crate::manage) fn personal_because(record: &KeyRecord, usage: &UsageDetai
     evidence
 }
 
-/// Why others than one person seem to depend on a key: what was recorded, moderate or strong.
+/// Why more than one person seems to depend on a key: recorded evidence, moderate or strong.
 pub(in crate::manage) fn shared_because(record: &KeyRecord, usage: &UsageDetail, now: Timestamp) -> Vec<Evidence> {
     let mut evidence = evidence_of(&AdvisedKey::new(record, now, true), usage, now);
     evidence.retain(|one| one.is(KeyKind::Team, true) && one.weight >= Weight::Moderate);
@@ -91,14 +91,14 @@ pub(in crate::manage) fn shared_because(record: &KeyRecord, usage: &UsageDetail,
 /// Where a key is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::manage) enum InstalledAt<'a> {
-    /// In more places than are told apart.
+    /// In more places than the counts keep apart.
     Many,
     /// With this program, or in this network.
     One(&'a str),
 }
 
-/// Where a key is installed that is used from this source. None where nothing says so, and for the tools with which people
-/// try keys that are installed somewhere else: browsers, editors, clients for APIs, curl.
+/// Where a key that is used from this source is installed. `None` where nothing says so, and for tools for trying keys
+/// that are installed somewhere else: browsers, editors, API clients, curl.
 pub(in crate::manage) fn installed_at(source: &Source) -> Option<InstalledAt<'_>> {
     match Client::of(source) {
         Client::None => Some(source.network()).filter(|network| !network.is_empty()).map(InstalledAt::One),

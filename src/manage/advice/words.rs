@@ -3,7 +3,7 @@ use std::{collections::HashMap, sync::LazyLock};
 use super::pattern::KeyUse;
 use crate::manage::lint::{NameAdvice, lint_name};
 
-/// Words in a name or a label by which people say how they use a key, in lower case.
+/// Words in a name or a label that say how a key is used, in lower case.
 const WORDS: &[(KeyUse, &str)] = &[
     (
         KeyUse::CiDeploy,
@@ -34,13 +34,13 @@ const WORDS: &[(KeyUse, &str)] = &[
     (KeyUse::WebhookHandler, "callback callbacks hook hooks ingest intake listener webhook webhooks"),
 ];
 
-/// The same by word, each with its place.
+/// The same words in a map, each with its place.
 static PLACES: LazyLock<HashMap<&str, (usize, KeyUse)>> = LazyLock::new(|| {
     let words = WORDS.iter().flat_map(|(of, words)| words.split(' ').map(|word| (word, *of)));
     words.enumerate().map(|(place, (word, of))| (word, (place, of))).collect()
 });
 
-/// The uses that the words of a text speak of, each once with the first word that does, in the order of [`WORDS`].
+/// The uses that the words of a text suggest, each once with the first word for it, in the order of [`WORDS`].
 pub(super) fn uses(text: &str) -> Vec<(KeyUse, &'static str)> {
     let text = text.to_lowercase();
     let words = text.split(|c: char| !c.is_alphanumeric());
@@ -50,7 +50,7 @@ pub(super) fn uses(text: &str) -> Vec<(KeyUse, &'static str)> {
     found.into_iter().map(|(word, (_, of))| (*of, *word)).collect()
 }
 
-/// The same for a name. One that says nothing says nothing of this either: `test key`.
+/// The uses that a name suggests. A vague name, such as `test key`, suggests none.
 pub(super) fn uses_of_name(name: &str) -> Vec<(KeyUse, &'static str)> {
     match lint_name(name) {
         Some(NameAdvice::Empty | NameAdvice::Vague) => Vec::new(),
@@ -58,8 +58,8 @@ pub(super) fn uses_of_name(name: &str) -> Vec<(KeyUse, &'static str)> {
     }
 }
 
-/// Whether the label of a layer says that webhooks arrive behind it. The other words are no evidence there: a door that
-/// is called `jobs` or `production` is called so for all keys.
+/// Whether the label of a layer says that webhooks arrive there. The other words are no evidence in it: a layer called
+/// `jobs` or `production` has that label for all keys.
 pub(super) fn is_webhook_door(label: &str) -> bool {
     uses(label).iter().any(|(of, _)| *of == KeyUse::WebhookHandler)
 }

@@ -1,4 +1,4 @@
-//! The end of what is kept about a person, a team or a whole organization: whom a request names, and what went.
+//! Erasing what is kept about a person, a team or a whole organization: the request and the report.
 
 mod report;
 mod request;

@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use crate::store::Pseudonym;
 
-/// What was erased, or of a dry run, what would be. It serializes.
+/// What was erased or, in a dry run, would be. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -26,15 +26,16 @@ use crate::store::Pseudonym;
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Erased {
-    /// What stands in the trail from now on. None of a dry run that names none.
+    /// The pseudonym that replaces them in the trail. `None` in a dry run that names none.
     pub pseudonym: Option<Pseudonym>,
-    /// How many keys of theirs were deleted, live and dead. None if they could not be counted: they went all the same.
+    /// How many of their keys were deleted, live and dead. `None` if they could not be counted; they were deleted
+    /// anyway.
     pub keys: Option<u64>,
     /// How many of them had neither expired nor been revoked.
     pub live_keys: Option<u64>,
-    /// How many keys of others, which stay, have the pseudonym for their maker now. 0 for a team and for an organization. None
-    /// if they could not be counted.
+    /// How many keys of others, which stay, have the pseudonym as their creator now. 0 for a team and for an
+    /// organization. `None` if they could not be counted.
     pub made_keys: Option<u64>,
-    /// Whether it was only a look.
+    /// Whether this was a dry run.
     pub dry_run: bool,
 }

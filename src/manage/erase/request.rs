@@ -3,8 +3,8 @@ use crate::{
     store::Pseudonym,
 };
 
-/// Whom to [erase](crate::KeyManager::erase): a user or a team of the manager's organization, or all of that organization. An
-/// owner or an [`OrganizationId`] is one, too, with nothing more to say.
+/// What to [erase](crate::KeyManager::erase): a user or a team of the manager's organization, or all of that
+/// organization. An owner or an [`OrganizationId`] converts into one.
 ///
 /// ```
 /// use tower_api_keys::{Owner, UserId, manage::Erase};
@@ -29,24 +29,26 @@ pub(super) enum Whose {
 }
 
 impl Erase {
-    /// This user or team, in the manager's organization.
+    /// Erases this user or team of the manager's organization.
     pub fn owner(owner: impl Into<Owner>) -> Self {
         Self { of: Whose::Owner(owner.into()), pseudonym: None, dry_run: false }
     }
 
-    /// This organization, which is the manager's: any other is not found.
+    /// Erases this organization. It is the manager's: any other is not found.
     pub const fn organization(organization: OrganizationId) -> Self {
         Self { of: Whose::Organization(organization), pseudonym: None, dry_run: false }
     }
 
-    /// Under this pseudonym, so that what is erased now stands in the trail beside what was erased before: of the same person in
-    /// another organization, or of the same id after lines that came late. Default: a new one, which nobody can guess.
+    /// Uses this pseudonym, so that the trail shows what is erased now together with what was erased before: of the
+    /// same person in another organization, or of the same id after late events. Default: a new one that cannot be
+    /// guessed.
     pub const fn under(mut self, pseudonym: Pseudonym) -> Self {
         self.pseudonym = Some(pseudonym);
         self
     }
 
-    /// Only looks: the answer says what would go. It needs the same rights, and the same errors say what is in the way.
+    /// Changes nothing: the answer says what would be erased. Needs the same rights, and the same errors say what
+    /// prevents it.
     pub const fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self

@@ -19,30 +19,32 @@ use crate::{
     time::Timestamp,
 };
 
-/// How long ago it must have been closed, at least: longer than a change takes that began before, repeats included.
+/// The minimum time since it was closed: longer than a change that began before can take, including repeats.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// A change is tried three times, with pauses between.
+/// How many time limits of the store a change can take: three attempts, and the pauses between them.
 const ATTEMPTS: u32 = 4;
 
 impl KeyManager {
-    /// Erases a user, a team or the organization, for good: keys, usage, status and idempotency keys are deleted, and in the
-    /// trail and the access log a random [`Pseudonym`] stands in their place. What was done stays, with its time, its action
-    /// and the id of the key; what stood before and since, and from where it was asked, does not. Of a user, other people's and
-    /// teams' keys stay as they are, and name the pseudonym where they named the user. Nobody can tell from the pseudonym who
-    /// it was; the answer alone says it.
+    /// Erases a user, a team or the organization permanently: keys, usage, status and idempotency keys are deleted, and
+    /// in the trail and the access log a random [`Pseudonym`] replaces them. Events stay, with their time, their action
+    /// and the id of the key; their values before and after the change, and their source, are erased. When a user is
+    /// erased, the keys of other people and of teams stay, and name the pseudonym where they named the user. The
+    /// pseudonym does not reveal who it was; only the answer says it.
     ///
-    /// It has to be [closed](Self::close) first, a minute ago or more: closing is what ends keys, can be looked at in peace, and
-    /// keeps away what was under way. The id is free then, and whoever has it next is somebody else, who inherits nothing.
+    /// The owner or organization must have been [closed](Self::close) for a minute or more: closing ends the keys, can
+    /// be checked before anything is lost, and stops changes that were under way. The id is free then. The next owner
+    /// with this id is a new one, who inherits nothing.
     ///
-    /// All of it is one transaction, or nothing. What remains elsewhere, and what nodes write a little later of refusals from
-    /// before, is in [the manual](crate::manual::managing#erasing). By default the [system](Actor::system) alone does this,
-    /// and no key ever.
+    /// All of it is one transaction, or nothing. [The manual](crate::manual::managing#erasing) says what remains
+    /// elsewhere, and which earlier refusals nodes write a little later. By default only the [system](Actor::system)
+    /// does this, and a key never does.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found (another organization than the manager's), owner not closed, closed just now,
-    /// randomness, store unavailable, store refused (a store that cannot do this, or a role of the database that may not),
-    /// outcome unknown. Asking again after an unknown outcome is told that it is not closed, if it was done.
+    /// [`ManageErrorKind`]: denied, not found (another organization than the manager's), owner not closed, closed just
+    /// now, randomness, store unavailable, store refused (a store that cannot do this, or a database role that may
+    /// not), outcome unknown. A repeat after an unknown outcome fails with owner not closed, if the first call
+    /// succeeded.
     pub async fn erase(&self, whom: impl Into<Erase>, actor: &Actor) -> Result<Erased, ManageError> {
         let Erase { of, pseudonym, dry_run } = whom.into();
         let access = self.acting(actor, &[KeyAction::Erase]).await?;
@@ -60,7 +62,7 @@ impl KeyManager {
             }
         };
         access.require_settled(owner.as_ref()).await?;
-        // Before they go, and whatever comes of it: what is to be erased does not wait for a count.
+        // Counted before they are deleted, and a failure is ignored: erasing must not depend on a count.
         let (keys, live_keys) = access.count_keys_of(owner.as_ref()).await.ok().unzip();
         let made_keys = match &owner {
             Some(Owner::User(user)) => access.count_made_by(user).await.ok(),
@@ -77,10 +79,10 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// Refuses what is not closed, or was so recently that an issue from before may still come. Closing is final, so that this
-    /// is true when the change comes; the store looks once more.
+    /// Refuses what is not closed, or was closed so recently that an earlier issue may still arrive. Closing is final,
+    /// so this still holds when the change is made; the store checks it again.
     async fn require_settled(&self, owner: Option<&Owner>) -> Result<(), ManageError> {
-        // The organization's status comes with that of any owner, there or not.
+        // The organization's status is read along with that of any owner, existing or not.
         let anybody = Owner::User(1_u32.into());
         let FoundOwner { owner: own, organization } = self.statuses_of(owner.unwrap_or(&anybody)).await?;
         let status = if owner.is_some() { own } else { organization };
@@ -97,7 +99,7 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// How many keys of theirs there are, and how many of these have not ended.
+    /// How many keys they have, and how many of these have not ended.
     async fn count_keys_of(&self, owner: Option<&Owner>) -> Result<(u64, u64), ManageError> {
         let now = self.parts.clock.now();
         let owners = owner.cloned().into_iter().collect();

@@ -25,7 +25,7 @@ impl From<Stopped> for ManageErrorKind {
 impl From<StoreError> for ManageError {
     fn from(error: StoreError) -> Self {
         let kind = match error.kind() {
-            // Without a source: what is absent and what is hidden look the same.
+            // Without a source: a missing key and a hidden key must look the same.
             StoreErrorKind::Conflict(Conflict::Missing) => return Self::not_found(),
             StoreErrorKind::Conflict(Conflict::NotClosed) => ManageErrorKind::OwnerNotClosed,
             StoreErrorKind::Conflict(Conflict::OwnerClosed) => ManageErrorKind::OwnerClosed,
@@ -62,7 +62,7 @@ impl From<HashError> for ManageError {
     }
 }
 
-/// Of a text that was to be checked; that it is another one is for the caller to say.
+/// The error when a text could not be checked; the caller reports a wrong text itself.
 impl From<VerifyError> for ManageError {
     fn from(error: VerifyError) -> Self {
         let kind = match error.kind() {

@@ -1,4 +1,4 @@
-//! Why keys were not managed as asked.
+//! Errors of key management.
 
 mod causes;
 #[cfg(test)]
@@ -16,7 +16,7 @@ use super::{
     verdict::RotationVerdict,
 };
 
-/// Why keys were not managed as asked. Nothing was changed, unless the kind is
+/// The error of a call that manages keys. Nothing was changed, unless the kind is
 /// [`OutcomeUnknown`](ManageErrorKind::OutcomeUnknown).
 ///
 /// ```
@@ -51,34 +51,34 @@ pub struct ManageError {
 pub enum ManageErrorKind {
     /// Too many keys are being made for this actor at once. Others are not affected.
     ActorBusy,
-    /// The clock of this node jumped, and whether an expiry has passed depends on which time is right. That shows within 30
-    /// seconds.
+    /// The clock of this node jumped, and whether an expiry has passed depends on which time is right. That is settled
+    /// within 30 seconds.
     ClockUnsure,
-    /// The user, the team or the organization that is to be [erased](super::KeyManager::erase) was closed less than a minute
-    /// ago: changes of it that began before may still be under way.
+    /// The user, the team or the organization to [erase](super::KeyManager::erase) was closed less than a minute ago:
+    /// changes that began before may still be under way.
     ClosedJustNow,
-    /// Somebody else changed the same thing at the same time. Look again.
+    /// Another call changed the same thing at the same time. Read it again.
     Conflict,
     /// The stored record of the key cannot be read.
     CorruptRecord,
     /// The actor may not do this.
     Denied(Denial),
-    /// The embedder's [`Directory`](super::Directory) did not say of all users and teams with live keys whether they are there,
-    /// so that none of them is closed.
+    /// The embedder's [`Directory`](super::Directory) did not answer about all users and teams with live keys, so none
+    /// of them is closed.
     DirectoryIncomplete {
-        /// Of how many it did not.
+        /// About how many it did not answer.
         unanswered: u64,
     },
     /// The embedder's [`Directory`](super::Directory) could not be asked.
     DirectoryUnavailable,
     /// The new key could not be hashed.
     HashFailed,
-    /// Another request was made under this idempotency key before: a new request takes a new one.
+    /// Another request was made under this idempotency key before: use a new key for a new request.
     IdempotencyKeyReused,
-    /// The same request was made under this idempotency key before, and made a key:
-    /// [`ManageError::replayed`] says which.
+    /// The same request was made under this idempotency key before, and made a key: [`ManageError::replayed`] says
+    /// which.
     IdempotencyKeyUsed,
-    /// What was asked for makes no sense.
+    /// The request is invalid.
     Invalid(InvalidInput),
     /// The key has expired, which is final.
     KeyExpired,
@@ -86,24 +86,24 @@ pub enum ManageErrorKind {
     KeyPaused,
     /// The key is revoked, which is final.
     KeyRevoked,
-    /// The key that is [known beforehand](crate::KeyManager::issue_known) is not there as it is asked for, and is not made.
+    /// The key that is [known beforehand](crate::KeyManager::issue_known) does not exist as requested, and is not made.
     KnownKey(KnownKeyProblem),
-    /// The service is not set up to manage keys like that: a defect of its code. Over HTTP it is a 500.
+    /// The service's setup does not allow managing keys like that: a defect of its code. Over HTTP it is a 500.
     Misconfigured(Misconfiguration),
-    /// The key takes part in no rotation, and never did.
+    /// The key does not take part in any rotation, and never did.
     NoRotation,
-    /// There is nothing of this name that the actor may see.
+    /// Not found, or the actor may not see it.
     NotFound,
-    /// The counts say that to end the old key of the rotation would stop somebody. People who know better say so:
+    /// By the counts, ending the old key of the rotation would stop a caller. People who know better use
     /// [`finish_rotation_anyway`](super::KeyManager::finish_rotation_anyway).
     NotSafeToFinish(RotationVerdict),
-    /// Nobody knows whether it was done: the store never said, though it was asked several times.
+    /// It is unknown whether the change was made: the store did not say, though it was asked several times.
     OutcomeUnknown,
     /// Too many keys are being made.
     Overloaded,
     /// The user or team is closed, which is final.
     OwnerClosed,
-    /// The user, the team or the organization is to be [erased](super::KeyManager::erase), and is not closed.
+    /// The user, the team or the organization to [erase](super::KeyManager::erase) is not closed.
     OwnerNotClosed,
     /// The plan no longer includes the keys of the user or team the key is for.
     OwnerPlanSuspended,
@@ -121,23 +121,23 @@ pub enum ManageErrorKind {
     RotationUnderWay,
     /// No core was free to hash the new key: other work keeps them all busy.
     Starved,
-    /// The store does not take a value of the change, such as a text that is too long for its column: its tables are not
-    /// what this crate asks for. Asking again does not help: over HTTP it is a 500, not a 503.
+    /// The store refuses a value of the change, such as a text that is too long for its column: its tables are not what
+    /// this crate requires. A repeat does not help: over HTTP it is a 500, not a 503.
     StoreRefused,
     /// The store could not be asked.
     StoreUnavailable,
-    /// More than a tenth of the users and teams with live keys are missing in the directory, and it may be the directory that is
-    /// wrong. People who know better say so: [`Reconcile::even_if_many`](super::Reconcile::even_if_many).
+    /// More than a tenth of the users and teams with live keys are missing in the directory, so the directory may be
+    /// wrong. People who know better use [`Reconcile::even_if_many`](super::Reconcile::even_if_many).
     TooManyMissing {
-        /// How many are.
+        /// How many are missing.
         missing: u64,
-        /// Of how many.
+        /// How many owners there are.
         owners: u64,
     },
-    /// The key does not have the version that was expected: somebody changed it since it was looked at. Nothing was
-    /// changed, and nothing is tried again by itself. Over HTTP it is a 412.
+    /// The key does not have the expected version: it was changed since it was read. Nothing was changed, and nothing
+    /// is retried automatically. Over HTTP it is a 412.
     VersionDiffers {
-        /// The version that the key has.
+        /// The current version of the key.
         current: i64,
     },
 }
@@ -159,7 +159,7 @@ impl ManageError {
         Self::new(ManageErrorKind::Invalid(what))
     }
 
-    /// What is stored cannot be read, for this reason.
+    /// Stored data cannot be read, for this reason.
     pub(super) fn corrupt(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(ManageErrorKind::CorruptRecord).with_source(reason)
     }
@@ -185,10 +185,10 @@ impl ManageError {
         self.kind
     }
 
-    /// The key that the same request made when it was made before, as it is now, if the kind is
-    /// [`IdempotencyKeyUsed`](ManageErrorKind::IdempotencyKeyUsed). None where the actor may not see the key any more,
-    /// where its record cannot be read, and where it was removed from the store. Its text was shown once, in the first
-    /// answer: if that is lost, revoke the key or rotate it.
+    /// The key that the same request made before, in its current state, if the kind is
+    /// [`IdempotencyKeyUsed`](ManageErrorKind::IdempotencyKeyUsed). `None` if the actor may no longer see the key, if
+    /// its record cannot be read, and if it was removed from the store. Its text was shown once, in the first answer:
+    /// if that is lost, revoke the key or rotate it.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -214,9 +214,9 @@ impl ManageError {
         self.replayed.as_deref()
     }
 
-    /// When to ask again, if the actor is [busy](ManageErrorKind::ActorBusy), the
-    /// [clock is in doubt](ManageErrorKind::ClockUnsure), the owner was [closed just now](ManageErrorKind::ClosedJustNow), or hashing is [overloaded](ManageErrorKind::Overloaded) or
-    /// [starved](ManageErrorKind::Starved).
+    /// When to try again, if the actor is [busy](ManageErrorKind::ActorBusy), the [clock is in
+    /// doubt](ManageErrorKind::ClockUnsure), the owner was [closed just now](ManageErrorKind::ClosedJustNow), or
+    /// hashing is [overloaded](ManageErrorKind::Overloaded) or [starved](ManageErrorKind::Starved).
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after

@@ -21,8 +21,8 @@ use crate::{
     usage::{Source, UsageDetail},
 };
 
-/// A key as an inventory shows it: the key, how it is used, and what somebody should look at. It serializes, with its flags
-/// as `[{"flag": …, "sentence": …}]`.
+/// A key as an inventory shows it: the key, how it is used, and what needs attention. It serializes, with its flags as
+/// `[{"flag": …, "sentence": …}]`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -42,23 +42,23 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InventoryEntry {
-    /// The key: its creator, the key that made it, when it was made, its labels, the keys before and after it in a rotation,
-    /// and the sums of its counts.
+    /// The key: its creator, the key that made it, when it was made, its labels, the keys before and after it in a
+    /// rotation, and its usage totals.
     pub key: KeyInfo,
     /// When the inventory was taken.
     pub asked_at: Timestamp,
-    /// Whether it was neither revoked nor expired then. Its owner may be suspended all the same.
+    /// Whether it was neither revoked nor expired then. Its owner may still be suspended.
     pub is_live: bool,
-    /// Whether the user who made it is suspended or closed. Active for those that a key or the system made. Whether they have
-    /// left, the names of the [page](InventoryPage::names) say.
+    /// Whether the user who made it is suspended or closed. Active for keys that a key or the system made. The names of
+    /// the [page](InventoryPage::names) say whether they have left.
     pub creator_status: OwnerStatus,
     /// How often it was used, by outcome and source.
     pub usage: UsageDetail,
-    /// Who called with it when it was dead.
+    /// The requests with it after it was dead.
     pub attempts_since_death: Attempts,
-    /// What somebody should look at, by name.
+    /// What needs attention.
     pub flags: Vec<KeyFlag>,
-    /// Whether the plan of whoever asked includes team keys, as far as was said: what advice and sentences point to.
+    /// Whether the actor's plan includes team keys, as far as its rights say: advice and sentences depend on it.
     pub has_team_keys: bool,
 }
 
@@ -70,14 +70,15 @@ impl InventoryEntry {
         Duration::from_millis(millis.try_into().unwrap_or(0))
     }
 
-    /// When it was last accepted: what people call *last used*.
+    /// When it was last accepted, commonly called *last used*.
     #[must_use]
     pub fn last_success_at(&self) -> Option<Timestamp> {
         self.key.usage.and_then(|usage| usage.last_success_at)
     }
 
-    /// Whether it should be a personal key or a team key, and why: what [`KeyManager::advise`](crate::KeyManager::advise)
-    /// says of it at the time of the inventory, without a read of the store. The page says how far the counts go.
+    /// Whether it should be a personal key or a team key, and why: what
+    /// [`KeyManager::advise`](crate::KeyManager::advise) would say at the time of the inventory, without a read of the
+    /// store. The page says until when usage is counted.
     #[must_use]
     pub fn advice(&self) -> Advice {
         let key = AdvisedKey {
@@ -92,13 +93,13 @@ impl InventoryEntry {
         advise(&key, &self.usage, self.asked_at)
     }
 
-    /// From where it was accepted, as far as that is known.
+    /// The sources from which it was accepted, as far as they are known.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.usage.successes().map(|count| &count.source).filter(|source| !source.is_empty())
     }
 
-    /// What to do about a flag of this key: the [sentence](KeyFlag::sentence) of the flag, or one of its own where the date or
-    /// the plan says more.
+    /// What to do about a flag of this key: the [sentence](KeyFlag::sentence) of the flag, or a more specific one where
+    /// the date or the plan adds something.
     #[must_use]
     pub fn flag_sentence(&self, flag: KeyFlag) -> Sentence {
         match (flag, self.key.expires_at) {
@@ -108,7 +109,7 @@ impl InventoryEntry {
         }
     }
 
-    /// Raises the flags of those who have left or are not known. Keys and parts of the service do not leave.
+    /// Raises the flags of people who have left or are unknown. Keys and the system do not leave.
     pub(super) fn flag_leavers(&mut self, names: &Names) {
         let Self { key, flags, .. } = self;
         if !self.is_live {
@@ -177,9 +178,9 @@ json_form! {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Attempts {
-    /// How many.
+    /// How many requests.
     pub count: i64,
-    /// When the last of them came.
+    /// When the last of them was made.
     pub last_at: Option<Timestamp>,
 }
 
@@ -193,7 +194,7 @@ impl Attempts {
     }
 }
 
-/// Some of the keys an inventory asks for. It serializes.
+/// A page of the keys that an inventory asks for. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -215,17 +216,18 @@ impl Attempts {
 pub struct InventoryPage {
     /// When it was taken.
     pub asked_at: Timestamp,
-    /// The keys, by time of creation, then id, or the other way round if the newest were to come first.
+    /// The keys, by time of creation, then id, or in reverse if the newest were requested first.
     pub entries: Vec<InventoryEntry>,
-    /// Keys among them whose stored records cannot be read, whatever flags, labels and sources were asked for; requests with
-    /// them get 503.
+    /// The ids of keys whose stored records cannot be read, whatever flags, labels and sources were asked for; requests
+    /// with these keys get 503.
     pub unreadable: Vec<KeyId>,
-    /// What the people and teams of these keys are called, and who has left. If they are not
-    /// [complete](Names::is_complete), keys lack flags, and a query for those who left lacks keys: ask for the page again.
+    /// The names of the people and teams of these keys, and who has left. If they are not
+    /// [complete](Names::is_complete), keys lack flags, and a query for people who left lacks keys: ask for the page
+    /// again.
     pub names: Names,
-    /// Where the next page begins, if there may be one. There may be though this one is short, or has nothing in it: one
-    /// call looks at 5,000 keys at most.
+    /// Where the next page begins, if there may be one. Even a short or empty page can have a next one: one call looks
+    /// at 5,000 keys at most.
     pub next: Option<KeyCursor>,
-    /// How far the counts go that this page tells.
+    /// Until when usage on this page is counted.
     pub counted: CountedUntil,
 }

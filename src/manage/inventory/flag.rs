@@ -1,10 +1,10 @@
 use crate::sentence::told_words;
 
 told_words! {
-    /// What somebody should look at about a key, and do something about. Its sentence says what.
+    /// Something about a key that needs attention and action. Its sentence says what.
     ///
-    /// When each is raised, and what can be set about it, is with [`FlagSettings`](super::FlagSettings). A dead key, revoked
-    /// or expired, has at most one: [`TriedSinceDeath`](Self::TriedSinceDeath).
+    /// [`FlagSettings`](super::FlagSettings) documents when each is raised, and what can be set about it. A dead key,
+    /// revoked or expired, has at most one: [`TriedSinceDeath`](Self::TriedSinceDeath).
     ///
     /// ```
     /// use tower_api_keys::manage::KeyFlag;
@@ -17,22 +17,22 @@ told_words! {
     pub enum KeyFlag as "flag",
     /// What to do about it, in a sentence or two.
     pub sentence {
-        /// Whoever made it, not for themselves, is suspended or closed, or has left.
+        /// Its creator, who is not its owner, is suspended or closed, or has left.
         CreatorInactive = "creator_inactive":
             "The person who created it, and saw its text, has left or is suspended or closed. Rotate it if they may \
              still have the text.",
         /// It is live, has an end and no successor, and the end is near.
         EndsSoon = "ends_soon":
             "It expires soon. If it is still needed, rotate it before then and give the new key a later expiry.",
-        /// It lives longer than the service lets such a key live that is made today.
+        /// It lives longer than the service would let such a key live if it were made today.
         LivesTooLong = "lives_too_long":
             "It expires later than this service allows new keys to. Rotate it: the new key gets an expiry that is \
              allowed.",
-        /// It is a team's key, and used as if it were one person's.
+        /// It is a team key, but is used as if it were one person's.
         LooksPersonal = "looks_personal":
             "It is a team key that looks like one person's: it keeps working when they leave. Let them create a \
              personal key, and revoke this one.",
-        /// It is a personal key, and used as if it were not one person's.
+        /// It is a personal key, but is used as if it were shared.
         LooksShared = "looks_shared":
             "It is a personal key that looks like a service's: it stops working when the person leaves. Move it to a \
              team.",
@@ -52,14 +52,14 @@ told_words! {
         /// It is a personal key whose person has left and was not closed.
         OwnerLeft = "owner_left":
             "Its user has left, but the key is still accepted. Close the user, or revoke the key.",
-        /// Its owner is neither suspended nor closed, and the directory knows no such user or team.
+        /// Its owner is neither suspended nor closed, but the directory knows no such user or team.
         OwnerUnknown = "owner_unknown":
             "The directory does not know its user or team, but the key is still accepted. Close the owner, or revoke \
              the key.",
         /// It is paused.
         Paused = "paused":
             "It is paused, so it is refused. Resume it if it is still needed, otherwise revoke it.",
-        /// It was made, or its line was rotated, longer ago than the service wants, and it is not being rotated.
+        /// It was made longer ago than the service wants a key to go without rotation, and it is not being rotated.
         RotationDue = "rotation_due":
             "It was not rotated for longer than this service recommends. Start a rotation, and install the new key.",
         /// It was rotated, and both keys are live.
@@ -68,22 +68,22 @@ told_words! {
         /// It is used by several programs.
         SeveralSources = "several_sources":
             "Several programs use it. Give each its own key, so that you can revoke one without stopping the others.",
-        /// It was accepted, and shown at the door of a team that is not its own.
+        /// It is valid, but was used on a team that is not its own.
         TriedAtOtherTeam = "tried_at_other_team":
             "It was used on another team's resources, and refused. Ask the people who use it why; if they do not \
              know, rotate it.",
-        /// It is dead, or its owner is closed, and somebody still calls with it.
+        /// It is dead, or its owner is closed, and requests with it still arrive.
         TriedSinceDeath = "tried_since_death":
             "It is revoked or expired, but is still being sent. Find the programs by their sources, and give them a \
              live key.",
         /// It has no name.
         Unnamed = "unnamed": "It has no name. Name it after what uses it, and where.",
-        /// No request with it was accepted for a long time.
+        /// No request with it has been accepted for a long time.
         Unused = "unused": "It was not used for a long time. Ask whether it is still needed, and revoke it if not.",
-        /// Its name says nothing.
+        /// Its name does not help.
         VagueName = "vague_name":
             "Its name does not help. Name it after what uses it, and where: `GitHub Actions - production`.",
-        /// It was made or used at a time that is yet to come.
+        /// It was made or used at a time in the future.
         WrongClock = "wrong_clock":
             "It seems to have been created or used in the future, so a clock was wrong. Set the clocks of all nodes; \
              its last use is not known.",

@@ -17,41 +17,43 @@ use crate::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// From when on a key gets a [`KeyFlag`].
+/// The thresholds at which a key gets a [`KeyFlag`].
 ///
-/// - [`EndsSoon`](KeyFlag::EndsSoon): the end is to come within [7 days](Self::with_ends_within), and the key is not being
-///   rotated.
-/// - [`LivesTooLong`](KeyFlag::LivesTooLong): by the service's longest life for
-///   [its kind](crate::ApiKeysBuilder::longest_life_of_user_keys) and
-///   [its scopes](crate::ApiKeysBuilder::longest_life_with_scope), from when it was made.
-/// - [`RotationDue`](KeyFlag::RotationDue): made at least [so long](crate::ApiKeysBuilder::rotation_due_after) ago, if the
-///   service says how long, and without a live successor.
+/// - [`EndsSoon`](KeyFlag::EndsSoon): the end is within the next [7 days](Self::with_ends_within), and the key is not
+///   being rotated.
+/// - [`LivesTooLong`](KeyFlag::LivesTooLong): by the service's longest life for [its
+///   kind](crate::ApiKeysBuilder::longest_life_of_user_keys) and [its
+///   scopes](crate::ApiKeysBuilder::longest_life_with_scope), counted from its creation.
+/// - [`RotationDue`](KeyFlag::RotationDue): made at least [a set period](crate::ApiKeysBuilder::rotation_due_after)
+///   ago, if the service sets one, and without a live successor.
 /// - [`NeverUsed`](KeyFlag::NeverUsed): never accepted, and made at least [1 day](Self::with_grace) ago.
-/// - [`Unused`](KeyFlag::Unused): accepted, and last so [90 days](Self::with_unused_after) ago or longer.
-/// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several) within the last
-///   [30 days](Self::with_recent). A program is what follows the label of a source, without its network: `intake/acme`
-///   and `api/acme@203.0.113.0/24` are one. Where no program is named, networks count as such. Tools with which people try keys by hand, such as curl, Postman and browsers, are not counted:
-///   they use a key that is installed somewhere else. More than 64 sources, which are counted as one, are several.
-/// - [`LooksPersonal`](KeyFlag::LooksPersonal): a team key of which what was accepted within the last 30 days says that a person
-///   uses it by hand, with an editor, a client for trying APIs or a browser, and of which nothing says that it does a team's work.
-/// - [`LooksShared`](KeyFlag::LooksShared): a personal key of which what was accepted within the last 30 days says, as in
-///   a [blast radius](crate::manage::StoppingKey::shared_because), that others than one person depend on it: CI, a
-///   schedule, a webhook, a shared host, 4 programs and more.
-/// - [`TriedAtOtherTeam`](KeyFlag::TriedAtOtherTeam): last refused there within the last 30 days.
-/// - [`TriedSinceDeath`](KeyFlag::TriedSinceDeath): last refused for it within the last 30 days.
-/// - [`CreatorInactive`](KeyFlag::CreatorInactive): the status as it is, and whether they have left as the
-///   [`Directory`](crate::manage::Directory) says. Of a key that people made for themselves,
-///   [`OwnerInactive`](KeyFlag::OwnerInactive) and [`OwnerLeft`](KeyFlag::OwnerLeft) say it all.
-/// - [`OwnerLeft`](KeyFlag::OwnerLeft): while they are neither suspended nor closed. Nobody has left of whom the directory does
-///   not say so; if it did not answer, the names beside the keys are not [complete](crate::manage::Names::is_complete).
-/// - [`OwnerUnknown`](KeyFlag::OwnerUnknown): likewise, of an owner that the directory says is
+/// - [`Unused`](KeyFlag::Unused): accepted, but last at least [90 days](Self::with_unused_after) ago.
+/// - [`SeveralSources`](KeyFlag::SeveralSources): accepted from at least [2 programs](Self::with_several) within the
+///   last [30 days](Self::with_recent). A program is what follows the label of a source, without its network:
+///   `intake/acme` and `api/acme@203.0.113.0/24` are one. Where no program is named, each network counts as one. Tools
+///   for trying keys by hand, such as curl, Postman and browsers, are not counted: their key is installed somewhere
+///   else. More than 64 sources, which are counted as one, are several.
+/// - [`LooksPersonal`](KeyFlag::LooksPersonal): a team key whose accepted requests of the last 30 days say that a
+///   person uses it by hand, with an editor, an API client or a browser, while nothing says that it does a team's work.
+/// - [`LooksShared`](KeyFlag::LooksShared): a personal key whose accepted requests of the last 30 days say, as in a
+///   [blast radius](crate::manage::StoppingKey::shared_because), that more than one person depends on it: CI, a
+///   schedule, a webhook, a shared host, or 4 programs or more.
+/// - [`TriedAtOtherTeam`](KeyFlag::TriedAtOtherTeam): last refused for another team within the last 30 days.
+/// - [`TriedSinceDeath`](KeyFlag::TriedSinceDeath): last refused as dead within the last 30 days.
+/// - [`CreatorInactive`](KeyFlag::CreatorInactive): by the creator's status, and by whether the
+///   [`Directory`](crate::manage::Directory) says they have left. Not for a key that people made for themselves:
+///   [`OwnerInactive`](KeyFlag::OwnerInactive) and [`OwnerLeft`](KeyFlag::OwnerLeft) cover that.
+/// - [`OwnerLeft`](KeyFlag::OwnerLeft): while they are neither suspended nor closed. People count as left only if the
+///   directory says so; if it did not answer, the names with the keys are not
+///   [complete](crate::manage::Names::is_complete).
+/// - [`OwnerUnknown`](KeyFlag::OwnerUnknown): likewise, for an owner that the directory says is
 ///   [unknown](crate::manage::Names::with_unknown). [`reconcile`](crate::KeyManager::reconcile) finds them all.
 /// - [`Unnamed`](KeyFlag::Unnamed), [`VagueName`](KeyFlag::VagueName): by [`lint_name`].
-/// - [`WrongClock`](KeyFlag::WrongClock): made or used more than 5 minutes after now, so that a node that made or counted it
-///   has a wrong clock, or had one. Such a time is no evidence for any other flag: the first use that is not in the future
-///   counts in its place.
+/// - [`WrongClock`](KeyFlag::WrongClock): made or used more than 5 minutes in the future, so a node that made or
+///   counted it has or had a wrong clock. No other flag relies on such a time: the first use that is not in the future
+///   counts instead.
 ///
-/// What has been counted once is counted for good. Without the 30 days, a key would never lose a flag, whatever is done.
+/// Counts are never deleted: without the 30 days, a key would never lose a flag, whatever is done.
 ///
 /// ```
 /// use std::time::Duration;
@@ -83,15 +85,14 @@ impl FlagSettings {
         }
     }
 
-    /// How long a key may stay unused after it was made. Default: 1 day, so that whoever just made it can install it.
+    /// How long a key may stay unused after it was made. Default: 1 day, which leaves time to install it.
     #[must_use]
     pub const fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// After how long a key that was used counts as unused. Default: 90 days, so that what runs once a quarter is not
-    /// blamed.
+    /// After how long without use a key counts as unused. Default: 90 days, so that a quarterly job is not flagged.
     #[must_use]
     pub const fn with_unused_after(mut self, unused_after: Duration) -> Self {
         self.unused_after = unused_after;
@@ -105,14 +106,14 @@ impl FlagSettings {
         self
     }
 
-    /// From how long before its end on a key ends soon. Default: 7 days.
+    /// How long before its end a key ends soon. Default: 7 days.
     #[must_use]
     pub const fn with_ends_within(mut self, ends_within: Duration) -> Self {
         self.ends_within = ends_within;
         self
     }
 
-    /// How many programs are several. Default: 2, for a key should be installed in one place.
+    /// How many programs are several. Default: 2, because a key should be installed in one place.
     #[must_use]
     pub const fn with_several(mut self, several: usize) -> Self {
         self.several = several;
@@ -131,7 +132,7 @@ pub(super) fn is_made_by_owner(creator: &ActorId, owner: &Owner) -> bool {
     matches!((creator, owner), (ActorId::User(creator), Owner::User(owner)) if creator == owner)
 }
 
-/// What flags are raised by.
+/// The facts that decide which flags are raised.
 pub(in crate::manage) struct FlagFacts<'a> {
     pub(in crate::manage) now: Timestamp,
     pub(in crate::manage) record: &'a KeyRecord,
@@ -146,7 +147,7 @@ pub(in crate::manage) struct FlagFacts<'a> {
 }
 
 impl FlagFacts<'_> {
-    /// The flags of a key of which the store knows, in their order.
+    /// The flags that the store's data decides, in their order.
     pub(in crate::manage) fn flags(&self, settings: &FlagSettings) -> Vec<KeyFlag> {
         let recent = self.now.saturating_sub(settings.recent);
         let mut flags = BTreeSet::new();
@@ -191,15 +192,15 @@ impl FlagFacts<'_> {
         raise(KeyFlag::WrongClock, self.has_a_wrong_time());
         match self.usage.successes().filter_map(|count| count.last_known_at(self.now)).max() {
             Some(last) => raise(KeyFlag::Unused, last <= self.now.saturating_sub(settings.unused_after)),
-            // Nobody knows when.
+            // It was used, but no usable time of that is known.
             None if self.usage.successes().next().is_some() => {}
             None => raise(KeyFlag::NeverUsed, self.record.created_at <= self.now.saturating_sub(settings.grace)),
         }
         flags.into_iter().collect()
     }
 
-    /// Whether it was called after it died, or its owner was closed, and not long ago. What was refused while its owner was
-    /// held, before it was revoked, came sooner.
+    /// Whether it was used recently, after it died or its owner was closed. Requests that were refused while its owner
+    /// was suspended, before it was revoked, do not count.
     fn is_tried_since_death(&self, recent: Timestamp) -> bool {
         let revoked = self.record.revoked.as_ref().map(|revoked| revoked.at);
         let expired = self.record.expires_at.filter(|end| *end <= self.now);
@@ -216,7 +217,7 @@ impl FlagFacts<'_> {
         !shared_because(self.record, &self.used_since(recent), self.now).is_empty()
     }
 
-    /// As far as it was used recently: what was long ago may have been put right since.
+    /// Its accepted requests since this time: an older problem may be solved by now.
     fn used_since(&self, recent: Timestamp) -> UsageDetail {
         let counts = self.usage.successes().filter(|count| self.is_at_or_after(count, recent)).cloned().collect();
         UsageDetail { counts }
@@ -228,7 +229,7 @@ impl FlagFacts<'_> {
         places.len() >= several || places.contains(&InstalledAt::Many)
     }
 
-    /// Whether the last of them came then or later, as far as that can be known.
+    /// Whether the last of them was made then or later, as far as that is known.
     fn is_at_or_after(&self, count: &UsageCount, time: Timestamp) -> bool {
         count.last_known_at(self.now).is_some_and(|last| last >= time)
     }

@@ -1,4 +1,4 @@
-//! Which keys there are, who uses them, and which want a look: pages, sums and tables.
+//! Which keys exist, who uses them, and which need attention: pages, totals and tables.
 
 mod entry;
 mod export;

@@ -14,25 +14,26 @@ use crate::{
     time::Timestamp,
 };
 
-/// Keys that an export holds in memory at a time.
+/// How many keys an export holds in memory at a time.
 const KEYS_PER_PIECE: u16 = 500;
 
 impl KeyManager {
-    /// Writes the inventory, in pieces of 500 keys: all pages, from where the query begins, whatever its limit. Nothing
-    /// in it is secret: no hash, no tag and no text of a key.
+    /// Writes the inventory, in pieces of 500 keys: all pages, from where the query begins, whatever its limit. The
+    /// text contains no secret: no hash, no tag and no text of a key.
     ///
-    /// The writer is written to between reads of the store, in the task that called: one that waits, such as a file on a
-    /// network, holds up that thread meanwhile; [`inventory_pieces`](Self::inventory_pieces) leaves that to the caller.
-    /// It is flushed at the end. What ended before is told by the end of the text as it is there. How far its counts go is not
-    /// in the text, where each line is a key, but in the answer; and so is whether a query for those who left lacks keys,
-    /// because the [`Directory`](crate::manage::Directory) did not answer. It has half a second for each piece.
+    /// The writer is called between reads of the store, in the caller's task: one that blocks, such as a file on a
+    /// network, blocks that thread meanwhile; [`inventory_pieces`](Self::inventory_pieces) leaves writing to the
+    /// caller. The writer is flushed at the end. The end of the text shows whether it is complete, as described there.
+    /// The text has one line per key, so two facts are only in the answer: until when usage is counted, and whether a
+    /// query for people who left lacks keys because the [`Directory`](crate::manage::Directory) did not answer. The
+    /// directory has half a second for each piece.
     ///
-    /// The audit trail tells of it ([`INVENTORY_EXPORTED`](crate::audit::Action::INVENTORY_EXPORTED)) before anything is
-    /// written: what cannot be told there is not exported.
+    /// The audit trail records the export ([`INVENTORY_EXPORTED`](crate::audit::Action::INVENTORY_EXPORTED)) before
+    /// anything is written: what cannot be recorded is not exported.
     ///
     /// # Errors
-    /// [`ExportError`]: as for [`inventory`](Self::inventory), outcome unknown (whether the trail tells of it: nothing was
-    /// exported), or what the writer says.
+    /// [`ExportError`]: as for [`inventory`](Self::inventory), outcome unknown (whether the trail recorded it: nothing
+    /// was exported), or an error of the writer.
     pub async fn export_inventory<W: io::Write + Send + ?Sized>(
         &self,
         query: InventoryQuery,
@@ -43,20 +44,22 @@ impl KeyManager {
         InventoryPieces::new(self.clone(), query, format, actor.clone()).write(writer).await
     }
 
-    /// The same text as a stream, for the body of a response: a piece for each 500 keys, read when it is asked for and
-    /// not before, so that a slow client holds up nobody and costs no memory. It borrows nothing. An empty piece comes
-    /// where 5,000 keys were looked at and none was asked for.
+    /// The same text as a stream, for the body of a response. Each piece of 500 keys is read only when it is asked for,
+    /// so a slow client blocks no other request and costs no memory. The stream borrows nothing. A piece is empty where
+    /// 5,000 keys were looked at and none matched.
     ///
-    /// Whether the actor may have it is asked before each piece; its first answer is the first item, and by then the audit trail
-    /// tells of the export. To answer with 403 instead of breaking off a 200, take the first item before the status is sent.
+    /// Each piece checks first whether the actor may have it. The result of the first check is the first item, and by
+    /// then the audit trail has recorded the export. To answer with 403 instead of breaking off a 200, take the first
+    /// item before you send the status.
     ///
     /// An export that breaks off must not be taken for all keys. The last item is then an error, which makes an HTTP
-    /// server break off the body, so that the client sees a transfer that failed. The text says it, too: only the last
-    /// piece ends with the end of a line. A table or lines of JSON without it at their end are not all keys; an export
-    /// of lines of JSON without any key is empty. Keys whose stored records cannot be read are missing;
-    /// [`inventory_summary`](Self::inventory_summary) counts them, and says how far counts of use go. Each line says whether
-    /// the [`Directory`](crate::manage::Directory) answered about its key; that a query for those who left lacks keys, no line
-    /// can say: take all keys, and those of the lines with the flag, or [`export_inventory`](Self::export_inventory).
+    /// server break off the body, so that the client sees a failed transfer. The text shows it, too: only the last
+    /// piece ends with the end of a line. A table or lines of JSON without it are not complete; an export of lines of
+    /// JSON without any key is empty. Keys whose stored records cannot be read are missing;
+    /// [`inventory_summary`](Self::inventory_summary) counts them, and says until when usage is counted. Each line says
+    /// whether the [`Directory`](crate::manage::Directory) answered about its key. No line can say that a query for
+    /// people who left lacks keys: for that, export all keys and select the lines with the flag, or use
+    /// [`export_inventory`](Self::export_inventory).
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -68,7 +71,7 @@ impl KeyManager {
     ///
     /// let mut pieces = Box::pin(manager.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &actor));
     /// let Some(first) = pieces.next().await.transpose()? else { unreachable!("a table has a line of names") };
-    /// // The status is 200 from here on. With axum: `Body::from_stream(body)`.
+    /// // Now the status is 200. With axum: `Body::from_stream(body)`.
     /// let body = stream::iter([Ok(first)]).chain(pieces);
     /// let table: Vec<_> = body.try_collect().await?;
     /// assert!(table.concat().starts_with(b"id,kind,owner,") && table.concat().ends_with(b"\r\n"));
@@ -78,8 +81,8 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`inventory`](Self::inventory), or outcome unknown, as the last
-    /// item.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`inventory`](Self::inventory), or outcome unknown,
+    /// as the last item.
     pub fn inventory_pieces(
         &self,
         query: InventoryQuery,
@@ -90,14 +93,14 @@ impl KeyManager {
     }
 }
 
-/// An export on its way.
+/// An export in progress.
 struct InventoryPieces {
     manager: KeyManager,
     actor: Actor,
     query: InventoryQuery,
     format: ExportFormat,
     place: Place,
-    /// The time of the whole export, once it has begun.
+    /// The time of the whole export, set by the first piece.
     asked_at: Option<Timestamp>,
     lines: Lines,
     exported: InventoryExport,
@@ -120,14 +123,14 @@ impl Pieces for InventoryPieces {
     type Exported = InventoryExport;
 
     async fn next(&mut self) -> Result<Option<Bytes>, ManageError> {
-        // Each time: who may not act any more gets no more of it.
+        // Checked for each piece: an actor that may no longer act gets no more.
         let access = match self.place {
             Place::End => return Ok(None),
             Place::Beginning | Place::After(_) => self.manager.acting(&self.actor, &[KeyAction::SeeUsage]).await?,
         };
         let mut question = access.question(&self.query).await?;
         if self.asked_at.is_none() {
-            // Those of the first piece are the oldest.
+            // The counts of the first piece are the oldest.
             self.exported.counted = access.counted;
             let said = serde_json::json!({ "format": self.format.extension() }).to_string();
             access.tell_of_export(Action::INVENTORY_EXPORTED, question.reach.subjects(), said).await?;
@@ -137,7 +140,7 @@ impl Pieces for InventoryPieces {
         if let Place::After(cursor) = self.place {
             asked.after = Some(cursor);
         }
-        // A piece is an answer of its own.
+        // Each piece has its own time limit for names.
         let mut naming = access.parts.naming();
         let page = access.look(&question, asked, &mut naming).await?;
         let head = if matches!(self.place, Place::Beginning) { self.format.head() } else { Ok(Vec::new()) };

@@ -8,10 +8,10 @@ use crate::{
     usage::Source,
 };
 
-/// Which keys an inventory is about. All conditions hold together.
+/// Which keys an inventory is about. A key must meet all conditions.
 ///
-/// What [`ListKeys`] can ask for comes with [`matching`](Self::matching). Conditions on flags, labels and sources are looked
-/// at key by key: one call looks at 5,000 keys at most and then returns what it found, with a place to go on
+/// The conditions of [`ListKeys`] come with [`matching`](Self::matching). Conditions on flags, labels and sources need
+/// a look at each key: one call looks at 5,000 keys at most, then returns what it found, with a cursor to continue
 /// from.
 ///
 /// ```
@@ -42,8 +42,8 @@ impl InventoryQuery {
         Self::matching(ListKeys::all())
     }
 
-    /// The keys of this user or team. If the actor may not see them, the answer is *not found*; if it may see them and not
-    /// their usage, it is *denied*.
+    /// The keys of this user or team. If the actor may not see them, the answer is *not found*; if it may see them but
+    /// not their usage, it is *denied*.
     pub fn of(owner: impl Into<Owner>) -> Self {
         Self::matching(ListKeys::of(owner))
     }
@@ -61,7 +61,7 @@ impl InventoryQuery {
         }
     }
 
-    /// From when on keys get flags. Default: [`FlagSettings::new`].
+    /// Sets when keys get flags. Default: [`FlagSettings::new`].
     pub const fn flag_settings(mut self, settings: FlagSettings) -> Self {
         self.settings = settings;
         self
@@ -79,11 +79,12 @@ impl InventoryQuery {
         self
     }
 
-    /// Only those with at least one of these flags; with none of them in particular, all. Default: all.
+    /// Only keys with at least one of these flags; an empty list means all keys. Default: all.
     ///
-    /// Who has left or is not known, of [`CreatorInactive`](KeyFlag::CreatorInactive), [`OwnerLeft`](KeyFlag::OwnerLeft) and
-    /// [`OwnerUnknown`](KeyFlag::OwnerUnknown), the [`Directory`](crate::manage::Directory) says. While it does not answer, keys that would be asked for are left out, and
-    /// the answer says that its names are not [complete](crate::manage::Names::is_complete).
+    /// The [`Directory`](crate::manage::Directory) decides who has left or is unknown, for
+    /// [`CreatorInactive`](KeyFlag::CreatorInactive), [`OwnerLeft`](KeyFlag::OwnerLeft) and
+    /// [`OwnerUnknown`](KeyFlag::OwnerUnknown). While it does not answer, matching keys are left out, and the answer
+    /// says that its names are not [complete](crate::manage::Names::is_complete).
     pub fn flagged(mut self, flags: impl IntoIterator<Item = KeyFlag>) -> Self {
         self.flags = flags.into_iter().collect();
         self
@@ -101,63 +102,63 @@ impl InventoryQuery {
         self
     }
 
-    /// Only those with which somebody called from exactly this source, accepted or refused: a label alone is not that label
-    /// with a client.
+    /// Only keys with requests from exactly this source, accepted or refused: a label alone is not the same source as
+    /// that label with a client.
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
         self
     }
 
-    /// Only those with an end before this time, live or dead. Whoever wants those that are to end adds
+    /// Only keys with an end before this time, live or dead. For keys that are still to end, add
     /// [`Liveness::Live`](crate::store::Liveness::Live) to the list.
     pub fn ends_before(mut self, time: Timestamp) -> Self {
         self.list = self.list.expires_before(time);
         self
     }
 
-    /// Only those with this in their names.
+    /// Only keys whose name contains this text.
     pub fn named_like(mut self, part: NamePart) -> Self {
         self.list = self.list.named_like(part);
         self
     }
 
-    /// Those made last first. Default: those made first.
+    /// Newest first. Default: oldest first.
     pub fn newest_first(mut self) -> Self {
         self.list = self.list.newest_first();
         self
     }
 
-    /// Those that end soonest first, or ended first; those without an end come last. Default: those made first.
+    /// The earliest end first, past ends included; keys without an end come last. Default: oldest first.
     pub fn soonest_end_first(mut self) -> Self {
         self.list = self.list.soonest_end_first();
         self
     }
 
-    /// The page that follows one that ended here, of the same query.
+    /// The page after one that ended here, of the same query.
     pub fn after(mut self, cursor: KeyCursor) -> Self {
         self.list = self.list.after(cursor);
         self
     }
 
-    /// At most so many keys, 1 to 1,000. Default: 100.
+    /// At most this many keys, 1 to 1,000. Default: 100.
     pub fn limit(mut self, limit: u16) -> Self {
         self.list = self.list.limit(limit);
         self
     }
 
-    /// Whether every key that a store finds is one that was asked for.
+    /// Whether every key that the store finds matches.
     pub(in crate::manage) fn is_plain(&self) -> bool {
         self.flags.is_empty() && self.label.is_none() && self.source.is_none()
     }
 
-    /// Whether who has left decides which keys are asked for.
+    /// Whether the answer depends on who has left.
     pub(in crate::manage) fn asks_who_left(&self) -> bool {
         [KeyFlag::CreatorInactive, KeyFlag::OwnerLeft, KeyFlag::OwnerUnknown]
             .iter()
             .any(|flag| self.flags.contains(flag))
     }
 
-    /// Whether a key may be one that was asked for, before anybody looked how it is used.
+    /// Whether a key may match, before its usage is read.
     pub(in crate::manage) fn may_match(&self, key: &KeyRecord) -> bool {
         self.label.as_ref().is_none_or(|(label, value)| match (key.labels.value(label), value) {
             (None, _) => false,
@@ -166,7 +167,7 @@ impl InventoryQuery {
         })
     }
 
-    /// Whether a key that [may match](Self::may_match) is one that was asked for.
+    /// Whether a key that [may match](Self::may_match) does.
     pub(in crate::manage) fn matches(&self, entry: &InventoryEntry) -> bool {
         (self.flags.is_empty() || self.flags.iter().any(|flag| entry.flags.contains(flag)))
             && self.source.as_ref().is_none_or(|source| entry.has_source(source))

@@ -20,10 +20,10 @@ use crate::{
     usage::UsageDetail,
 };
 
-/// So many keys are looked at by one call, or a few more.
+/// The number of keys at which one call stops; it may look at a few more.
 const MOST_LOOKED_AT: usize = 5_000;
 
-/// A key of which it is not known yet how it is used.
+/// A key whose detailed usage is not read yet.
 struct UnjudgedKey {
     shown: Shown,
     creator: OwnerStatus,
@@ -31,14 +31,14 @@ struct UnjudgedKey {
     is_replaced: bool,
 }
 
-/// One row of the store, as far as the actor may know of it and asked for it.
+/// One row of the store, as far as the actor may see it and asked for it.
 enum FoundRow {
     Key(Box<UnjudgedKey>),
     Nothing,
     Unreadable(KeyId),
 }
 
-/// What was asked for.
+/// What the query asks for, and for whom.
 pub(super) struct Selection<'a> {
     query: &'a InventoryQuery,
     pub(super) reach: Reach,
@@ -46,23 +46,23 @@ pub(super) struct Selection<'a> {
 }
 
 impl KeyManager {
-    /// A page of keys with how they are used and what somebody should look at, in the order of their making or the other way
-    /// round: those whose usage the actor may see. Two reads of the store for a page of a query that asks for nothing which
-    /// only a look at each key can answer, however many teams the actor has.
+    /// A page of keys with how they are used and what needs attention, by time of creation in either direction: those
+    /// whose usage the actor may see. If no condition of the query needs a look at each key, a page is two reads of the
+    /// store, however many teams the actor has.
     ///
-    /// Pages follow each other without gap or repeat while keys are made, renamed and revoked: each begins behind the time
-    /// of creation and the id of the last key before it. One call looks at 5,000 keys at most, plus those of one read: a
-    /// page of a query that few keys answer can be short, or empty, with a [`next`](InventoryPage::next) all the same.
+    /// Pages follow each other without gap or repeat while keys are made, renamed and revoked: each begins after the
+    /// time of creation and the id of the last key before it. One call looks at 5,000 keys at most, plus those of one
+    /// read: if few keys match, a page can be short, or empty, and still have a [`next`](InventoryPage::next).
     ///
-    /// One question to the [`Directory`](crate::manage::Directory), for those on the page; for a query of
-    /// [those who left](InventoryQuery::flagged), one for each read of the store, for nobody else can say which keys are meant.
-    /// If it does not answer about all, the page has no such flags, or lacks keys, and its names are not
+    /// The [`Directory`](crate::manage::Directory) gets one question, about the people on the page. A query for [people
+    /// who left](InventoryQuery::flagged) asks it once for each read of the store, since only the directory knows which
+    /// keys match. If it does not answer about all, the page has no such flags, or lacks keys, and its names are not
     /// [complete](Names::is_complete).
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see), denied
-    /// (an owner whose keys it may see, and not their usage; a key without `keys:read`, an actor that is suspended or closed), invalid, corrupt record, store
-    /// unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see),
+    /// denied (an owner whose keys it may see, but not their usage; a key without `keys:read`, an actor that is
+    /// suspended or closed), invalid, corrupt record, store unavailable.
     pub async fn inventory(&self, query: InventoryQuery, actor: &Actor) -> Result<InventoryPage, ManageError> {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let question = access.question(&query).await?;
@@ -70,11 +70,11 @@ impl KeyManager {
         access.look(&question, asked, &mut access.parts.naming()).await
     }
 
-    /// The inventory in numbers, for each user and team: all pages, from where the query begins, whatever its limit.
+    /// The inventory in numbers for each user and team: all pages, from where the query begins, whatever its limit.
     ///
-    /// The [`Directory`](crate::manage::Directory) is asked about each person once, and has half a second for each 5,000 keys,
-    /// all its answers together. If it does not answer about all, the numbers of those who left are too small, and the names
-    /// are not [complete](Names::is_complete).
+    /// The [`Directory`](crate::manage::Directory) is asked about each person once, and has half a second for each
+    /// 5,000 keys, for all its answers together. If it does not answer about all, the counts of people who left are too
+    /// small, and the names are not [complete](Names::is_complete).
     ///
     /// # Errors
     /// As for [`inventory`](Self::inventory).
@@ -108,7 +108,7 @@ impl Access<'_> {
     pub(super) fn inventory_query(&self, query: &InventoryQuery) -> Result<KeyQuery, ManageError> {
         let asked = self.key_query(&query.list)?;
         let (created_since, created_before) = (query.created_since, query.created_before);
-        // The sums are made of the counts, which are read anyway.
+        // The totals are computed from the counts, which are read anyway.
         Ok(KeyQuery { created_since, created_before, with_usage: false, ..asked })
     }
 
@@ -131,7 +131,8 @@ impl Access<'_> {
         Ok(page)
     }
 
-    /// Who has left is in its flags if the query asks for that. And how many rows were looked at for it.
+    /// Reads until the page is full, and says how many rows were looked at. The flags say who has left only if the
+    /// query asks for that.
     async fn page_of_entries(
         &self,
         question: &Selection<'_>,
@@ -167,7 +168,7 @@ impl Access<'_> {
         }
     }
 
-    /// Puts these rows on the page until it is full. How many were used.
+    /// Puts these rows on the page until it is full. Returns how many were used.
     async fn fill(
         &self,
         question: &Selection<'_>,
@@ -231,13 +232,13 @@ impl Access<'_> {
         if shown.usage.is_none() || !question.query.may_match(&shown.record) {
             return FoundRow::Nothing;
         }
-        // The flag says that a rotation is not finished, whoever the other key belongs to.
+        // The flag says that a rotation is not finished, whatever owner the other key has.
         let is_half_rotated = listed.successor.is_some() || listed.predecessor_is_live;
         let is_replaced = listed.successor.is_some();
         FoundRow::Key(Box::new(UnjudgedKey { shown, creator, is_half_rotated, is_replaced }))
     }
 
-    /// With the flags of which the store knows.
+    /// The entry with the flags that the store's data decides.
     fn entry(&self, question: &Selection<'_>, candidate: UnjudgedKey, usage: UsageDetail) -> InventoryEntry {
         let UnjudgedKey { mut shown, creator, is_half_rotated, is_replaced } = candidate;
         shown.usage = Some(usage.totals());
@@ -265,7 +266,7 @@ impl Access<'_> {
     }
 }
 
-/// How many keys to read next: as many as the page lacks where every one of them counts, and else more each time.
+/// How many keys to read next: as many as the page lacks if every key matches, else more each time.
 fn next_read(query: &InventoryQuery, last: u16, lacking: usize) -> u16 {
     let wanted = if query.is_plain() { lacking } else { usize::from(last.max(100)) * 2 };
     u16::try_from(wanted).unwrap_or(LARGEST_PAGE).clamp(1, LARGEST_PAGE)

@@ -33,16 +33,16 @@ use crate::{
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct InventorySummary {
-    /// When it was taken. Keys that were made since may be among those counted.
+    /// When it was taken. Keys that were made after that may be among those counted.
     pub asked_at: Timestamp,
     /// Users first, then teams, each by id.
     pub owners: Vec<OwnerSummary>,
-    /// How many stored records cannot be read, and so are counted with nobody.
+    /// How many stored records cannot be read; no owner's counts include them.
     pub unreadable: u64,
-    /// How far the counts go that it was taken from.
+    /// Until when usage is counted in it.
     pub counted: CountedUntil,
-    /// What these users and teams are called, and which of the users have left. If they are not
-    /// [complete](Names::is_complete), more keys may have a flag that says who left.
+    /// The names of these users and teams, and which users have left. If they are not [complete](Names::is_complete),
+    /// more keys may deserve a flag about people who left.
     pub names: Names,
 }
 
@@ -59,13 +59,13 @@ pub struct InventorySummary {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OwnerSummary {
-    /// Whose.
+    /// The user or team.
     pub owner: Owner,
     /// Whether they are suspended or closed.
     pub status: OwnerStatus,
     /// Keys that are neither revoked nor expired.
     pub live: u64,
-    /// Keys that are one of the two.
+    /// Keys that are revoked or expired.
     pub dead: u64,
     /// How many keys have each flag; a flag that none has is not in here.
     pub flags: BTreeMap<KeyFlag, u64>,
@@ -94,7 +94,7 @@ impl OwnerSummary {
     }
 }
 
-/// A summary in the making.
+/// A summary that is still being counted.
 #[derive(Default)]
 pub(in crate::manage) struct SummaryCount {
     owners: BTreeMap<Owner, OwnerSummary>,
@@ -118,7 +118,7 @@ impl SummaryCount {
         self.unreadable += keys as u64;
     }
 
-    /// The sums, with what is known of their users and teams.
+    /// The totals, with the names of their users and teams.
     pub(in crate::manage) fn summary(
         self,
         asked_at: Timestamp,

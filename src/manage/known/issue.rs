@@ -19,21 +19,21 @@ use crate::{
     store::{Conflict, Effect, StoreError, StoreErrorKind},
 };
 
-/// Keys that replaced one, as far as they are looked at.
+/// How many replacements of a key are looked at.
 const MOST_SUCCESSORS: u16 = 20;
 
 impl KeyManager {
-    /// Makes a key with a text that is [known beforehand](crate::IssueKey::with_text), or finds the one that an earlier call made
-    /// with this text: what a service calls at every start, on every node. However many start at once, one key is made
-    /// and one event is written, and all of them get the key. For the [system](Actor::system) alone: people have no
-    /// reason to choose a text.
+    /// Makes a key with a text that is [known beforehand](crate::IssueKey::with_text), or finds the one that an earlier
+    /// call made with this text. A service calls it at every start, on every node. However many start at once, one key
+    /// is made and one event is written, and all of them get the key. Only for the [system](Actor::system): people have
+    /// no reason to choose a text.
     ///
-    /// The key that is there has to be as it is asked for: its owner, scopes, networks and limits, and its expiry where
-    /// one is asked for. A difference is an error that [names it](KnownKeyProblem), and nothing is changed: a restart
-    /// neither takes back what people did to the key meanwhile, nor hides it. Name and labels may have become others. A key
-    /// that is dead, paused, or of a suspended owner is an error too: a restart brings none back.
+    /// An existing key must be as requested: its owner, scopes, networks and limits, and its expiry if one is
+    /// requested. A difference is an error that [names it](KnownKeyProblem), and nothing is changed: a restart neither
+    /// undoes nor hides what people did to the key meanwhile. Name and labels may differ. A key that is dead or paused,
+    /// or whose owner is suspended, is an error, too: a restart does not revive it.
     ///
-    /// [`KeyInfo::known_beforehand`] and the event of the key say that its text lies in a configuration.
+    /// [`KeyInfo::known_beforehand`] and the event of the key say that its text is in a configuration.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -64,10 +64,11 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: known key, as above; invalid (a text that the service's [format](Self::format) does not accept, of
-    /// another kind than the owner's, or that can be guessed, and as for [`issue`](Self::issue)); denied to everybody but
-    /// the system; not found, clock unsure, owner suspended or closed, quota reached, actor busy, overloaded, starved, pepper missing,
-    /// hash failed, corrupt record, store unavailable, outcome unknown. After the last, make the same request again.
+    /// [`ManageErrorKind`]: known key, as above; invalid (a text that the service's [format](Self::format) does not
+    /// accept, of another kind than the owner's, or that can be guessed, and as for [`issue`](Self::issue)); denied to
+    /// all actors except the system; not found, clock unsure, owner suspended or closed, quota reached, actor busy,
+    /// overloaded, starved, pepper missing, hash failed, corrupt record, store unavailable, outcome unknown. After the
+    /// last, make the same request again.
     pub async fn issue_known(&self, request: IssueKnownKey, actor: &Actor) -> Result<KnownKey, ManageError> {
         let IssueKnownKey { request, text } = request;
         let access = self.acting(actor, &[KeyAction::Issue]).await?;
@@ -75,7 +76,7 @@ impl KeyManager {
         let end = access.end_of_new_key(&request, now.now());
         let expires_at = end.as_ref().map_or(request.expires_at, |end| *end);
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes, expires_at };
-        // Who may not know of the owner learns nothing, and who may not make such a key learns that.
+        // An actor that may not know of the owner learns nothing; one that may not make such a key learns that.
         access.require(KeyAction::Issue, &target).await?;
         if !actor.is_system() {
             return Err(access.deny(KeyAction::Issue, DenialReason::SystemOnly, &target));
@@ -83,7 +84,7 @@ impl KeyManager {
         access.require_text(&text, &request.owner)?;
         let asked = access.checked(request)?;
 
-        // First: what holds for new keys today, such as a longest life and quotas, does not hold for one that is there.
+        // Checked first: rules for new keys, such as a longest life and quotas, do not apply to an existing one.
         if let Some(there) = access.known(&text, &asked).await? {
             return Ok(KnownKey::new(there, Effect::Unchanged));
         }
@@ -99,7 +100,7 @@ impl KeyManager {
         let record = KeyRecord { reserved: Reserved::known_beforehand(), ..record };
         match access.insert(&text, record, None, closed).await {
             Ok(made) => Ok(KnownKey::new(made, Effect::Changed)),
-            // Another node may have been quicker, and have taken the last place of a quota by that.
+            // Another node may have been quicker, and may have used up a quota by that.
             Err(error) if is_taken(&error) || matches!(error.kind(), ManageErrorKind::QuotaReached(_)) => {
                 match access.known(&text, &asked).await? {
                     Some(there) => Ok(KnownKey::new(there, Effect::Unchanged)),
@@ -113,7 +114,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// That a text may be that of a key of this owner.
+    /// Checks that a text can be that of a key of this owner.
     fn require_text(&self, text: &PlaintextKey, owner: &Owner) -> Result<(), ManageError> {
         if let Err(error) = self.parts.format.parse(text.expose_secret().as_bytes()) {
             return Err(ManageError::invalid(InvalidInput::TextNotAccepted).with_source(error));
@@ -127,11 +128,11 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// The key of this text, if there is one in the organization, and it is as asked for.
+    /// The key with this text, if the organization has one and it is as requested.
     async fn known(&self, text: &PlaintextKey, asked: &NewKey) -> Result<Option<KeyInfo>, ManageError> {
         let Some(row) = self.row(&text.id()).await? else { return Ok(None) };
         let (record, status) = self.open(&row, KeyAction::See).await?;
-        // Before all else: without the text, nothing is told but that the id is taken.
+        // Checked first: without the text, the answer reveals only that the id is taken.
         self.require_text_of(text, &record).await?;
         if record.owner != asked.owner {
             return Err(problem(KnownKeyProblem::OtherOwner));
@@ -149,7 +150,7 @@ impl Access<'_> {
         Ok(Some(KeyInfo::new(record, status, None, self.parts.clock.reading())))
     }
 
-    /// That the text is the one that was hashed.
+    /// Checks that the text is the one that was hashed.
     async fn require_text_of(&self, text: &PlaintextKey, record: &KeyRecord) -> Result<(), ManageError> {
         let (hasher, secret) = (&self.parts.hasher, text.expose_secret());
         if let Err(error) = hasher.check_tag(secret, &record.hash) {
@@ -168,7 +169,7 @@ impl Access<'_> {
         }
     }
 
-    /// That requests with the key are accepted.
+    /// Checks that requests with the key are accepted.
     async fn require_usable(&self, record: &KeyRecord, status: &OwnerStatus) -> Result<(), ManageError> {
         let now = self.parts.clock.reading();
         let has_expired = record.expires_at.map(|end| now.has_passed(end)).transpose()? == Some(true);
@@ -187,8 +188,8 @@ impl Access<'_> {
         status.stopped().map_or(Ok(()), |(stopped, _)| Err(ManageError::new(stopped.into())))
     }
 
-    /// Whether a key that was made to replace a dead one lived on when that ended: not if its rotation was aborted, nor if
-    /// all keys of an owner were revoked at once.
+    /// Whether a key that replaced a dead one lived on when that ended: not if its rotation was aborted, nor if all
+    /// keys of an owner were revoked at once.
     async fn has_outlived(&self, dead: &KeyRecord) -> Result<bool, ManageError> {
         let revoked_at = dead.revoked.as_ref().map(|revoked| revoked.at);
         let ended_at = revoked_at.into_iter().chain(dead.expires_at).min().map(|end| end.as_millis());
@@ -196,8 +197,8 @@ impl Access<'_> {
         Ok(successors.iter().any(|found| found.peek().key().ended_at().is_none_or(|end| Some(end) > ended_at)))
     }
 
-    /// Where no end is asked for, the one that the key has is as good as any. An end of grace that a rotation gave it is
-    /// not its own.
+    /// Whether the key has the requested end. Without a requested end, any end is right. An end of grace from a
+    /// rotation does not count as its own end.
     async fn ends_as_asked(&self, record: &KeyRecord, asked: &NewKey) -> Result<bool, ManageError> {
         Ok(match asked.expires_at {
             None => true,
@@ -206,14 +207,14 @@ impl Access<'_> {
         })
     }
 
-    /// Why no key of the organization has an id that is taken.
+    /// Why an id is taken although no key of the organization has it.
     async fn why_taken(&self, text: &PlaintextKey) -> Result<ManageError, ManageError> {
         let elsewhere = self.parts.find_anywhere(&text.id()).await?;
         Ok(problem(elsewhere.map_or(KnownKeyProblem::Purged, |_| KnownKeyProblem::OtherKey)))
     }
 }
 
-/// Whether a key has the id, or had it once.
+/// Whether a key has this id, or had it once.
 fn is_taken(error: &ManageError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<StoreError>());
     source.is_some_and(|error| error.kind() == StoreErrorKind::Conflict(Conflict::IdTaken))

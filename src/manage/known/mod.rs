@@ -1,5 +1,5 @@
-//! Keys whose texts are known before they are made: they lie in the configuration of a service, and every start asks for
-//! them again.
+//! Keys whose texts are known before they are made: the texts are in the configuration of a service, and every start
+//! requests the keys again.
 
 mod issue;
 mod problem;

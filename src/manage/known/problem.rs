@@ -1,8 +1,8 @@
 use crate::sentence::told_words;
 
 told_words! {
-    /// Why a key that is [known beforehand](crate::IssueKey::with_text) is not there as it is asked for. What is there stays
-    /// as it is.
+    /// Why a key that is [known beforehand](crate::IssueKey::with_text) does not exist as requested. The existing key
+    /// is not changed.
     ///
     /// ```
     /// use tower_api_keys::manage::KnownKeyProblem;
@@ -12,17 +12,17 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum KnownKeyProblem as "known_key",
-    /// What is the matter and what to do, in a sentence for whoever writes the configuration.
+    /// What is wrong and what to do, as a sentence for the author of the configuration.
     pub sentence {
         /// The key has expired.
         Expired = "expired":
             "This key has expired, which cannot be undone: make a new text with `KeyFormat::generate` and configure \
              that.",
-        /// The key is to end at another time than it does.
+        /// The key has another end than requested.
         OtherExpiry = "other_expiry":
             "This key has another expiry than the configured one, and was not changed: configure the key's own expiry \
              or none, or a new text for a key with another expiry.",
-        /// A key of another organization has the id, or a key with another secret.
+        /// The id belongs to a key of another organization, or to a key with another secret.
         OtherKey = "other_key":
             "Another key already has the id in this text: make a new text with `KeyFormat::generate` and configure \
              that.",
@@ -34,7 +34,7 @@ told_words! {
         OtherNetworks = "other_networks":
             "This key has other networks than the configured ones, and was not changed: configure the key's own \
              networks, or change the networks of the key.",
-        /// The key is somebody else's.
+        /// The key has another owner.
         OtherOwner = "other_owner":
             "This key belongs to another user or team than the configured one, and was not changed: configure the \
              key's owner, or a new text for a key of another owner.",
@@ -44,7 +44,7 @@ told_words! {
              or a new text for a key with other scopes.",
         /// The key is paused.
         Paused = "paused": "This key is paused: resume it, or make a new text with `KeyFormat::generate` and configure that.",
-        /// The id is that of a key that was removed long after its end. Nobody can say any more whose it was.
+        /// The id is that of a key that was removed long after its end. Its owner is no longer known.
         Purged = "purged":
             "The key with this text ended and was removed, and its id can never be used again: make a new text with \
              `KeyFormat::generate` and configure that.",
@@ -59,7 +59,7 @@ told_words! {
 }
 
 impl KnownKeyProblem {
-    /// The field of the request that differs from the key, if one does.
+    /// The request field that differs from the key, if there is one.
     #[must_use]
     pub const fn field(self) -> Option<&'static str> {
         Some(match self {

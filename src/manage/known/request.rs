@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::{key::PlaintextKey, manage::request::IssueKey};
 
-/// A key to be made with a text that is known beforehand, for [`KeyManager::issue_known`](crate::KeyManager::issue_known).
+/// A key to make with a text that is known beforehand, for [`KeyManager::issue_known`](crate::KeyManager::issue_known).
 /// [`IssueKey::with_text`] makes one.
 ///
 /// It holds the text, so it cannot be copied or serialized by accident:
@@ -30,12 +30,13 @@ pub struct IssueKnownKey {
 }
 
 impl IssueKey {
-    /// The same key, with this text instead of one that is made at random: for a service that finds the text in its
-    /// configuration at every start. The text is made once, offline, by
-    /// [`KeyFormat::generate`](crate::key::KeyFormat::generate); [`KeyManager::issue_known`](crate::KeyManager::issue_known)
-    /// makes the key at the first start and finds it at the others.
+    /// Requests the same key with this text instead of a random one: for a service that finds the text in its
+    /// configuration at every start. Generate the text once, offline, with
+    /// [`KeyFormat::generate`](crate::key::KeyFormat::generate).
+    /// [`KeyManager::issue_known`](crate::KeyManager::issue_known) makes the key at the first start and finds it at
+    /// later ones.
     ///
-    /// The text itself makes a repeat harmless: an [idempotency key](Self::idempotency_key) is not looked at.
+    /// The text itself makes a repeat harmless: an [idempotency key](Self::idempotency_key) is ignored.
     ///
     /// ```
     /// use tower_api_keys::{IssueKey, KeyKind, TeamId, key::KeyFormat};
@@ -50,15 +51,15 @@ impl IssueKey {
     /// ```
     ///
     /// # Security
-    /// The text lies in a configuration, where all who may read that have it, and nobody sees it only once. Where somebody can
-    /// receive a text that is made at random, [`KeyManager::issue`](crate::KeyManager::issue) is better. Give each
-    /// installation a text of its own: a file that many copy is a key that many have.
+    /// The text is in a configuration: everyone who may read that has it, at any time. If a person or a program can
+    /// receive a random text instead, [`KeyManager::issue`](crate::KeyManager::issue) is better. Give each installation
+    /// its own text: a file that many people copy is a key that many people have.
     pub const fn with_text(self, text: PlaintextKey) -> IssueKnownKey {
         IssueKnownKey { request: self, text }
     }
 }
 
-/// The text is shown without its secret.
+/// The output shows the text without its secret.
 impl fmt::Debug for IssueKnownKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IssueKnownKey").field("request", &self.request).field("text", &self.text).finish()

@@ -25,13 +25,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// The longest text that is looked through, in bytes.
+/// The longest text that is searched, in bytes.
 pub(super) const LONGEST_TEXT: usize = 64 * 1_024;
 
-/// Keys of one answer.
+/// How many keys one answer has.
 const MOST_KEYS: usize = 100;
 
-/// What was found so far, the surest first once it is [sorted](Self::trim).
+/// What was found so far, the surest first after [sorting](Self::trim).
 #[derive(Default)]
 pub(super) struct Found {
     keys: BTreeMap<KeyId, KeyMatch>,
@@ -40,21 +40,22 @@ pub(super) struct Found {
 }
 
 impl KeyManager {
-    /// The keys that a text may be about: a leaked key or part of one, a line of a log, a pasted header, at most 64 KiB.
-    /// Only those that the actor may see; whether others exist shows in nothing.
+    /// The keys that a text may be about: a leaked key or part of one, a line of a log, a pasted header, at most 64
+    /// KiB. Only keys that the actor may see; the answer does not reveal whether others exist.
     ///
-    /// It finds whole keys of every brand that the service accepts, glued to other text or not, and proves whether they
-    /// are the keys that they say; whole ids, behind a prefix or not; the first 4 characters or more of an id behind a
-    /// prefix (`team.AbCd`); and, if the text has no whole id of a key, any 6 characters or more of an id.
+    /// It finds whole keys of every brand that the service accepts, even directly attached to other text, and proves
+    /// whether they are the keys that they claim to be. It finds whole ids, with or without a prefix; the first 4
+    /// characters or more of an id after a prefix (`team.AbCd`); and, if the text has no whole id of a key, any 6
+    /// characters or more of an id.
     ///
-    /// It looks into what is encoded once, for keys whose whole id and the dot behind it are there: base64, such as
-    /// `data:` of a Kubernetes Secret, `Authorization: Basic` or a file, in lines or not, also of UTF-16; hexadecimal
-    /// digits; escapes, such as `%2E`; UTF-16 that was read as bytes. What is encoded twice, compressed or encrypted is
-    /// not found, nor is an id without its prefix in base64. A key in which something changed the case of all letters
-    /// is found by its id, if the text has no other whole id of a key.
+    /// It looks into what is encoded once, for keys with a whole id and the dot after it: base64, such as `data:` of a
+    /// Kubernetes Secret, `Authorization: Basic` or a file, in lines or not, also of UTF-16; hexadecimal digits;
+    /// escapes, such as `%2E`; UTF-16 that was read as bytes. What is encoded twice, compressed or encrypted is not
+    /// found, nor is an id without its prefix in base64. If something changed the case of all letters of a key, it is
+    /// found by its id, unless the text has another whole id of a key.
     ///
-    /// Each whole id costs one look-up. Parts cost a walk through all keys that the actor may see, in pages of 1,000, which
-    /// is a hundred reads of the store for 100,000 keys.
+    /// Each whole id costs one look-up. Parts cost a read of all keys that the actor may see, in pages of 1,000: a
+    /// hundred reads of the store for 100,000 keys.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -75,12 +76,13 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied (a key without `keys:read`, an actor that is suspended or closed), not found (another
-    /// organization's actor), invalid (a longer text), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied (a key without `keys:read`, an actor that is
+    /// suspended or closed), not found (another organization's actor), invalid (a longer text), corrupt record, store
+    /// unavailable.
     ///
     /// # Security
-    /// The text is a secret: nothing of it is copied but ids and what has to be decoded, which is wiped, and nothing of
-    /// it is logged, kept or said in an error.
+    /// The text is a secret. Only ids, and what has to be decoded, are copied from it; decoded copies are wiped.
+    /// Nothing of it is logged, kept, or included in an error.
     pub async fn identify(&self, text: &str, actor: &Actor) -> Result<KeyMatches, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
         if text.len() > LONGEST_TEXT {
@@ -95,7 +97,7 @@ impl KeyManager {
     }
 }
 
-/// Where keys are looked up.
+/// Where whole ids are looked up.
 pub(super) enum Reach<'a> {
     /// In all organizations, for the service itself.
     Everywhere(&'a KeyManager, &'a Actor),
@@ -103,8 +105,8 @@ pub(super) enum Reach<'a> {
     Here,
 }
 
-/// Looks for keys in a text: whole ids as far as this reaches, and parts of ids among all keys that the actor may see
-/// here.
+/// Looks for keys in a text: whole ids wherever `reach` allows, and parts of ids among all keys of this organization
+/// that the actor may see.
 pub(super) async fn identify(
     reach: &Reach<'_>,
     access: &Access<'_>,
@@ -113,7 +115,7 @@ pub(super) async fn identify(
 ) -> Result<(), ManageError> {
     let mut proved = HashSet::new();
     for (id, key) in scan.keys() {
-        // A log may have one key on each of its lines: a hash for each would be paid for nothing.
+        // A log may have the same key on each of its lines: one hash is enough.
         if !proved.insert(key) {
             continue;
         }
@@ -168,7 +170,7 @@ impl Access<'_> {
         }
     }
 
-    /// Whether the text is that of the key. What cannot be checked now is not said to be another one.
+    /// Whether the text is that of the key. What cannot be checked now is not reported as another key.
     async fn prove(&self, id: &KeyId, text: &str, stored: &KeyHash) -> MatchConfidence {
         match self.parts.hasher.check_tag(text, stored) {
             Ok(()) => {}
@@ -182,7 +184,7 @@ impl Access<'_> {
         }
     }
 
-    /// Goes through all keys that the actor may see.
+    /// Compares parts with all keys that the actor may see.
     async fn find_parts(&self, scan: &Scan<'_>, without_prefix: bool, found: &mut Found) -> Result<(), ManageError> {
         let reach = self.reach(&[KeyAction::See]);
         let mut walk = Walk::within(&reach, KeyQuery::all(self.parts.organization.clone()));
@@ -198,7 +200,7 @@ impl Access<'_> {
                 }
             }
             found.trim(self.parts.clock.now());
-            // A page of a store that answers at once is some milliseconds of comparing.
+            // Comparing a page of a store that never waits takes some milliseconds.
             tokio::task::yield_now().await;
         }
         Ok(())
@@ -206,7 +208,7 @@ impl Access<'_> {
 }
 
 impl Found {
-    /// The surest of all findings counts.
+    /// The surest finding for a key counts.
     fn add(&mut self, key: KeyInfo, Finding { evidence, characters }: Finding) {
         let new = KeyMatch { evidence, evidence_sentence: evidence.sentence(), characters, key };
         match self.keys.get(&new.key.id) {
@@ -215,7 +217,7 @@ impl Found {
         }
     }
 
-    /// Forgets all but the surest, once there are many.
+    /// Keeps only the surest, once there are many.
     fn trim(&mut self, now: Timestamp) {
         if self.keys.len() > 10 * MOST_KEYS {
             self.keys = self.surest(now).into_iter().map(|found| (found.key.id, found)).collect();

@@ -10,7 +10,7 @@ use crate::{
 };
 
 told_words! {
-    /// How sure it is that a text is about a key, the surest first.
+    /// How sure it is that a text is about a key, from the surest to the least sure.
     ///
     /// ```
     /// use tower_api_keys::manage::MatchConfidence;
@@ -20,21 +20,21 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum MatchConfidence as "match",
-    /// What it means, in a sentence.
+    /// The meaning as a sentence.
     pub sentence {
-        /// The whole key is in the text. It was proved: tag and hash match.
+        /// The whole key is in the text, proved by tag and hash.
         WholeKey = "whole_key": "The whole key is in the text: everybody who has the text can use it.",
-        /// The id is there, and behind it what looks like its secret, whole or in part: cut off, damaged, without its prefix,
-        /// or it could not be checked now.
+        /// The id is in the text, followed by what looks like its secret, whole or in part: cut off, damaged, without
+        /// its prefix, or impossible to check now.
         IdAndSecret = "id_and_secret": "Its id is in the text, with what looks like its secret, whole or in part.",
-        /// A well-formed key of this id is there, with another secret: not this key.
+        /// A well-formed key with this id is in the text, but with another secret: not this key.
         OtherSecret = "other_secret":
             "A key with its id is in the text, but the secret is a different one: not this key.",
-        /// The id is there, and no secret was recognised behind it.
+        /// The id is in the text, without a recognizable secret after it.
         Id = "id": "Its id is in the text, without a recognizable secret.",
-        /// The first characters of the id are there, behind a prefix of its kind.
+        /// The first characters of the id are in the text, after a prefix of its kind.
         Beginning = "beginning": "Its id begins like one in the text.",
-        /// Some characters of the id are there. It may be chance.
+        /// Some characters of the id are in the text, which may be chance.
         Part = "part": "A part of its id is in the text, which may be a coincidence.",
     }
 }
@@ -56,7 +56,7 @@ pub struct KeyMatch {
     pub key: KeyInfo,
     /// How it was found.
     pub evidence: MatchConfidence,
-    /// The same in a sentence.
+    /// The evidence as a sentence.
     pub evidence_sentence: Sentence,
     /// How many characters of its id are in the text, 4 to 20.
     pub characters: usize,
@@ -68,7 +68,7 @@ impl fmt::Display for KeyMatch {
     }
 }
 
-/// The keys that a text may be about: of those that the actor may see. It serializes.
+/// The keys that a text may be about, as far as the actor may see them. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -85,19 +85,19 @@ impl fmt::Display for KeyMatch {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyMatches {
-    /// The keys, the surest first: by evidence, then by the length of the part, then live ones before dead ones, then by
-    /// time of creation. At most 100.
+    /// The keys, the surest first: by evidence, then by the length of the matching part, then live ones before dead
+    /// ones, then by time of creation. At most 100.
     pub keys: Vec<KeyMatch>,
-    /// Whether there are more, less sure than these: a longer part would tell them apart.
+    /// Whether there are more keys, less sure than these: a longer part would distinguish them.
     pub more: bool,
-    /// Keys whose stored records cannot be read, among those that would be here.
+    /// How many matching keys have stored records that cannot be read.
     pub unreadable: u64,
-    /// What the people and teams of these keys are called, and who has left.
+    /// The names of the people and teams of these keys, and who has left.
     pub names: Names,
 }
 
 impl KeyMatches {
-    /// The same in sentences.
+    /// The matches as sentences for people.
     #[must_use]
     pub fn sentences(&self) -> Vec<Sentence> {
         let (surest, others) = match &*self.keys {

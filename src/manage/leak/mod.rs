@@ -1,4 +1,4 @@
-//! What to do about a key that leaked: which one it was, who used it, and an end to it and to all it may have made.
+//! What to do about a leaked key: find which one it is, who used it, and end it with all the keys it may have made.
 
 mod identify;
 mod matches;
@@ -20,7 +20,7 @@ pub use report::{LeakReport, SourceUse};
 pub use revocation::{RevokeMany, RevokeManyError, RevokedMany};
 pub use trace::Traced;
 
-/// An example of every sentence in here.
+/// An example of every sentence in this module.
 pub(super) fn sentences() -> Vec<crate::sentence::Sentence> {
     [
         MatchConfidence::ALL.map(MatchConfidence::sentence).to_vec(),

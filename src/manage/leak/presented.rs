@@ -20,11 +20,11 @@ use crate::{
     usage::Source,
 };
 
-/// Texts of one call: as many as GitHub's own API for ending leaked credentials takes.
+/// How many texts one call takes: as many as GitHub's own API for revoking leaked credentials.
 const MOST_TEXTS: usize = 1_000;
 
 told_words! {
-    /// What became of a text that was presented to end or pause its key.
+    /// The result for a text that was presented to end or pause its key.
     ///
     /// ```
     /// use tower_api_keys::manage::PresentedOutcome;
@@ -33,25 +33,25 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum PresentedOutcome as "presented",
-    /// The same in a sentence.
+    /// The result as a sentence.
     pub sentence {
-        /// It is the text of a key that was to be paused and was paused before, or by somebody who was quicker.
+        /// The text is that of a key that was already paused, before or by a simultaneous call.
         AlreadyPaused = "already_paused": "The key was already paused.",
-        /// It is the text of a key that was revoked before, or by somebody who was quicker.
+        /// The text is that of a key that was already revoked, before or by a simultaneous call.
         AlreadyRevoked = "already_revoked": "The key was already revoked.",
-        /// It is not the whole text of a key: cut off, damaged, of another service, or something else.
+        /// It is not the whole text of a key: cut off, damaged, from another service, or something else.
         NotAKey = "not_a_key": "This is not a complete key of this service.",
-        /// It has the id of a key, and another secret. Nothing was done.
+        /// It has the id of a key, but another secret. Nothing was done.
         OtherSecret = "other_secret":
             "The text has the id of a key but another secret, so it is not that key, and nothing was changed.",
         /// It is the text of a key, which this call paused.
         Paused = "paused": "The key is paused now.",
         /// It is the text of a key, which this call revoked.
         Revoked = "revoked": "The key is revoked now.",
-        /// It could not be checked, or its key not be stopped, for now. Present it again.
+        /// It could not be checked, or its key could not be stopped. Present it again later.
         TryAgain = "try_again":
             "The text could not be checked, or its key could not be stopped: send it again.",
-        /// There is no key of its id.
+        /// No key has this id.
         Unknown = "unknown": "No key with this id exists.",
         /// The stored record of its key cannot be read. Requests with the key get 503.
         Unreadable = "unreadable":
@@ -59,7 +59,7 @@ told_words! {
     }
 }
 
-/// A text that was presented to end or pause its key, and what became of that. Nothing of the text is in it. It serializes.
+/// The result for one text that was presented to end or pause its key. It contains nothing of the text. It serializes.
 ///
 /// ```
 /// use tower_api_keys::manage::{PresentedKey, PresentedOutcome};
@@ -73,12 +73,12 @@ told_words! {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PresentedKey {
-    /// What became of it.
+    /// The result.
     pub outcome: PresentedOutcome,
-    /// The same in a sentence.
+    /// The result as a sentence.
     pub outcome_sentence: Sentence,
-    /// The key, if the text is its own: revoked or paused, by this call or before. For the service and the owner, and not for
-    /// the stranger who presented it.
+    /// The key, if the text is that of a key: revoked or paused, by this call or before. Show it to the service and the
+    /// owner, not to the stranger who presented the text.
     pub key: Option<KeyInfo>,
 }
 
@@ -88,7 +88,7 @@ impl From<PresentedOutcome> for PresentedKey {
     }
 }
 
-/// What whoever has the text of a key wants done to it.
+/// What to do with a key whose text was presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     Pause,
@@ -103,7 +103,7 @@ impl Stop {
         }
     }
 
-    /// What is told of a key to which this was done, by this call or before.
+    /// The result for a key to which this was done, by this call or before.
     const fn outcome(self, effect: Effect) -> PresentedOutcome {
         match (self, effect) {
             (Self::Pause, Effect::Changed) => PresentedOutcome::Paused,
@@ -115,7 +115,7 @@ impl Stop {
 }
 
 impl KeyManager {
-    /// Revokes or pauses the keys whose whole texts these are, in whatever organization.
+    /// Revokes or pauses the keys whose whole texts these are, in any organization.
     pub(crate) async fn stop_presented<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -132,7 +132,7 @@ impl KeyManager {
             let text = text.as_ref().trim();
             let answer = match known.get(text) {
                 Some(known) => known.clone(),
-                // A thousand calls to a store that does not answer would each take their time.
+                // Once the store is down, a thousand calls would each wait for its time limit.
                 None if is_down => PresentedOutcome::TryAgain.into(),
                 None => {
                     let ended = self.stop_one_presented(text, stop, &actor).await;
@@ -165,7 +165,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// Whoever has the whole text of a key could use it, and so may end or pause it: no policy is asked.
+    /// The holder of the whole text could use the key, and so may end or pause it: no policy is asked.
     async fn stop_presented(
         &self,
         key: &PlaintextKey,
@@ -181,7 +181,7 @@ impl Access<'_> {
             let key = KeyInfo::new(record, status, None, self.parts.clock.reading());
             PresentedKey { key: Some(key), ..outcome.into() }
         };
-        // Judged before Argon2id, as a request is.
+        // Checked before Argon2id, as in a request.
         if let Some(outcome) = self.needless(stop, &record) {
             return Ok(told(outcome, record));
         }
@@ -199,7 +199,7 @@ impl Access<'_> {
             Err(error) if error.kind() == ManageErrorKind::KeyRevoked => {}
             Err(error) => return Err(error),
         }
-        // Somebody else was quicker: say who.
+        // Another call was quicker: answer with its result.
         if let Some(now) = self.row(&record.id).await? {
             record = KeyRecord::try_from(now.peek().key()).map_err(ManageError::corrupt)?;
         }
@@ -207,7 +207,7 @@ impl Access<'_> {
         Ok(told(outcome, record))
     }
 
-    /// What is told of a key as it stands, if there is nothing to do.
+    /// The result for a key in its current state, if there is nothing to do.
     fn needless(&self, stop: Stop, record: &KeyRecord) -> Option<PresentedOutcome> {
         match stop {
             _ if record.revoked.is_some() => Some(PresentedOutcome::AlreadyRevoked),
@@ -218,14 +218,14 @@ impl Access<'_> {
 
     fn disproved_by_tag(&self, key: &PlaintextKey, record: &KeyRecord) -> Option<PresentedOutcome> {
         match self.parts.hasher.check_tag(key.expose_secret(), &record.hash) {
-            // Its text has the tag, so the row said something else when the key was made.
+            // The text has the tag, so the row had another kind when the key was made.
             Ok(()) => (record.kind() != key.kind()).then_some(PresentedOutcome::OtherSecret),
             Err(error) if error.kind() == TagErrorKind::Mismatch => Some(PresentedOutcome::OtherSecret),
             Err(_) => Some(PresentedOutcome::Unreadable),
         }
     }
 
-    /// One run after the other for all that present keys, in a turn of their own: nobody else waits for more than one.
+    /// All presented texts share one hashing queue, one run at a time: other requesters wait for at most one of these.
     async fn disproved_by_hash(&self, key: &PlaintextKey, record: &KeyRecord) -> Option<PresentedOutcome> {
         let (hasher, text) = (&self.parts.hasher, key.expose_secret());
         if hasher.is_proved(text, &record.hash) {

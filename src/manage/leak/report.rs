@@ -25,8 +25,7 @@ use crate::{
     usage::{Source, UsageCount, UsageDetail},
 };
 
-/// What may have been done with a key that leaked: who used it, from where, since when, and what it changed. It
-/// serializes.
+/// What may have been done with a leaked key: who used it, from where, since when, and what it changed. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -52,30 +51,31 @@ use crate::{
 pub struct LeakReport {
     /// The key.
     pub key: KeyInfo,
-    /// When the window begins that was asked for. It has no end.
+    /// The requested beginning of the window. The window has no end.
     pub since: Timestamp,
-    /// From where it was ever used or tried, the last first. Counts are over all time: they are not kept by the hour.
+    /// The sources from which it was ever used or tried, the latest first. Counts cover all time: they are not kept by
+    /// the hour.
     pub sources: Vec<SourceUse>,
     /// Requests with it that were refused because it was revoked or had expired, or its owner was suspended or closed:
     /// one count for each reason and source.
     pub tried_since_death: Vec<UsageCount>,
-    /// Requests with it that were accepted and then denied downstream: at another team's door, for want of a scope, a role or a
-    /// plan. One count for each reason and source.
+    /// Requests with it that were accepted and then denied downstream: used on another team, or without a required
+    /// scope, role or plan. One count for each reason and source.
     pub denied_downstream: Vec<UsageCount>,
-    /// What it did to keys and owners since then, the oldest first: of what the actor may see the audit trail of. At most
-    /// 1,000.
+    /// What it did to keys and owners since then, the oldest first, as far as the actor may see the audit trail. At
+    /// most 1,000.
     pub changes: Vec<Event>,
-    /// What it was denied to do to keys and owners since then, likewise. At most 1,000 lines.
+    /// Attempts of it on keys and owners that were denied since then, likewise. At most 1,000 events.
     pub denied: Vec<Event>,
-    /// Keys it ever made, of those that the actor may see: they can be used after it is revoked. At most 1,000.
+    /// All keys that it made, as far as the actor may see them: they still work after it is revoked. At most 1,000.
     pub made: Vec<KeyInfo>,
-    /// Whether there are more changes, denials or keys than are shown, or may be.
+    /// Whether there are, or may be, more changes, denials or keys than are shown.
     pub more: bool,
-    /// Events and keys that cannot be read, among those that would be here.
+    /// How many events and keys that belong here cannot be read.
     pub unreadable: u64,
-    /// How far the counts go: what was done with the key after that may be missing.
+    /// Until when usage is counted: later use of the key may be missing.
     pub counted: CountedUntil,
-    /// What the people and teams of these keys and events are called, and who has left.
+    /// The names of the people and teams of these keys and events, and who has left.
     pub names: Names,
 }
 
@@ -92,22 +92,22 @@ pub struct LeakReport {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SourceUse {
-    /// From where.
+    /// The source.
     pub source: Source,
     /// Requests that were accepted.
     pub accepted: i64,
-    /// Requests that were refused, or let in and then refused by what is behind the door, such as at another team's.
+    /// Requests that were refused, or that were let in and then refused by the service, such as for another team.
     pub refused: i64,
-    /// When the first of them came, accepted or refused.
+    /// When the first of them was made, accepted or refused.
     pub first_at: Timestamp,
-    /// When the first came that was accepted.
+    /// When the first accepted one was made.
     pub first_accepted_at: Option<Timestamp>,
-    /// When the last of them came.
+    /// When the last of them was made.
     pub last_at: Timestamp,
-    /// Whether the first that was accepted came within the window, or the first of all if none was. That somebody tried
-    /// before makes no user of the key an old one: whoever knows its public id can try.
+    /// Whether the first accepted request, or the first of all if none was accepted, is within the window. Earlier
+    /// refused attempts do not make a user of the key an old one: anyone who knows its public id can try.
     pub is_new: bool,
-    /// Whether the last of them came within the window.
+    /// Whether the last of them is within the window.
     pub is_within: bool,
 }
 
@@ -175,7 +175,7 @@ impl SourceUse {
 }
 
 impl LeakReport {
-    /// The same in sentences.
+    /// The report as sentences for people.
     #[must_use]
     pub fn sentences(&self) -> Vec<Sentence> {
         let within = self.sources.iter().filter(|source| source.is_within).count();
@@ -221,10 +221,10 @@ json_form! {
     }
 }
 
-/// Changes, denials and keys of one answer, each.
+/// How many changes, denials and keys one answer has, each.
 const MOST: u16 = 1_000;
 
-/// Reads of a thousand events each.
+/// How many reads of a thousand events each.
 const MOST_READS: usize = 100;
 
 impl KeyManager {
@@ -244,7 +244,7 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who may not see how the key is
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (an actor that may not see how the key is
     /// used), corrupt record, store unavailable.
     pub async fn leak_report(&self, id: &KeyId, since: Timestamp, actor: &Actor) -> Result<LeakReport, ManageError> {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
@@ -266,7 +266,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// What the key did and what it was denied within the window, as far as the actor may know.
+    /// What the key did and what it was denied within the window, as far as the actor may see it.
     async fn add_changes(&self, id: KeyId, report: &mut LeakReport) -> Result<(), ManageError> {
         let mut query = EventQuery {
             actor: Some(ActorId::Key(id)),
@@ -274,7 +274,7 @@ impl Access<'_> {
             limit: MOST,
             ..EventQuery::all(self.parts.organization.clone())
         };
-        // There may be many that the actor may not know of.
+        // There may be many events that the actor may not see.
         for _ in 0..MOST_READS {
             let (rows, more) = self.events(&query).await?;
             for row in &rows {
@@ -324,7 +324,7 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// Whether the actor may see the audit trail of whoever this event is about, and this event in it.
+    /// Whether the actor may see the audit trail of this event's subject, and this event in it.
     fn may_know_event(&self, event: &Event) -> bool {
         let whose = event.subject.owner().map_or(Target::Organization, Target::Owner);
         self.may(KeyAction::Audit, &whose) && self.may_see_event(event)

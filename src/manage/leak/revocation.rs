@@ -15,8 +15,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Which keys to revoke at once. Each way to begin names a filter, so that there is none for everything; what is added
-/// narrows it, and all conditions hold together.
+/// Which keys to revoke at once. Each constructor names a filter, so there is none that matches everything. What is
+/// added narrows it: a key must meet all conditions.
 ///
 /// ```
 /// use tower_api_keys::{TeamId, UserId, manage::RevokeMany, record::ActorId};
@@ -41,11 +41,11 @@ pub struct RevokeMany {
 /// Where to look for the keys.
 #[derive(Clone, Debug)]
 pub(in crate::manage) enum Which {
-    /// This one, those it made, those they made, and so on.
+    /// This key, those it made, those they made, and so on.
     KeyAndMade(KeyId),
-    /// These.
+    /// These keys.
     Keys(Vec<KeyId>),
-    /// All that match.
+    /// All keys that match.
     Matching,
 }
 
@@ -55,8 +55,9 @@ impl RevokeMany {
         Self::keys([id])
     }
 
-    /// A key and all it made, and what that made in turn: for a key with a [`ManagingScope`](crate::ManagingScope) that
-    /// leaked. What a key may do now says nothing of what it made, so each is asked about. It is revoked before what it made is looked for, so that it makes nothing more meanwhile.
+    /// A key, the keys it made, and those they made in turn: for a leaked key with a
+    /// [`ManagingScope`](crate::ManagingScope). What a key may do now says nothing about what it made, so each is asked
+    /// about. A key is revoked before the keys it made are looked for, so it cannot make more meanwhile.
     pub const fn key_and_made(id: KeyId) -> Self {
         Self::begin(Which::KeyAndMade(id))
     }
@@ -68,13 +69,13 @@ impl RevokeMany {
 
     /// The keys of a user or a team. An actor that may not revoke those is denied at once.
     ///
-    /// More can be made as long as the owner is active: [suspend](crate::KeyManager::suspend) it first.
+    /// More keys can be made while the owner is active: [suspend](crate::KeyManager::suspend) it first.
     pub fn of(owner: impl Into<Owner>) -> Self {
         Self::begin(Which::Matching).and_of(owner)
     }
 
-    /// The keys that this user, key or part of the system made, whoever they belong to. What a user made with a key was
-    /// made by that key: [`exposure`](crate::KeyManager::exposure) lists it.
+    /// The keys that this user, key or system made, for any owner. What a user made with a key was made by that key:
+    /// [`exposure`](crate::KeyManager::exposure) lists it.
     pub fn created_by(creator: ActorId) -> Self {
         Self::begin(Which::Matching).and_created_by(creator)
     }
@@ -88,40 +89,40 @@ impl RevokeMany {
         Self { which, owner: None, creator: None, from: None, until: None, because: None, dry_run: false }
     }
 
-    /// And only if they belong to this user or team. Of two that are named, the last counts.
+    /// Only if they also belong to this user or team. Of two that are named, the last counts.
     pub fn and_of(mut self, owner: impl Into<Owner>) -> Self {
         self.owner = Some(owner.into());
         self
     }
 
-    /// And only if this user, key or part of the system made them. Of two that are named, the last counts.
+    /// Only if this user, key or system also made them. Of two that are named, the last counts.
     pub fn and_created_by(mut self, creator: ActorId) -> Self {
         self.creator = Some(creator);
         self
     }
 
-    /// And only if they were made at or after `from` and before `until`. Of two windows, the last counts.
+    /// Only if they were also made at or after `from` and before `until`. Of two windows, the last counts.
     pub const fn and_created_between(mut self, from: Timestamp, until: Timestamp) -> Self {
         self.from = Some(from);
         self.until = Some(until);
         self
     }
 
-    /// Why: the audit trail says it of each key, as the value after the change. Control, text direction and other
-    /// invisible characters are taken out, keys in it are [redacted](crate::key::redact) and so are credentials of other
-    /// services, and what is longer than 200 characters is cut off. Default: nothing.
+    /// Gives a reason. The audit trail keeps it for each key, as the value after the change. Control, text direction
+    /// and other invisible characters are removed, keys and credentials of other services are
+    /// [redacted](crate::key::redact), and anything after 200 characters is cut off. Default: no reason.
     pub fn because(mut self, reason: impl AsRef<str>) -> Self {
         self.because = cleaned(reason.as_ref());
         self
     }
 
-    /// Only looks: the answer says what would have been revoked.
+    /// Changes nothing: the answer says what would have been revoked.
     pub const fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
     }
 
-    /// Whether the conditions hold of this key.
+    /// Whether a key meets the conditions.
     pub(in crate::manage) fn matches(&self, row: &KeyRow) -> bool {
         self.owner.as_ref().is_none_or(|owner| row.kind == owner.kind().as_str() && row.owner == owner.id())
             && self.creator.as_ref().is_none_or(|creator| row.created_by == creator.to_string())
@@ -130,7 +131,7 @@ impl RevokeMany {
     }
 }
 
-/// What became of the keys that matched: of those that the actor may see. It serializes.
+/// The result for the keys that matched, as far as the actor may see them. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -148,27 +149,28 @@ impl RevokeMany {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RevokedMany {
-    /// Keys that match: the sum of the four counts that follow, unless it was [stopped](crate::manage::RevokeManyError).
+    /// Keys that match: the sum of the four counts that follow, unless the call was
+    /// [stopped](crate::manage::RevokeManyError).
     pub matched: u64,
-    /// Revoked by this call, each with an event; of a dry run, those that it would have revoked.
+    /// Revoked by this call, each with an event; in a dry run, those that it would have revoked.
     pub revoked: u64,
-    /// Revoked or expired before, or by somebody who was quicker: left as they were, without an event.
+    /// Already revoked or expired, before or by a simultaneous call: left as they were, without an event.
     pub already_dead: u64,
-    /// Live, and the actor may see but not revoke them.
+    /// Live, but the actor may see and not revoke them.
     pub denied: u64,
     /// Live at the last look: made faster than they were revoked, or made by the acting key before it revoked itself.
-    /// Ask again.
+    /// Repeat the call.
     pub left: u64,
-    /// Keys that match, among those whose stored records cannot be read: not revoked. Requests with them get 503.
+    /// Keys that match, but have stored records that cannot be read: not revoked. Requests with these keys get 503.
     pub unreadable: u64,
-    /// How often the keys were looked for, until none was left.
+    /// How often all keys were looked through, until no match was left.
     pub passes: u32,
-    /// Whether it was only a look.
+    /// Whether this was a dry run.
     pub dry_run: bool,
 }
 
 impl RevokedMany {
-    /// Whether no key is left that matches, is live and may be revoked by the actor.
+    /// Whether no live key is left that matches and that the actor may revoke.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.left == 0 && !self.dry_run
@@ -176,7 +178,7 @@ impl RevokedMany {
 }
 
 impl RevokedMany {
-    /// The same in sentences.
+    /// The result as sentences for people.
     #[must_use]
     pub fn sentences(&self) -> Vec<Sentence> {
         if self.matched == 0 && self.unreadable == 0 {
@@ -229,8 +231,8 @@ mod tests {
     }
 }
 
-/// Why not all keys were revoked that match, and how far it got. Asked again, it goes on: what is revoked stays so. It
-/// serializes as `{"problem": …, "so_far": …, "sentence": …}`.
+/// Why not all matching keys were revoked, and how far the call got. Repeating the call continues: revoked keys stay
+/// revoked. It serializes as `{"problem": …, "so_far": …, "sentence": …}`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -262,14 +264,14 @@ impl RevokeManyError {
         self.error.kind()
     }
 
-    /// What was done before. If the [outcome](ManageErrorKind::OutcomeUnknown) of a change is unknown, up to 50 more keys
-    /// may have been revoked.
+    /// What was done before that. If the [outcome](ManageErrorKind::OutcomeUnknown) of a change is unknown, up to 50
+    /// more keys may have been revoked.
     #[must_use]
     pub const fn so_far(&self) -> &RevokedMany {
         &self.so_far
     }
 
-    /// What went wrong, kept: for an answer that does not tell how far it got.
+    /// The error alone, for an answer that does not say how far the call got.
     #[must_use]
     pub fn into_error(self) -> ManageError {
         self.error
@@ -295,7 +297,7 @@ json_form! {
     RevokeManyError<'a>, |stopped| RevokeManyError { error, so_far } => {
         problem: Problem = Problem::from(error),
         so_far: &'a RevokedMany = so_far,
-        /// That some were revoked before, if any were.
+        /// Says how many keys were revoked before, if any were.
         sentence: Option<Sentence> = match stopped.so_far.revoked {
             0 => None,
             revoked => Some(said::stopped_after(revoked)),

@@ -16,32 +16,33 @@ use crate::{
     store::{Effect, KeyQuery, Liveness},
 };
 
-/// Writes of one change, the most a store takes.
+/// How many writes one change has: the most that a store takes.
 const BATCH: usize = 50;
 
-/// Passes after which keys are made faster than they are revoked.
+/// After this many passes, keys are being made faster than they are revoked.
 const MOST_PASSES: u32 = 20;
 
-/// What is known so far.
+/// The state of the call.
 struct Run<'a> {
     request: &'a RevokeMany,
     report: RevokedMany,
-    /// Keys that are in the report.
+    /// Keys that are in the report already.
     counted: HashSet<KeyId>,
     unreadable: HashSet<String>,
-    /// Live ones to revoke, as of this moment.
+    /// Live keys to revoke, as of this moment.
     live: Vec<(KeyId, Owner)>,
-    /// The key that acts, if it is among them: it goes last, for it does nothing more after that.
+    /// The key that acts, if it matches. It is revoked last, because it can do nothing after that.
     acting: Option<(KeyId, Owner)>,
     only_looks: bool,
 }
 
 impl KeyManager {
-    /// Revokes many keys at once, and looks for more until it finds no live one that matches: also those made meanwhile.
+    /// Revokes many keys at once, and looks again until it finds no live one that matches, which includes keys made
+    /// meanwhile.
     ///
-    /// Each key is decided on by itself: hidden ones are neither touched nor counted, those that the actor sees and may
-    /// not revoke are counted as denied. Fifty at a time are committed together, each with an event of its own. A key
-    /// that is dead is left as it is; one that has expired needs no end. A key that revokes itself does so last.
+    /// Each key is decided by itself: hidden keys are neither touched nor counted; keys that the actor may see but not
+    /// revoke are counted as denied. Fifty at a time are committed together, each with its own event. A dead key is
+    /// left as it is; an expired key needs no revocation. A key that revokes itself does so last.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -60,9 +61,9 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied or not found (the owner's keys are not the actor's to revoke; the actor was
-    /// suspended or revoked half-way), invalid (a window that ends before it begins), corrupt record, store
-    /// unavailable, outcome unknown. The error says how far it got; asking again goes on.
+    /// [`ManageErrorKind`]: denied or not found (the actor may not revoke the owner's keys; the actor was suspended or
+    /// revoked halfway), invalid (a window that ends before it begins), corrupt record, store unavailable, outcome
+    /// unknown. The error says how far the call got; repeating the call continues.
     pub async fn revoke_many(&self, request: RevokeMany, actor: &Actor) -> Result<RevokedMany, RevokeManyError> {
         let mut run = Run {
             request: &request,
@@ -100,7 +101,7 @@ impl Access<'_> {
             run.report.passes += 1;
             let known = run.counted.len();
             self.pass(run).await?;
-            // No new key gets the id of another one: a list needs no second look.
+            // A new key never gets the id of another one, so a list needs no second pass.
             let is_settled = run.counted.len() == known || matches!(request.which, Which::Keys(_));
             if request.dry_run || is_settled {
                 break;
@@ -150,7 +151,7 @@ impl Access<'_> {
         };
         let query = KeyQuery {
             creator: request.creator.clone(),
-            // Dead ones are counted once.
+            // Dead keys are counted once, in the first pass.
             liveness: (run.report.passes > 1).then_some(Liveness::Live),
             created_since: request.from,
             created_before: request.until,
@@ -160,7 +161,8 @@ impl Access<'_> {
         let mut walk = Walk::within(&reach, query);
         while let Some(rows) = walk.next_page(self).await? {
             for row in rows {
-                // A batch as soon as there is one: to judge a whole page first would keep a thread busy for milliseconds.
+                // A batch is written as soon as it is full: to judge a whole page first would block a thread for
+                // milliseconds.
                 self.judge(&row, run);
                 self.revoke_live(run, BATCH).await?;
             }
@@ -168,10 +170,10 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// A key, those it made, those they made. Each generation is revoked before the next is looked for: the dead make
-    /// nothing.
+    /// A key, the keys it made, the keys those made. Each generation is revoked before the next is read, since a dead
+    /// key makes no more keys.
     async fn pass_down(&self, root: KeyId, run: &mut Run<'_>) -> Result<(), ManageError> {
-        // What a key made is found where the key itself is gone, too, as plain SQL may leave it.
+        // The keys that a key made are found even if plain SQL deleted the key itself.
         if let Some(found) = self.row(&root).await? {
             self.judge(&found, run);
         }
@@ -197,7 +199,7 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// Counts a key, once, and notes it to be revoked if it is to be.
+    /// Counts a key once, and adds it to the keys to revoke if it must be.
     fn judge(&self, row: &Unseen<impl Row>, run: &mut Run<'_>) {
         if !run.request.matches(row.peek().key()) {
             return;
@@ -214,7 +216,7 @@ impl Access<'_> {
             return;
         }
         run.report.matched += 1;
-        // In doubt, a key is taken for one that lives.
+        // By an uncertain clock, a key counts as live.
         if !record.is_live(self.parts.clock.reading().earliest()) {
             run.report.already_dead += 1;
         } else if !self.may(KeyAction::Revoke, &Target::key(&record)) {
@@ -230,7 +232,7 @@ impl Access<'_> {
         }
     }
 
-    /// Revokes those that are noted, if there are so many.
+    /// Revokes the keys that are waiting, if there are at least this many.
     async fn revoke_live(&self, run: &mut Run<'_>, at_least: usize) -> Result<(), ManageError> {
         while run.live.len() >= at_least {
             let batch: Vec<_> = run.live.drain(..run.live.len().min(BATCH)).collect();
@@ -238,7 +240,7 @@ impl Access<'_> {
                 Err(error) if is_of_one_key(&error) => {
                     for key in &batch {
                         match self.revoke_batch(std::slice::from_ref(key), run).await {
-                            // Somebody's plain SQL deleted it.
+                            // The row was deleted by plain SQL.
                             Err(error) if is_of_one_key(&error) => run.report.matched -= 1,
                             done => done?,
                         }
@@ -265,7 +267,7 @@ impl Access<'_> {
     }
 }
 
-/// Whether one key of a batch stands in the way of all.
+/// Whether one key of a batch makes the whole batch fail.
 fn is_of_one_key(error: &ManageError) -> bool {
     matches!(error.kind(), ManageErrorKind::Conflict | ManageErrorKind::NotFound)
 }

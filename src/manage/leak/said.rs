@@ -1,4 +1,4 @@
-//! What is said of a leak: what was found, done and ended.
+//! The sentences about a leak: what was found, done and ended.
 
 use crate::{
     key::KeyId,

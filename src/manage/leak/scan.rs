@@ -9,46 +9,46 @@ use crate::{
     owner::KeyKind,
 };
 
-/// Characters of an id.
+/// The number of characters of an id.
 const ID: usize = 20;
-/// Characters of a secret, checksum included.
+/// The number of characters of a secret, checksum included.
 const SECRET: usize = 48;
-/// From so many characters on, what stands behind an id is taken for part of its secret.
+/// From this many characters, the text after an id counts as part of its secret.
 const SHORTEST_SECRET: usize = 8;
-/// The shortest beginning of an id that is looked for, behind a prefix.
+/// The shortest beginning of an id to look for, after a prefix.
 const SHORTEST_BEGINNING: usize = 4;
-/// The shortest part of an id that is looked for where there is no prefix: by chance, one key in four billion has a given
-/// part of so many characters.
+/// The shortest part of an id to look for where there is no prefix: by chance, one key in four billion has a given part
+/// of this length.
 const SHORTEST_PART: usize = 6;
 
-/// What may be keys, ids, or parts of ids in a text. Borrows the text, and copies nothing of it but whole ids, and keys
-/// that it has to decode: what looks like part of an id may be part of a secret.
+/// What may be keys, ids, or parts of ids in a text. Borrows the text, and copies only whole ids, and keys that it has
+/// to decode: what looks like part of an id may be part of a secret.
 #[derive(Default)]
 pub(in crate::manage) struct Scan<'a> {
     /// Well-formed keys.
     keys: Vec<ParsedKey<'a>>,
     /// Well-formed keys that were encoded.
     decoded: Vec<PlaintextKey>,
-    /// Whole ids, and whether something like a secret stood behind one of them.
+    /// Whole ids, and whether something like a secret followed one of them.
     pub(in crate::manage) ids: BTreeMap<KeyId, MatchConfidence>,
-    /// Behind a prefix, for each kind.
+    /// Parts after a prefix, for each kind.
     user_beginnings: Fragments<'a>,
     team_beginnings: Fragments<'a>,
     parts: Fragments<'a>,
     /// Every run of 20 characters within a longer one.
     within: HashSet<&'a [u8]>,
-    /// In small letters, the ids of what has the shape of a key: something may have changed the case of all letters.
+    /// The lower-case ids of texts in the form of a key: something may have changed the case of all letters.
     in_small_letters: HashSet<[u8; ID]>,
 }
 
-/// How an id was found in a text, and by how many of its characters.
+/// How an id was found in a text, and how many of its characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::manage) struct Finding {
     pub(in crate::manage) evidence: MatchConfidence,
     pub(in crate::manage) characters: usize,
 }
 
-/// Texts by their lengths.
+/// Texts grouped by length.
 #[derive(Default)]
 struct Fragments<'a> {
     lengths: BTreeSet<usize>,
@@ -67,7 +67,7 @@ impl<'a> Scan<'a> {
         scan
     }
 
-    /// The same, of nothing that is encoded.
+    /// A scan that decodes nothing.
     fn of_bytes(bytes: &'a [u8], format: &KeyFormat) -> Self {
         let mut scan = Self::default();
         let mut place = 0;
@@ -80,7 +80,7 @@ impl<'a> Scan<'a> {
                     scan.in_small_letters.insert(found.id.as_bytes().map(|byte| byte.to_ascii_lowercase()));
                 }
             }
-            // Of keys that overlap, each is noted. What is between them is looked through once.
+            // Keys that overlap are all noted. The text between them is searched once.
             if found.at.start >= place {
                 scan.less_than_keys(bytes, place..found.at.start, format);
             }
@@ -91,7 +91,7 @@ impl<'a> Scan<'a> {
         scan
     }
 
-    /// What may be ids or parts of ids where no whole key is.
+    /// What may be ids or parts of ids, where there is no whole key.
     fn less_than_keys(&mut self, text: &'a [u8], range: Range<usize>, format: &KeyFormat) {
         let (mut place, end) = (range.start, range.end);
         let bytes = text.get(..end).unwrap_or_default();
@@ -108,8 +108,8 @@ impl<'a> Scan<'a> {
                 }
                 if run_begins && is_base64url(*byte) {
                     let length = run(rest);
-                    // A prefix may stand within it: then what is before that prefix is no part of an id. Nor is what a
-                    // whole key is glued to.
+                    // A prefix may begin within the run: the text before that prefix is not part of an id. Neither is
+                    // text that a whole key is attached to.
                     let prefix = prefix_within(rest, length, format);
                     if prefix.is_none() && !(place + length == end && end < text.len()) {
                         self.without_prefix(rest, length);
@@ -130,17 +130,17 @@ impl<'a> Scan<'a> {
         plain.chain(self.decoded.iter().map(|key| (key.id(), key.expose_secret())))
     }
 
-    /// Whether there is anything that only going through all keys can find, beside whole ids.
+    /// Whether there is anything besides whole ids that only a comparison with all keys can find.
     pub(in crate::manage) fn has_beginnings(&self) -> bool {
         !self.user_beginnings.texts.is_empty() || !self.team_beginnings.texts.is_empty()
     }
 
-    /// The same without prefixes.
+    /// The same for parts without a prefix.
     pub(in crate::manage) fn has_parts(&self) -> bool {
         !self.parts.texts.is_empty() || !self.within.is_empty() || !self.in_small_letters.is_empty()
     }
 
-    /// How this id stands in the text, as far as a part of it goes; unprefixed parts only if they are asked for.
+    /// How a part of this id is found in the text; parts without a prefix only if `unprefixed`.
     pub(in crate::manage) fn find_part(&self, id: &KeyId, kind: KeyKind, unprefixed: bool) -> Option<Finding> {
         let id = id.as_bytes();
         if unprefixed && self.in_small_letters.contains(&id.map(|byte| byte.to_ascii_lowercase())) {
@@ -160,7 +160,7 @@ impl<'a> Scan<'a> {
         parts.max().map(|characters| Finding { evidence: MatchConfidence::Part, characters })
     }
 
-    /// What stands behind an accepted prefix and is no key; where it ends, if it is something.
+    /// Notes what follows an accepted prefix and is not a key. Returns where it ends, if there is something.
     fn behind_prefix(&mut self, text: &'a [u8]) -> Option<usize> {
         let dot = text.iter().position(|byte| *byte == b'.')?;
         let (prefix, behind) = (text.get(..dot)?, text.get(dot + 1..)?);
@@ -178,7 +178,7 @@ impl<'a> Scan<'a> {
         Some(dot + 1 + length)
     }
 
-    /// A run of base64url characters that stands for itself.
+    /// Notes a run of base64url characters without a prefix.
     fn without_prefix(&mut self, text: &'a [u8], length: usize) {
         let Some(run) = text.get(..length) else { return };
         match length {
@@ -189,7 +189,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// An id, behind which so many characters of a secret stand.
+    /// Notes an id that is followed by this many characters of a secret.
     fn note_id(&mut self, id: KeyId, secret: usize) {
         self.note(id, if secret < SHORTEST_SECRET { MatchConfidence::Id } else { MatchConfidence::IdAndSecret });
     }
@@ -205,7 +205,7 @@ impl<'a> Fragments<'a> {
         self.texts.insert(text);
     }
 
-    /// The length of the longest of them with which this begins.
+    /// The length of the longest fragment that this text begins with.
     fn longest_at(&self, text: &[u8]) -> Option<usize> {
         let is_there = |length: &&usize| text.get(..**length).is_some_and(|begin| self.texts.contains(begin));
         self.lengths.iter().rev().find(is_there).copied()
@@ -220,7 +220,7 @@ fn byte_before(text: &[u8], place: usize) -> u8 {
     place.checked_sub(1).and_then(|before| text.get(before)).copied().unwrap_or(b' ')
 }
 
-/// With how many characters of base64url it begins.
+/// How many base64url characters the text begins with.
 fn run(text: &[u8]) -> usize {
     text.iter().take_while(|byte| is_base64url(**byte)).count()
 }
@@ -230,7 +230,7 @@ fn id_at(text: &[u8]) -> Option<KeyId> {
     KeyId::new(std::str::from_utf8(text.get(..ID)?).ok()?).ok()
 }
 
-/// How many characters stand where a text that begins with an id has its secret.
+/// How many characters are where a text that begins with an id has its secret.
 fn secret_behind(text: &[u8]) -> usize {
     match text.get(ID..) {
         Some([b'.', secret @ ..]) => run(secret),
@@ -238,9 +238,9 @@ fn secret_behind(text: &[u8]) -> usize {
     }
 }
 
-/// Where in a run an accepted prefix begins that goes on to its end, such as in `KEY_team.AbCd`.
+/// Where in a run an accepted prefix begins that continues to its end, such as in `KEY_team.AbCd`.
 fn prefix_within(text: &[u8], length: usize, format: &KeyFormat) -> Option<usize> {
-    // The longest prefix has a brand of 16 characters, and a dot behind it is part of no run.
+    // The longest prefix has a brand of 16 characters, and the dot after it is not part of a run.
     let begins = |place: &usize| {
         !byte_before(text, *place).is_ascii_alphanumeric()
             && text.get(*place..).is_some_and(|rest| format.begins_like_a_key(rest))

@@ -20,7 +20,8 @@ use crate::{
     sentence::Sentence,
 };
 
-/// The key that a text is about, and whose it is: the answer of [`ApiKeys::trace`](crate::ApiKeys::trace). It serializes.
+/// The key that a text is about, and its organization: the answer of [`ApiKeys::trace`](crate::ApiKeys::trace). It
+/// serializes.
 ///
 /// ```
 /// use tower_api_keys::manage::{MatchConfidence, Traced};
@@ -33,13 +34,13 @@ use crate::{
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Traced {
-    /// The customer whose key it is: what [`ApiKeys::manager_for`](crate::ApiKeys::manager_for) takes.
+    /// The organization of the key, as [`ApiKeys::manager_for`](crate::ApiKeys::manager_for) takes it.
     pub organization: OrganizationId,
     /// The key, dead or alive, without its usage.
     pub key: KeyInfo,
-    /// How sure that is.
+    /// How sure it is that this is the key.
     pub evidence: MatchConfidence,
-    /// The same in a sentence.
+    /// The evidence as a sentence.
     pub evidence_sentence: Sentence,
 }
 
@@ -56,7 +57,7 @@ impl From<KeyMatch> for Traced {
 }
 
 impl KeyManager {
-    /// The key of any organization that a text is about most surely.
+    /// The key of any organization that most surely matches a text.
     pub(crate) async fn trace(&self, text: &str, actor: &Actor) -> Result<Option<Traced>, ManageError> {
         let home = self.across(actor, KeyAction::See).await?;
         let access = home.acting(actor, &[KeyAction::See]).await?;

@@ -20,8 +20,8 @@ use crate::{
     time::{ClockReading, Timestamp},
 };
 
-/// What to change about one key, all of it or nothing. What is not named stays as it is. What is said here is checked by
-/// [`KeyManager::edit`].
+/// What to change about one key, all of it or nothing. Fields that are not named stay as they are. [`KeyManager::edit`]
+/// checks the values.
 ///
 /// ```
 /// use tower_api_keys::{key::KeyId, manage::EditKey, record::Labels};
@@ -49,7 +49,7 @@ pub struct EditKey {
 }
 
 impl EditKey {
-    /// Nothing yet, of this key.
+    /// An edit of this key that changes nothing yet.
     pub const fn of(id: KeyId) -> Self {
         Self {
             id,
@@ -63,59 +63,59 @@ impl EditKey {
         }
     }
 
-    /// Another name: rules are with [`KeyName`]. Needs the right to [rename](KeyAction::Rename).
+    /// Sets another name: see [`KeyName`] for the rules. Needs the right to [rename](KeyAction::Rename).
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// These labels instead of all it has. Needs the right to [relabel](KeyAction::Relabel).
+    /// Replaces all labels of the key. Needs the right to [relabel](KeyAction::Relabel).
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
         self
     }
 
-    /// Who is told about it instead: rules are with [`Responsible`]. Empty for nobody. Needs the right to
-    /// [relabel](KeyAction::Relabel).
+    /// Replaces the contact that is told about the key: see [`Responsible`] for the rules. An empty text removes it.
+    /// Needs the right to [relabel](KeyAction::Relabel).
     pub fn responsible(mut self, responsible: impl Into<String>) -> Self {
         self.responsible = Some(responsible.into());
         self
     }
 
-    /// These of its scopes, from the next request on. For more scopes, [rotate](KeyManager::begin_rotation) the key. Needs
-    /// the right to [narrow](KeyAction::Narrow).
+    /// Keeps only these of its scopes, effective with the next request. For more scopes,
+    /// [rotate](KeyManager::begin_rotation) the key. Needs the right to [narrow](KeyAction::Narrow).
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(scopes);
         self
     }
 
-    /// The only networks that it may be used from, instead of those it has; `None` for anywhere. From the next request on;
-    /// its streams end unless all is still allowed that was allowed when they began. Needs the right to
+    /// Replaces the only networks that the key may be used from; `None` for anywhere. Effective with the next request.
+    /// Its streams end unless everything is still allowed that was allowed when they began. Needs the right to
     /// [narrow](KeyAction::Narrow).
     ///
-    /// More networks than before, so that a slip can be put right, need the right to [issue](KeyAction::Issue) such a key, too,
-    /// and no key that acts lets one be used from more.
+    /// Allowing more networks than before, to correct a mistake, also needs the right to [issue](KeyAction::Issue) such
+    /// a key. A key that acts cannot do it.
     pub fn networks(mut self, networks: impl Into<Option<Networks>>) -> Self {
         self.networks = Some(networks.into());
         self
     }
 
-    /// An end that is yet to come, and earlier than what it has. For a later end, [rotate](KeyManager::begin_rotation) the
-    /// key; to end it now, [revoke](KeyManager::revoke) it: that says who did. Needs the right to
-    /// [expire](KeyAction::Expire).
+    /// Sets an end that is in the future, and earlier than the current one. For a later end,
+    /// [rotate](KeyManager::begin_rotation) the key. To end it now, [revoke](KeyManager::revoke) it: a revocation
+    /// records who did it. Needs the right to [expire](KeyAction::Expire).
     pub const fn expires_at(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
         self
     }
 
-    /// Only if this is the [version](KeyInfo::version) of the key: what an `If-Match` asks for. Default: whatever changed
-    /// meanwhile, the fields that are named are changed.
+    /// Makes the edit only if this is the [version](KeyInfo::version) of the key: what an `If-Match` asks for. Default:
+    /// any version; the named fields are changed whatever else changed meanwhile.
     pub const fn expecting(mut self, version: i64) -> Self {
         self.expected_version = Some(version);
         self
     }
 
-    /// What it takes to do this.
+    /// The rights that this edit needs.
     fn actions(&self) -> Vec<KeyAction> {
         let Self { name, labels, scopes, networks, responsible, expires_at, .. } = self;
         let named = [
@@ -129,7 +129,7 @@ impl EditKey {
     }
 }
 
-/// People paste keys into the wrong field: what they wrote is shown without secrets.
+/// People paste keys into the wrong field: the output has secrets taken out.
 impl fmt::Debug for EditKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EditKey")
@@ -157,11 +157,11 @@ struct Checked {
 }
 
 impl KeyManager {
-    /// Changes name, labels, scopes, networks, responsible and expiry of a key, as far as the request names them: in one change, which is made as
-    /// a whole or not at all. Each field needs the right to change it, and has an event of its own. What is so already
-    /// writes nothing; a request that names nothing answers with the key.
+    /// Changes name, labels, scopes, networks, responsible and expiry of a key, as far as the request names them: in
+    /// one change, made as a whole or not at all. Each field needs the right to change it, and has its own event. A
+    /// field that already has the value writes nothing. A request that names no field returns the key.
     ///
-    /// If somebody changes the key at the same time, what still makes sense and is still allowed is done, unless the
+    /// If the key is changed at the same time, the part that still makes sense and is still allowed is done, unless the
     /// request [expects](EditKey::expecting) a version.
     ///
     /// ```
@@ -183,9 +183,9 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid (a name or scopes that cannot be, scopes that are not within those it
-    /// has, an end that is now, past, or later than what it has), version differs, key revoked, conflict, clock unsure,
-    /// corrupt record, store unavailable, outcome unknown.
+    /// [`ManageErrorKind`]: denied, not found, invalid (an invalid name or invalid scopes, scopes that are not within
+    /// those the key has, an end that is now, past, or later than the current one), version differs, key revoked,
+    /// conflict, clock unsure, corrupt record, store unavailable, outcome unknown.
     pub async fn edit(&self, request: EditKey, actor: &Actor) -> Result<KeyInfo, ManageError> {
         let actions = request.actions();
         let access = self.acting(actor, &actions).await?;
@@ -198,13 +198,13 @@ impl KeyManager {
         let responsible = responsible.as_deref().map(checked_responsible).transpose()?;
         let edit = Checked { actions, name, labels, scopes, networks, responsible, expires_at, expected_version };
         match access.edit_once(&id, &edit).await {
-            // The key was changed between the reading and the writing: what still makes sense and is still allowed is done.
+            // The key was changed between the read and the write: do what still makes sense and is still allowed.
             Err(error) if error.kind() == ManageErrorKind::Conflict => access.edit_once(&id, &edit).await,
             done => done,
         }
     }
 
-    /// Gives a key another name: an [`edit`](Self::edit) of that alone.
+    /// Renames a key: an [`edit`](Self::edit) of that alone.
     ///
     /// # Errors
     /// As for [`edit`](Self::edit).
@@ -212,7 +212,7 @@ impl KeyManager {
         self.edit(EditKey::of(*id).named(name), actor).await
     }
 
-    /// Gives a key these labels instead of all it has: an [`edit`](Self::edit) of that alone.
+    /// Replaces all labels of a key: an [`edit`](Self::edit) of that alone.
     ///
     /// # Errors
     /// As for [`edit`](Self::edit).
@@ -220,7 +220,7 @@ impl KeyManager {
         self.edit(EditKey::of(*id).labels(labels), actor).await
     }
 
-    /// Leaves a key these of its scopes, from the next request on: an [`edit`](Self::edit) of that alone.
+    /// Keeps only these of a key's scopes, effective with the next request: an [`edit`](Self::edit) of that alone.
     ///
     /// # Errors
     /// As for [`edit`](Self::edit).
@@ -228,7 +228,7 @@ impl KeyManager {
         self.edit(EditKey::of(*id).scopes(scopes), actor).await
     }
 
-    /// Lets a key end at a time that is yet to come, and earlier than what it has: an [`edit`](Self::edit) of that alone.
+    /// Sets an end of a key, in the future and earlier than the current one: an [`edit`](Self::edit) of that alone.
     ///
     /// # Errors
     /// As for [`edit`](Self::edit).
@@ -257,7 +257,7 @@ impl Access<'_> {
         Ok(KeyInfo::new(record, status, None, now))
     }
 
-    /// A wider list is given by whoever may make a key with it. No key gives one.
+    /// A wider list needs the right to make a key with it. A key that acts never has that right.
     async fn require_networks(&self, record: &KeyRecord, edit: &Checked) -> Result<(), ManageError> {
         let Some(networks) = edit.networks.as_ref() else { return Ok(()) };
         let target = Target::NewKey { owner: &record.owner, scopes: &record.scopes, expires_at: record.expires_at };
@@ -270,8 +270,8 @@ impl Access<'_> {
         self.require(KeyAction::Issue, &target).await
     }
 
-    /// Brings a record up to an edit. One write for each field that changes, each under the version that the one before
-    /// leaves: so each has its event.
+    /// Applies an edit to a record. Each field that changes is one write, under the version that the write before
+    /// leaves, so that each field has its own event.
     fn steps(
         &self,
         record: &mut KeyRecord,
@@ -339,7 +339,7 @@ impl Access<'_> {
         }
     }
 
-    /// Writes what may change about a key as it is in this record, under the record's version.
+    /// The write of all editable fields of this record, under the record's version.
     pub(in crate::manage) fn update_to(&self, record: &KeyRecord) -> Write {
         let row = KeyRow::from(record);
         Write::Update(KeyUpdate {

@@ -19,14 +19,15 @@ use crate::{
     record::NamePart,
 };
 
-/// Teams that a directory is asked about at a time, each by itself.
+/// How many teams are asked about concurrently, one question each.
 const AT_ONCE: usize = 8;
 
 impl KeyManager {
-    /// Whether the actor may do this to that: the decision that guards the action itself, to show or to grey a button.
-    /// Asks the [`Policy`](crate::manage::Policy) and, about a new key for a team, the
-    /// [`Directory`](crate::manage::Directory). That the actor is active and the key live is looked at when it acts, and so
-    /// is, where a key is to rotate another, that the other may not do more than itself: a target has no scopes.
+    /// Whether the actor may do this action on this target: the same decision that guards the action, for showing or
+    /// disabling a button. Asks the [`Policy`](crate::manage::Policy) and, for a new key of a team, the
+    /// [`Directory`](crate::manage::Directory). Only the action itself checks that the actor is active and the key is
+    /// live. Only the action checks, too, that a key which rotates another can do at least as much as the other: a
+    /// target has no scopes.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -54,21 +55,21 @@ impl KeyManager {
         }
     }
 
-    /// Why [`can`](Self::can) said no, in words, and what would change it: those of an error, so that a greyed button says
-    /// the same as the attempt.
+    /// Explains why [`can`](Self::can) denied it, and what would change it: the same words as the error, so that a
+    /// disabled button and the attempt say the same.
     #[must_use]
     pub fn denial(&self, reason: DenialReason) -> Denial {
         self.0.rules.denial(reason)
     }
 
-    /// The teams for which the actor may make keys, with their names, in the order of what a select list shows: one of
-    /// them needs no choice.
+    /// The teams for which the actor may make keys, with their names, in display order for a select list. With one team
+    /// there is nothing to choose.
     ///
-    /// Of the teams that its rights name, each is asked about as by [`can`](Self::can). An admin of the organization and the
-    /// system get all teams that the [`Directory`](crate::manage::Directory) lists, as far as the policy lets them make keys for
-    /// them: at most 1,000 of those, with one question. Where there may be more,
-    /// [`find_teams_to_issue_for`](Self::find_teams_to_issue_for) looks for a part of the name. A directory that does not list
-    /// teams, or fails to, adds none; names that it does not say are not known.
+    /// Each team that the rights name is asked about as by [`can`](Self::can). An admin of the organization and the
+    /// system get all teams that the [`Directory`](crate::manage::Directory) lists and the policy allows: at most
+    /// 1,000, with one question. Where there may be more, [`find_teams_to_issue_for`](Self::find_teams_to_issue_for)
+    /// searches by a part of the name. A directory that does not list teams, or fails to, adds none; a name that it
+    /// does not give is unknown.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -84,14 +85,14 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable (it cannot say whether a team that the
-    /// rights name is one of the organization's), misconfigured.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): directory unavailable (it cannot say whether a team that
+    /// the rights name is one of the organization's), misconfigured.
     pub async fn teams_to_issue_for(&self, actor: &Actor) -> Result<Vec<NamedTeam>, ManageError> {
         self.choices(None, actor).await
     }
 
-    /// The same of the teams with this part in their names, or in their ids where they have no name: what people type into
-    /// a select list that is too long.
+    /// The teams for which the actor may make keys that have this text in their names, or in their ids where they have
+    /// no name: what people type into a select list that is too long.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -120,7 +121,7 @@ impl KeyManager {
         };
         let mut patience = Patience::new(self.0.guarded.limit());
         let mut teams = access.listed_teams(part, &mut patience).await;
-        // Those that the directory did not list, it is asked about one by one: they may be beyond the end of the list.
+        // The directory is asked one by one about teams that it did not list: they may be beyond the end of the list.
         let listed: BTreeSet<_> = teams.keys().cloned().collect();
         let unlisted = actor.known_teams().filter(|team| !listed.contains(*team));
         let asked: Vec<_> = unlisted.map(|team| self.issues_for(actor, team)).collect();
@@ -134,7 +135,7 @@ impl KeyManager {
             Some(name) => team.with_name(name),
             None => team,
         });
-        // How a directory looks for a part is its own affair: it may pass over accents.
+        // The directory decides how it matches a part: it may ignore accents.
         let is_listed = |team: &NamedTeam| listed.contains(team.id());
         let is_asked = |team: &NamedTeam| part.is_none_or(|part| is_listed(team) || part.is_in(team.label()));
         let mut choices: Vec<_> = named.filter(is_asked).collect();
@@ -149,8 +150,8 @@ impl KeyManager {
         Ok((decision == Decision::Allow).then(|| team.clone()))
     }
 
-    /// A person of this manager's organization, with the rights they have at this moment. No other manager takes them for
-    /// one of its own.
+    /// An actor for a person of this manager's organization, with the rights they have at this moment. Managers of
+    /// other organizations do not accept it as their own.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -167,14 +168,14 @@ impl KeyManager {
     #[must_use]
     pub fn actor(&self, user: UserId, rights: Rights) -> Actor {
         let person = Actor::user(user, rights);
-        // Of no organization, where none was named: whoever is given this actor says so.
+        // No organization was named, so the actor has none; a manager that gets it reports that.
         if self.0.is_nobodys() { person } else { person.with_organization(self.0.organization.clone()) }
     }
 }
 
 impl Access<'_> {
-    /// The teams that the directory lists for whoever may make keys for teams that its rights do not name, without those
-    /// for which the policy says no.
+    /// The teams that the directory lists for an actor that may make keys for teams its rights do not name, without
+    /// those that the policy denies.
     async fn listed_teams(&self, part: Option<&NamePart>, patience: &mut Patience) -> BTreeMap<TeamId, NamedTeam> {
         if !self.actor.is_org_admin() && !self.actor.is_system() {
             return BTreeMap::new();

@@ -22,13 +22,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// A key to be made, checked as far as that does not depend on the moment.
+/// A key to be made, with every check done that does not depend on the time.
 pub(in crate::manage) struct NewKey {
     pub(in crate::manage) owner: Owner,
     pub(in crate::manage) scopes: Scopes,
     pub(in crate::manage) networks: Option<Networks>,
     pub(in crate::manage) limits: Option<Box<str>>,
-    /// The end that is asked for.
+    /// The requested end.
     pub(in crate::manage) expires_at: Option<Timestamp>,
     name: KeyName,
     labels: Labels,
@@ -36,7 +36,7 @@ pub(in crate::manage) struct NewKey {
 }
 
 impl NewKey {
-    /// The record of it under this id and hash, made at this moment, with this end.
+    /// The record of this key with this id, hash, creation time and end.
     pub(in crate::manage) fn record(
         &self,
         access: &Access<'_>,
@@ -72,25 +72,26 @@ impl NewKey {
 }
 
 impl KeyManager {
-    /// Makes a key. Its text leaves in the answer, once; the store gets a hash of it.
+    /// Makes a key. The answer contains its text, this once; the store gets a hash of it.
     ///
-    /// A key that acts gives only scopes it has itself, no [`ManagingScope`](crate::ManagingScope), which people and the system
-    /// name, no end later than its own, and no networks beyond its own.
+    /// A key that acts gives only scopes it has itself, no [`ManagingScope`](crate::ManagingScope) (only people and the
+    /// system can give those), no end later than its own, and no networks beyond its own.
     ///
-    /// Where the service has a [longest life](crate::ApiKeysBuilder::longest_life_of_user_keys) for such keys, one without
-    /// an expiry gets the latest that it allows, as [`preview`](Self::preview) shows, and a later one is invalid.
+    /// Where the service has a [longest life](crate::ApiKeysBuilder::longest_life_of_user_keys) for such keys, one
+    /// without an expiry gets the latest allowed, as [`preview`](Self::preview) shows; a later one is invalid.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found (an owner the actor may not know of, or that is none of the organization's),
-    /// directory unavailable, invalid, clock unsure, owner suspended or closed, idempotency key used
-    /// ([by the same request](ManageError::replayed)) or reused (by another), quota reached, actor busy, overloaded, starved,
-    /// hash failed, randomness, store unavailable, outcome unknown. After the last, make the same request again under its
-    /// [idempotency key](IssueKey::idempotency_key): either the key is made, or the error names the one that was.
+    /// [`ManageErrorKind`]: denied, not found (an owner that the actor may not see, or that does not belong to the
+    /// organization), directory unavailable, invalid, clock unsure, owner suspended or closed, idempotency key used
+    /// ([by the same request](ManageError::replayed)) or reused (by another), quota reached, actor busy, overloaded,
+    /// starved, hash failed, randomness, store unavailable, outcome unknown. After the last, make the same request
+    /// again under its [idempotency key](IssueKey::idempotency_key): either the key is made, or the error names the one
+    /// that was.
     pub async fn issue(&self, request: IssueKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         let access = self.acting(actor, &[KeyAction::Issue]).await?;
         let now = access.parts.clock.reading();
         let at = now.now();
-        // One that may not be is seen by the policy as it was asked for, and refused below.
+        // The policy sees an invalid end as it was requested; `end?` refuses it below.
         let end = access.end_of_new_key(&request, at);
         let expires_at = end.as_ref().map_or(request.expires_at, |end| *end);
         let target = Target::NewKey { owner: &request.owner, scopes: &request.scopes, expires_at };
@@ -123,7 +124,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// The end of such a key that is made at this moment, if it may have one.
+    /// The end of a key of this request that is made at this moment, or an error if that end is not allowed.
     pub(in crate::manage) fn end_of_new_key(
         &self,
         request: &IssueKey,
@@ -133,7 +134,7 @@ impl Access<'_> {
         self.parts.rules.lifetimes.end(kind_and_scopes, request.expires_at, at)
     }
 
-    /// What is asked for, as it can be stored.
+    /// The request in the form that can be stored.
     pub(in crate::manage) fn checked(&self, request: IssueKey) -> Result<NewKey, ManageError> {
         let IssueKey { owner, name, labels, scopes, expires_at, networks, limits, responsible, idempotency_key: _ } =
             request;
@@ -146,7 +147,7 @@ impl Access<'_> {
         Ok(NewKey { owner, name, labels, scopes, networks, limits, responsible, expires_at })
     }
 
-    /// Lets the store have a new key.
+    /// Inserts a new key into the store.
     pub(in crate::manage) async fn insert(
         &self,
         plaintext: &PlaintextKey,
@@ -168,13 +169,13 @@ impl Access<'_> {
         let wanted = Wanted { guards, quotas, idempotency, ..Wanted::one(KeyAction::Issue, at, write) };
         self.apply(wanted).await?;
         self.made(plaintext, &record);
-        // Its owner was active at the moment of commit.
+        // The owner was active at the moment of commit.
         let now = self.parts.clock.reading();
         Ok(KeyInfo::new(record, OwnerStatus::default(), None, now))
     }
 
-    /// What the store keeps of a request that may be repeated: its idempotency key is met by no other actor's and in no
-    /// other organization, and its digest by no other request.
+    /// What the store keeps of a request that may be repeated. The idempotency key matches only for the same actor in
+    /// the same organization, and the digest only for the same request.
     pub(in crate::manage) fn idempotent(
         &self,
         key: &str,
@@ -186,13 +187,13 @@ impl Access<'_> {
         let digest = |context, parts: &[&str]| {
             let mut hasher = blake3::Hasher::new_derive_key(context);
             for part in parts {
-                // With the length of each, so that no two lists of parts read the same.
+                // With the length of each part, so that no two lists of parts hash alike.
                 hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
             }
             hasher.finalize()
         };
         let whose = [self.parts.organization.as_str(), &self.actor.id().to_string(), key];
-        // Fails only on maps whose keys are no strings; there is none.
+        // Fails only on maps with keys that are not strings; there are none.
         let asked = serde_json::to_string(asked).unwrap_or_default();
         Ok(IdempotentRequest {
             key: digest("tower-api-keys v1 idempotency key", &whose).to_hex().to_string(),
@@ -206,7 +207,7 @@ fn checked_limits(limits: String) -> Result<Box<str>, ManageError> {
     if fits { Ok(limits.into()) } else { Err(invalid(InvalidInput::Limits)) }
 }
 
-/// Who is told about a key; none if the text is empty.
+/// The contact that is told about a key; none if the text is empty.
 pub(in crate::manage) fn checked_responsible(text: &str) -> Result<Option<Responsible>, ManageError> {
     let told = (!text.is_empty()).then(|| Responsible::new(text)).transpose();
     told.map_err(|error| invalid(InvalidInput::Responsible).with_source(error))
@@ -220,24 +221,24 @@ const fn invalid(what: InvalidInput) -> ManageError {
     ManageError::invalid(what)
 }
 
-/// What the audit trail says of a new key, because all of it can change later.
+/// What the audit event records of a new key, because all of it can change later.
 pub(in crate::manage) fn summary(record: &KeyRecord) -> String {
     #[derive(serde::Serialize)]
     struct Summary<'a> {
         name: &'a KeyName,
         labels: &'a Labels,
-        /// One text, as rows have it.
+        /// One text, as in stored rows.
         scopes: String,
         networks: Option<&'a Networks>,
         responsible: Option<&'a Responsible>,
         expires_at: Option<Timestamp>,
-        /// This cannot change, and is what an auditor looks for.
+        /// This cannot change, and auditors look for it.
         known_beforehand: bool,
     }
     let KeyRecord { name, labels, scopes, networks, responsible, expires_at, reserved, .. } = record;
     let (scopes, known_beforehand) = (scopes.to_string(), reserved.is_known_beforehand());
     let (networks, responsible, expires_at) = (networks.as_ref(), responsible.as_ref(), *expires_at);
     let summary = Summary { name, labels, scopes, networks, responsible, expires_at, known_beforehand };
-    // Fails only on maps whose keys are no strings; these are strings.
+    // Fails only on maps with keys that are not strings; these are strings.
     serde_json::to_string(&summary).unwrap_or_default()
 }

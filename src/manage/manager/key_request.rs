@@ -1,6 +1,6 @@
-//! What a call asks for that stops a key or lets it go on.
+//! The requests that pause, resume or revoke a key.
 
-/// A request that names a key, and says why and in which version. An id is one, too.
+/// A request that names a key, with a reason and an expected version. A key id converts into one.
 macro_rules! key_request {
     ($(#[$meta:meta])* $name:ident, $must_use:literal) => {
         $(#[$meta])*
@@ -13,22 +13,22 @@ macro_rules! key_request {
         }
 
         impl $name {
-            /// This key.
+            /// Names the key.
             pub const fn of(id: $crate::key::KeyId) -> Self {
                 Self { id, because: None, expected_version: None }
             }
 
-            /// Why: the audit trail says it, as the value after the change, and so is the [sink](crate::audit::EventSink) told.
-            /// Control, text direction and other invisible characters are taken out, keys in it are
-            /// [redacted](crate::key::redact) and so are credentials of other services, and what is longer than 200 characters is
-            /// cut off. Default: nothing.
+            /// Gives a reason. The audit trail keeps it as the value after the change, and the
+            /// [sink](crate::audit::EventSink) gets it. Control, text direction and other invisible characters are
+            /// removed, keys and credentials of other services are [redacted](crate::key::redact), and anything after
+            /// 200 characters is cut off. Default: no reason.
             pub fn because(mut self, reason: impl AsRef<str>) -> Self {
                 self.because = $crate::manage::reason::cleaned(reason.as_ref());
                 self
             }
 
-            /// Only if this is the [version](crate::manage::KeyInfo::version) of the key: what an `If-Match` asks for. Default: whichever it
-            /// has.
+            /// Makes the change only if this is the [version](crate::manage::KeyInfo::version) of the key: what an
+            /// `If-Match` asks for. Default: any version.
             pub const fn expecting(mut self, version: i64) -> Self {
                 self.expected_version = Some(version);
                 self

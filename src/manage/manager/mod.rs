@@ -1,4 +1,4 @@
-//! The calls of the manager that belong to no feature of their own: issue, edit, revoke, read, owners, usage.
+//! The manager's calls that belong to no other feature: issue, edit, revoke, read, owners, usage.
 
 mod edit;
 mod hints;
@@ -46,16 +46,16 @@ pub use pause::{PauseKey, ResumeKey};
 pub use revoke::RevokeKey;
 pub use usage::{KeyUsage, LineageUsage, RefusalsWithoutKey, UsageDay};
 
-/// Looks after the keys of one organization. Cheap to clone.
+/// Manages the keys of one organization. Cheap to clone.
 ///
-/// Every call names its [`Actor`], and first of all looks at who that is: in another organization than the manager's,
-/// everything is not found; a key without the [scope](crate::ManagingScope) for it is denied, whatever it asks about. So is
-/// an actor that is suspended or closed, or whose key is dead, also to read: each call asks the store for that. Then the
-/// [`Policy`](super::Policy) decides.
+/// Every call names its [`Actor`], and first checks who that is. For an actor of another organization than the
+/// manager's, everything is not found. A key without the [scope](crate::ManagingScope) for the call is denied, whatever
+/// the call is about. An actor that is suspended or closed, or whose key is dead, is denied as well, even for reads:
+/// each call asks the store for that. Then the [`Policy`](super::Policy) decides.
 ///
-/// A change and its line of the audit trail are committed together, under the condition that whoever makes it is still
-/// active at that moment: neither suspended nor closed, and if it is a key, live. When the store does not say whether
-/// it made a change, the same change is repeated until it says so, three times at most; it is never made twice.
+/// A change and its audit event are committed together, and only if the actor is still active at that moment: neither
+/// suspended nor closed, and if it is a key, live. When the store does not say whether it made a change, the same
+/// change is repeated until it does, three times at most; it is never made twice.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -82,7 +82,7 @@ impl KeyManager {
         Self(Arc::new(parts))
     }
 
-    /// The same for another organization.
+    /// The same manager for another organization.
     pub(crate) fn for_organization(&self, organization: OrganizationId) -> Self {
         Self::new(ManagerParts {
             guarded: self.0.guarded.clone(),
@@ -97,20 +97,21 @@ impl KeyManager {
         })
     }
 
-    /// Whose keys it looks after.
+    /// The organization whose keys are managed.
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
         &self.0.organization
     }
 
-    /// The scopes that a key may be given, as [the builder was told](crate::ApiKeysBuilder::scopes); none if it was told
-    /// none: then any go. Those for [managing keys](crate::ManagingScope) go in any case and are not among them.
+    /// The scopes that a key may be given, as set with [the builder](crate::ApiKeysBuilder::scopes); none if none were
+    /// set, and then any scope is allowed. Those for [managing keys](crate::ManagingScope) are always allowed and not
+    /// among them.
     #[must_use]
     pub fn scopes(&self) -> Option<&BTreeSet<Scope>> {
         self.0.rules.scopes.as_ref()
     }
 
-    /// How keys look: the brand of those that are made, and what others are accepted.
+    /// The format of keys: the brand of new ones, and which others are accepted.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -118,7 +119,7 @@ impl KeyManager {
     /// use tower_api_keys::KeyKind;
     ///
     /// assert_eq!(manager.format().prefix(KeyKind::Team), "team.");
-    /// assert_eq!(manager.scopes(), None); // any go
+    /// assert_eq!(manager.scopes(), None); // any scope is allowed
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -128,8 +129,8 @@ impl KeyManager {
         &self.0.format
     }
 
-    /// Who acts says so before anything else, and what for, which is one of these: all that a call does goes through what
-    /// this gives.
+    /// The first step of every call: checks the actor and that it may want one of these actions. Everything else a call
+    /// does goes through the [`Access`] that this returns.
     pub(in crate::manage) async fn acting<'a>(
         &'a self,
         actor: &'a Actor,
@@ -138,37 +139,37 @@ impl KeyManager {
         Access::of(&self.0, actor, wants).await
     }
 
-    /// Of no organization in particular, for the system alone: also where the service has several, and nobody asks the
-    /// manager of none.
+    /// A manager of no organization in particular, for the system alone. It also works in a service of several
+    /// organizations, where a manager without one is otherwise refused.
     pub(in crate::manage) async fn across(&self, actor: &Actor, wants: KeyAction) -> Result<Self, ManageError> {
         if actor.is_system() {
             return Ok(self.for_organization(self.organization().clone()));
         }
-        // Denied where they belong, so that it is in that organization's trail.
+        // Denied in the actor's own organization, so that the denial is in that organization's trail.
         let own = actor.organization().map_or_else(|| self.clone(), |own| self.for_organization(own.clone()));
         let access = own.acting(actor, &[wants]).await?;
         let reason = if actor.key_id().is_some() { DenialReason::NotForKeys } else { DenialReason::InsufficientRole };
         Err(access.deny(wants, reason, &Target::Organization))
     }
 
-    /// What there is behind a manager, its store apart.
+    /// What a manager consists of, without its store.
     pub(in crate::manage) fn parts(&self) -> &ManagerParts {
         &self.0
     }
 
-    /// Writes what was denied, and not written yet, to the audit trail.
+    /// Writes the denials that are not in the audit trail yet.
     ///
     /// # Errors
-    /// Those of the store; what is not written is kept.
+    /// Those of the store. Denials that are not written are kept.
     pub(crate) async fn flush_denials(&self) -> Result<(), StoreError> {
         self.0.guarded.flush_denials().await
     }
 }
 
 impl ManagerParts {
-    /// These scopes as a store will read them back, if the service has them all.
+    /// These scopes as a store will read them back, if the service knows all of them.
     pub(in crate::manage) fn known_scopes(&self, scopes: &Scopes) -> Result<Scopes, ManageError> {
-        // A set built step by step can be too large.
+        // A set that was built step by step can be too large.
         let scopes = scopes.to_string().parse::<Scopes>();
         let scopes = scopes.map_err(|error| ManageError::invalid(InvalidInput::Scopes).with_source(error))?;
         if let Some(unknown) = self.unknown_scope(&scopes) {
@@ -178,7 +179,7 @@ impl ManagerParts {
         Ok(scopes)
     }
 
-    /// The first of these scopes that the service does not have.
+    /// The first of these scopes that the service does not know.
     pub(in crate::manage) fn unknown_scope<'a>(&self, scopes: &'a Scopes) -> Option<&'a Scope> {
         let known = self.rules.scopes.as_ref()?;
         scopes.named().find(|scope| !scope.manages_keys() && !known.contains(*scope))
@@ -187,20 +188,20 @@ impl ManagerParts {
 
 /// What making keys needs.
 impl Access<'_> {
-    /// The hash of a new key, in the turn of the person or team on whose behalf the actor acts: however many keys they make
-    /// at once, by themselves and with all their keys, others make theirs.
+    /// Hashes a new key, in the queue of the person or team that the actor acts for. However many keys they make at
+    /// once, by themselves and with all their keys, others are not held up.
     pub(in crate::manage) async fn hash(&self, key: &PlaintextKey) -> Result<KeyHash, ManageError> {
         self.require_pepper().await?;
         Ok(self.parts.hasher.hash_for(self.requester(), key.expose_secret()).await?)
     }
 
-    /// In whose turn hashes are run.
+    /// Whose queue hashes wait in.
     pub(in crate::manage) fn requester(&self) -> Requester {
         let who = self.actor.standing_on().map_or_else(|| self.actor.id().to_string(), |owner| owner.to_string());
         Requester::new(&[self.parts.organization.as_str(), &who])
     }
 
-    /// To be called once the store said that it has the key, and in no doubt of that.
+    /// Call this only after the store has confirmed that it has the key.
     pub(in crate::manage) fn made(&self, key: &PlaintextKey, record: &KeyRecord) {
         if let Some(new_keys) = self.parts.new_keys.as_ref().and_then(Weak::upgrade) {
             new_keys.made(key, record);

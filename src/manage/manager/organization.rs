@@ -15,9 +15,9 @@ use crate::{
     store::{KeyQuery, Liveness, OwnerChange},
 };
 
-/// The organization to be suspended, reinstated or closed, or to be looked at without that. It is named, although each
-/// manager looks after one only: what stops all keys of a customer should not depend on which manager is at hand. An
-/// [`OrganizationId`] is one, too, with nothing more to say.
+/// An organization to suspend, reinstate or close, or only to look at what that would do. It is named although each
+/// manager has only one: the mistake of using the wrong manager must not stop all keys of a customer. An
+/// [`OrganizationId`] converts into one.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -43,12 +43,12 @@ pub struct ChangeOrganization {
 }
 
 impl ChangeOrganization {
-    /// This organization, which is the manager's: any other is not found.
+    /// Names the organization. It is the manager's: any other is not found.
     pub const fn of(organization: OrganizationId) -> Self {
         Self { organization, dry_run: false }
     }
 
-    /// Only looks: the answer says what would have changed. It needs the same rights.
+    /// Changes nothing: the answer says what would have changed. Needs the same rights.
     pub const fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
@@ -62,15 +62,16 @@ impl From<OrganizationId> for ChangeOrganization {
 }
 
 impl KeyManager {
-    /// Suspends the organization: at the next request, all keys of all its users and teams are refused, on every node, and
-    /// none of them gets a new one. Keys that are paused, and owners who are suspended by themselves, stay so when this ends.
+    /// Suspends the organization: from the next request, all keys of all its users and teams are refused on every node,
+    /// and none of them gets a new one. Keys that are paused, and owners who are suspended themselves, stay so when
+    /// this ends.
     ///
-    /// An organization can be under both suspensions. Whoever belongs to it is suspended with it, its admins too: this is
-    /// ended by the [system](Actor::system) alone.
+    /// An organization can be under both suspensions. Everyone in it is suspended with it, its admins too: only the
+    /// [system](Actor::system) ends this.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
-    /// owner closed, store unavailable, outcome unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the
+    /// manager's), owner closed, store unavailable, outcome unknown.
     pub async fn suspend_organization(
         &self,
         organization: impl Into<ChangeOrganization>,
@@ -83,13 +84,13 @@ impl KeyManager {
         access.stop(Whose::Organization(&organization), dry_run, KeyAction::Suspend, change).await
     }
 
-    /// Ends a suspension of the organization, and no other: its keys are accepted again when none is left, but for those
-    /// whose owner is suspended or closed. By default only the [system](Actor::system) does this. The answer counts the keys
-    /// that are accepted again.
+    /// Ends one suspension of the organization, and not the other. Its keys are accepted again when none is left,
+    /// except those whose owner is suspended or closed. By default only the [system](Actor::system) does this. The
+    /// answer counts the keys that are accepted again.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
-    /// owner closed, store unavailable, outcome unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the
+    /// manager's), owner closed, store unavailable, outcome unknown.
     pub async fn reinstate_organization(
         &self,
         organization: impl Into<ChangeOrganization>,
@@ -101,14 +102,14 @@ impl KeyManager {
         access.reinstated(Whose::Organization(&organization), dry_run, OwnerChange::Reinstate(suspension)).await
     }
 
-    /// Closes the organization for good: from the next request on, no key of it is accepted on any node, and none ever
-    /// again; nothing is issued in it any more. The answer counts the keys that end, and says whether anybody has heard of the
-    /// organization. By default only the [system](Actor::system) does this: to end all of it for good is more than the account
-    /// of one admin should be able to.
+    /// Closes the organization permanently: from the next request, none of its keys is accepted on any node, ever
+    /// again, and nothing is issued in it. The answer counts the keys that end, and says whether the organization is
+    /// known at all. By default only the [system](Actor::system) does this: the account of one admin should not be
+    /// enough to end everything.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the manager's),
-    /// store unavailable, outcome unknown.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found (another organization than the
+    /// manager's), store unavailable, outcome unknown.
     pub async fn close_organization(
         &self,
         organization: impl Into<ChangeOrganization>,
@@ -121,7 +122,8 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// How many live keys the organization has, for any actor; of owners who are active by themselves alone, if so asked.
+    /// How many live keys the organization has, for any actor; if `of_active`, only of owners who are active
+    /// themselves.
     pub(super) async fn count_live_keys_of_all(&self, of_active: bool) -> Result<u64, ManageError> {
         let mut walk = Walk::new(KeyQuery {
             liveness: Some(Liveness::Live),

@@ -14,8 +14,7 @@ use crate::{
     store::{Effect, OwnerChange},
 };
 
-/// The user or the team to be suspended, reinstated or closed, or to be looked at without that. An owner is one, too, with
-/// nothing more to say.
+/// A user or a team to suspend, reinstate or close, or only to look at what that would do. An owner converts into one.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -39,12 +38,12 @@ pub struct ChangeOwner {
 }
 
 impl ChangeOwner {
-    /// This user or team.
+    /// Names the user or the team.
     pub fn of(owner: impl Into<Owner>) -> Self {
         Self { owner: owner.into(), dry_run: false }
     }
 
-    /// Only looks: the answer says what would have changed. It needs the same rights.
+    /// Changes nothing: the answer says what would have changed. Needs the same rights.
     pub const fn dry_run(mut self) -> Self {
         self.dry_run = true;
         self
@@ -63,8 +62,7 @@ impl From<&Owner> for ChangeOwner {
     }
 }
 
-/// What it meant to a user, a team or an organization that somebody suspended or closed it, or of a dry run, what it would
-/// mean. It serializes.
+/// What suspending or closing a user, a team or an organization did or, in a dry run, would do. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -85,20 +83,19 @@ impl From<&Owner> for ChangeOwner {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OwnerStopped {
-    /// Whether the owner was not so before.
+    /// Whether this changed anything, or the owner was already so.
     pub effect: Effect,
-    /// How many live keys the owner has, which are refused from now on. None if they could not be counted: the owner is
-    /// stopped all the same.
+    /// How many live keys the owner has, which are now refused. `None` if they could not be counted; the owner is
+    /// stopped anyway.
     pub live_keys: Option<u64>,
-    /// The owner has no key, live or dead, made none that is there, and was not suspended: the id may be a wrong one.
-    /// What was asked for is done all the same.
+    /// The owner has no key, live or dead, made none that exists, and was not suspended: the id may be wrong. The
+    /// change is made anyway.
     pub is_unknown: bool,
-    /// Whether it was only a look.
+    /// Whether this was a dry run.
     pub dry_run: bool,
 }
 
-/// What it meant to a user, a team or an organization that a suspension was ended, or of a dry run, what it would mean. It
-/// serializes.
+/// What ending a suspension of a user, a team or an organization did or, in a dry run, would do. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -118,14 +115,14 @@ pub struct OwnerStopped {
 pub struct OwnerReinstated {
     /// Whether there was such a suspension.
     pub effect: Effect,
-    /// How many live keys are accepted again from now on: none if nothing was changed, or if something else still keeps
-    /// them, such as the other suspension or one of the organization. None if they could not be counted.
+    /// How many live keys are now accepted again: 0 if nothing changed, or if something else still stops them, such as
+    /// the other suspension or one of the organization. `None` if they could not be counted.
     pub live_keys: Option<u64>,
-    /// Whether it was only a look.
+    /// Whether this was a dry run.
     pub dry_run: bool,
 }
 
-/// Whether a user or a team is suspended or closed, by itself and with all of its organization. It serializes.
+/// Whether a user or a team is suspended or closed, itself and with all of its organization. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -144,26 +141,26 @@ pub struct OwnerReinstated {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OwnerInfo {
-    /// Who it is about.
+    /// The user or the team.
     pub owner: Owner,
-    /// What holds for their keys, as each key says it, too: the own status and the organization's, each suspension since the
-    /// earlier of the two.
+    /// The status that applies to their keys, the same as in each key: their own status and the organization's
+    /// together, with each suspension dated by the earlier of the two.
     pub status: OwnerStatus,
-    /// Their status by itself.
+    /// Their own status.
     pub own_status: OwnerStatus,
     /// The status of their organization.
     pub organization_status: OwnerStatus,
-    /// What they are called, and whether they have left.
+    /// Their names, and whether they have left.
     pub names: Names,
 }
 
 impl KeyManager {
-    /// The status of a user or a team, whether they have keys or not: for those who may see their keys, which say the same.
-    /// Of an id that the store knows nothing of it says that it is active: the store knows no directory.
+    /// The status of a user or a team, whether they have keys or not: for actors that may see their keys, which carry
+    /// the same status. An id that the store does not know is active: the store has no directory.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that is
-    /// suspended or closed), corrupt record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that
+    /// is suspended or closed), corrupt record, store unavailable.
     pub async fn owner(&self, owner: &Owner, actor: &Actor) -> Result<OwnerInfo, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
         access.require(KeyAction::See, &Target::Owner(owner)).await?;
@@ -178,12 +175,12 @@ impl KeyManager {
         })
     }
 
-    /// Suspends a user or a team: at the next request its keys are refused, and it gets no new ones. Suspending a user
-    /// concerns their personal keys only, never the team keys they made.
+    /// Suspends a user or a team: from the next request its keys are refused, and it gets no new ones. Suspending a
+    /// user affects their personal keys only, never the team keys they made.
     ///
-    /// An owner can be under both suspensions. The store knows no directory: any id may be suspended, also one that has
-    /// no keys yet. The answer says so, and counts the keys that are refused; [a dry run](ChangeOwner::dry_run) says the
-    /// same and changes nothing.
+    /// An owner can be under both suspensions. The store has no directory: any id may be suspended, even one that has
+    /// no keys yet. The answer says so, and counts the keys that are refused; [a dry run](ChangeOwner::dry_run) says
+    /// the same and changes nothing.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
@@ -200,8 +197,9 @@ impl KeyManager {
         access.stop(Whose::Owner(&owner.owner), owner.dry_run, KeyAction::Suspend, change).await
     }
 
-    /// Ends a suspension of a user or a team, and no other: their keys are accepted again when none is left. No key does
-    /// this. The answer counts those keys; [a dry run](ChangeOwner::dry_run) says the same and changes nothing.
+    /// Ends one suspension of a user or a team, and not the other: their keys are accepted again when none is left. No
+    /// key can do this. The answer counts those keys; [a dry run](ChangeOwner::dry_run) says the same and changes
+    /// nothing.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, owner closed, store unavailable, outcome
@@ -217,9 +215,9 @@ impl KeyManager {
         access.reinstated(Whose::Owner(&owner.owner), owner.dry_run, OwnerChange::Reinstate(suspension)).await
     }
 
-    /// Closes a user or a team for good: from the next request on, none of its keys is accepted, and none ever again.
-    /// The team keys that a closed user made live on. The answer counts the keys that end, and says whether anybody has
-    /// heard of the owner; [a dry run](ChangeOwner::dry_run) says the same and changes nothing. No key does this.
+    /// Closes a user or a team permanently: from the next request, none of its keys is accepted, ever again. The team
+    /// keys that a closed user made still work. The answer counts the keys that end, and says whether the owner is
+    /// known at all; [a dry run](ChangeOwner::dry_run) says the same and changes nothing. No key can do this.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, store unavailable, outcome unknown.
@@ -231,7 +229,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// Suspends or closes, or looks what that would mean.
+    /// Suspends or closes, or in a dry run says what that would do.
     pub(super) async fn stop(
         &self,
         whose: Whose<'_>,
@@ -240,21 +238,21 @@ impl Access<'_> {
         change: OwnerChange,
     ) -> Result<OwnerStopped, ManageError> {
         self.require_status(action, whose).await?;
-        // In doubt, it was.
+        // If the status cannot be read, assume that there was one.
         let statuses = self.statuses_of(&whose.some_owner()).await;
         let had_no_status = statuses.is_ok_and(|found| whose.own(&found) == OwnerStatusRow::default());
         let effect = match dry_run {
             true => self.would_change(whose, change).await?.0,
             false => self.change_status(whose, action, change).await?,
         };
-        // After the change, and whatever comes of it: what is to stop does not wait for a count, nor for a key that
-        // nobody can read.
+        // Counted after the change, and a failure is ignored: stopping an owner must not depend on a count, nor on a
+        // record that cannot be read.
         let live_keys = self.count_live_keys_of(whose, false).await.ok();
         let is_unknown = live_keys == Some(0) && had_no_status && self.has_no_keys(whose).await.unwrap_or(false);
         Ok(OwnerStopped { effect, live_keys, is_unknown, dry_run })
     }
 
-    /// Ends a suspension, or looks what that would mean.
+    /// Ends a suspension, or in a dry run says what that would do.
     pub(super) async fn reinstated(
         &self,
         whose: Whose<'_>,
@@ -289,7 +287,7 @@ impl Access<'_> {
         self.change_status(whose, action, change).await
     }
 
-    /// The change with its event.
+    /// The status change with its event.
     pub(in crate::manage) fn owner_write(&self, owner: &Owner, change: OwnerChange) -> WantedWrite {
         self.status_write(Whose::Owner(owner), change)
     }

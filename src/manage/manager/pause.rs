@@ -16,7 +16,7 @@ use crate::{
 };
 
 key_request! {
-    /// A key to be paused, why, and in which version. An id is one, too, with nothing more to say.
+    /// A key to pause, with a reason and an expected version. A key id converts into one.
     ///
     /// ```
     /// use tower_api_keys::{key::KeyId, manage::PauseKey};
@@ -30,7 +30,7 @@ key_request! {
 }
 
 key_request! {
-    /// A key to be resumed, why, and in which version. An id is one, too, with nothing more to say.
+    /// A key to resume, with a reason and an expected version. A key id converts into one.
     ///
     /// ```
     /// use tower_api_keys::{key::KeyId, manage::ResumeKey};
@@ -44,15 +44,16 @@ key_request! {
 }
 
 impl KeyManager {
-    /// Pauses a key: it is refused from the next request on, on every node, until somebody [resumes](Self::resume) it. For a
-    /// key of which nobody knows whether it is still needed, or that may have leaked. Everything else stays: its text, its
-    /// scopes, and its end, which comes while it is paused, too. Whoever may revoke it may pause it. A key that is paused
-    /// stays as it is, whatever the request says, and the answer says so; but the pause of a person's own key by that person
-    /// gives way to that of anybody else, who then is the one to end it: the trail has the end of one and the other.
+    /// Pauses a key: from the next request it is refused on every node, until it is [resumed](Self::resume). For a key
+    /// that may no longer be needed, or that may have leaked. Everything else stays: its text, its scopes, and its end,
+    /// which also comes while it is paused. The right to revoke includes the right to pause. A paused key stays as it
+    /// is, whatever the request says, and the answer says so. One exception: if a person paused their own key and
+    /// another actor pauses it, the new pause replaces the person's, who then cannot end it. The trail has the end of
+    /// the one and the start of the other.
     ///
-    /// A paused key can be renamed, narrowed and revoked, and counts as live; it begins no rotation. Of a rotation that is
-    /// under way either key can be paused: it is not finished by itself in favour of a paused key, and one that is aborted
-    /// in favour of a paused key leaves that one paused.
+    /// A paused key can be renamed, narrowed and revoked, and counts as live; no rotation of it can begin. Either key
+    /// of a rotation that is under way can be paused. Such a rotation does not finish by itself in favour of a paused
+    /// key, and one that is aborted in favour of a paused key leaves that key paused.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -72,22 +73,25 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, conflict (it was resumed and paused in this moment), corrupt record, store unavailable,
-    /// outcome unknown. After the last three it may be asked again: pausing twice does no harm.
+    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, conflict (it was resumed and paused at the
+    /// same moment), corrupt record, store unavailable, outcome unknown. The call may be repeated after the last three:
+    /// pausing twice does no harm.
     pub async fn pause(&self, request: impl Into<PauseKey>, actor: &Actor) -> Result<PauseChanged, ManageError> {
         let request = request.into();
         self.acting(actor, &[KeyAction::Pause]).await?.pause(request).await
     }
 
-    /// Ends the pause of a key: it is accepted again from the next request on, unless it expired meanwhile, or its owner is
-    /// suspended or closed. A key that is not paused stays as it is, and the answer says so. What is revoked stays revoked.
+    /// Ends the pause of a key: from the next request it is accepted again, unless it expired meanwhile, or its owner
+    /// is suspended or closed. A key that is not paused stays as it is, and the answer says so. A revoked key stays
+    /// revoked.
     ///
-    /// Admins of the team or the organization may, and people whose personal key it is if they paused it themselves: what an
-    /// admin stopped, only an admin starts again. No key resumes a key.
+    /// Admins of the team or the organization may do this, and people with their personal key if they paused it
+    /// themselves: only an admin restarts what an admin stopped. No key resumes a key.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, conflict (it was resumed and paused again in this
-    /// moment), corrupt record, store unavailable, outcome unknown. After the last three it may be asked again.
+    /// [`ManageErrorKind`]: denied, not found, key revoked, version differs, conflict (it was resumed and paused again
+    /// at the same moment), corrupt record, store unavailable, outcome unknown. The call may be repeated after the last
+    /// three.
     pub async fn resume(&self, request: impl Into<ResumeKey>, actor: &Actor) -> Result<PauseChanged, ManageError> {
         let request = request.into();
         self.acting(actor, &[KeyAction::Resume]).await?.resume(request).await
@@ -106,20 +110,20 @@ impl Access<'_> {
         let guards = self.same_version(&record, expected_version)?;
         match self.pause_record(&mut record, because, guards, now.now()).await? {
             Effect::Changed => Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Changed)),
-            // Somebody else was quicker: say who.
+            // Another call was quicker: answer with its pause.
             Effect::Unchanged => self.found_so(&id, KeyAction::Pause).await,
         }
     }
 
-    /// Whether the key of a record is paused, and needs no pause of this actor. Of their own key, people end a pause of their
-    /// own: that of somebody else takes its place, so that they do not end that one with it.
+    /// Whether the key of a record is paused, and this actor need not pause it. A pause by people of their own key is
+    /// replaced when another actor pauses it, so that they cannot end the other pause.
     pub(in crate::manage) fn is_stopped_by_pause(&self, record: &KeyRecord) -> bool {
         let Some(pause) = &record.paused else { return false };
         let is_own = matches!((&pause.by, &record.owner), (Some(ActorId::User(by)), Owner::User(owner)) if by == owner);
         !is_own || pause.by == Some(self.actor.id())
     }
 
-    /// Pauses the key of a record, which says so then unless somebody else was quicker. A pause that it has ends.
+    /// Pauses the key and updates the record, unless another call was quicker. A pause that it already has ends.
     pub(in crate::manage) async fn pause_record(
         &self,
         record: &mut KeyRecord,
@@ -147,7 +151,7 @@ impl Access<'_> {
         Ok(effect)
     }
 
-    /// The end of a pause that was seen, and of no other.
+    /// Ends the pause that was read, and no other.
     fn end_of(&self, record: &KeyRecord, pause: &Pause, because: Option<String>) -> WantedWrite {
         WantedWrite {
             write: Write::Resume {
@@ -178,7 +182,7 @@ impl Access<'_> {
                 record.version += 1;
                 Ok(PauseChanged::new(KeyInfo::new(record, status, None, now), Effect::Changed))
             }
-            // Somebody else was quicker.
+            // Another call was quicker.
             Effect::Unchanged => self.found_so(&id, KeyAction::Resume).await,
         }
     }
@@ -189,7 +193,7 @@ impl Access<'_> {
     }
 }
 
-/// What is revoked is neither paused nor resumed.
+/// A revoked key is neither paused nor resumed.
 fn require_unrevoked(record: &KeyRecord) -> Result<(), ManageError> {
     if record.revoked.is_some() { Err(ManageError::new(ManageErrorKind::KeyRevoked)) } else { Ok(()) }
 }

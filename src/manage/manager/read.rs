@@ -15,11 +15,11 @@ use crate::{
 };
 
 impl KeyManager {
-    /// The key of this id, dead or alive, with its usage if the actor may see it.
+    /// The key with this id, dead or alive, with its usage if the actor may see that.
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that is suspended or closed), corrupt
-    /// record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (a key without `keys:read`, an actor that
+    /// is suspended or closed), corrupt record, store unavailable.
     pub async fn find(&self, id: &KeyId, actor: &Actor) -> Result<KeyInfo, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
         let row = access.listed(id).await?.ok_or_else(|| access.absent(KeyAction::See, id))?;
@@ -28,16 +28,17 @@ impl KeyManager {
         Ok(KeyInfo { counted: info.usage.map(|_| access.counted), ..info })
     }
 
-    /// A page of the keys that the actor may see, in the order of their making, the other way round, or by
-    /// their end. One read of the store, however many teams the actor has; of more than 1,000 users and teams, one for each thousand.
+    /// A page of the keys that the actor may see, sorted by creation in either direction, or by end. One read of the
+    /// store, however many teams the actor has; above 1,000 users and teams, one read for each thousand.
     ///
-    /// A page may be shorter than its limit and have a next one all the same: a policy can hide single keys of an owner whose
+    /// A page may be shorter than its limit and still have a next one: a policy can hide single keys of an owner whose
     /// keys it shows.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an owner whose keys the actor may not see),
-    /// denied (a key without `keys:read`, an actor that is suspended or closed; [`unused_since`](ListKeys::unused_since) by somebody who may not see the
-    /// usage of this owner's keys), invalid, corrupt record, store unavailable.
+    /// denied (a key without `keys:read`, an actor that is suspended or closed;
+    /// [`unused_since`](ListKeys::unused_since) by an actor that may not see the usage of this owner's keys), invalid,
+    /// corrupt record, store unavailable.
     pub async fn list(&self, query: ListKeys, actor: &Actor) -> Result<KeyPage, ManageError> {
         let access = self.acting(actor, &[KeyAction::See]).await?;
         let reach = access.reach_of(query.owners.as_deref(), query.unused_since.is_some()).await?;
@@ -59,7 +60,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// What the store is asked for, but for the owners.
+    /// The query for the store, without the owners.
     pub(in crate::manage) fn key_query(&self, query: &ListKeys) -> Result<KeyQuery, ManageError> {
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));

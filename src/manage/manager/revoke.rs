@@ -16,7 +16,7 @@ use crate::{
 };
 
 key_request! {
-    /// A key to be revoked, why, and in which version. An id is one, too, with nothing more to say.
+    /// A key to revoke, with a reason and an expected version. A key id converts into one.
     ///
     /// ```
     /// use tower_api_keys::{key::KeyId, manage::RevokeKey};
@@ -30,8 +30,8 @@ key_request! {
 }
 
 impl KeyManager {
-    /// Ends a key for good, from the next request on. A key that is revoked stays as it is, whatever the request says, and
-    /// the answer says so.
+    /// Ends a key permanently, from the next request. A revoked key stays as it is, whatever the request says, and the
+    /// answer says so.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -54,7 +54,7 @@ impl KeyManager {
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, version differs, corrupt record, store
-    /// unavailable, outcome unknown. After the last two it may be asked again: revoking twice does no harm.
+    /// unavailable, outcome unknown. The call may be repeated after the last two: revoking twice does no harm.
     pub async fn revoke(&self, request: impl Into<RevokeKey>, actor: &Actor) -> Result<Revoked, ManageError> {
         let request = request.into();
         let access = self.acting(actor, &[KeyAction::Revoke]).await?;
@@ -75,12 +75,12 @@ impl Access<'_> {
         if effect == Effect::Changed {
             return Ok(Revoked::new(KeyInfo::new(record, status, None, now), effect));
         }
-        // Somebody else was quicker: say who.
+        // Another call was quicker: answer with its revocation.
         let (record, status) = self.key(&id, KeyAction::Revoke).await?;
         Ok(Revoked::new(KeyInfo::new(record, status, None, now), effect))
     }
 
-    /// Revokes the key of a record, which says so then unless somebody else was quicker.
+    /// Revokes the key and updates the record, unless another call was quicker.
     pub(in crate::manage) async fn revoke_record(
         &self,
         record: &mut KeyRecord,

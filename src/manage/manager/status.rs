@@ -13,17 +13,17 @@ use crate::{
 /// Whose status changes.
 #[derive(Clone, Copy)]
 pub(super) enum Whose<'a> {
-    /// That of an organization, with all its owners. It is the manager's, or nothing is done.
+    /// An organization, with all its owners. Refused unless it is the manager's.
     Organization(&'a OrganizationId),
-    /// That of a user or a team.
+    /// A user or a team.
     Owner(&'a Owner),
 }
 
 impl Whose<'_> {
-    /// An owner with whose statuses this one comes.
+    /// An owner whose statuses, when read, include this one.
     pub(super) fn some_owner(self) -> Owner {
         match self {
-            // It comes with that of any owner, there or not.
+            // It is read along with that of any owner, existing or not.
             Self::Organization(_) => Owner::User(1_u32.into()),
             Self::Owner(owner) => owner.clone(),
         }
@@ -36,7 +36,7 @@ impl Whose<'_> {
         }
     }
 
-    /// Whether keys are accepted, as far as it is for this to say.
+    /// Whether this status lets keys be accepted. Of an owner, the organization's status counts, too.
     pub(super) fn is_active(self, found: &FoundOwner) -> bool {
         match self {
             Self::Organization(_) => found.organization == OwnerStatusRow::default(),
@@ -45,7 +45,7 @@ impl Whose<'_> {
     }
 }
 
-/// What is the same of all of them.
+/// What all status changes share.
 impl Access<'_> {
     pub(super) async fn require_status(&self, action: KeyAction, whose: Whose<'_>) -> Result<(), ManageError> {
         let target = match whose {
@@ -59,7 +59,7 @@ impl Access<'_> {
         }
     }
 
-    /// What this change would do, and the statuses after it. The same rules as a store's.
+    /// What this change would do, and the statuses after it. Follows the same rules as a store.
     pub(super) async fn would_change(
         &self,
         whose: Whose<'_>,
@@ -75,8 +75,8 @@ impl Access<'_> {
         Ok((effect, after))
     }
 
-    /// How many live keys there are, for any actor: of an organization only those whose owners are active by themselves, if
-    /// so asked.
+    /// How many live keys there are, for any actor; of an organization, if `of_active`, only of owners who are active
+    /// themselves.
     pub(super) async fn count_live_keys_of(&self, whose: Whose<'_>, of_active: bool) -> Result<u64, ManageError> {
         match whose {
             Whose::Organization(_) => self.count_live_keys_of_all(of_active).await,
@@ -84,8 +84,8 @@ impl Access<'_> {
         }
     }
 
-    /// Whether no key belongs to the owner, dead ones included, and none is there that the owner made; of an organization,
-    /// whether there is none.
+    /// Whether the owner has no key, not even a dead one, and made none that exists; for an organization, whether it
+    /// has no key.
     pub(super) async fn has_no_keys(&self, whose: Whose<'_>) -> Result<bool, ManageError> {
         let all = KeyQuery::all(self.parts.organization.clone());
         let Whose::Owner(owner) = whose else { return Ok(!self.finds_any(all).await?) };
@@ -113,7 +113,7 @@ impl Access<'_> {
         self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
     }
 
-    /// The change with its event.
+    /// The status change with its event.
     pub(super) fn status_write(&self, whose: Whose<'_>, change: OwnerChange) -> WantedWrite {
         let (write, subject, [closed, suspended, reinstated]) = match whose {
             Whose::Organization(named) => (

@@ -32,21 +32,21 @@ use crate::{
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyUsage {
-    /// The sums, of all its time.
+    /// The totals since the key was made.
     pub totals: UsageTotals,
-    /// By outcome and source, of all its time.
+    /// By outcome and source, since the key was made.
     pub detail: UsageDetail,
-    /// The days that were asked for, each once, the first one first; today is the last. Counts by day wait longer than
-    /// the others until they are written: see [`days_until`](CountedUntil::days_until).
+    /// The requested days, each once, the earliest first; the last one is today. Counts by day are written less often
+    /// than the others: see [`days_until`](CountedUntil::days_until).
     pub days: Vec<UsageDay>,
-    /// The sums of all keys of its chain of rotations.
+    /// The totals of all keys of its chain of rotations.
     pub lineage: LineageUsage,
-    /// How far these counts go.
+    /// Until when usage is counted.
     pub counted: CountedUntil,
 }
 
-/// How the keys of a chain of rotations were used, all together: the key that was asked about, those before it and those after,
-/// dead ones too.
+/// How all keys of a chain of rotations were used together: the requested key, those before it and those after, dead
+/// ones too.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -64,14 +64,14 @@ pub struct KeyUsage {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LineageUsage {
-    /// The first key of the chain, by which it is called.
+    /// The id of the first key of the chain, which names it.
     pub id: KeyId,
-    /// How many keys these sums are of: those whose usage the actor may see. A chain can begin with a person's key that was
+    /// How many keys are counted: those whose usage the actor may see. A chain can begin with a person's key that was
     /// rotated into a team.
     pub keys: u64,
-    /// How many more there are whose stored records cannot be read.
+    /// How many keys are left out because their stored records cannot be read.
     pub unreadable: u64,
-    /// The sums, of all their time.
+    /// The totals of these keys since they were made.
     pub totals: UsageTotals,
 }
 
@@ -86,16 +86,16 @@ pub struct LineageUsage {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UsageDay {
-    /// Which day.
+    /// The day.
     pub day: Day,
     /// Requests that were accepted.
     pub successes: i64,
-    /// Requests that were refused, or let in and then refused by what is behind the door, which are among the successes
-    /// too.
+    /// Requests that were refused, or that were let in and then refused by the service; the latter are counted among
+    /// the successes, too.
     pub failures: i64,
 }
 
-/// What was refused without naming a key that exists: by reason and source.
+/// Refusals that name no existing key: by reason and source.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -115,15 +115,15 @@ pub struct UsageDay {
 pub struct RefusalsWithoutKey {
     /// By outcome and source, of all time.
     pub detail: UsageDetail,
-    /// How far these counts go.
+    /// Until when usage is counted.
     pub counted: CountedUntil,
 }
 
 impl KeyManager {
-    /// How a key was used, by outcome and source, and on each of the last `days` days in UTC, today among them: 0 to 400,
-    /// of which those are known that [are kept](crate::ApiKeysBuilder::keep_usage_days).
+    /// How a key was used, by outcome and source, and on each of the last `days` days in UTC including today: 0 to 400,
+    /// limited by how long days [are kept](crate::ApiKeysBuilder::keep_usage_days).
     ///
-    /// Each node writes what it counted at an interval, by default 10 seconds, and its counts by day every ten minutes.
+    /// Each node writes its counts at an interval, by default 10 seconds, and its counts by day every ten minutes.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -141,9 +141,9 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (somebody who sees the key and not how it
-    /// is used; a key without `keys:read`, an actor that is suspended or closed), invalid (more than 400 days), corrupt
-    /// record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found, denied (an actor that sees the key but not how
+    /// it is used; a key without `keys:read`, an actor that is suspended or closed), invalid (more than 400 days),
+    /// corrupt record, store unavailable.
     pub async fn usage(&self, id: &KeyId, days: u16, actor: &Actor) -> Result<KeyUsage, ManageError> {
         let access = self.acting(actor, &[KeyAction::SeeUsage]).await?;
         let days = i32::from(days);
@@ -153,25 +153,26 @@ impl KeyManager {
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let detail = access.usage_of_one(id).await?;
         let today = Day::of(access.parts.clock.now()).number();
-        // There are none before the first one of 1970.
+        // There are no days before 1970.
         let asked = (today - days + 1).max(0)..=today;
         let days = access.days_of(id, asked).await?;
         let lineage = access.usage_of_lineage(record.lineage).await?;
         Ok(KeyUsage { totals: detail.totals(), detail, days, lineage, counted: access.counted })
     }
 
-    /// What was refused without naming a key that exists: the pasted blank, the truncated key, the header that was
-    /// forgotten. By reason and source: "the service called, and failed" shows here where its key does not.
+    /// Refusals that name no existing key, by reason and source: a pasted blank, a truncated key, a forgotten header. A
+    /// service that called and failed is visible here when it is not under its key.
     ///
-    /// For those who may see the usage of all keys of the organization. In a service that has only one, these are all such
-    /// refusals. In one of [several](crate::ApiKeysBuilder::several_organizations), they are those that concern this one:
+    /// For actors that may see the usage of all keys of the organization. In a service with one organization, these are
+    /// all such refusals. In one with [several](crate::ApiKeysBuilder::several_organizations), they are those that
+    /// concern this one:
     ///
-    /// - what came to a layer [for it](crate::ApiKeyLayer::for_organization), whatever was wrong;
-    /// - what came to any layer, and is no key but has the id of a key of this organization in it: one whose end was cut
-    ///   off, say, or that is in quotes. Only if that node has accepted the key before, and remembers it: no store is asked
-    ///   for the sake of a refusal. Such a text is never counted under the key, since whoever knows an id can write it.
+    /// - any refusal by a layer [for it](crate::ApiKeyLayer::for_organization);
+    /// - in any layer, a text that is not a key but contains the id of a key of this organization: a key whose end was
+    ///   cut off, say, or one in quotes. This needs a node that has accepted the key before and remembers it: a refusal
+    ///   never asks the store. Such a text is never counted under the key, since anyone who knows an id can write it.
     ///
-    /// What concerns two organizations is counted for both. What concerns none is in
+    /// A refusal that concerns two organizations is counted for both. One that concerns none is in
     /// [`refusals_without_organization`](crate::ApiKeys::refusals_without_organization).
     ///
     /// ```
@@ -195,13 +196,13 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (somebody of another organization), denied, corrupt
-    /// record, store unavailable.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): not found (an actor of another organization), denied,
+    /// corrupt record, store unavailable.
     pub async fn refusals_without_key(&self, actor: &Actor) -> Result<RefusalsWithoutKey, ManageError> {
         self.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_key().await
     }
 
-    /// The same of what concerns no organization.
+    /// Refusals that concern no organization.
     pub(crate) async fn refusals_without_organization(&self, actor: &Actor) -> Result<RefusalsWithoutKey, ManageError> {
         let home = self.across(actor, KeyAction::SeeUsage).await?;
         home.acting(actor, &[KeyAction::SeeUsage]).await?.usage_without_organization().await
@@ -209,7 +210,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// How the keys of this chain of rotations were used whose usage the actor may see.
+    /// The usage of all keys of this chain of rotations whose usage the actor may see.
     async fn usage_of_lineage(&self, id: KeyId) -> Result<LineageUsage, ManageError> {
         let query = KeyQuery { lineage: Some(id), ..KeyQuery::all(self.parts.organization.clone()) };
         let (mut sum, mut unreadable) =
@@ -226,7 +227,7 @@ impl Access<'_> {
 }
 
 impl UsageDay {
-    /// What the store has of one day, or nothing.
+    /// The counts of one day; zeros if the store has none.
     pub(in crate::manage) fn of(day: i32, row: Option<&UsageDayRow>) -> Self {
         let (successes, failures) = row.map_or((0, 0), |row| (row.accepted, row.refused));
         Self { day: Day::numbered(day), successes, failures }

@@ -13,19 +13,19 @@ use crate::{
     owner::UserId,
 };
 
-/// What was learned while an answer is put together, and of whom the directory did not answer. Each id is asked about until
-/// it is answered, and not again.
+/// The names that were learned while an answer is put together, and those about which the directory did not answer.
+/// Each id is asked about until it is answered, and not again.
 #[derive(Debug)]
 pub(in crate::manage) struct Naming {
     answered: Mentions,
-    /// Those that it did not answer about at some time: what was said of them until then was said without an answer.
+    /// Those about which it failed to answer at some time: earlier parts of the answer were made without them.
     missed: Mentions,
     names: Names,
     patience: Patience,
 }
 
 impl Naming {
-    /// Before anything is asked, where the store has so long for each of its own answers.
+    /// Before any question, with this time limit for the store's own answers.
     pub(in crate::manage) fn new(store_timeout: Duration) -> Self {
         Self {
             answered: Mentions::default(),
@@ -39,17 +39,17 @@ impl Naming {
         &self.names
     }
 
-    /// What is known of these.
+    /// What is known about these.
     pub(in crate::manage) fn of(&self, mentions: &Mentions) -> Names {
         self.names.only(&mentions.users, &mentions.teams).complete_if(mentions.is_disjoint(&self.missed))
     }
 
-    /// The same for a whole answer: it may be what it is by people who are not in it.
+    /// The same for a whole answer: its content may depend on people who are not in it.
     pub(in crate::manage) fn of_whole(&self, mentions: &Mentions) -> Names {
         self.of(mentions).complete_if(self.is_complete())
     }
 
-    /// Whether the directory answered about everybody.
+    /// Whether the directory answered about all people and teams.
     pub(in crate::manage) fn is_complete(&self) -> bool {
         self.missed.is_empty()
     }
@@ -59,7 +59,7 @@ impl Naming {
         self.answered.users.contains(user).then(|| self.names.has_left(user))
     }
 
-    /// The answer went through so many more keys, and may take longer than another.
+    /// The answer has looked at this many more keys, and so may take longer.
     pub(in crate::manage) fn looked_at(&mut self, keys: usize) {
         self.patience.looked_at(keys);
     }
@@ -70,7 +70,8 @@ impl ManagerParts {
         Naming::new(self.guarded.limit())
     }
 
-    /// What the directory says of those that an answer speaks of; nothing if there is none to ask, or if it does not say.
+    /// What the directory says about the people and teams of an answer; nothing without a directory, or if it does not
+    /// answer.
     pub(in crate::manage) async fn names(&self, mention: impl FnOnce(&mut Mentions)) -> Names {
         let mut patience = Patience::new(self.guarded.limit());
         self.names_within(&mut patience, mention).await
@@ -109,12 +110,12 @@ impl ManagerParts {
 }
 
 impl KeyManager {
-    /// What the people and teams are called that these keys speak of: their owners, and who made and revoked them.
+    /// The names of the people and teams of these keys: their owners, and who made and revoked them.
     ///
-    /// For a key that comes by itself, from [`find`](Self::find), [`trace`](crate::ApiKeys::trace) or a change. What other
-    /// reads answer has such names with it. One question to the [`Directory`](crate::manage::Directory) for all the keys;
-    /// without one, nothing is known. If it does not answer, they are not [complete](Names::is_complete). Keys of another
-    /// organization than this manager's are passed over.
+    /// For a single key from [`find`](Self::find), [`trace`](crate::ApiKeys::trace) or a change; the answers of other
+    /// reads already carry names. One question to the [`Directory`](crate::manage::Directory) for all the keys; without
+    /// one, nothing is known. If it does not answer, the names are not [complete](Names::is_complete). Keys of another
+    /// organization than this manager's are skipped.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -139,8 +140,9 @@ impl KeyManager {
             .await
     }
 
-    /// What the actor and the teams are called that its rights name: for the head of a page. Of a key, its owner. Nothing is
-    /// known of the system, of an actor of another organization than this manager's, and of a key that manages no keys.
+    /// The names of the actor and of the teams that its rights name: for the head of a page. For a key, its owner.
+    /// Nothing is known about the system, about an actor of another organization than this manager's, and about a key
+    /// that manages no keys.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -157,7 +159,7 @@ impl KeyManager {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn names_for(&self, actor: &Actor) -> Names {
-        // As for what it asks for: one of another organization, or of none where there are several, is told nothing.
+        // As for other requests: an actor of another organization, or of none where there are several, gets nothing.
         if Access::hints(self.parts(), actor, &KeyAction::ALL).is_err() {
             return Names::none();
         }

@@ -8,20 +8,20 @@ use crate::{
     words::words,
 };
 
-/// What people and teams are called, and who has left: what a [`Directory`](super::super::Directory) says, and what
-/// answers carry. What is not in it is not known: then the id is shown.
+/// The names of people and teams, and who has left: what a [`Directory`](super::super::Directory) says, and what
+/// answers carry. If a name is not in it, the id is shown.
 ///
-/// A name is one line that people can read: at most 100 characters, none of them invisible, and no credential, as for the
-/// [name of a key](KeyName). Spaces around it are taken away. Another one, or an empty one, is not known either, so that one
-/// bad row of a directory spoils no page.
+/// A name is one readable line: at most 100 characters, none of them invisible, and no credential, as for the [name of
+/// a key](KeyName). Spaces around it are removed. A name that breaks these rules, or an empty one, counts as unknown,
+/// so that one bad row of a directory spoils no page.
 ///
-/// Of each person and each team, four things can be known: that they are [there](Self::with_known), which a name says, too; that
-/// the person has [left](Self::with_left); that there is [nobody](Self::with_unknown) of this id; or nothing, if they are not in
-/// it.
+/// For each person and each team, one of four things is known: that they are [there](Self::with_known), which a name
+/// says, too; that the person has [left](Self::with_left); that this id is [unknown](Self::with_unknown) to the
+/// directory; or nothing, if they are not in it.
 ///
 /// It serializes as
-/// `{"users": {"alice": {"name": "Alice Jones", "left": false, "unknown": false}}, "teams": {"blue": {"name": "Blue", "unknown":
-/// false}}, "complete": true}`; a name that is not known is `null`.
+/// `{"users": {"alice": {"name": "Alice Jones", "left": false, "unknown": false}}, "teams": {"blue": {"name": "Blue",
+/// "unknown": false}}, "complete": true}`; an unknown name is `null`.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, UserId, manage::Names};
@@ -40,8 +40,8 @@ use crate::{
 /// ```
 ///
 /// # Security
-/// People choose what they are called. A page escapes names as any other text, and decides nothing by them: two people may
-/// have the same.
+/// People choose their own names. Escape names on a page like any other text, and decide nothing by them: two people
+/// may have the same one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct Names {
@@ -49,12 +49,12 @@ pub struct Names {
     users: BTreeMap<UserId, KnownUser>,
     /// Teams by their ids.
     teams: BTreeMap<TeamId, KnownTeam>,
-    /// Whether the directory answered about everybody in the answer that has these.
+    /// Whether the directory answered about all people and teams of the answer that has these.
     complete: bool,
 }
 
 words! {
-    /// What a [`Directory`](super::super::Directory) says of a user or a team.
+    /// What a [`Directory`](super::super::Directory) says about a user or a team.
     ///
     /// ```
     /// use tower_api_keys::manage::Presence;
@@ -63,7 +63,7 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum Presence {
-        /// It is there.
+        /// They are there.
         Here = "here",
         /// The person was there, and has left.
         Left = "left",
@@ -73,32 +73,32 @@ words! {
 }
 
 impl Presence {
-    /// Whether it is not there any more, or never was.
+    /// Whether they are no longer there, or never were.
     #[must_use]
     pub const fn is_missing(self) -> bool {
         matches!(self, Self::Left | Self::Unknown)
     }
 }
 
-/// What is known of a person.
+/// What is known about a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 struct KnownUser {
-    /// What they are called.
+    /// Their name.
     name: Option<Box<str>>,
     /// Whether they have left the organization.
     left: bool,
-    /// Whether the directory knows nobody of this id.
+    /// Whether the directory does not know this id.
     unknown: bool,
 }
 
-/// What is known of a team.
+/// What is known about a team.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 struct KnownTeam {
-    /// What it is called.
+    /// Its name.
     name: Option<Box<str>>,
-    /// Whether the directory knows no team of this id.
+    /// Whether the directory does not know this id.
     unknown: bool,
 }
 
@@ -115,7 +115,7 @@ impl Names {
         Self { users: BTreeMap::new(), teams: BTreeMap::new(), complete: true }
     }
 
-    /// And what this person is called. That they are there is known by that, also if the name cannot be shown.
+    /// Adds this person's name. It also says that they are there, even if the name cannot be shown.
     #[must_use]
     pub fn with_user(mut self, id: UserId, name: impl AsRef<str>) -> Self {
         let user = self.users.entry(id).or_default();
@@ -123,7 +123,7 @@ impl Names {
         self
     }
 
-    /// And what this team is called. That it is there is known by that, also if the name cannot be shown.
+    /// Adds this team's name. It also says that the team is there, even if the name cannot be shown.
     #[must_use]
     pub fn with_team(mut self, id: TeamId, name: impl AsRef<str>) -> Self {
         let team = self.teams.entry(id).or_default();
@@ -131,7 +131,7 @@ impl Names {
         self
     }
 
-    /// And that this user or team is there, whatever it is called.
+    /// Adds that this user or team is there, without a name.
     #[must_use]
     pub fn with_known(mut self, owner: impl Into<Owner>) -> Self {
         match owner.into() {
@@ -141,11 +141,11 @@ impl Names {
         self
     }
 
-    /// And that there is no user or team of this id, or none any more. Say so only if you looked and it was not there: one that
-    /// could not be looked up is left out.
+    /// Adds that there is no user or team with this id, or no longer one. Use it only if you looked and did not find
+    /// it: leave out an id that you could not look up.
     ///
-    /// What was said before of a name stays: a team that is gone may still be called by it. Of a person of whom you still know
-    /// that they were there, say that they have [left](Self::with_left).
+    /// A name that was added before stays, so that a team that is gone can still have its name. For a person who you
+    /// know was there, use [left](Self::with_left).
     #[must_use]
     pub fn with_unknown(mut self, owner: impl Into<Owner>) -> Self {
         match owner.into() {
@@ -155,27 +155,27 @@ impl Names {
         self
     }
 
-    /// And that this person has left the organization. Keep saying what they were called: trails and keys that they made
-    /// still show it.
+    /// Adds that this person has left the organization. Keep giving their name: trails and keys that they made still
+    /// show it.
     #[must_use]
     pub fn with_left(mut self, id: UserId) -> Self {
         self.users.entry(id).or_default().left = true;
         self
     }
 
-    /// What the person is called.
+    /// The name of the person.
     #[must_use]
     pub fn of_user(&self, id: &UserId) -> Option<&str> {
         self.users.get(id)?.name.as_deref()
     }
 
-    /// What the team is called.
+    /// The name of the team.
     #[must_use]
     pub fn of_team(&self, id: &TeamId) -> Option<&str> {
         self.teams.get(id)?.name.as_deref()
     }
 
-    /// What the user or the team is called.
+    /// The name of the user or the team.
     #[must_use]
     pub fn of_owner(&self, owner: &Owner) -> Option<&str> {
         match owner {
@@ -184,7 +184,7 @@ impl Names {
         }
     }
 
-    /// What the person is called who acted. A key and a part of the service have no such name.
+    /// The name of the person who acted. A key and the system have no such name.
     #[must_use]
     pub fn of_actor(&self, actor: &ActorId) -> Option<&str> {
         match actor {
@@ -199,13 +199,13 @@ impl Names {
         self.users.get(id).is_some_and(|user| user.left)
     }
 
-    /// Whether it is known that there is no such user or team. Not of a person who is known to have left.
+    /// Whether it is known that there is no such user or team. False for a person who is known to have left.
     #[must_use]
     pub fn is_unknown(&self, owner: &Owner) -> bool {
         self.presence(owner) == Some(Presence::Unknown)
     }
 
-    /// What is known of this one; none if nothing is.
+    /// What is known about this one; `None` if nothing is.
     pub(in crate::manage) fn presence(&self, owner: &Owner) -> Option<Presence> {
         let (left, unknown) = match owner {
             Owner::User(id) => self.users.get(id).map(|user| (user.left, user.unknown))?,
@@ -218,9 +218,10 @@ impl Names {
         })
     }
 
-    /// Whether the [`Directory`](super::super::Directory) answered about everybody whom the answer that has these speaks of,
-    /// and about whom it had to know for it. If not, it failed or took too long: names are missing, and whoever has left may
-    /// be among those of whom nothing is known. Ask again later. Without a directory nothing is known, and nothing is missing.
+    /// Whether the [`Directory`](super::super::Directory) answered about all people and teams in the answer that has
+    /// these, and about all that its content depends on. If not, it failed or took too long: names are missing, and
+    /// people who left may be among those about whom nothing is known. Ask again later. Without a directory nothing is
+    /// known, and nothing is missing.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -241,7 +242,7 @@ impl Names {
         self.complete
     }
 
-    /// The same, if they are complete or not.
+    /// The same names, complete only if this says so, too.
     pub(in crate::manage) fn complete_if(self, is_complete: bool) -> Self {
         Self { complete: is_complete, ..self }
     }
@@ -252,7 +253,7 @@ impl Names {
         self.users.is_empty() && self.teams.is_empty()
     }
 
-    /// What is known of these, and of nobody else.
+    /// What is known about these, and no others.
     pub(in crate::manage) fn only<'i>(
         &self,
         users: impl IntoIterator<Item = &'i UserId>,
@@ -275,6 +276,6 @@ impl Names {
 /// A name that can be shown, without the spaces around it.
 pub(super) fn legible(name: &str) -> Option<Box<str>> {
     let name = name.trim();
-    // The name of a key is shown beside it, in the same lists, to the same people.
+    // The name of a key is shown next to it, in the same lists, to the same people.
     (!name.is_empty() && KeyName::new(name).is_ok()).then(|| name.into())
 }

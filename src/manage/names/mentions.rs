@@ -8,7 +8,7 @@ use crate::{
     sentence::{Argument, Sentence},
 };
 
-/// The people and teams that an answer speaks of, each once and in the order of their ids.
+/// The people and teams in an answer, each once and in the order of their ids.
 #[derive(Clone, Debug, Default)]
 pub(in crate::manage) struct Mentions {
     pub(in crate::manage) users: BTreeSet<UserId>,
@@ -41,14 +41,14 @@ impl Mentions {
         }
     }
 
-    /// All that [`KeyInfo`] tells.
+    /// Mentions everyone in a [`KeyInfo`].
     pub(in crate::manage) fn key(&mut self, key: &KeyInfo) {
         self.owner(&key.owner);
         self.actor(&key.created_by);
         [&key.revoked_by, &key.paused_by].into_iter().flatten().for_each(|by| self.actor(by));
     }
 
-    /// The same before it is told.
+    /// Mentions everyone in a record.
     pub(in crate::manage) fn record(&mut self, record: &KeyRecord) {
         self.owner(&record.owner);
         self.actor(&record.created_by);
@@ -96,7 +96,7 @@ impl Mentions {
         self.users.is_empty() && self.teams.is_empty()
     }
 
-    /// In parts of so many at most.
+    /// In parts of at most this many.
     pub(in crate::manage) fn parts(self, most: usize) -> Vec<(Vec<UserId>, Vec<TeamId>)> {
         let (mut users, mut teams) = (self.users.into_iter().peekable(), self.teams.into_iter().peekable());
         let mut parts = Vec::new();

@@ -1,4 +1,4 @@
-//! What people and teams are called, and who has left: asked of the directory once for an answer, and said in sentences.
+//! The names of people and teams, and who has left: asked from the directory once for an answer, and used in sentences.
 
 mod ask;
 mod known;

@@ -1,13 +1,13 @@
-//! Sentences that call people and teams by their names.
+//! Sentences with the names of people and teams.
 
 use super::known::Names;
 use crate::sentence::{Argument, Sentence};
 
 impl Sentence {
-    /// The same sentence, whose text calls people and teams by these names. Its arguments are the ids all the same. What has
-    /// no name is called by its id.
+    /// The same sentence, with these names of people and teams in its text. Its arguments are still the ids. The text
+    /// has the id of what has no name.
     ///
-    /// Answers that carry names are so already; this is for a sentence that does not.
+    /// The sentences of answers that carry names have them already; this is for one that does not.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

@@ -3,8 +3,8 @@ use serde::Serialize;
 use super::known::legible;
 use crate::owner::TeamId;
 
-/// A team to choose, with its name if that is known: what a select list shows. It serializes as
-/// `{"id": "t-1", "name": "Blue"}`; the name may be `null`.
+/// A team for a select list, with its name if that is known. It serializes as `{"id": "t-1", "name": "Blue"}`; the name
+/// may be `null`.
 ///
 /// ```
 /// use tower_api_keys::{TeamId, manage::NamedTeam};
@@ -17,9 +17,9 @@ use crate::owner::TeamId;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 pub struct NamedTeam {
-    /// Which.
+    /// Its id.
     id: TeamId,
-    /// What it is called.
+    /// Its name.
     name: Option<Box<str>>,
 }
 
@@ -30,7 +30,7 @@ impl NamedTeam {
         Self { id, name: None }
     }
 
-    /// The team with this name, if it is one that can be shown: by the rule of [`Names`](super::Names).
+    /// The team with this name, if the name can be shown by the rules of [`Names`](super::Names).
     #[must_use]
     pub fn with_name(mut self, name: impl AsRef<str>) -> Self {
         self.name = legible(name.as_ref()).or(self.name);
@@ -56,7 +56,7 @@ impl NamedTeam {
     }
 }
 
-/// Whether it is the team of this id.
+/// Whether it is the team with this id.
 impl PartialEq<TeamId> for NamedTeam {
     fn eq(&self, id: &TeamId) -> bool {
         self.id == *id

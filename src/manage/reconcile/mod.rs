@@ -1,4 +1,4 @@
-//! Owners of live keys whom the directory does not have any more: who they are, and an end to their keys.
+//! Owners of live keys that the directory no longer has: finding them, and ending their keys.
 
 mod report;
 mod request;

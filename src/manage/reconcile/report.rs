@@ -12,8 +12,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// Which owners of live keys are missing in the [`Directory`](super::super::Directory), and which of them were closed. It
-/// serializes.
+/// Which owners of live keys are missing in the [`Directory`](super::super::Directory), and which of them were closed.
+/// It serializes.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -42,7 +42,7 @@ use crate::{
 /// for missing in &report.missing {
 ///     println!("{}: {} live keys", missing.owner, missing.live_keys);
 /// }
-/// // Somebody read it, and says yes.
+/// // A person has read it, and agrees.
 /// let done = manager.reconcile(report.closing(), &system).await?;
 /// assert_eq!(done.closed, [UserId::new("bob")?.into()]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -52,24 +52,24 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reconciled {
-    /// When it was begun.
+    /// When the report was begun.
     pub asked_at: Timestamp,
-    /// Of which kind, if not of both.
+    /// The kind of owners, if not both.
     pub kind: Option<KeyKind>,
     /// How many users and teams have a live key, and are not closed: those that the directory was asked about.
     pub owners: u64,
-    /// Those of them that are not there, by kind and id.
+    /// The owners that are missing, by kind and id.
     pub missing: Vec<MissingOwner>,
-    /// Those of them about which it did not answer, in the same order: nobody knows whether they are there, and nobody is
-    /// closed until it is known.
+    /// The owners about which the directory did not answer, in the same order. It is unknown whether they are there,
+    /// and no owner is closed until it is known.
     pub unanswered: Vec<Owner>,
-    /// Live keys that are in no figure of these, because whose they are, or the status of their owner, cannot be read.
+    /// Live keys that these numbers leave out, because their owner, or the owner's status, cannot be read.
     pub unreadable: u64,
-    /// Those that this call closed. The keys of each are refused from the next request on.
+    /// The owners that this call closed. Their keys are refused from the next request.
     pub closed: Vec<Owner>,
-    /// Those that were to be closed and were not: they are there, have no live key, or were closed meanwhile.
+    /// Owners that were to be closed and were not: they are there, have no live key, or were closed meanwhile.
     pub kept: Vec<Owner>,
-    /// What the missing are called, and who has left.
+    /// The names of the missing owners, and who has left.
     pub names: Names,
 }
 
@@ -86,30 +86,30 @@ pub struct Reconciled {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MissingOwner {
-    /// Who.
+    /// The user or team.
     pub owner: Owner,
-    /// What the directory says of them.
+    /// What the directory says about them.
     pub presence: Presence,
-    /// Whether they are suspended: their keys are refused meanwhile, until somebody reinstates them.
+    /// Whether they are suspended: their keys are then refused until they are reinstated.
     pub status: OwnerStatus,
     /// How many live keys they have.
     pub live_keys: u64,
 }
 
 impl Reconciled {
-    /// To close all that are missing in it, if they still are.
+    /// A request to close all that are missing in this report, if they still are.
     pub fn closing(&self) -> Reconcile {
         let kind = self.kind;
         Reconcile { kind, ..Reconcile::close(self.missing.iter().map(|missing| missing.owner.clone())) }
     }
 
-    /// Whether every owner of a live key could be read, and was answered about.
+    /// Whether every owner of a live key could be read, and the directory answered about all.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.unanswered.is_empty() && self.unreadable == 0
     }
 
-    /// Whether so many are missing that it may be the directory that is wrong: then nobody is closed unless somebody
+    /// Whether so large a part is missing that the directory may be wrong: then no owner is closed unless the request
     /// [insists](Reconcile::even_if_many).
     #[must_use]
     pub const fn is_many(&self) -> bool {
@@ -117,7 +117,7 @@ impl Reconciled {
         missing.saturating_mul(10) > self.owners && (missing > 1 || self.owners == 1)
     }
 
-    /// The same in sentences.
+    /// The report as sentences for people.
     #[must_use]
     pub fn sentences(&self) -> Vec<Sentence> {
         let of = |owners: &[Owner], say: fn(u64) -> Sentence| (!owners.is_empty()).then(|| say(owners.len() as u64));

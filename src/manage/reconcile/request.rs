@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 
 use crate::owner::{KeyKind, Owner};
 
-/// Whether only to look which owners of live keys are missing in the [`Directory`](super::super::Directory), or to close some
-/// of them, too.
+/// Whether only to report which owners of live keys are missing in the [`Directory`](super::super::Directory), or also
+/// to close some of them.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, Owner, UserId, manage::Reconcile};
@@ -17,37 +17,37 @@ use crate::owner::{KeyKind, Owner};
 #[must_use = "nothing is looked at before `KeyManager::reconcile`"]
 pub struct Reconcile {
     pub(super) kind: Option<KeyKind>,
-    /// None only looks.
+    /// `None` for a report only.
     pub(super) close: Option<BTreeSet<Owner>>,
     pub(super) even_if_many: bool,
 }
 
 impl Reconcile {
-    /// Only looks, and says who is missing.
+    /// Only reports who is missing.
     pub const fn report() -> Self {
         Self { kind: None, close: None, even_if_many: false }
     }
 
-    /// Closes these users and teams, each of them if it is still missing: those that somebody read in a report and meant.
-    /// [`Reconciled::closing`](super::Reconciled::closing) names all of a report.
+    /// Closes these users and teams, each only if it is still missing: those that a person has read in a report and
+    /// chosen. [`Reconciled::closing`](super::Reconciled::closing) names all missing owners of a report.
     ///
     /// # Security
-    /// Closing is final. It is refused while the directory does not answer about everybody, or is missing more than a tenth of
-    /// the owners, unless that is [insisted on](Self::even_if_many).
+    /// Closing is final. It is refused while the directory does not answer about all owners, or misses more than a
+    /// tenth of them, unless you [insist](Self::even_if_many).
     pub fn close(owners: impl IntoIterator<Item = Owner>) -> Self {
         Self { close: Some(owners.into_iter().collect()), ..Self::report() }
     }
 
-    /// Only owners of this kind: for a directory that knows people and no teams, or the other way round. Default: both.
+    /// Only owners of this kind: for a directory that knows people but no teams, or the other way round. Default: both.
     pub const fn of_kind(mut self, kind: KeyKind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// Closes also where more than a tenth of all owners is missing, and more than one, or everybody. Default: nobody is
-    /// closed then, for a directory that suddenly knows nobody looks the same.
+    /// Closes even if more than a tenth of all owners, and more than one, or all of them are missing. Default: no owner
+    /// is closed then, because a directory that suddenly knows no one looks the same.
     ///
-    /// What the directory does not answer about is not closed by this either.
+    /// Owners about which the directory does not answer are never closed, not even by this.
     pub const fn even_if_many(mut self) -> Self {
         self.even_if_many = true;
         self

@@ -1,4 +1,4 @@
-//! The walk over the owners of live keys, and the closing of those that are missing.
+//! Reading the owners of live keys, and closing those that are missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,41 +20,42 @@ use crate::{
     store::{Effect, FoundOwner, KeyQuery, Liveness, OwnerChange},
 };
 
-/// Writes of one change, the most a store takes. As many are asked about once more right before that.
+/// How many writes one change has: the most that a store takes. The directory is asked about this many again right
+/// before.
 const BATCH: usize = 50;
 
-/// What the store knows of an owner of live keys.
+/// What the store knows about an owner of live keys.
 struct Found {
     status: OwnerStatus,
     live_keys: u64,
 }
 
 impl KeyManager {
-    /// Asks the [`Directory`](crate::manage::Directory) which owners of live keys are still there: personal keys die with their
-    /// person also if nobody called [`close`](Self::close). Says who is missing, and closes those of them that the request
-    /// names. Run it once a night.
+    /// Asks the [`Directory`](crate::manage::Directory) which owners of live keys are still there, so that personal
+    /// keys end when their person leaves, even if [`close`](Self::close) was not called. Reports who is missing, and
+    /// closes those of them that the request names. Run it once a night.
     ///
-    /// *Missing* are those of whom the directory says that they have [left](crate::manage::Names::with_left) or that there is
-    /// [nobody](crate::manage::Names::with_unknown) of this id. Of whom it says nothing, nothing is known: a directory that
-    /// answers with the names of those that it found, and no more, closes nobody. Each owner is asked about once, at most
-    /// 1,000 at a time, and each answer may take as long as one of the store.
+    /// *Missing* are owners about whom the directory says that they have [left](crate::manage::Names::with_left) or
+    /// that their id is [unknown](crate::manage::Names::with_unknown). An owner that it does not mention is in doubt: a
+    /// directory that returns only the names it found closes no owner. Each owner is asked about once, at most 1,000 at
+    /// a time, and each answer may take as long as one of the store.
     ///
-    /// A request to [close](Reconcile::close) does all of that again, then asks about those that it names once more, fifty at a
-    /// time, right before they are closed. Nobody is closed while the directory does not answer about everybody, and nobody if
-    /// it misses [many](Reconciled::is_many), unless the request [insists](Reconcile::even_if_many): a directory that is set up
-    /// wrongly suddenly knows nobody. Each closing has an event of its own, as by `close`.
+    /// A request to [close](Reconcile::close) does all of that again, then asks about the named owners once more, fifty
+    /// at a time, right before they are closed. No owner is closed while the directory does not answer about all, or if
+    /// it misses [many](Reconciled::is_many), unless the request [insists](Reconcile::even_if_many): a wrongly
+    /// configured directory suddenly knows no one. Each closing has its own event, as by `close`.
     ///
-    /// For admins of the organization and the system; no key does this. Owners that the policy lets the actor not close are left
-    /// out. Over several organizations, ask the manager of each. How many are missing is a
-    /// [figure](crate::auth::AuthMetrics::owners_missing), too.
+    /// For admins of the organization and the system; no key does this. Owners that the policy does not let the actor
+    /// close are left out. For several organizations, ask the manager of each. A
+    /// [metric](crate::auth::AuthMetrics::owners_missing) has the number of missing owners, too.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found (the actor may not close an owner that it names), directory unavailable, directory
-    /// incomplete and too many missing (to close), misconfigured (the service has no directory), store unavailable, outcome
-    /// unknown. What was closed before stays closed, and asking again goes on.
+    /// [`ManageErrorKind`]: denied, not found (the actor may not close an owner that it names), directory unavailable,
+    /// directory incomplete and too many missing (to close), misconfigured (the service has no directory), store
+    /// unavailable, outcome unknown. What was closed before stays closed, and a repeat continues.
     pub async fn reconcile(&self, request: Reconcile, actor: &Actor) -> Result<Reconciled, ManageError> {
         let access = self.acting(actor, &[KeyAction::Close]).await?;
-        // Before anybody is looked at: else who may not know of one would be told whether there is any.
+        // Before any owner is looked at: otherwise the answer would reveal whether there are owners.
         access.require(KeyAction::See, &Target::Organization).await?;
         for owner in request.close.iter().flatten() {
             access.require(KeyAction::Close, &Target::Owner(owner)).await?;
@@ -96,7 +97,7 @@ impl Access<'_> {
         Ok(Reconciled { asked_at, kind, owners, missing, unanswered, unreadable, closed, kept, names })
     }
 
-    /// Those that are not closed and that the actor may close, and how many live keys were nobody's that can be read.
+    /// The owners that are not closed and that the actor may close, and how many live keys have no readable owner.
     async fn owners_of_live_keys(&self, kind: Option<KeyKind>) -> Result<(BTreeMap<Owner, Found>, u64), ManageError> {
         let (mut owners, mut unreadable) = (BTreeMap::<Owner, Found>::new(), 0);
         let all = KeyQuery::all(self.parts.organization.clone());
@@ -121,7 +122,7 @@ impl Access<'_> {
         Ok((owners, unreadable))
     }
 
-    /// What the directory says of these, which is no hint here: if it does not answer, that is an error.
+    /// What the directory says about these. The call acts on it, so no answer is an error.
     async fn said_of(&self, owners: impl Iterator<Item = &Owner>) -> Result<Names, ManageError> {
         let mut mentions = Mentions::default();
         owners.for_each(|owner| mentions.owner(owner));
@@ -144,7 +145,7 @@ impl Access<'_> {
         let (mut closing, kept): (Vec<Owner>, Vec<Owner>) =
             named.iter().cloned().partition(|owner| missing.contains(owner));
         report.kept = kept;
-        // The person who asks for it goes last: they may do nothing more after that.
+        // The person who makes the call goes last: they can do nothing after that.
         let own = self.actor.standing_on();
         closing.sort_by_key(|owner| own.as_ref() == Some(owner));
         for batch in closing.chunks(BATCH) {
@@ -170,7 +171,7 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// For whoever watches the service.
+    /// Publishes the number for operators of the service.
     fn publish_missing(&self, report: &Reconciled) {
         let closed: BTreeSet<&Owner> = report.closed.iter().collect();
         for kind in KeyKind::ALL.into_iter().filter(|kind| report.kind.is_none_or(|only| only == *kind)) {
@@ -181,7 +182,7 @@ impl Access<'_> {
     }
 }
 
-/// Where it is not known of everybody whether they are there, nobody is closed.
+/// If the directory did not answer about all owners, no owner is closed.
 fn require_answers(unanswered: usize) -> Result<(), ManageError> {
     match unanswered as u64 {
         0 => Ok(()),

@@ -1,4 +1,4 @@
-//! What a report of missing owners says, and a note about one of them.
+//! The sentences of a report of missing owners, and a note about one of them.
 
 use crate::sentence::sentences;
 

@@ -22,40 +22,40 @@ use crate::{
     time::Timestamp,
 };
 
-/// What there is of a new key before the store has it.
+/// The parts of a new key before the store has it.
 #[derive(Clone)]
 struct Made {
     id: KeyId,
     hash: KeyHash,
     idempotency: Option<IdempotentRequest>,
-    /// Whoever is to have the key was closed when it was asked for.
+    /// A condition that fails, if the new owner was closed when the request was made.
     closed: Option<(Guard, GuardRefusal)>,
 }
 
 impl KeyManager {
-    /// Begins to replace a key: makes a new one with the owner, name, labels, scopes and expiry of the old one, as far as
-    /// the request does not say otherwise. Both are accepted until the rotation is
-    /// [finished](Self::finish_rotation) or [aborted](Self::abort_rotation); [`rotation`](Self::rotation) says how far it
-    /// is. The id of the new key names the rotation.
+    /// Begins to replace a key: makes a new one with the owner, name, labels, scopes and expiry of the old one, unless
+    /// the request says otherwise. Both are accepted until the rotation is [finished](Self::finish_rotation) or
+    /// [aborted](Self::abort_rotation); [`rotation`](Self::rotation) shows its progress. The id of the new key names
+    /// the rotation.
     ///
-    /// A key has one successor at a time, and a key whose own rotation is not finished has none: of two who begin at once,
-    /// one does.
+    /// A key has one successor at a time, and a key whose own rotation is not finished has none: of two simultaneous
+    /// calls, one succeeds.
     ///
     /// # Security
-    /// A key that acts gets the text of no key that may do more than itself, that lives longer, or that has a
-    /// [`ManagingScope`](crate::ManagingScope), except that it may rotate itself; no key lets another one, or itself,
-    /// live longer by a rotation. More scopes than the old key has are given only where the request names them and the
+    /// A key that acts does not get the text of a key that may do more than itself, that lives longer, or that has a
+    /// [`ManagingScope`](crate::ManagingScope), except that it may rotate itself. No key lets another one, or itself,
+    /// live longer by a rotation. The new key gets more scopes than the old one only if the request names them and the
     /// actor may [issue](KeyAction::Issue) such a key. The successor is made from the old key as it is at the moment of
-    /// commit: scopes that were taken from it meanwhile do not come back by themselves.
+    /// commit: scopes that were removed meanwhile do not come back.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, key paused, clock unsure, rotation under way,
-    /// version differs, directory unavailable, owner suspended or closed, idempotency key used
-    /// ([by the same request](ManageError::replayed)) or reused (by another), quota reached, conflict, corrupt record,
-    /// actor busy, overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After the last, make
-    /// the same request again under its [idempotency key](RotateKey::idempotency_key), or ask for the
-    /// [rotation](Self::rotation) by the old key's id: the text of a key that was made is lost, so
-    /// [abort](Self::abort_rotation) the rotation by that key's id, and begin again.
+    /// [`ManageErrorKind`]: denied, not found, invalid, key revoked, key expired, key paused, clock unsure, rotation
+    /// under way, version differs, directory unavailable, owner suspended or closed, idempotency key used ([by the same
+    /// request](ManageError::replayed)) or reused (by another), quota reached, conflict, corrupt record, actor busy,
+    /// overloaded, starved, hash failed, randomness, store unavailable, outcome unknown. After the last, make the same
+    /// request again under its [idempotency key](RotateKey::idempotency_key), or ask for the [rotation](Self::rotation)
+    /// by the old key's id: the text of a key that was made is lost, so [abort](Self::abort_rotation) the rotation by
+    /// that key's id, and begin again.
     pub async fn begin_rotation(&self, request: RotateKey, actor: &Actor) -> Result<IssuedKey, ManageError> {
         let access = self.acting(actor, &[KeyAction::Rotate]).await?;
         let idempotency = request.idempotency_key.as_deref().map(|key| access.idempotent(key, &request.asked()));
@@ -65,19 +65,19 @@ impl KeyManager {
             Ok(successor) => successor.owner,
             Err(error) => return Err(access.or_replayed(error, idempotency, (KeyAction::Rotate, &old.owner)).await),
         };
-        // Before a hash is paid for. A request that may be a repeat is told so by the store.
+        // Checked before the cost of a hash. For a request that may be a repeat, the store decides.
         if idempotency.is_none() && access.live_successor(&old.id).await?.is_some() {
             return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
         }
 
         let generated = access.parts.format.generate(owner.kind());
         let plaintext = generated.map_err(|error| ManageError::new(ManageErrorKind::Randomness).with_source(error))?;
-        // Another owner than that of the old key, which has to live: that of the new one.
+        // The new owner, if it is not the old key's: the old key's own owner is guarded with the old key.
         let closed = if owner == old.owner { None } else { access.closed_when_asked(&owner).await? };
         let hash = access.hash(&plaintext).await?;
         let made = Made { id: plaintext.id(), hash, idempotency: idempotency.clone(), closed };
         let begun = match access.begin_once(&request, made.clone()).await {
-            // The old key was renamed meanwhile, or ended: what still makes sense and is still allowed is done.
+            // The old key was changed or ended meanwhile: do what still makes sense and is still allowed.
             Err(error) if error.kind() == ManageErrorKind::Conflict => access.begin_once(&request, made).await,
             begun => begun,
         };
@@ -86,7 +86,7 @@ impl KeyManager {
             Err(error) => return Err(access.or_replayed(error, idempotency, (KeyAction::Rotate, &old.owner)).await),
         };
         access.made(&plaintext, &record);
-        // Its owner was active at the moment of commit.
+        // The owner was active at the moment of commit.
         let now = access.parts.clock.reading();
         Ok(IssuedKey::new(plaintext, KeyInfo::new(record, OwnerStatus::default(), None, now)))
     }
@@ -117,7 +117,8 @@ impl Access<'_> {
             replaces: Some(old.id),
             lineage: old.lineage,
             rotated: Rotated { predecessor_expires_at: old.expires_at, grace_ends_at },
-            // A word about its end is due, however near it is: whoever rotates a key that ends may have overlooked that.
+            // The new key gets a warning about its end, however near: that end may have been overlooked in the
+            // rotation.
             warned: Warned::default(),
             reserved: Reserved::default(),
             version: 1,
@@ -130,7 +131,7 @@ impl Access<'_> {
         guards.extend(made.closed);
         guards.extend(self.same_version(&old, request.expected_version)?);
         let (quotas, given_to) = (self.parts.rules.quotas, self.owner_ref(&new.owner));
-        // A successor takes the place of a key of the same owner: a rotation works where there is no room for a new key.
+        // A successor with the same owner replaces a key: a rotation works even where there is no room for a new key.
         let room = quotas.live_keys(&given_to).filter(|_| new.owner != old.owner);
         let quotas = room.into_iter().chain(quotas.issues(&self.actor, &given_to, at)).collect();
         let writes = vec![insert(&new, &old), self.mark(old, &new)];
@@ -139,7 +140,7 @@ impl Access<'_> {
         Ok(new)
     }
 
-    /// What the new key is to be, if this one can be replaced and the actor may make such a one.
+    /// What the new key will be, if the old one can be replaced and the actor may make such a key.
     async fn may_begin(&self, request: &RotateKey, old: &KeyRecord) -> Result<Successor, ManageError> {
         self.require_replaceable(old).await?;
         self.same_version(old, request.expected_version)?;
@@ -156,19 +157,19 @@ impl Access<'_> {
         {
             return Err(ManageError::new(ManageErrorKind::KeyExpired));
         }
-        // To rotate it would be a way around the pause. One that comes later is another version.
+        // A rotation would be a way around the pause. A pause that comes later changes the version.
         if old.paused.is_some() {
             return Err(ManageError::new(ManageErrorKind::KeyPaused));
         }
         if let Some(predecessor) = &old.replaces
             && let Some(found) = self.row(predecessor).await?
             && !is_anothers_and_gone(found.peek(), &old.owner)
-            // Looked at before the change and not in it: what is dead stays dead.
+            // Checked before the change and not in it: a dead key stays dead.
             && found.peek().key.is_live(now.earliest())
         {
             return Err(ManageError::new(ManageErrorKind::RotationUnderWay));
         }
-        // One that has expired by one reading of the clock would live beside the next one by the other.
+        // By an uncertain clock, a successor may be expired by one reading and live beside the next one by the other.
         if !now.is_certain()
             && let Some(new) = self.successor_that_lived(&old.id, now.earliest()).await?
             && let Some(end) = new.peek().key.expires_at.and_then(|end| Timestamp::from_millis(end).ok())
@@ -178,7 +179,7 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// What the new key is to be, if the actor may make such a one.
+    /// What the new key will be, if the actor may make such a key.
     async fn successor(&self, request: &RotateKey, old: &KeyRecord) -> Result<Successor, ManageError> {
         let now = self.parts.clock.reading();
         let at = now.now();
@@ -198,7 +199,7 @@ impl Access<'_> {
         }
         let (lifetimes, kind_and_scopes) = (&self.parts.rules.lifetimes, (owner.kind(), &scopes));
         let (expires_at, is_too_late) = match request.expiry {
-            // It obeys what holds for new keys, also where the old one does not.
+            // The rules for new keys apply, even if the old key does not follow them.
             SuccessorExpiry::AsBefore => {
                 (lifetimes.end_of_successor(kind_and_scopes, self.own_expiry(old).await?, at), None)
             }
@@ -207,7 +208,7 @@ impl Access<'_> {
                 Err(error) => (asked, Some(error)),
             },
         };
-        // What is more than a key in the place of the old one is given only by whoever may make it without that.
+        // A successor with more than the old key needs the right to make such a key without a rotation.
         if owner != old.owner || is_wider || !scopes.is_within(&old.scopes) {
             let target = Target::NewKey { owner: &owner, scopes: &scopes, expires_at };
             if let Some(reason) = self.lacks_scope(&[KeyAction::Issue]) {
@@ -227,7 +228,8 @@ impl Access<'_> {
             if old.expires_at.is_some_and(|end| expires_at.is_none_or(|new| new > end)) {
                 return Err(ManageError::invalid(InvalidInput::ExpiryLaterByKey));
             }
-            // It has its own text already. Of another key it gets that of a successor, which may do what that one may.
+            // A key already has its own text. By rotating another key it gets the text of a successor, which may do
+            // what the other may.
             if *own != old.id {
                 let (networks, limits) = (networks.as_ref(), old.limits.as_deref());
                 let gift = Gift { scopes: &old.scopes, expires_at, networks, limits };
@@ -238,8 +240,8 @@ impl Access<'_> {
         Ok(Successor { owner, name, scopes, networks, expires_at, at })
     }
 
-    /// Writes to the old key that it has a successor, and its end of grace. Under the version that was read, so that the
-    /// new key is made from what the old one is, not from what it was.
+    /// Marks the old key as having a successor, with the end of grace. The write checks the version that was read, so
+    /// that the new key is made from the old key's current state.
     fn mark(&self, mut old: KeyRecord, new: &KeyRecord) -> WantedWrite {
         let (action, before, after) = match new.rotated.grace_ends_at {
             None => (Action::KEY_SUCCESSOR_MADE, None, Some(new.id.to_string())),
@@ -253,13 +255,13 @@ impl Access<'_> {
     }
 }
 
-/// Whether a key is of somebody else, and refused with all of theirs: who left cannot finish the rotation of what they had.
+/// Whether a key belongs to another owner, who is suspended or closed: such an owner cannot finish its rotation.
 fn is_anothers_and_gone(found: &FoundKey, owner: &Owner) -> bool {
     let is_anothers = OwnerRef::of(&found.key).is_none_or(|of| of.owner != *owner);
     is_anothers && found.status().is_ok_and(|status| !status.is_active())
 }
 
-/// What of the new key is decided before it is made.
+/// What is decided about the new key before it is made.
 struct Successor {
     owner: Owner,
     name: KeyName,

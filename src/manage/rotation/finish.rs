@@ -20,26 +20,27 @@ use crate::{
     time::{ClockReading, Timestamp},
 };
 
-/// What the trail says of a key that would let one live longer.
+/// The trail's reason when a key would let another one live longer.
 const LONGER: &str = "expiry_later";
 
-/// An expiry that a key gets back.
+/// The expiry to which a key is restored.
 struct Restored(Option<Timestamp>);
 
 impl KeyManager {
-    /// Ends the old key of a rotation for good, from the next request on, if the new one is live at that moment, and
-    /// nothing that is counted speaks against it: as long as the new key was never used, or the old one was within the
-    /// last hour, it is refused with that [verdict](RotationVerdict). Counts are written at an
-    /// [interval](crate::ApiKeysBuilder::usage_interval), so that the latest calls may be missing. An old key that has
-    /// expired is not asked about. A rotation that is finished stays as it is, and the answer says so.
+    /// Ends the old key of a rotation permanently, from the next request, if the new one is live at that moment and the
+    /// counts allow it. If the new key was never used, or the old one was used within the last hour, the call is
+    /// refused with that [verdict](RotationVerdict). Counts are written at an
+    /// [interval](crate::ApiKeysBuilder::usage_interval), so the latest calls may be missing. Counts do not matter if
+    /// the old key has expired. A rotation that is finished stays as it is, and the answer says so.
     ///
-    /// The new key's id names the rotation; the old one's does where it is not the new key of another. Whoever finishes
-    /// may rotate the old key and see the new one.
+    /// The new key's id names the rotation; the old one's does if that is not itself the new key of another rotation.
+    /// The actor must be allowed to rotate the old key and to see the new one.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or the
-    /// new key ended), version differs, not safe to finish, key paused (the new one), owner suspended or closed (the team that the new key was made for), corrupt
-    /// record, store unavailable, outcome unknown. After the last two it may be asked again.
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations), no rotation, rotation over (it was aborted, or
+    /// the new key ended), version differs, not safe to finish, key paused (the new one), owner suspended or closed
+    /// (the team that the new key was made for), corrupt record, store unavailable, outcome unknown. The call may be
+    /// repeated after the last two.
     pub async fn finish_rotation(
         &self,
         rotation: impl Into<EndRotation>,
@@ -49,12 +50,12 @@ impl KeyManager {
         self.acting(actor, &[KeyAction::Rotate]).await?.finish(rotation, UsageCheck::Wanted).await
     }
 
-    /// As [`finish_rotation`](Self::finish_rotation), whatever the counts say: callers that have the old key alone are
-    /// refused from the next request on. For an old key that is in wrong hands, and for people who know more than the
-    /// counts do.
+    /// As [`finish_rotation`](Self::finish_rotation), whatever the counts say: callers that have only the old key are
+    /// refused from the next request. For an old key that is in the wrong hands, and for people who know more than the
+    /// counts show.
     ///
     /// # Errors
-    /// As for [`finish_rotation`](Self::finish_rotation), but neither not safe to finish nor key paused.
+    /// As for [`finish_rotation`](Self::finish_rotation), except not safe to finish and key paused.
     pub async fn finish_rotation_anyway(
         &self,
         rotation: impl Into<EndRotation>,
@@ -64,22 +65,23 @@ impl KeyManager {
         self.acting(actor, &[KeyAction::Rotate]).await?.finish(rotation, UsageCheck::Waived).await
     }
 
-    /// Gives a rotation up: ends the new key for good, from the next request on, if the old one is live at that moment,
-    /// and takes back the end of grace that the old one got; that also where the new key was revoked by itself, and the
-    /// end of grace left behind. A rotation that is aborted stays as it is, and the answer says so.
+    /// Gives a rotation up. The new key ends permanently, from the next request, if the old one is live at that moment,
+    /// and the old key loses the end of grace that the rotation gave it. It loses that end also if the new key was
+    /// revoked separately, which leaves the end of grace in effect. A rotation that is aborted stays as it is, and the
+    /// answer says so.
     ///
-    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation); to ask again, name it by its new key:
-    /// the old one's id names the next rotation once there is one. Whoever aborts may rotate the old key and revoke the
-    /// new one.
+    /// The rotation is named as for [`finish_rotation`](Self::finish_rotation). To repeat the call, name it by its new
+    /// key: the old one's id names the next rotation once there is one. The actor must be allowed to rotate the old key
+    /// and to revoke the new one.
     ///
     /// # Security
-    /// A key that acts takes back no end of grace but of a rotation that it began itself: what is suspect does not undo
-    /// its own end.
+    /// A key that acts can only undo the end of grace of a rotation that it began itself: otherwise a suspect key could
+    /// undo its own end.
     ///
     /// # Errors
-    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that is not this key's to take
-    /// back), no rotation, rotation over (it was finished, or one of the keys expired), version differs, conflict, corrupt record,
-    /// store unavailable, outcome unknown. After the last two it may be asked again.
+    /// [`ManageErrorKind`]: denied, not found, invalid (two rotations; an end of grace that this key may not undo), no
+    /// rotation, rotation over (it was finished, or one of the keys expired), version differs, conflict, corrupt
+    /// record, store unavailable, outcome unknown. The call may be repeated after the last two.
     pub async fn abort_rotation(
         &self,
         rotation: impl Into<EndRotation>,
@@ -88,14 +90,14 @@ impl KeyManager {
         let rotation = rotation.into();
         let access = self.acting(actor, &[KeyAction::Rotate]).await?;
         match access.abort_once(rotation).await {
-            // The old key was renamed between the reading and the writing.
+            // The old key was changed between the read and the write.
             Err(error) if error.kind() == ManageErrorKind::Conflict => access.abort_once(rotation).await,
             aborted => aborted,
         }
     }
 }
 
-/// Whether the counts have a say in the end of a rotation.
+/// Whether the counts may prevent the end of a rotation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum UsageCheck {
     Wanted,
@@ -125,7 +127,7 @@ impl Access<'_> {
         let write = self.revocation(old.id, &old.owner, Action::KEY_ROTATION_FINISHED, text);
         let mut guards = vec![(Guard::Live(new.id), GuardRefusal::Kind(ManageErrorKind::RotationOver))];
         if new.owner != old.owner {
-            // Else nobody would be left with a key that is accepted.
+            // Otherwise no key would be left that is accepted.
             guards.push(self.owner_is_active(&new.owner));
         }
         guards.extend(version);
@@ -134,12 +136,12 @@ impl Access<'_> {
                 pair.old.revoke(at, &self.actor);
                 Ok(pair.ended(Effect::Changed, at))
             }
-            // Somebody else was quicker: say who.
+            // Another call was quicker: answer with its result.
             Effect::Unchanged => Ok(self.again(pair).await?.ended(Effect::Unchanged, at)),
         }
     }
 
-    /// Refuses to end an old key whose new one nobody has, or that is still in use.
+    /// Refuses to end an old key if its new key was never used, or if the old one is still in use.
     async fn stands_in_the_way(&self, pair: &Pair, at: Timestamp) -> Result<(), ManageError> {
         let [on_old, on_new] = self.usage_of_both(pair).await?;
         match verdict(&on_old, &on_new, pair.new.record.created_at, at, QUIET) {
@@ -188,7 +190,8 @@ impl Access<'_> {
         Ok(self.again(pair).await?.ended(Effect::Unchanged, at))
     }
 
-    /// A key takes back an end of grace that it gave itself, and no other: what somebody put an end to could undo that.
+    /// A key undoes an end of grace that it gave itself, and no other: otherwise it could undo an end that was set
+    /// against it.
     fn permit_longer(&self, Pair { old, new }: &Pair) -> Result<(), ManageError> {
         if self.actor.key_id().is_none() || self.actor.key_id() == new.record.created_via_key.as_ref() {
             return Ok(());
@@ -198,14 +201,14 @@ impl Access<'_> {
         Err(ManageError::invalid(InvalidInput::ExpiryLaterByKey))
     }
 
-    /// The same of a rotation whose new key was revoked and no more: its end of grace was left behind.
+    /// The expiry to restore if the new key was only revoked, which left the end of grace in effect.
     async fn left_behind(&self, pair: &Pair, at: Timestamp) -> Result<Option<Restored>, ManageError> {
         let Pair { old: PairedKey { record: old, .. }, new: PairedKey { record: new, .. } } = pair;
         let Some(restored) = pair.expiry_before().filter(|_| old.is_live(at)) else { return Ok(None) };
         if self.live_successor(&old.id).await?.is_some() {
             return Ok(None);
         }
-        // A later rotation may have given it the same end of grace, which is not this one's to take back.
+        // A later rotation may have set the same end of grace; this one must not undo that.
         let grace = new.rotated.grace_ends_at.map(Timestamp::as_millis);
         let later = self.last_successors(&old.id, MOST_SUCCESSORS).await?;
         let mut later = later.iter().take_while(|later| later.peek().key.id != new.id.as_str());
@@ -226,7 +229,7 @@ impl Access<'_> {
         }
     }
 
-    /// Both keys as they are now.
+    /// Both keys, read again.
     async fn again(&self, pair: Pair) -> Result<Pair, ManageError> {
         let old = PairedKey::new(self.key(&pair.old.record.id, KeyAction::See).await?);
         let new = PairedKey::new(self.key(&pair.new.record.id, KeyAction::See).await?);
@@ -245,12 +248,12 @@ impl PairedKey {
 }
 
 impl Pair {
-    /// The key of the two by which a rotation was named.
+    /// The key of the pair that the request named.
     fn named(&self, id: &KeyId) -> &KeyRecord {
         if self.old.record.id == *id { &self.old.record } else { &self.new.record }
     }
 
-    /// The expiry that the old key had before the rotation gave it an end of grace, if it still has that.
+    /// The expiry that the old key had before the rotation set an end of grace, if that end is still in effect.
     fn expiry_before(&self) -> Option<Restored> {
         let (end, rotated) = (self.old.record.expires_at, self.new.record.rotated);
         (end.is_some() && end == rotated.grace_ends_at).then_some(Restored(rotated.predecessor_expires_at))

@@ -1,4 +1,4 @@
-//! Replacing a key while both are accepted: begin, look at who still uses the old one, finish or abort.
+//! Replacing a key while both are accepted: begin, check who still uses the old one, finish or abort.
 
 mod begin;
 mod finish;

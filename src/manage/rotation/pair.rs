@@ -13,10 +13,10 @@ use crate::{
     usage::UsageDetail,
 };
 
-/// Rotations of one key that came to nothing, as far as they are looked at.
+/// How many aborted or expired rotations of one key are looked at.
 pub(super) const MOST_SUCCESSORS: u16 = 20;
 
-/// A key and whether its owner may use it.
+/// A key with the status of its owner.
 #[derive(Clone)]
 pub(in crate::manage) struct PairedKey {
     pub(in crate::manage) record: KeyRecord,
@@ -30,7 +30,7 @@ pub(in crate::manage) struct Pair {
 }
 
 told_words! {
-    /// How far a rotation is, whichever call or event brought it there.
+    /// The stage of a rotation, whichever call or event led to it.
     ///
     /// ```
     /// use tower_api_keys::manage::RotationStage;
@@ -39,14 +39,14 @@ told_words! {
     /// ```
     #[non_exhaustive]
     pub enum RotationStage as "rotation_stage",
-    /// The same in a sentence.
+    /// The stage as a sentence.
     pub sentence {
         /// The new key was revoked while the old one was not.
         Aborted = "aborted": "The rotation was aborted: the new key was revoked, and the old one kept.",
         /// The old key was revoked while the new one was not.
         Finished = "finished": "The rotation is finished: the old key was revoked, and the new one kept.",
         /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at
-        /// once, as all keys of an owner are.
+        /// once, as when all keys of an owner are revoked.
         Over = "over":
             "The rotation is over: the new key expired, or both keys were revoked at once.",
         /// Neither is revoked. The old key may have expired.
@@ -54,7 +54,7 @@ told_words! {
     }
 }
 
-/// How a rotation came to its end.
+/// How a rotation ended.
 #[derive(Default)]
 pub(super) struct Ending {
     pub(super) at: Option<Timestamp>,
@@ -68,7 +68,7 @@ impl PairedKey {
 }
 
 impl Pair {
-    /// What the clock shows, unless nobody can say whether one of the keys has expired.
+    /// The time, or an error if the clock is too uncertain to say whether one of the keys has expired.
     pub(in crate::manage) fn sure_of(&self, now: ClockReading) -> Result<Timestamp, ManageError> {
         for end in [self.old.record.expires_at, self.new.record.expires_at].into_iter().flatten() {
             now.has_passed(end)?;
@@ -87,7 +87,7 @@ impl Pair {
         }
     }
 
-    /// When it ended, and who ended it, as far as that is known.
+    /// When it ended, and which actor ended it, as far as that is known.
     pub(super) fn ending(&self, now: Timestamp) -> Ending {
         let revoked = |Revocation { at, by }: &Revocation| Ending { at: Some(*at), by: by.clone() };
         let (old, new) = (&self.old.record, &self.new.record);
@@ -103,11 +103,11 @@ impl Pair {
 }
 
 impl Access<'_> {
-    /// The rotation that a key names, if the actor may do this to its old key and see its new one: that of which it is
-    /// the new key; if there is none, the last of which it is the old one.
+    /// The rotation that a key names: the one of which it is the new key or, if there is none, the last of which it is
+    /// the old one. The actor must be allowed this action on the old key, and to see the new one.
     ///
-    /// The new key's id names one rotation for good: whoever asks again for its end ends no other by that, and where a
-    /// key is in two, neither is meant. The old key's id names another rotation once one is begun.
+    /// The new key's id names one rotation permanently, so a repeated call to end it ends no other; if the key is in
+    /// two rotations, that is an error. The old key's id names another rotation once one has begun.
     pub(in crate::manage) async fn pair(&self, id: &KeyId, on_old: KeyAction) -> Result<Pair, ManageError> {
         let key = PairedKey::new(self.key(id, KeyAction::See).await?);
         if let Some(predecessor) = key.record.replaces {
@@ -126,11 +126,11 @@ impl Access<'_> {
         Ok(Pair { old: key, new })
     }
 
-    /// The rotation under way that a key takes part in; if there is none, the last that was begun of those that it took
-    /// part in. The actor may do this to both keys.
+    /// The rotation under way that a key takes part in; if there is none, the one that began last. The actor must be
+    /// allowed this action on both keys.
     pub(in crate::manage) async fn pair_to_tell_of(&self, id: &KeyId, action: KeyAction) -> Result<Pair, ManageError> {
         let key = PairedKey::new(self.key(id, action).await?);
-        // First, because it was made when the key's own predecessor had ended.
+        // Checked first, because it was made when the key's own predecessor had ended.
         if key.record.revoked.is_none()
             && let Some(new) = self.live_successor(id).await?
         {
@@ -149,14 +149,14 @@ impl Access<'_> {
         Ok(Pair { old: self.seen(&old, action).await?, new: key })
     }
 
-    /// How the old key was used, and the new one.
+    /// The usage of the old key, then of the new one.
     pub(super) async fn usage_of_both(&self, Pair { old, new }: &Pair) -> Result<[UsageDetail; 2], ManageError> {
         let ids = [old.record.id, new.record.id];
         let mut usage = self.usage_of(&ids).await?;
         Ok(ids.map(|id| usage.remove(&id).unwrap_or_default()))
     }
 
-    /// The other key of a rotation, if the actor may do this to it.
+    /// The other key of a rotation, if the actor may do this action on it.
     async fn seen(&self, row: &Unseen<impl Row>, action: KeyAction) -> Result<PairedKey, ManageError> {
         Ok(PairedKey::new(self.open(row, action).await?))
     }
@@ -165,7 +165,7 @@ impl Access<'_> {
         self.successor_that_lived(id, self.parts.clock.now()).await
     }
 
-    /// The successor that a key has if it is this time.
+    /// The live successor of a key at this time.
     pub(in crate::manage) async fn successor_that_lived(
         &self,
         id: &KeyId,
@@ -175,23 +175,23 @@ impl Access<'_> {
         Ok(self.page(&query, at).await?.0.pop())
     }
 
-    /// The key that was made last to replace this one.
+    /// The latest key that was made to replace this one.
     async fn last_successor(&self, id: &KeyId) -> Result<Option<Unseen>, ManageError> {
         Ok(self.last_successors(id, 1).await?.into_iter().next())
     }
 
-    /// The keys that were made to replace this one, the last first: so many at most.
+    /// The keys that were made to replace this one, the latest first: at most this many.
     pub(in crate::manage) async fn last_successors(&self, id: &KeyId, most: u16) -> Result<Vec<Unseen>, ManageError> {
         let query = KeyQuery { order: KeyOrder::NewestFirst, limit: most, ..self.successors_of(id) };
         Ok(self.page(&query, self.parts.clock.now()).await?.0)
     }
 
-    /// The expiry that a key has without the ends of grace that were left behind by rotations whose new key was only
-    /// revoked, or expired.
+    /// The expiry of a key without the ends of grace that remain from rotations whose new key was only revoked, or
+    /// expired.
     pub(in crate::manage) async fn own_expiry(&self, key: &KeyRecord) -> Result<Option<Timestamp>, ManageError> {
         let mut end = key.expires_at.map(Timestamp::as_millis);
         if end.is_none() {
-            // Nothing is left behind of what would end it.
+            // Ends of grace that remain would give it an end.
             return Ok(None);
         }
         for found in self.last_successors(&key.id, MOST_SUCCESSORS).await? {
@@ -199,7 +199,7 @@ impl Access<'_> {
             match grace_ends_at {
                 None => {}
                 Some(_) if grace_ends_at == end => end = predecessor_expires_at,
-                // Somebody chose another one since.
+                // A different expiry was set since then.
                 Some(_) => break,
             }
         }

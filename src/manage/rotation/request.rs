@@ -12,8 +12,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A rotation to be begun. What is said here is checked by
-/// [`KeyManager::begin_rotation`](crate::KeyManager::begin_rotation).
+/// The rotation to begin. [`KeyManager::begin_rotation`](crate::KeyManager::begin_rotation) checks the values.
 ///
 /// ```
 /// use tower_api_keys::{TeamId, key::KeyId, manage::RotateKey};
@@ -42,14 +41,14 @@ pub struct RotateKey {
 /// When the new key ends.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manage) enum SuccessorExpiry {
-    /// When the old one did before the rotation.
+    /// With the expiry that the old key had before the rotation.
     AsBefore,
-    /// Then, or never.
+    /// At this time, or never.
     At(Option<Timestamp>),
 }
 
 impl RotateKey {
-    /// All that it asks for, to tell a repeat from another request.
+    /// All fields of the request, to distinguish a repeat from another request.
     pub(in crate::manage) fn asked(&self) -> impl Serialize {
         let Self {
             id,
@@ -81,7 +80,7 @@ impl RotateKey {
         )
     }
 
-    /// A new key in the place of this one: of the same owner, with its name, labels, scopes and expiry.
+    /// Replaces this key by a new one with its owner, name, labels, scopes and expiry.
     pub const fn of(old: KeyId) -> Self {
         Self {
             id: old,
@@ -97,43 +96,45 @@ impl RotateKey {
         }
     }
 
-    /// The new key belongs to this team: it reaches the team and outlives whoever had the old one. It does not get
-    /// [`ManagingScope`](crate::ManagingScope)s from the old key unless [`scopes`](Self::scopes) names them. Default: the
-    /// owner stays.
+    /// The new key belongs to this team: it reaches the team and outlives the old key's owner. It does not get
+    /// [`ManagingScope`](crate::ManagingScope)s from the old key unless [`scopes`](Self::scopes) names them. Default:
+    /// the owner stays.
     pub fn into_team(mut self, team: TeamId) -> Self {
         self.into_team = Some(team);
         self
     }
 
-    /// What people call the new key: rules are with [`KeyName`](crate::record::KeyName). Default: the old key's name.
+    /// Sets the name of the new key: see [`KeyName`](crate::record::KeyName) for the rules. Default: the old key's
+    /// name.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The labels of the new key. Default: the old key's.
+    /// Sets the labels of the new key. Default: the old key's labels.
     pub fn labels(mut self, labels: Labels) -> Self {
         self.labels = Some(labels);
         self
     }
 
-    /// What the new key may do. Default: the same. More than the old key may is given by whoever may make such a key for the
-    /// owner: needs the right to [issue](super::super::KeyAction::Issue) it, too.
+    /// Sets what the new key may do. Default: the old key's scopes. More scopes than the old key's also need the right
+    /// to [issue](super::super::KeyAction::Issue) such a key for the owner.
     pub fn scopes(mut self, scopes: Scopes) -> Self {
         self.scopes = Some(scopes);
         self
     }
 
-    /// The only networks that the new key may be used from; `None` for anywhere. Default: those of the old key. More than the old
-    /// key has are given by whoever may [issue](super::super::KeyAction::Issue) such a key, and by no key that acts.
+    /// Sets the only networks that the new key may be used from; `None` for anywhere. Default: those of the old key.
+    /// More networks than the old key's need the right to [issue](super::super::KeyAction::Issue) such a key, and a key
+    /// that acts cannot give them.
     pub fn networks(mut self, networks: impl Into<Option<Networks>>) -> Self {
         self.networks = Some(networks.into());
         self
     }
 
-    /// The first moment at which the new key is refused, or `None` for a key that does not expire. Default: what the old
-    /// key had before the rotation, and before any earlier one whose new key was revoked or expired and which left an end
-    /// of grace behind.
+    /// Sets the first moment at which the new key is refused, or `None` for a key that does not expire. Default: what
+    /// the old key had before the rotation, and before any earlier one whose new key was revoked or expired and which
+    /// left an end of grace in effect.
     ///
     /// A key that acts cannot give the new one a longer life than the old one had; people and the system can.
     pub fn expires_at(mut self, end: impl Into<Option<Timestamp>>) -> Self {
@@ -141,15 +142,15 @@ impl RotateKey {
         self
     }
 
-    /// An end of grace: the old key is refused from this moment on, also if nobody finishes the rotation. An earlier
+    /// Sets an end of grace: the old key is refused from this moment, even if the rotation is not finished. An earlier
     /// expiry that it has stays. Default: it lives until the rotation is finished.
     pub const fn old_key_ends_at(mut self, end: Timestamp) -> Self {
         self.old_key_ends_at = Some(end);
         self
     }
 
-    /// Only if this is the [version](super::super::KeyInfo::version) of the old key: what an `If-Match` asks for. Default:
-    /// whichever it has.
+    /// Begins only if this is the [version](super::super::KeyInfo::version) of the old key: what an `If-Match` asks
+    /// for. Default: any version.
     pub const fn expecting(mut self, version: i64) -> Self {
         self.expected_version = Some(version);
         self
@@ -163,7 +164,7 @@ impl RotateKey {
     }
 }
 
-/// People paste keys into the wrong field: what they wrote is shown without secrets.
+/// People paste keys into the wrong field: the output has secrets taken out.
 impl fmt::Debug for RotateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RotateKey")
@@ -178,7 +179,8 @@ impl fmt::Debug for RotateKey {
     }
 }
 
-/// A rotation to be finished or aborted, named by one of its keys, and the version of that key. An id is one, too.
+/// A rotation to finish or abort, named by one of its keys, with an expected version of that key. A key id converts
+/// into one.
 ///
 /// ```
 /// use tower_api_keys::{key::KeyId, manage::EndRotation};
@@ -196,13 +198,13 @@ pub struct EndRotation {
 }
 
 impl EndRotation {
-    /// The rotation of which this is the new key; of one that is the new key of none, the last of which it is the old one.
+    /// The rotation of which this is the new key or, if there is none, the last of which it is the old one.
     pub const fn of(id: KeyId) -> Self {
         Self { id, expected_version: None }
     }
 
-    /// Only if this is the [version](super::super::KeyInfo::version) of the key that is named here: what an `If-Match` asks
-    /// for. A rotation that is ended already stays as it is, whatever is expected. Default: whichever it has.
+    /// Ends it only if this is the [version](super::super::KeyInfo::version) of the named key: what an `If-Match` asks
+    /// for. A rotation that has ended already stays as it is, whatever version is expected. Default: any version.
     pub const fn expecting(mut self, version: i64) -> Self {
         self.expected_version = Some(version);
         self

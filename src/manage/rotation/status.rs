@@ -22,10 +22,10 @@ use crate::{
     usage::{UsageCount, UsageDetail},
 };
 
-/// How far a rotation is, with the evidence; also of one that has ended. It serializes.
+/// The progress of a rotation, with the evidence, or the state of one that has ended. It serializes.
 ///
-/// Usage is counted where it happens and written at an [interval](crate::ApiKeysBuilder::usage_interval): what came
-/// after [`counted`](Self::counted) may be missing here.
+/// Each node counts usage and writes it at an [interval](crate::ApiKeysBuilder::usage_interval): calls after
+/// [`counted`](Self::counted) may be missing here.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -58,36 +58,36 @@ pub struct Rotation {
     pub asked_at: Timestamp,
     /// Whether it is under way, and if not, how it ended.
     pub stage: RotationStage,
-    /// The same in a sentence.
+    /// The stage as a sentence.
     pub stage_sentence: Sentence,
-    /// When it ended. None while it is under way.
+    /// When it ended. `None` while it is under way.
     pub ended_at: Option<Timestamp>,
-    /// Who ended it: by finishing or aborting it, or by revoking one of the keys or both. None while it is under way, if
-    /// the new key expired, and if somebody's plain SQL did it.
+    /// The actor that ended it: by finishing or aborting it, or by revoking one or both of the keys. `None` while it is
+    /// under way, if the new key expired, and if plain SQL ended it.
     pub ended_by: Option<ActorId>,
-    /// The first moment at which the old key is refused if nobody finishes the rotation before.
+    /// The first moment at which the old key is refused if the rotation is not finished before.
     pub ends_at: Option<Timestamp>,
-    /// Whether the new key was accepted.
+    /// The accepted requests with the new key, if any.
     pub new_key_seen: Option<LastUse>,
-    /// The sources of the old key of which nothing shows that they are done with it: those that called with it within
-    /// the last hour, and those that were not seen with the new key since their last call with the old one. Counts and
-    /// times are those of their calls with the old key, of all its life.
+    /// The sources of the old key that have not shown that they are done with it: those that called with it within the
+    /// last hour, and those that were not seen with the new key since their last call with the old one. Counts and
+    /// times are those of their calls with the old key, since it was made.
     pub still_on_old: Vec<UsageCount>,
-    /// All calls with the old key; refusals, too, such as those after an end of grace.
+    /// All calls with the old key, including refusals, such as those after an end of grace.
     pub on_old: UsageDetail,
-    /// All calls with the new key. Its refusals deserve a look: `wrong_team` of a key that was made a team's is
+    /// All calls with the new key. Check its refusals: `wrong_team` for a key that was rotated into a team means
     /// something that only the person could reach.
     pub on_new: UsageDetail,
-    /// What follows from that, if whoever was silent for an hour is taken to be gone or to have moved, or that the new key is
-    /// paused. Of a rotation that has ended, what would follow if it had not.
+    /// The verdict, if sources that were silent for an hour are assumed to be gone or to have moved; or that the new
+    /// key is paused. For a rotation that has ended, what the verdict would be if it had not.
     pub verdict: RotationVerdict,
-    /// How far the counts go.
+    /// Until when usage is counted.
     pub counted: CountedUntil,
-    /// What the people and teams of both keys are called, and who has left.
+    /// The names of the people and teams of both keys, and who has left.
     pub names: Names,
 }
 
-/// That a key was accepted, and when.
+/// How often a key was accepted, and when.
 ///
 /// ```
 /// use tower_api_keys::manage::{Rotation, LastUse};
@@ -136,11 +136,11 @@ impl Rotation {
         }
     }
 
-    /// The verdict if a source of the old key is taken to be still there for so long after its last call with it. An hour
-    /// in [`verdict`](Self::verdict).
+    /// The verdict if a source of the old key is assumed to be still there for this long after its last call with it.
+    /// [`verdict`](Self::verdict) uses an hour.
     ///
-    /// Not less than the [interval](crate::ApiKeysBuilder::usage_interval) at which usage is written makes sense: each
-    /// node tells of a call that much later.
+    /// A time below the [interval](crate::ApiKeysBuilder::usage_interval) at which usage is written makes no sense:
+    /// each node reports a call with that delay.
     #[must_use]
     pub fn verdict_with(&self, quiet: Duration) -> RotationVerdict {
         let counted = verdict(&self.on_old, &self.on_new, self.begun_at, self.asked_at, quiet);
@@ -148,7 +148,7 @@ impl Rotation {
     }
 }
 
-/// The verdict of the counts, unless the new key is paused: nobody can use it then.
+/// The verdict from the counts, unless the new key is paused and so cannot be used.
 const fn unless_paused(is_paused: bool, counted: RotationVerdict) -> RotationVerdict {
     if is_paused { RotationVerdict::NewKeyPaused } else { counted }
 }
@@ -167,7 +167,7 @@ fn described(PairedKey { record, owner }: PairedKey, usage: &UsageDetail, now: C
     KeyInfo::new(record, owner, Some(usage.totals()), now)
 }
 
-/// A rotation that is finished or aborted, by this call or before it. It serializes.
+/// A rotation that was finished or aborted, by this call or before it. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -203,9 +203,10 @@ impl EndedRotation {
 }
 
 impl KeyManager {
-    /// How far a rotation is, by either of its keys: who still calls with the old one, whether the new one was seen, and
-    /// what follows from it. Of a key that takes part in several, that which is under way, or else the last that was
-    /// begun, which has ended; [`stage`](Rotation::stage) says how. Whoever asks may see the usage of both keys.
+    /// The progress of a rotation, named by either of its keys: who still calls with the old one, whether the new one
+    /// was seen, and what follows from that. If a key takes part in several rotations, this is the one under way or, if
+    /// all have ended, the one that began last; [`stage`](Rotation::stage) says how it ended. The actor must be allowed
+    /// to see the usage of both keys.
     ///
     /// # Errors
     /// [`ManageErrorKind`](crate::manage::ManageErrorKind): denied, not found, no rotation (there never was one),

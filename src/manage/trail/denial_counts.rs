@@ -1,4 +1,4 @@
-//! Denied attempts in memory, added up so that nobody can flood the trail or hide one attempt behind others.
+//! Denied attempts in memory, aggregated so that no actor can flood the trail or hide one attempt behind others.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,53 +14,53 @@ use crate::{
     time::Timestamp,
 };
 
-/// Actors that are told apart, of all organizations together; and the most organizations.
+/// How many actors are counted separately, in all organizations together; also the limit of organizations.
 const MOST_ACTORS: usize = 10_000;
 
-/// Actors of one organization that are told apart: none uses up the room of the others by itself.
+/// How many actors of one organization are counted separately, so that it does not use up the room of the others.
 const MOST_ACTORS_OF_ONE: usize = 1_000;
 
-/// Lines of one group that an actor has room for in any case, in one window. With the longest ids and sources that
-/// there can be, those of all groups are about 16 kilobytes.
+/// How many lines of one group an actor always has room for, in one window. With the longest possible ids and sources,
+/// the lines of all groups are about 16 kilobytes.
 const SURE_LINES: usize = 8;
 
-/// Lines of one group that an actor has at most, as far as there is room for all who have more than is sure.
+/// How many lines of one group an actor has at most, while there is extra room.
 const MOST_LINES: usize = 100;
 
-/// Lines of one group beyond the sure ones: of one organization, and of all together.
+/// How many lines of one group there may be beyond the sure ones: of one organization, and of all together.
 const MOST_EXTRA_OF_ONE: usize = 2_000;
 const MOST_EXTRA: usize = 20_000;
 
-/// What is repeated within so long is added up.
+/// Repeats within this time are added up.
 const WINDOW: Duration = Duration::from_secs(3_600);
 
-/// What is said of a key that does not exist. Its event is about the actor, who must not find it in their own
-/// trail: what is hidden leaves no event there.
+/// The reason for a key that does not exist. Its event is about the actor, who must not find it in their own trail,
+/// because attempts on a hidden key leave no event there.
 pub(in crate::manage) const NOT_FOUND: &str = "not_found";
 
-/// What is said of what exists, or may, and may not be known of.
+/// The reason for a subject that the actor may not know of, whether it exists or not.
 pub(in crate::manage) const HIDDEN: &str = "hidden";
 
-/// What is said of attempts that are one too many, by actors who are.
+/// The reason for attempts by actors beyond the limit.
 const OTHER_ACTORS: &str = "other_actors";
 
-/// An actor's lines beyond the most that are told apart.
+/// The reason for an actor's attempts beyond the lines that are counted separately.
 const VARIOUS: &str = "various";
 
 /// An attempt to manage keys that was denied.
 pub(in crate::manage) struct Attempt {
     pub(in crate::manage) organization: OrganizationId,
     pub(in crate::manage) actor: ActorId,
-    /// What was tried; none if it did not come so far.
+    /// The action that was tried; `None` if it was denied before that was known.
     pub(in crate::manage) action: Option<&'static str>,
     pub(in crate::manage) reason: &'static str,
     pub(in crate::manage) subject: Subject,
-    /// The key that was asked for, if it is not the subject because it does not exist.
+    /// The requested key, if it is not the subject because it does not exist.
     pub(in crate::manage) asked: Option<KeyId>,
     pub(in crate::manage) source: Option<String>,
 }
 
-/// An event about attempts, and how many they are.
+/// An event about attempts, and how many attempts it is about.
 pub(super) struct DenialLine {
     pub(super) event: Event,
     pub(super) attempts: u64,
@@ -69,10 +69,10 @@ pub(super) struct DenialLine {
 #[derive(Default)]
 pub(super) struct DenialCounts {
     of: HashMap<OrganizationId, OfOne>,
-    /// How many actors there are in all organizations.
+    /// How many actors are counted separately, in all organizations.
     actors: usize,
     extra: Extra,
-    /// Attempts of one organization too many: there is nowhere to write them down.
+    /// Attempts in organizations beyond the limit: they cannot be recorded.
     lost: u64,
 }
 
@@ -80,50 +80,50 @@ pub(super) struct DenialCounts {
 #[derive(Default)]
 struct OfOne {
     actors: HashMap<ActorId, Window>,
-    /// Those of actors who are one too many, in lines that name them.
+    /// Attempts by actors beyond the limit, in lines that name them.
     others: Option<Window>,
     extra: Extra,
 }
 
-/// The attempts of one actor since the first of them.
+/// The attempts of one actor in the window that began with the first of them.
 struct Window {
     since: Timestamp,
     lines: Vec<DenialCount>,
 }
 
-/// Attempts that differ in nothing but time and source.
+/// Attempts that differ only in time and source.
 struct DenialCount {
     group: Group,
-    /// None for whose window it is.
+    /// `None` for the actor of the window.
     actor: Option<ActorId>,
     action: Option<&'static str>,
     reason: &'static str,
     subject: Subject,
     asked: Option<KeyId>,
     source: Option<String>,
-    /// Those that are not in the trail.
+    /// The attempts that are not in the trail yet.
     count: u64,
     last_at: Timestamp,
     is_known: bool,
 }
 
-/// Lines that share room. What an actor may see has room of its own: else it would show how many attempts there were on
-/// what is hidden, and so which of them were on something.
+/// Lines that share room. What an actor may see has its own room: otherwise the room that is left would reveal how many
+/// attempts hit something hidden, and so which of them did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Group {
-    /// Attempts on keys that do not exist: one line, whatever the key. They take no room from any other.
+    /// Attempts on keys that do not exist: one line, whatever the key. They take no room from other groups.
     Guess,
-    /// On keys that the actor may not know of.
+    /// Attempts on keys that the actor may not know of.
     HiddenKey,
-    /// On owners that the actor may not know of. Nobody knows whether there are any of that name.
+    /// Attempts on owners that the actor may not know of, whether they exist or not.
     HiddenOwner,
-    /// What does not fit into the others: one line.
+    /// What does not fit into the other groups: one line.
     Rest,
-    /// Denied for a reason that the actor is told.
+    /// Denied for a reason that the actor gets.
     Shown,
 }
 
-/// Lines beyond the sure ones, of each group that has such.
+/// Lines beyond the sure ones, for each group that can have them.
 #[derive(Clone, Copy, Default)]
 struct Extra {
     hidden_keys: usize,
@@ -158,7 +158,7 @@ impl DenialCounts {
         window.add(actor, attempt, rest, room, now);
     }
 
-    /// Moves what is to be written from here: the first of its kind, and repeats whose hour is over; all `at_the_end`.
+    /// Moves due lines to `unwritten`: the first of its kind, and repeats whose hour is over; all of them `at_the_end`.
     pub(super) fn collect(&mut self, unwritten: &mut VecDeque<DenialLine>, now: Timestamp, at_the_end: bool) {
         let Self { of, actors, extra, lost } = self;
         (*actors, *extra) = (0, Extra::default());
@@ -230,12 +230,12 @@ impl Window {
     ) {
         let (mut group, mut actor) = (Group::of(&attempt), actor);
         if group == Group::Guess {
-            // A guess of somebody else is one more of the same line.
+            // A guess by another actor counts in the same line.
             actor = None;
         } else if !self.lines.iter().any(|line| line.is_of(group, actor.as_ref(), &attempt)) {
             let lines = self.lines_of(group);
             if lines >= SURE_LINES && (lines >= MOST_LINES || !room(group)) {
-                // About the owner that was aimed at by the first of them.
+                // The subject is the owner that the first of these attempts was aimed at.
                 let subject = attempt.subject.owner().cloned().map_or(Subject::Organization, Subject::Owner);
                 (group, actor) = (Group::Rest, None);
                 attempt = Attempt { action: None, reason: rest, subject, source: None, ..attempt };
@@ -251,7 +251,7 @@ impl Window {
         self.lines.iter().filter(|line| line.group == group).count()
     }
 
-    /// Adds the lines that are more than the sure ones.
+    /// Adds the number of lines beyond the sure ones.
     fn add_extra(&self, to: &mut [&mut Extra]) {
         for group in [Group::HiddenKey, Group::HiddenOwner, Group::Shown] {
             let extra = self.lines_of(group).saturating_sub(SURE_LINES);
@@ -259,7 +259,7 @@ impl Window {
         }
     }
 
-    /// What is to be written of it.
+    /// Takes the lines that are due to be written.
     fn take(
         &mut self,
         organization: &OrganizationId,
@@ -279,7 +279,7 @@ impl DenialCount {
         Self { group, actor, action, reason, subject, asked, source, count: 1, last_at: now, is_known: false }
     }
 
-    /// Guesses are one line, and so is the rest.
+    /// All guesses are one line, and so is the rest.
     fn is_of(&self, group: Group, actor: Option<&ActorId>, attempt: &Attempt) -> bool {
         let is_alike = || {
             (self.actor.as_ref(), self.action, self.reason, &self.subject)
@@ -288,7 +288,7 @@ impl DenialCount {
         self.group == group && (matches!(group, Group::Guess | Group::Rest) || is_alike())
     }
 
-    /// What is said of several is what they have in common.
+    /// Keeps only the details that all attempts of the line have in common.
     fn count_on(&mut self, attempt: Attempt, now: Timestamp) {
         if self.count == 0 {
             (self.action, self.asked, self.source) = (attempt.action, attempt.asked, attempt.source);
@@ -315,10 +315,10 @@ impl DenialCount {
         self.is_known = true;
         let (key, count) = (self.asked.as_ref().map(KeyId::as_str), std::mem::take(&mut self.count));
         let said = Said { action: self.action, reason: self.reason, key, count };
-        // Of what does not exist or is hidden only those may know who see all of the organization.
+        // Only actors that may see the whole organization may know what does not exist or is hidden.
         let is_public = ![NOT_FOUND, OTHER_ACTORS, VARIOUS].contains(&self.reason);
         let audience = if is_public { Audience::Subject } else { Audience::Organization };
-        // Fails only on maps whose keys are no strings; there is none.
+        // Fails only on maps with keys that are not strings; there are none.
         let said = serde_json::to_string(&said).unwrap_or_default();
         let actor = self.actor.as_ref().unwrap_or(of_window).clone();
         let event = Event::new(organization, self.last_at.min(now), actor, Action::MANAGE_DENIED, self.subject.clone())

@@ -14,11 +14,11 @@ use crate::{
     time::Clock,
 };
 
-/// Events of one call of the store.
+/// How many events one call of the store has.
 const BATCH: usize = 500;
 
-/// Denied attempts until they are in the audit trail, [added up](DenialCounts) so that nobody can flood it: an actor
-/// costs at most some 600 events an hour, however often it tries.
+/// Denied attempts until they are in the audit trail, [aggregated](DenialCounts) so that an actor cannot flood it: it
+/// causes at most about 600 events an hour, however often it tries.
 pub(crate) struct DenialLog {
     store: Calls<AnyStore>,
     clock: Arc<dyn Clock>,
@@ -26,7 +26,7 @@ pub(crate) struct DenialLog {
     notifier: Notifier,
     background: Background,
     state: Mutex<State>,
-    /// One flush at a time: what is not written yet is written in order.
+    /// One flush at a time, so that lines are written in order.
     turn: tokio::sync::Mutex<()>,
     failed: Repeated,
     refused: Repeated,
@@ -36,7 +36,7 @@ pub(crate) struct DenialLog {
 struct State {
     counts: DenialCounts,
     unwritten: VecDeque<DenialLine>,
-    /// Attempts whose lines were dropped, since the log last told how many are missing.
+    /// How many attempts are in dropped lines, since the log last reported them.
     missing: u64,
 }
 
@@ -47,22 +47,22 @@ impl DenialLog {
         Self { store, clock, interval, notifier, background, state, turn, failed, refused }
     }
 
-    /// Counts an attempt. Nobody waits for it to be written.
+    /// Counts an attempt, without waiting for it to be written.
     pub(in crate::manage) fn note(self: &Arc<Self>, attempt: Attempt) {
         self.lock().counts.add(attempt, self.clock.now());
         self.start();
     }
 
-    /// Writes what is due: the first of its kind, and repeats whose hour is over; all of it `at_the_end`.
+    /// Writes due lines: the first of its kind, and repeats whose hour is over; all of them `at_the_end`.
     ///
     /// # Errors
-    /// Those of [`Ledger::append_events`]. What is not written is kept. If the store did not say whether it wrote a batch,
-    /// the batch is written again: attempts may then be there twice. A line that the store does not take is dropped, and
-    /// no error: the log tells how many attempts are missing.
+    /// Those of [`Ledger::append_events`]. What is not written is kept. If the store did not say whether it wrote a
+    /// batch, the batch is written again, so attempts may be in the trail twice. A line that the store refuses is
+    /// dropped without an error: the log says how many attempts are missing.
     pub(crate) async fn flush(&self, at_the_end: bool) -> Result<(), StoreError> {
         let _turn = self.turn.lock().await;
         self.write().await?;
-        // Only now: as long as nothing can be written, lines go on counting instead of becoming more.
+        // Only now: while nothing can be written, lines must add up instead of growing in number.
         let now = self.clock.now();
         {
             let State { counts, unwritten, .. } = &mut *self.lock();
@@ -100,7 +100,7 @@ impl DenialLog {
         }
     }
 
-    /// Drops the first line, which the store does not take.
+    /// Drops the first line, which the store refuses.
     fn drop_refused(&self, _error: &StoreError) {
         {
             let mut state = self.lock();
@@ -108,7 +108,7 @@ impl DenialLog {
             state.missing += attempts;
         }
         if let Some(_times) = self.refused.happened() {
-            // Without the line: it holds what a caller says of itself.
+            // Without the line itself: it contains text that a caller chose.
             let _error = _error as &dyn std::error::Error;
             log!(
                 error,
@@ -120,7 +120,7 @@ impl DenialLog {
         }
     }
 
-    /// Tells how many attempts are missing in the trail, if any are since it last did.
+    /// Logs how many attempts are missing in the trail, if any are since the last report.
     fn tell_of_missing(&self) {
         let _missing = mem::take(&mut self.lock().missing);
         if _missing > 0 {
@@ -128,7 +128,7 @@ impl DenialLog {
         }
     }
 
-    /// They come later.
+    /// Logs that they will be written later.
     fn tell_of(&self, _error: &StoreError) {
         if let Some(_times) = self.failed.happened() {
             let _error = _error as &dyn std::error::Error;
@@ -147,7 +147,7 @@ impl DenialLog {
         });
     }
 
-    /// A panic elsewhere leaves counts as they are: each is a whole number at any moment.
+    /// A panic elsewhere leaves the counts usable: each is a whole number at any moment.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

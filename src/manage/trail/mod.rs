@@ -1,4 +1,4 @@
-//! What happened, and what was tried and denied: reading the audit trail, and what this crate adds to it by itself.
+//! What happened, and what was tried and denied: reading the audit trail, and the events that this crate adds itself.
 
 mod denial_counts;
 mod denials;

@@ -10,8 +10,8 @@ use crate::{
     usage::Source,
 };
 
-/// Which events of the audit trail to read: of all that the actor may see, but for entries of the access log, which are
-/// [asked for apart](Self::attempts). All conditions hold together.
+/// Which events of the audit trail to read, of those that the actor may see. Entries of the access log are [queried
+/// separately](Self::attempts). An event must meet all conditions.
 ///
 /// ```
 /// use tower_api_keys::{TeamId, audit::Action, manage::AuditQuery};
@@ -41,7 +41,7 @@ pub struct AuditQuery {
 }
 
 impl AuditQuery {
-    /// Every event that the actor may see, but no line of an attempt, the newest first.
+    /// Every event that the actor may see, without the access log, newest first.
     pub const fn all() -> Self {
         Self {
             attempts: false,
@@ -59,9 +59,9 @@ impl AuditQuery {
         }
     }
 
-    /// Entries of the access log instead of the trail of changes: who showed a key and what came of it, where
-    /// [`access_log`](crate::ApiKeysBuilder::access_log) asks for them. A busy key has millions of them, among which
-    /// nobody would find who changed it.
+    /// Entries of the access log instead of the trail of changes: which caller showed a key, and the result, if
+    /// [`access_log`](crate::ApiKeysBuilder::access_log) turns the log on. A busy key has millions of them, which would
+    /// bury the changes.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -94,21 +94,21 @@ impl AuditQuery {
         self
     }
 
-    /// Only those about the keys of this chain of rotations, which is called by its first key
-    /// ([`lineage`](crate::manage::KeyInfo::lineage)): those that the store has and whose trail the actor may see. If it may see
-    /// none of these keys, the answer is *not found*.
+    /// Only events about the keys of this chain of rotations, named by its first key
+    /// ([`lineage`](crate::manage::KeyInfo::lineage)), as far as the store has them and the actor may see their trail.
+    /// If it may see none of these keys, the answer is *not found*.
     pub const fn of_lineage(mut self, first: KeyId) -> Self {
         self.lineage = Some(first);
         self
     }
 
-    /// Only those about this user or team, or a key of theirs.
+    /// Only events about this user or team, or a key of theirs.
     pub fn of(mut self, owner: impl Into<Owner>) -> Self {
         self.owner = Some(owner.into());
         self
     }
 
-    /// Only what this user, key or part of the system did.
+    /// Only events by this user, key or system.
     pub fn by(mut self, actor: ActorId) -> Self {
         self.actor = Some(actor);
         self
@@ -120,7 +120,7 @@ impl AuditQuery {
         self
     }
 
-    /// Only what was asked for from this source.
+    /// Only events from this source.
     pub fn source(mut self, source: Source) -> Self {
         self.source = Some(source);
         self
@@ -138,26 +138,26 @@ impl AuditQuery {
         self
     }
 
-    /// In the order in which it happened, instead of the newest first.
+    /// Oldest first, instead of newest first.
     pub const fn oldest_first(mut self) -> Self {
         self.newest_first = false;
         self
     }
 
-    /// The page that follows one whose [`next`](EventPage::next) this is, in the same order.
+    /// The page after one with this [`next`](EventPage::next), in the same order.
     pub const fn after(mut self, sequence: i64) -> Self {
         self.after = Some(sequence);
         self
     }
 
-    /// At most so many events, 1 to 1,000. Default: 100.
+    /// At most this many events, 1 to 1,000. Default: 100.
     pub const fn limit(mut self, limit: u16) -> Self {
         self.limit = limit;
         self
     }
 }
 
-/// Some of the events that a query asks for. It serializes.
+/// A page of the events that a query asks for. It serializes.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -177,12 +177,12 @@ impl AuditQuery {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct EventPage {
-    /// The events, in the order that was asked for. Where the actor may not see many thousands in a row, there may be fewer
-    /// than the limit though more follow.
+    /// The events, in the requested order. After many thousands in a row that the actor may not see, there may be fewer
+    /// than the limit although more follow.
     pub entries: Vec<AuditEntry>,
-    /// Events of this page that cannot be read: somebody's plain SQL, or a newer version of this crate.
+    /// How many events of this page cannot be read: written by plain SQL, or by a newer version of this crate.
     pub unreadable: u64,
-    /// What the people and teams of these events are called, and who has left.
+    /// The names of the people and teams of these events, and who has left.
     pub names: Names,
     /// Where the next page begins, if there is one.
     #[serde(serialize_with = "as_text")]
@@ -190,12 +190,12 @@ pub struct EventPage {
     pub next: Option<i64>,
 }
 
-/// A place in a list is a text, as everywhere.
+/// A cursor is a text in JSON, as everywhere.
 fn as_text<S: Serializer>(place: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     place.map(|place| place.to_string()).serialize(serializer)
 }
 
-/// An event, and who is behind it.
+/// An event, and the owner behind it.
 ///
 /// ```
 /// use tower_api_keys::manage::AuditEntry;
@@ -214,6 +214,6 @@ pub struct AuditEntry {
     pub event: Event,
     /// The key that acted, if one did.
     pub acting_key: Option<KeyId>,
-    /// Whose key that is; unknown if the store no longer has it, or cannot read whose it is.
+    /// The owner of that key; `None` if the store no longer has the key, or cannot read its owner.
     pub on_behalf_of: Option<Owner>,
 }

@@ -21,33 +21,33 @@ use crate::{
     store::{EventQuery, KeyQuery, OwnerRef},
 };
 
-/// Reads of one answer, each but the first of a thousand events: so many in a row that the actor may not see are passed
-/// over before it is told to ask again.
+/// How many reads one answer takes, each after the first with a thousand events. After that many events in a row that
+/// the actor may not see, it gets a place to continue from.
 const MOST_READS: usize = 20;
 
-/// Where to go on in the log, and how far.
+/// Where to continue in the log, and how many events to read.
 #[derive(Clone, Copy)]
 struct LogPosition {
     after: Option<i64>,
     limit: u16,
 }
 
-/// A part of the trail that the store is asked for at once.
+/// A part of the trail that is one query to the store.
 pub(super) struct TrailPart {
     owner: Option<Owner>,
     key: Option<KeyId>,
-    /// Whom an export of it is about.
+    /// The subject of the event that records an export of this part.
     pub(super) about: Subject,
 }
 
 impl TrailPart {
-    /// What is about an owner; none of them in particular stands for all.
+    /// Events about an owner; `None` means all events.
     fn of_owner(owner: Option<Owner>) -> Self {
         let about = owner.clone().map_or(Subject::Organization, Subject::Owner);
         Self { owner, key: None, about }
     }
 
-    /// What is about a key of this owner, and of the owner that was asked for, if one was.
+    /// Events about a key of this owner, and of the requested owner, if there is one.
     fn of_key(key: KeyId, of: Option<Owner>, asked: Option<Owner>) -> Self {
         let about = match (of, &asked) {
             (Some(of), _) => Subject::Key(key, of),
@@ -58,7 +58,7 @@ impl TrailPart {
     }
 }
 
-/// An event, unless it cannot be read.
+/// An event, or none if it cannot be read.
 struct Shown {
     sequence: i64,
     event: Option<Event>,
@@ -71,16 +71,16 @@ impl Shown {
 }
 
 impl KeyManager {
-    /// A page of the audit trail: of the key or the owner that the query names, else of all that the actor may see. That of a
-    /// key that was purged is for those who may see the trail of the whole organization.
+    /// A page of the audit trail: of the key or the owner that the query names, or else of all that the actor may see.
+    /// The trail of a purged key is shown only to actors that may see the trail of the whole organization.
     ///
-    /// Entries of the access log are [asked for apart](AuditQuery::attempts).
+    /// Entries of the access log are [queried separately](AuditQuery::attempts).
     ///
-    /// Events stay for good, unless [`keep_events`](crate::ApiKeysBuilder::keep_events) says otherwise. Attempts that were
-    /// denied are there too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), one
-    /// [`usage_interval`](crate::ApiKeysBuilder::usage_interval) later. Those at keys
-    /// that do not exist are shown only to whoever may see the trail of the whole organization: in one's own they would
-    /// tell what does not exist from what is hidden.
+    /// Events are kept forever unless you set [`keep_events`](crate::ApiKeysBuilder::keep_events). Denied attempts are
+    /// in the trail, too, as [`MANAGE_DENIED`](crate::audit::Action::MANAGE_DENIED), one
+    /// [`usage_interval`](crate::ApiKeysBuilder::usage_interval) later. Denied attempts on keys that do not exist are
+    /// shown only to actors that may see the trail of the whole organization: in an actor's own trail they would reveal
+    /// which keys do not exist and which are hidden.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -108,7 +108,7 @@ impl KeyManager {
 }
 
 impl Access<'_> {
-    /// Which events to ask the store for, if the actor may see what the query asks for.
+    /// The queries for the store, if the actor may see what the query asks for.
     pub(super) async fn parts_of_trail(&self, query: &AuditQuery) -> Result<Vec<TrailPart>, ManageError> {
         if query.limit == 0 || query.limit > LARGEST_PAGE {
             return Err(ManageError::invalid(InvalidInput::PageSize));
@@ -121,7 +121,7 @@ impl Access<'_> {
                 Ok(vec![TrailPart::of_key(*key, None, owner.clone())])
             }
             (Some(key), lineage, owner) => {
-                // Whoever may know of it may read what happened to it, the more so if that cannot be read from its record.
+                // An actor that may see the key may read its trail, even if its record cannot be read.
                 let found = self.even_unreadable(key, KeyAction::Audit).await?;
                 let is_of_lineage = lineage.is_none_or(|first| found.key.lineage == first.as_str());
                 let part = TrailPart::of_key(*key, OwnerRef::of(&found.key).map(|of| of.owner), owner.clone());
@@ -135,7 +135,7 @@ impl Access<'_> {
         }
     }
 
-    /// Those of the keys of a chain of rotations, as far as the actor may see them.
+    /// The events of the keys of a chain of rotations, as far as the actor may see them.
     async fn parts_of_lineage(&self, first: &KeyId, owner: Option<&Owner>) -> Result<Vec<TrailPart>, ManageError> {
         let query =
             KeyQuery { lineage: Some(*first), with_usage: false, ..KeyQuery::all(self.parts.organization.clone()) };
@@ -170,7 +170,7 @@ impl Access<'_> {
         })
     }
 
-    /// The next page, with who is behind each event and with names.
+    /// The next page, with the owner behind each event and with names.
     pub(super) async fn page_of_events(
         &self,
         query: &AuditQuery,
@@ -193,16 +193,16 @@ impl Access<'_> {
         Ok(page)
     }
 
-    /// Whether the actor, who may see the trail of whoever an event is about, may see this event too.
+    /// Whether the actor, who may see the trail of this event's subject, may see this event, too.
     pub(in crate::manage) fn may_see_event(&self, event: &Event) -> bool {
         event.audience == Audience::Subject || self.may(KeyAction::Audit, &Target::Organization)
     }
 
-    /// What the actor may see, up to the limit of the query, and after which of it more follows. Of what it may not see
-    /// nothing shows: neither in how many there are nor in where the next page begins.
+    /// What the actor may see, within the limit of the query, and the place after which more follows. Nothing reveals
+    /// events that it may not see: neither the number of events nor the place of the next page.
     async fn visible(&self, query: &AuditQuery, parts: &[TrailPart]) -> Result<(Vec<Shown>, Option<i64>), ManageError> {
         let limit = usize::from(query.limit);
-        // One more than asked for tells whether any follows.
+        // Reading one more than requested shows whether any follow.
         let mut place = LogPosition { after: query.after, limit: query.limit.saturating_add(1).min(LARGEST_PAGE) };
         let mut shown: Vec<Shown> = Vec::new();
         for _ in 0..MOST_READS {
@@ -223,7 +223,7 @@ impl Access<'_> {
         Ok((shown, place.after))
     }
 
-    /// Whether nothing but events is left of a key, such as one that was purged, and the actor may read all there are.
+    /// Whether only events are left of a key, such as one that was purged, and the actor may read the whole trail.
     async fn is_gone(&self, key: &KeyId) -> Result<bool, ManageError> {
         if !self.may(KeyAction::Audit, &Target::Organization) || self.row(key).await?.is_some() {
             return Ok(false);
@@ -268,12 +268,12 @@ impl Access<'_> {
         Ok((rows, more))
     }
 
-    /// Says whose the keys are that acted, each looked up once.
+    /// Adds the owners of the keys that acted, each looked up once.
     async fn add_owners_of_keys(&self, page: &mut EventPage) -> Result<(), ManageError> {
         let mut owners: BTreeMap<KeyId, Option<Owner>> = BTreeMap::new();
         for entry in &mut page.entries {
             let Some(id) = entry.acting_key else { continue };
-            // A key that acts on itself need not be looked up.
+            // A key that acts on itself needs no look-up.
             if let Subject::Key(subject, owner) = &entry.event.subject
                 && *subject == id
             {
@@ -290,7 +290,7 @@ impl Access<'_> {
 }
 
 impl AuditEntry {
-    /// Of whom it speaks.
+    /// Mentions the people and teams in it.
     pub(super) fn mention(&self, mentions: &mut Mentions) {
         mentions.event(&self.event);
         self.on_behalf_of.iter().for_each(|owner| mentions.owner(owner));

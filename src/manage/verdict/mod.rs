@@ -1,4 +1,4 @@
-//! Whether a rotation can be finished, as far as the counts of both keys show.
+//! Whether a rotation can be finished, judged by the counts of both keys.
 
 use std::{fmt, time::Duration};
 
@@ -9,12 +9,12 @@ use crate::{
     usage::{UsageCount, UsageDetail},
 };
 
-/// How long a source is taken to be still there after its last call. Usage is written every ten seconds by default, so
-/// a call is known of long before.
+/// How long a source is assumed to be still there after its last call. Usage is written every ten seconds by default,
+/// so a call is known long before that.
 pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 
-/// Whether a rotation can be finished, as far as it shows. It serializes as `{"verdict": …, "since": …, "sources": …,
-/// "sentence": …}`.
+/// Whether a rotation can be finished, as far as usage shows. It serializes as
+/// `{"verdict": …, "since": …, "sources": …, "sentence": …}`.
 ///
 /// ```
 /// use tower_api_keys::manage::RotationVerdict;
@@ -24,20 +24,20 @@ pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotationVerdict {
-    /// The new key is paused: whoever calls with it is refused, whatever the counts say.
+    /// The new key is paused: calls with it are refused, whatever the counts say.
     NewKeyPaused,
-    /// The new key was never accepted: nobody has it yet.
+    /// The new key was never accepted: it is not installed yet.
     NotStarted,
-    /// The old key was not used lately, the last time then, or not since the rotation began then; but there are sources
-    /// that used it and that were not seen with the new key since. A job that runs once a week is quiet for six days.
+    /// The old key has been idle since this time, or since the rotation began if that is later, but some sources that
+    /// used it have not been seen with the new key since. A job that runs once a week is quiet for six days.
     QuietSince(Timestamp),
-    /// The new key is in use, and every source that ever used the old key was seen with the new one since. Callers without
-    /// a name, which send no user agent, are one source: that one of them moved says nothing of the others, and an empty
-    /// [`source`](crate::usage::UsageCount::source) among those of the old key deserves a look before it is finished. A
-    /// stream that was opened with the old key is not in the counts after its first request, however often the service
-    /// rechecks it; to finish ends it.
+    /// The new key is in use, and every source that ever used the old key was seen with the new one since. Callers
+    /// without a name, which send no user agent, are one source: if one of them moved, that says nothing about the
+    /// others. Check whether an empty [`source`](crate::usage::UsageCount::source) is among those of the old key before
+    /// you finish. A stream that was opened with the old key is not in the counts after its first request, however
+    /// often the service rechecks it; finishing ends it.
     SafeToFinish,
-    /// So many sources used the old key lately.
+    /// This many sources used the old key lately.
     StillUsedBy(usize),
 }
 
@@ -58,7 +58,7 @@ sentences! {
 }
 
 impl RotationVerdict {
-    /// The word, in snake case.
+    /// The verdict as a word in snake case.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ impl RotationVerdict {
         }
     }
 
-    /// The same for people.
+    /// The verdict as a sentence for people.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         match self {
@@ -96,7 +96,7 @@ json_form! {
             schemars(extend("enum" = ["new_key_paused", "not_started", "quiet_since", "safe_to_finish", "still_used_by"]))
         )]
         verdict: &'static str = verdict.as_str(),
-        /// Since when the old key is quiet.
+        /// Since when the old key has been quiet.
         since: Option<Timestamp> = match verdict {
             RotationVerdict::QuietSince(time) => Some(*time),
             _ => None,
@@ -110,13 +110,13 @@ json_form! {
     }
 }
 
-/// What the counts of both keys say.
+/// The verdict from the counts of both keys.
 ///
-/// By source, because a key as a whole falls silent long before the last of its users moved: the one that calls once a
-/// week is quiet for six days, and stops on the seventh if the old key is gone by then. A source proves that it moved by
-/// calling with the new key after its last call with the old one. One name may stand for several machines, so one that
-/// called with the old key lately is still there, whatever else it did. A call that lies in the future was dated by a wrong
-/// clock, which is no evidence of when it was; nothing waits until that time has come.
+/// It is by source, because a key as a whole falls silent long before its last user has moved: one that calls once a
+/// week is quiet for six days, and fails on the seventh if the old key is gone by then. A source proves that it moved
+/// by calling with the new key after its last call with the old one. One name may mean several machines, so a source
+/// that called with the old key lately is still there, whatever else it did. A call in the future was dated by a wrong
+/// clock, and is no evidence of its time; no verdict waits until that time has come.
 pub(in crate::manage) fn verdict(
     old: &UsageDetail,
     new: &UsageDetail,
@@ -135,11 +135,11 @@ pub(in crate::manage) fn verdict(
         return RotationVerdict::SafeToFinish;
     }
     let last = old.successes().filter_map(|source| source.last_known_at(now)).max();
-    // What was silent before the rotation began has told nothing about it yet.
+    // Silence before the rotation began says nothing about it.
     RotationVerdict::QuietSince(last.map_or(begun_at, |last| last.max(begun_at)))
 }
 
-/// The sources of the old key of which nothing shows that they are done with it.
+/// The sources of the old key that have not shown that they are done with it.
 pub(in crate::manage) fn still_on_old(
     old: &UsageDetail,
     new: &UsageDetail,
@@ -154,18 +154,18 @@ fn called_lately(source: &UsageCount, now: Timestamp, quiet: Duration) -> bool {
     source.last_known_at(now).is_some_and(|last| last.saturating_add(quiet) > now)
 }
 
-/// Whether a source of the old key was let in with the new one since.
+/// Whether a source of the old key was accepted with the new one since.
 fn has_moved(source: &UsageCount, new: &UsageDetail, now: Timestamp) -> bool {
     let from = &source.source;
     let let_in = new.successes().filter(|count| count.source == *from);
     let denied_downstream = new.refusals().filter(|count| count.source == *from);
     let denied_downstream = denied_downstream.filter(|count| count.outcome.is_denied_downstream());
     let times = denied_downstream.map(|count| count.count).fold(0, i64::saturating_add);
-    // A call that a wrong clock dated ahead may have been before or after any other: one with the new key, which is there
-    // since the rotation began, is all that can be asked for then.
+    // A call with a time in the future, from a wrong clock, may have been before or after any other. Then any call with
+    // the new key, which exists since the rotation began, has to be enough.
     let last = source.last_known_at(now).filter(|last| *last == source.last_at);
     let is_since = |count: &UsageCount| last.is_none_or(|last| count.last_known_at(now) >= Some(last));
-    // That one of sources that were too many to tell apart moved says nothing of the others.
+    // If the source combines several that are not kept apart, one of them moving says nothing about the others.
     !from.is_other() && let_in.into_iter().any(|count| is_since(count) && count.count > times)
 }
 

@@ -26,21 +26,21 @@ words! {
         Kind = "kind",
         /// The id of the user or team.
         Owner = "owner",
-        /// What people call it.
+        /// The name of the key.
         Name = "name",
-        /// `live`, `revoked` or `expired`; the first of the latter two that came.
+        /// `live`, `revoked` or `expired`; of the latter two, the one that happened first.
         State = "state",
         /// `active`, `closed`, `suspended`, `plan_suspended`, or both with a space between: `suspended plan_suspended`.
         OwnerStatus = "owner_status",
         /// [`KeyFlag`](crate::manage::KeyFlag)s, with spaces between.
         Flags = "flags",
-        /// When it was made, as RFC 3339 has it, like all times.
+        /// When it was made, in RFC 3339, like all times.
         CreatedAt = "created_at",
-        /// For how many whole days it was there when the inventory was taken.
+        /// How many whole days before the inventory it was made.
         AgeDays = "age_days",
         /// `user:`, `key:` or `system:`, and an id.
         CreatedBy = "created_by",
-        /// As for the owner.
+        /// The status of the creator, in the words of the owner's.
         CreatorStatus = "creator_status",
         /// The key that made it.
         CreatedViaKey = "created_via_key",
@@ -54,19 +54,19 @@ words! {
         Failures = "failures",
         /// How often it was refused because it was dead, or its owner suspended or closed.
         AttemptsSinceDeath = "attempts_since_death",
-        /// When last.
+        /// When the last of these attempts was made.
         LastAttemptSinceDeathAt = "last_attempt_since_death_at",
-        /// From where it was accepted: a JSON list of texts.
+        /// The sources from which it was accepted: a JSON list of texts.
         Sources = "sources",
-        /// A JSON object of texts.
+        /// The labels: a JSON object of texts.
         Labels = "labels",
-        /// With spaces between.
+        /// The scopes, with spaces between.
         Scopes = "scopes",
         /// The first moment at which it is refused.
         ExpiresAt = "expires_at",
         /// When it was revoked.
         RevokedAt = "revoked_at",
-        /// By whom, as for the creator.
+        /// The actor that revoked it, in the form of the creator.
         RevokedBy = "revoked_by",
         /// The key it succeeds.
         Replaces = "replaces",
@@ -74,44 +74,45 @@ words! {
         Successor = "successor",
         /// 1 when it was made, one more with each change.
         Version = "version",
-        /// The customer it belongs to.
+        /// The organization it belongs to.
         Organization = "organization",
         /// When the inventory was taken.
         AskedAt = "asked_at",
-        /// What the owner is called. Empty where a [`Directory`](crate::manage::Directory) does not say, like the other names.
+        /// The name of the owner. Empty where a [`Directory`](crate::manage::Directory) does not give it, like the
+        /// other names.
         OwnerName = "owner_name",
-        /// What the person is called who made it.
+        /// The name of the person who made it.
         CreatedByName = "created_by_name",
-        /// `true` if the person who made it has left, `false` if they have not as far as the directory knows. Empty where it
-        /// did not answer, and where a key or the system made it.
+        /// `true` if the person who made it has left, `false` if the directory does not say so. Empty where the
+        /// directory did not answer, and where a key or the system made it.
         CreatorLeft = "creator_left",
-        /// What the person is called who revoked it.
+        /// The name of the person who revoked it.
         RevokedByName = "revoked_by_name",
-        /// `false` if the directory did not answer about all people and teams of the key, as
-        /// [`Names::is_complete`](crate::manage::Names::is_complete) has it: then names may be missing, and flags of those who
-        /// left. `true` if it did, or if there is none.
+        /// `false` if the directory did not answer about all people and teams of the key, as in
+        /// [`Names::is_complete`](crate::manage::Names::is_complete): then names may be missing, and flags of people
+        /// who left. `true` if it did, or if there is no directory.
         NamesComplete = "names_complete",
         /// Since when it is paused.
         PausedAt = "paused_at",
-        /// By whom, as for the creator.
+        /// The actor that paused it, in the form of the creator.
         PausedBy = "paused_by",
-        /// What the person is called who paused it.
+        /// The name of the person who paused it.
         PausedByName = "paused_by_name",
         /// The only networks that it may be used from, with spaces between; empty for anywhere.
         Networks = "networks",
-        /// The first key of its chain of rotations, itself if it succeeds none.
+        /// The first key of its chain of rotations; the key itself if it succeeds none.
         Lineage = "lineage",
-        /// When its line was last rotated: when it was made, if it succeeds another key.
+        /// When its lineage was last rotated: when this key was made, if it succeeds another key.
         RotatedAt = "rotated_at",
-        /// `true` if its text was known before it was made, and lies in a configuration; else `false`.
+        /// `true` if its text was known before it was made, and is in a configuration; else `false`.
         KnownBeforehand = "known_beforehand",
-        /// Who is told about it, in the service's own words.
+        /// The contact that is told about it, in the service's own words.
         Responsible = "responsible",
     }
 }
 
 impl InventoryColumn {
-    /// What it says of a key, before it is made safe.
+    /// The text of the cell, before it is made safe.
     pub(super) fn cell<'a>(self, entry: &'a InventoryEntry, naming: &'a Naming) -> Cow<'a, str> {
         let (key, names) = (&entry.key, naming.names());
         let usage = key.usage.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! How an export is driven, of keys or of events: into a writer, or as a stream.
+//! How an export of keys or events runs: into a writer, or as a stream.
 
 use std::io;
 
@@ -8,9 +8,9 @@ use futures_util::{Stream, stream};
 use super::ExportError;
 use crate::manage::error::ManageError;
 
-/// An export on its way.
+/// An export in progress.
 pub(in crate::manage) trait Pieces: Send + Sized {
-    /// What is said of it at its end.
+    /// The report of a finished export.
     type Exported;
 
     /// The next piece of its text; none after the last.
@@ -33,7 +33,7 @@ pub(in crate::manage) trait Pieces: Send + Sized {
         }
     }
 
-    /// Gives each piece when it is asked for.
+    /// Yields each piece when it is asked for.
     fn stream(self) -> impl Stream<Item = Result<Bytes, ManageError>> + Send {
         stream::try_unfold(self, |mut pieces| async move { Ok(pieces.next().await?.map(|piece| (piece, pieces))) })
     }

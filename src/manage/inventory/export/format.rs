@@ -1,4 +1,4 @@
-/// As what an inventory is exported.
+/// The format of an exported inventory.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -19,27 +19,28 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExportFormat {
-    /// A table as RFC 4180 has it, in UTF-8, with a line of names first: the
-    /// [columns](crate::manage::InventoryColumn::ALL), in their order. Where something is not known or never happened,
-    /// the cell is empty.
+    /// A table in the format of RFC 4180, in UTF-8, with a first line of names: the
+    /// [columns](crate::manage::InventoryColumn::ALL), in their order. A cell is empty where something is not known or
+    /// never happened.
     ///
     /// # Security
-    /// Spreadsheets run cells that begin with certain characters as formulas (OWASP, CSV injection), and where their
-    /// list separator is a semicolon or a tab, they split these cells there. So a cell whose text begins with `=`,
-    /// `+`, `-` or `@`, plain or of full width, with a tab, a line feed or a carriage return, or with an apostrophe,
-    /// gets one more apostrophe in front, ids included; so does what follows a semicolon, a tab, a line feed or a
-    /// carriage return within a cell, if it begins like that. Blanks and quotation marks before such a beginning
-    /// change nothing, because spreadsheets may leave them out. Whoever reads the table with a program takes one
-    /// apostrophe from the beginning of every cell, and one from behind every semicolon, tab, line feed and carriage
-    /// return in it, if there is one, and has what was there ([`unguarded`](Self::unguarded)); of a cell that holds JSON, before it is read as such.
+    /// Spreadsheets run cells that begin with certain characters as formulas (OWASP, CSV injection). Where their list
+    /// separator is a semicolon or a tab, they also split cells there. So a cell gets one more apostrophe in front, ids
+    /// included, if its text begins with `=`, `+`, `-` or `@`, plain or of full width, with a tab, a line feed or a
+    /// carriage return, or with an apostrophe. So does any text within a cell that begins like that after a semicolon,
+    /// a tab, a line feed or a carriage return. Blanks and quotation marks before such a beginning change nothing,
+    /// because spreadsheets may drop them. A program that reads the table must remove one apostrophe, if there is one,
+    /// from the beginning of every cell and after every semicolon, tab, line feed and carriage return in it
+    /// ([`unguarded`](Self::unguarded)); for a cell that holds JSON, before it parses the JSON.
     Csv,
-    /// A line of JSON for each key: an [`InventoryEntry`](crate::manage::InventoryEntry) as it serializes, and in `names` the
-    /// [`Names`](crate::manage::Names) of its people and teams. What was cut off after a line can be read as far as it goes.
+    /// A line of JSON for each key: a serialized [`InventoryEntry`](crate::manage::InventoryEntry) and, in `names`, the
+    /// [`Names`](crate::manage::Names) of its people and teams. If the text is cut off after a line, the lines before
+    /// can be read.
     JsonLines,
 }
 
 impl ExportFormat {
-    /// For the header `Content-Type`.
+    /// The value for the `Content-Type` header.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -48,7 +49,7 @@ impl ExportFormat {
         }
     }
 
-    /// How the name of such a file ends.
+    /// The extension of such a file's name.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {

@@ -14,7 +14,7 @@ pub(in crate::manage) use drive::Pieces;
 pub use format::ExportFormat;
 pub(in crate::manage) use sheet::{Lines, table};
 
-/// What was exported. It serializes.
+/// What an export contained. It serializes.
 ///
 /// ```
 /// use tower_api_keys::manage::InventoryExport;
@@ -31,22 +31,22 @@ pub struct InventoryExport {
     pub keys: u64,
     /// How many keys are missing because their stored records cannot be read.
     pub unreadable: u64,
-    /// How far the counts go in what was written.
+    /// Until when usage in the written text is counted.
     pub counted: CountedUntil,
-    /// Whether the [`Directory`](crate::manage::Directory) answered about everybody, as
-    /// [`Names::is_complete`](crate::manage::Names::is_complete) has it. If not, names and flags of those who left are missing
-    /// where the lines say so, and keys if those with such a flag were asked for.
+    /// Whether the [`Directory`](crate::manage::Directory) answered about all people and teams, as in
+    /// [`Names::is_complete`](crate::manage::Names::is_complete). If not, names and flags of people who left are
+    /// missing where the lines say so, and keys are missing if those with such a flag were asked for.
     pub names_complete: bool,
 }
 
-/// Of nothing.
+/// An export without keys.
 impl Default for InventoryExport {
     fn default() -> Self {
         Self { keys: 0, unreadable: 0, counted: CountedUntil::default(), names_complete: true }
     }
 }
 
-/// Why an export ended before its end. What was written until then stays: whole lines, if the writer took them.
+/// Why an export ended early. Text that was written before stays: whole lines, if the writer took them.
 ///
 /// ```
 /// use tower_api_keys::manage::ExportError;
@@ -58,7 +58,8 @@ impl Default for InventoryExport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ExportError {
-    /// The keys or events could not be read, or not by this actor; or the audit trail could not be told of the export.
+    /// The keys or events could not be read, or not by this actor, or the export could not be recorded in the audit
+    /// trail.
     Read(ManageError),
     /// They could not be written.
     Write(io::Error),

@@ -19,15 +19,15 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum TrailColumn {
-        /// Its place in the log.
+        /// Its sequence number in the log.
         Sequence = "sequence",
-        /// When, as RFC 3339 has it.
+        /// When it happened, in RFC 3339.
         At = "at",
-        /// Who did it: `user:`, `key:` or `system:`, and an id.
+        /// The actor: `user:`, `key:` or `system:`, and an id.
         Actor = "actor",
         /// What was done, in two words.
         Action = "action",
-        /// `key`, `owner` or `organization`: what it is about.
+        /// The kind of subject: `key`, `owner` or `organization`.
         Subject = "subject",
         /// The key that it is about.
         Key = "key",
@@ -35,11 +35,11 @@ words! {
         OwnerKind = "owner_kind",
         /// The owner's id.
         Owner = "owner",
-        /// What was there before, as it is stored.
+        /// The value before the change, as stored.
         Before = "before",
-        /// What is there since, as it is stored.
+        /// The value after the change, as stored.
         After = "after",
-        /// From where it was asked.
+        /// The source of the request.
         Source = "source",
         /// `subject` or `organization`: who may read it.
         Audience = "audience",
@@ -49,14 +49,14 @@ words! {
         OnBehalfOfKind = "on_behalf_of_kind",
         /// That owner's id.
         OnBehalfOf = "on_behalf_of",
-        /// The customer it concerns.
+        /// The organization it concerns.
         Organization = "organization",
-        /// What the person is called who did it. Empty where a [`Directory`](crate::manage::Directory) does not say, like the
-        /// other names.
+        /// The name of the person who did it. Empty where a [`Directory`](crate::manage::Directory) does not give it,
+        /// like the other names.
         ActorName = "actor_name",
-        /// What the owner is called.
+        /// The name of the owner.
         OwnerName = "owner_name",
-        /// What the owner of the key that acted is called.
+        /// The name of the owner of the key that acted.
         OnBehalfOfName = "on_behalf_of_name",
         /// `false` if the directory did not answer about all people and teams of the event; else `true`.
         NamesComplete = "names_complete",
@@ -64,7 +64,7 @@ words! {
 }
 
 impl TrailColumn {
-    /// What it says of an event, before it is made safe.
+    /// The text of the cell, before it is made safe.
     pub(super) fn cell<'a>(self, entry: &'a AuditEntry, naming: &'a Naming) -> Cow<'a, str> {
         let (event, names) = (&entry.event, naming.names());
         let (owner, on_behalf_of) = (event.subject.owner(), entry.on_behalf_of.as_ref());

@@ -26,10 +26,10 @@ use crate::{
 
 pub use column::TrailColumn;
 
-/// Events that an export holds in memory at a time.
+/// How many events an export holds in memory at a time.
 const EVENTS_PER_PIECE: u16 = 500;
 
-/// What was exported of the audit trail. It serializes.
+/// What an export of the audit trail contained. It serializes.
 ///
 /// ```
 /// use tower_api_keys::manage::TrailExport;
@@ -46,12 +46,12 @@ pub struct TrailExport {
     pub events: u64,
     /// How many events are missing because they cannot be read.
     pub unreadable: u64,
-    /// Whether the [`Directory`](crate::manage::Directory) answered about everybody, as
-    /// [`Names::is_complete`](crate::manage::Names::is_complete) has it.
+    /// Whether the [`Directory`](crate::manage::Directory) answered about all people and teams, as in
+    /// [`Names::is_complete`](crate::manage::Names::is_complete).
     pub names_complete: bool,
 }
 
-/// Of nothing.
+/// An export without events.
 impl Default for TrailExport {
     fn default() -> Self {
         Self { events: 0, unreadable: 0, names_complete: true }
@@ -59,12 +59,12 @@ impl Default for TrailExport {
 }
 
 impl KeyManager {
-    /// Writes the audit trail, in pieces of 500 events: all pages of what [`events`](Self::events) reads, from where the query
-    /// begins, whatever its limit.
+    /// Writes the audit trail, in pieces of 500 events: all pages that [`events`](Self::events) would read, from where
+    /// the query begins, whatever its limit.
     ///
-    /// The trail tells of it ([`TRAIL_EXPORTED`](crate::audit::Action::TRAIL_EXPORTED)) before anything is written: what cannot
-    /// be told there is not exported. The writer is written to as by [`export_inventory`](Self::export_inventory);
-    /// [`trail_pieces`](Self::trail_pieces) leaves that to the caller.
+    /// The trail records the export ([`TRAIL_EXPORTED`](crate::audit::Action::TRAIL_EXPORTED)) before anything is
+    /// written: what cannot be recorded is not exported. The writer is used as by
+    /// [`export_inventory`](Self::export_inventory); [`trail_pieces`](Self::trail_pieces) leaves writing to the caller.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -84,8 +84,8 @@ impl KeyManager {
     /// ```
     ///
     /// # Errors
-    /// [`ExportError`]: as for [`events`](Self::events), outcome unknown (whether the trail tells of it: nothing was
-    /// exported), or what the writer says.
+    /// [`ExportError`]: as for [`events`](Self::events), outcome unknown (whether the trail recorded it: nothing was
+    /// exported), or an error of the writer.
     pub async fn export_trail<W: io::Write + Send + ?Sized>(
         &self,
         query: AuditQuery,
@@ -96,9 +96,9 @@ impl KeyManager {
         TrailPieces::new(self.clone(), query, format, actor.clone()).write(writer).await
     }
 
-    /// The same text as a stream, for the body of a response, as that of an inventory by
-    /// [`inventory_pieces`](Self::inventory_pieces): whether the actor may have it is asked before each piece, the first
-    /// answer is the first item, and only the last piece ends with the end of a line.
+    /// The same text as a stream, for the body of a response, like that of
+    /// [`inventory_pieces`](Self::inventory_pieces): each piece checks first whether the actor may have it, the result
+    /// of the first check is the first item, and only the last piece ends with the end of a line.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -109,15 +109,15 @@ impl KeyManager {
     ///
     /// let lines = manager.trail_pieces(AuditQuery::all(), ExportFormat::JsonLines, &actor);
     /// let lines: Vec<_> = lines.try_collect().await?;
-    /// assert!(lines.concat().ends_with(b"}\n")); // that the trail was exported
+    /// assert!(lines.concat().ends_with(b"}\n")); // the event of this export
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`events`](Self::events), or outcome unknown, as the last
-    /// item.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): as for [`events`](Self::events), or outcome unknown, as the
+    /// last item.
     pub fn trail_pieces(
         &self,
         query: AuditQuery,
@@ -128,7 +128,7 @@ impl KeyManager {
     }
 }
 
-/// An export on its way.
+/// An export in progress.
 struct TrailPieces {
     manager: KeyManager,
     actor: Actor,
@@ -160,7 +160,7 @@ impl Pieces for TrailPieces {
         if self.place == Place::End {
             return Ok(None);
         }
-        // Each time: who may not act any more gets no more of it.
+        // Checked for each piece: an actor that may no longer act gets no more.
         let access = self.manager.acting(&self.actor, &[KeyAction::Audit]).await?;
         let parts = access.parts_of_trail(&self.query).await?;
         let is_first = self.place == Place::Beginning;
@@ -168,7 +168,7 @@ impl Pieces for TrailPieces {
             self.query.limit = EVENTS_PER_PIECE;
             self.tell(&access, &parts).await?;
         }
-        // A piece is an answer of its own.
+        // Each piece has its own time limit for names.
         let mut naming = access.parts.naming();
         let page = access.page_of_events(&self.query, &parts, &mut naming).await?;
         let lines = lines(self.format, is_first, &page, &naming).map_err(ManageError::corrupt)?;
@@ -205,7 +205,7 @@ fn lines(format: ExportFormat, is_first: bool, page: &EventPage, naming: &Naming
     }
 }
 
-/// An entry with the names of its own people and teams: each line can be read by itself.
+/// An entry with the names of its own people and teams, so that each line can be read alone.
 #[derive(serde::Serialize)]
 struct Line<'a> {
     #[serde(flatten)]

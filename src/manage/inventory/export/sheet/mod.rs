@@ -1,4 +1,5 @@
-//! Keys as a table that no spreadsheet takes for a program, and what tables and lines of other things have in common with it.
+//! Keys as a table with cells that no spreadsheet runs as formulas, and what tables and lines of other things share
+//! with it.
 
 use std::{borrow::Cow, io, mem};
 
@@ -10,18 +11,19 @@ use crate::manage::{
     names::{Mentions, Names, Naming},
 };
 
-/// Behind one of these a spreadsheet may begin a cell: the separators of lists, where that is no comma, and the ends
-/// of lines, where quotation marks in the middle of such a cell do not hide them.
+/// After one of these a spreadsheet may begin a cell: list separators other than the comma, and line ends that the
+/// quotation marks of such a cell no longer hide.
 const SEPARATORS: [char; 4] = [';', '\t', '\n', '\r'];
 
-/// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that says it is none.
+/// What spreadsheets take for the beginning of a formula (OWASP, CSV injection), and the apostrophe that marks plain
+/// text.
 const BEGINNINGS: [char; 12] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\n', '\r', '\''];
 
 fn row<'a>(entry: &'a InventoryEntry, naming: &'a Naming) -> [Cow<'a, str>; InventoryColumn::ALL.len()] {
     InventoryColumn::ALL.map(|column| column.cell(entry, naming))
 }
 
-/// A cell that no spreadsheet runs, whole or split.
+/// A cell that no spreadsheet runs, as a whole or split.
 fn safe(cell: Cow<'_, str>) -> Cow<'_, str> {
     if !parts(&cell).any(is_risky) {
         return cell;
@@ -30,20 +32,20 @@ fn safe(cell: Cow<'_, str>) -> Cow<'_, str> {
     guarded.collect::<String>().into()
 }
 
-/// What could become a cell of its own, each part with the separator behind it.
+/// The parts that could become cells of their own, each with the separator after it.
 fn parts(cell: &str) -> impl Iterator<Item = &str> {
     cell.split_inclusive(SEPARATORS)
 }
 
-/// Spreadsheets can be told to leave out blanks, a byte order mark is taken from the beginning of a text, and quotation
-/// marks are gone where a cell is taken for a quoted one.
+/// Whether a spreadsheet could run this part. Spreadsheets may skip blanks, drop a byte order mark at the beginning of
+/// a text, and drop quotation marks of a quoted cell.
 fn is_risky(part: &str) -> bool {
     let is_left_out = |c: char| matches!(c, '"' | '\u{feff}') || (c.is_whitespace() && !SEPARATORS.contains(&c));
     part.trim_start_matches(is_left_out).starts_with(BEGINNINGS)
 }
 
 impl ExportFormat {
-    /// What comes before all keys: the line of names, if the format has one.
+    /// The text before all keys: the line of column names, if the format has one.
     pub(in crate::manage) fn head(self) -> io::Result<Vec<u8>> {
         match self {
             Self::Csv => table([InventoryColumn::ALL.map(|column| Cow::Borrowed(column.as_str()))]),
@@ -66,8 +68,8 @@ impl ExportFormat {
         }
     }
 
-    /// A cell of a table as it was before it was made safe for spreadsheets: without the apostrophe in front, and those
-    /// behind separators. A program that reads an export takes this of every cell.
+    /// The original text of a cell that was made safe for spreadsheets: without the apostrophe at its beginning, and
+    /// those after separators. A program that reads an export must do this to every cell.
     ///
     /// ```
     /// use tower_api_keys::manage::ExportFormat;
@@ -84,7 +86,7 @@ impl ExportFormat {
     }
 }
 
-/// A table of these rows, of whose cells no spreadsheet runs one.
+/// A table of these rows, with cells that no spreadsheet runs.
 pub(in crate::manage) fn table<'a, R>(rows: impl IntoIterator<Item = R>) -> io::Result<Vec<u8>>
 where
     R: IntoIterator<Item = Cow<'a, str>>,
@@ -98,8 +100,8 @@ where
     table.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-/// The lines of an export in pieces. The end of a line is not said before it is known that something follows or nothing is
-/// left.
+/// The lines of an export in pieces. The end of a line is held back until it is known whether more follows or the
+/// export is complete.
 pub(in crate::manage) struct Lines {
     end: &'static [u8],
     held_back: &'static [u8],
@@ -110,7 +112,7 @@ impl Lines {
         Self { end: format.end_of_line(), held_back: b"" }
     }
 
-    /// The end of the line before, and these lines, without the end of the last one unless nothing follows.
+    /// The end of the line before, and these lines; the end of the last line is held back unless nothing follows.
     pub(in crate::manage) fn piece(&mut self, mut lines: Vec<u8>, is_last: bool) -> Bytes {
         let is_empty = lines.is_empty();
         let mut piece = Vec::new();
@@ -126,7 +128,7 @@ impl Lines {
     }
 }
 
-/// An entry with the names of its own people and teams: each line can be read by itself.
+/// An entry with the names of its own people and teams, so that each line can be read alone.
 #[derive(serde::Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
