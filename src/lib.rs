@@ -101,13 +101,13 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` (default) | the extractors `Principal`, `Option<Principal>`, `UserPrincipal`, `TeamPrincipal`, `InOrganization` |
-//! | `manage` (default) | [`KeyManager`] and all of [`manage`]; a node that only checks keys builds without it |
+//! | `manage` (default) | [`KeyManager`] and all of [`manage`]; not needed by a node that only checks keys |
 //! | `sqlite` | `SqliteStore`, with SQLite built from bundled source: a C compiler is needed |
 //! | `postgres` | `PostgresStore`, for many nodes, over `tokio-postgres` |
 //! | `postgres-tls` | TLS between the two, with rustls and ring: a C compiler is needed |
 //! | `metrics` | `Authenticator::publish_metrics`: what checks cost, for the recorder of the crate `metrics` |
 //! | `schemars` | JSON Schemas of all answers of the manager |
-//! | `tracing` | log lines for what an operator should know, never with a key |
+//! | `tracing` | log lines for operators, never with a key |
 //! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
