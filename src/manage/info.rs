@@ -171,8 +171,8 @@ pub(super) fn made_by_another<'a>(owner: &Owner, created_by: &'a ActorId) -> Opt
 }
 
 words! {
-    /// The result that a request with a key would have: the first of these that applies, in the order of a request's
-    /// checks.
+    /// The result that a request with a key would have: live, or the first of the others that applies, in the order of
+    /// a request's checks.
     ///
     /// ```
     /// use tower_api_keys::manage::KeyState;
@@ -181,22 +181,22 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum KeyState {
+        /// It is accepted.
+        Live = "live",
+        /// It is revoked.
+        Revoked = "revoked",
         /// The clock of this node jumped, and whether the key has expired depends on which time is right.
         ClockUnsure = "clock_unsure",
         /// It has expired.
         Expired = "expired",
         /// It is paused.
         KeyPaused = "key_paused",
-        /// It is accepted.
-        Live = "live",
         /// Its owner, or the organization, is closed.
         OwnerClosed = "owner_closed",
-        /// The plan does not include the keys of its owner.
-        OwnerPlanSuspended = "owner_plan_suspended",
         /// An admin suspended its owner, or the organization.
         OwnerSuspended = "owner_suspended",
-        /// It is revoked.
-        Revoked = "revoked",
+        /// The plan does not include the keys of its owner.
+        OwnerPlanSuspended = "owner_plan_suspended",
     }
 }
 

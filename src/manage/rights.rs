@@ -178,19 +178,20 @@ impl Rights {
 }
 
 words! {
-    /// The role of a person in a team.
+    /// The role of a person in a team, from the least to the most.
     ///
     /// ```
     /// use tower_api_keys::manage::TeamRole;
     ///
     /// assert!(TeamRole::Owner.manages_keys() && !TeamRole::Member.manages_keys());
+    /// assert!(TeamRole::Member < TeamRole::Admin && TeamRole::Admin < TeamRole::Owner);
     /// ```
     #[non_exhaustive]
     pub enum TeamRole {
-        /// Manages the team's keys.
-        Admin = "admin",
         /// Sees the team's keys.
         Member = "member",
+        /// Manages the team's keys.
+        Admin = "admin",
         /// Manages the team's keys.
         Owner = "owner",
     }

@@ -118,10 +118,10 @@ pub enum KeyOrder {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
-    /// Revoked or expired.
-    Dead,
     /// Neither.
     Live,
+    /// Revoked or expired.
+    Dead,
 }
 
 /// Whose counts of use to read.

@@ -92,13 +92,13 @@ told_words! {
     pub sentence {
         /// It was accepted at least once.
         Accepted = "accepted": "Requests with this key have arrived, and at least one was accepted.",
+        /// Requests named it, and every one was refused.
+        OnlyRefused = "only_refused":
+            "Requests with this key have arrived, and all were refused: the outcomes say why.",
         /// No request ever named it.
         Never = "never":
             "No request with this key has arrived, accepted or refused: check that the program calls the right \
              address and sends the key.",
-        /// Requests named it, and every one was refused.
-        OnlyRefused = "only_refused":
-            "Requests with this key have arrived, and all were refused: the outcomes say why.",
     }
 }
 

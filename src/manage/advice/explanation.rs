@@ -84,23 +84,23 @@ words! {
     pub enum CallVerdict {
         /// It would be accepted.
         Accepted = "accepted",
+        /// 503: this node cannot read its stored record, or cannot check its hash.
+        CorruptRecord = "corrupt_record",
+        /// 401: it is revoked.
+        KeyRevoked = "key_revoked",
         /// 503: the clock of this node jumped, and the answer to whether the key has expired depends on which time is
         /// right.
         ClockUnsure = "clock_unsure",
-        /// 503: this node cannot read its stored record, or cannot check its hash.
-        CorruptRecord = "corrupt_record",
         /// 401: it has expired.
         KeyExpired = "key_expired",
         /// 401: it is paused.
         KeyPaused = "key_paused",
-        /// 401: it is revoked.
-        KeyRevoked = "key_revoked",
         /// 401: its owner is closed.
         OwnerClosed = "owner_closed",
-        /// 401: the plan does not include the keys of its owner.
-        OwnerPlanSuspended = "owner_plan_suspended",
         /// 401: an admin suspended its owner.
         OwnerSuspended = "owner_suspended",
+        /// 401: the plan does not include the keys of its owner.
+        OwnerPlanSuspended = "owner_plan_suspended",
     }
 }
 
@@ -207,12 +207,12 @@ words! {
     /// assert_ne!(CheckResult::Assumed, CheckResult::Passed);
     /// ```
     pub enum CheckResult {
-        /// Only a request could show it; assumed to pass.
-        Assumed = "assumed",
-        /// It would refuse the request.
-        Failed = "failed",
         /// It passed.
         Passed = "passed",
+        /// It would refuse the request.
+        Failed = "failed",
+        /// Only a request could show it; assumed to pass.
+        Assumed = "assumed",
         /// It could not be checked, because the record cannot be read.
         Unknown = "unknown",
     }

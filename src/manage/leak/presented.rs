@@ -35,27 +35,27 @@ told_words! {
     pub enum PresentedOutcome as "presented",
     /// The result as a sentence.
     pub sentence {
-        /// The text is that of a key that was already paused, before or by a simultaneous call.
-        AlreadyPaused = "already_paused": "The key was already paused.",
+        /// It is the text of a key, which this call revoked.
+        Revoked = "revoked": "The key is revoked now.",
+        /// It is the text of a key, which this call paused.
+        Paused = "paused": "The key is paused now.",
         /// The text is that of a key that was already revoked, before or by a simultaneous call.
         AlreadyRevoked = "already_revoked": "The key was already revoked.",
-        /// It is not the whole text of a key: cut off, damaged, from another service, or something else.
-        NotAKey = "not_a_key": "This is not a complete key of this service.",
+        /// The text is that of a key that was already paused, before or by a simultaneous call.
+        AlreadyPaused = "already_paused": "The key was already paused.",
         /// It has the id of a key, but another secret. Nothing was done.
         OtherSecret = "other_secret":
             "The text has the id of a key but another secret, so it is not that key, and nothing was changed.",
-        /// It is the text of a key, which this call paused.
-        Paused = "paused": "The key is paused now.",
-        /// It is the text of a key, which this call revoked.
-        Revoked = "revoked": "The key is revoked now.",
-        /// It could not be checked, or its key could not be stopped. Present it again later.
-        TryAgain = "try_again":
-            "The text could not be checked, or its key could not be stopped: send it again.",
         /// No key has this id.
         Unknown = "unknown": "No key with this id exists.",
+        /// It is not the whole text of a key: cut off, damaged, from another service, or something else.
+        NotAKey = "not_a_key": "This is not a complete key of this service.",
         /// The stored record of its key cannot be read. Requests with the key get 503.
         Unreadable = "unreadable":
             "The stored record of the key is damaged. Requests with the key are answered with 503.",
+        /// It could not be checked, or its key could not be stopped. Present it again later.
+        TryAgain = "try_again":
+            "The text could not be checked, or its key could not be stopped: send it again.",
     }
 }
 

@@ -41,16 +41,16 @@ told_words! {
     pub enum RotationStage as "rotation_stage",
     /// The stage as a sentence.
     pub sentence {
-        /// The new key was revoked while the old one was not.
-        Aborted = "aborted": "The rotation was aborted: the new key was revoked, and the old one kept.",
+        /// Neither is revoked. The old key may have expired.
+        UnderWay = "under_way": "The rotation is under way: the old key is not revoked yet, so both work.",
         /// The old key was revoked while the new one was not.
         Finished = "finished": "The rotation is finished: the old key was revoked, and the new one kept.",
+        /// The new key was revoked while the old one was not.
+        Aborted = "aborted": "The rotation was aborted: the new key was revoked, and the old one kept.",
         /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at
         /// once, as when all keys of an owner are revoked.
         Over = "over":
             "The rotation is over: the new key expired, or both keys were revoked at once.",
-        /// Neither is revoked. The old key may have expired.
-        UnderWay = "under_way": "The rotation is under way: the old key is not revoked yet, so both work.",
     }
 }
 

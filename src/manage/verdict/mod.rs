@@ -24,10 +24,12 @@ pub(in crate::manage) const QUIET: Duration = Duration::from_secs(3_600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RotationVerdict {
-    /// The new key is paused: calls with it are refused, whatever the counts say.
-    NewKeyPaused,
     /// The new key was never accepted: it is not installed yet.
     NotStarted,
+    /// The new key is paused: calls with it are refused, whatever the counts say.
+    NewKeyPaused,
+    /// This many sources used the old key lately.
+    StillUsedBy(usize),
     /// The old key has been idle since this time, or since the rotation began if that is later, but some sources that
     /// used it have not been seen with the new key since. A job that runs once a week is quiet for six days.
     QuietSince(Timestamp),
@@ -37,8 +39,6 @@ pub enum RotationVerdict {
     /// you finish. A stream that was opened with the old key is not in the counts after its first request, however
     /// often the service rechecks it; finishing ends it.
     SafeToFinish,
-    /// This many sources used the old key lately.
-    StillUsedBy(usize),
 }
 
 sentences! {
