@@ -30,15 +30,15 @@ words! {
             "The request had two different keys, or one header twice, so it was not clear which key was meant.",
         /// 503: the clock of this node jumped, and whether the key has expired depends on which time is right.
         ClockUnsure = "clock_unsure":
-            "The service's clock jumped, so it was not certain whether the key had expired.",
+            "The clock of the service jumped, so it was not certain whether the key had expired.",
         /// 503: the stored record of the key cannot be read.
         CorruptRecord = "corrupt_record":
-            "The stored record of the key could not be read, so the key could not be checked.",
+            "The stored data of the key could not be read, so the key could not be checked.",
         /// 403: the service's own rules for managing keys do not allow it.
         Denied = "denied": "The caller was identified, but the service's rules do not allow what it asked for.",
         /// 403: a key would give another one a later end than its own.
         ExpiryTooLate = "expiry_too_late":
-            "The key is valid, but it asked for a key that would expire later than itself.",
+            "The key is valid, but the request tried to create a key that expires later than this one.",
         /// 403: the caller's role does not allow it.
         InsufficientRole = "insufficient_role":
             "The key is valid, but the caller's role does not allow what it asked for.",
@@ -47,51 +47,53 @@ words! {
             "The key is valid, but does not have a scope that this request needs.",
         /// 401: unknown id, wrong secret, or another kind of key, which look the same to the last byte.
         InvalidKey = "invalid_key":
-            "No such key exists, or the secret did not match the id: the caller has a wrong text.",
+            "The caller sent a wrong key: no key has this id, or the secret is wrong.",
         /// 401: the key's time is over. Only a caller who has the key is told.
-        KeyExpired = "key_expired": "The key had expired. The caller had the right text.",
+        KeyExpired = "key_expired": "The key had expired. The caller sent the complete, correct key.",
         /// 401: the key is paused. Only a caller who has the key is told.
-        KeyPaused = "key_paused": "The key was paused. The caller had the right text.",
+        KeyPaused = "key_paused": "The key was paused. The caller sent the complete, correct key.",
         /// 401: the key was revoked. Only a caller who has the key is told.
-        KeyRevoked = "key_revoked": "The key was revoked. The caller had the right text.",
+        KeyRevoked = "key_revoked": "The key was revoked. The caller sent the complete, correct key.",
         /// 403: a key with limits would give another one other limits.
         LimitsTooWide = "limits_too_wide":
-            "The key is valid, but it asked for a key with other limits than its own.",
+            "The key is valid, but the request tried to create a key with different limits.",
         /// 401: the text is no key. The reason says why not.
         MalformedKey = "malformed_key": "The text that was sent is not an API key.",
         /// 500: an extractor or [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) without an
         /// [`ApiKeyLayer`](crate::middleware::ApiKeyLayer) outside of it. A defect of the service, for its log.
-        Misconfigured = "misconfigured": "The service is not configured to check keys at this place.",
+        Misconfigured = "misconfigured":
+            "The service is not set up to check API keys for this request. This is not the fault of the key.",
         /// 401: no key.
         MissingCredentials = "missing_credentials": "The request had no API key in the headers where one is expected.",
         /// 403: the key may not be used from where the request came, or nobody knows from where it came. Only a caller who has
         /// the key is told.
         NetworkNotAllowed = "network_not_allowed":
-            "The key was used from a network that is not on its list. The caller had the right text.",
+            "The key was used from a network that is not on its list. The caller sent the complete, correct key.",
         /// 403: a key would let another one be used from networks from where it may not be used itself.
         NetworksTooWide = "networks_too_wide":
-            "The key is valid, but it asked for a key that could be used from more networks than it may give.",
+            "The key is valid, but the request tried to give another key more networks than this key can give.",
         /// 403: no key may do it, but people may.
         NotForKeys = "not_for_keys": "The key is valid, but no API key may do what it asked for.",
         /// 403: only the person whose key it is may do it.
         NotYourKey = "not_your_key": "The caller asked for something that only the person who owns the key can do.",
         /// 503: too many keys are being checked for the first time.
         Overloaded = "overloaded":
-            "Too many keys were being checked at once. Nothing is known to be wrong with this key.",
+            "Too many keys were being checked at the same time. Nothing is known to be wrong with this key.",
         /// 401: the owner is closed. Only a caller who has the key is told.
-        OwnerClosed = "owner_closed": "The owner of the key was closed. The caller had the right text.",
+        OwnerClosed = "owner_closed": "The owner of the key was closed. The caller sent the complete, correct key.",
         /// 401: the plan does not include the owner's keys. Only a caller who has the key is told.
         OwnerPlanSuspended = "owner_plan_suspended":
-            "The plan did not include the owner's keys. The caller had the right text.",
+            "The plan did not include API keys for the owner of the key. The caller sent the complete, correct key.",
         /// 401: an admin suspended the owner. Only a caller who has the key is told.
         OwnerSuspended = "owner_suspended":
-            "An admin had suspended the owner of the key. The caller had the right text.",
+            "The owner of the key was suspended by an admin. The caller sent the complete, correct key.",
         /// 403: the plan does not include it.
         PlanRequired = "plan_required": "The key is valid, but the plan does not include what it asked for.",
         /// 429: the key made more requests than it may, as a limiter of the service says. This crate has none.
         RateLimited = "rate_limited": "The key is valid, but made more requests than allowed.",
         /// 403: a key would give another one scopes that it does not have, or such as manage keys.
-        ScopesTooWide = "scopes_too_wide": "The key is valid, but it asked for a key that may do more than itself.",
+        ScopesTooWide = "scopes_too_wide":
+            "The key is valid, but the request tried to create a key with more rights than this one.",
         /// 503: the store, or the embedder's directory of members, could not say how things stand.
         StoreUnavailable = "store_unavailable":
             "The key store did not answer. Nothing is known to be wrong with the key.",
@@ -99,7 +101,7 @@ words! {
         WrongKeyKind = "wrong_key_kind":
             "The key is valid, but it is a personal key where a team key is needed, or the other way round.",
         /// 403: another team's key, or a user who is no member.
-        WrongTeam = "wrong_team": "The key is valid, but it was used on a team it has no access to.",
+        WrongTeam = "wrong_team": "The key is valid, but it has no access to the team in the request.",
     }
 }
 

@@ -145,56 +145,57 @@ words! {
     pub advice {
         /// A character that no key has, perhaps one that looks like one of a key's, or a dot where no key has one.
         Alphabet = "alphabet":
-            "The API key has a character that no API key has, such as a long dash that looks like a hyphen, or a dot \
-             in the wrong place; copy the whole key again.",
+            "The API key contains a character that is not allowed, such as a long dash instead of a hyphen, or a dot \
+             in the wrong place. Copy the whole key again.",
         /// The word `Bearer` is part of the key.
         BearerInside = "bearer_inside":
-            "The word Bearer is part of the API key; write it once, before the key in the Authorization header, and \
-             not at all in x-api-key.",
+            "The API key includes the word Bearer. In the Authorization header, write Bearer only once, before the \
+             key. In x-api-key, send the key without Bearer.",
         /// All parts are there and the checksum is wrong: at least one character is not the one that was issued.
         Checksum = "checksum":
-            "The API key has the right shape, but at least one character is wrong; copy the whole key again.",
+            "The API key has the right form, but at least one character is wrong. Copy the whole key again.",
         /// No text at all.
         Empty = "empty":
-            "The API key is empty; check that the variable or secret that holds it is set.",
+            "The API key is empty. Check that the variable or secret that holds it is set.",
         /// A key in base64, in hexadecimal digits, with escapes, such as `%2E` for a dot, or in UTF-16.
         Encoded = "encoded":
-            "The API key is encoded, in base64 for example; decode it once and send the key itself.",
+            "The API key is encoded, for example in base64. Decode it, and send the decoded key.",
         /// A credential of another service, or a JSON web token.
         ForeignCredential = "foreign_credential":
-            "This is a credential of another service; send an API key of this service, and consider replacing the \
-             credential, since it was sent to the wrong place.",
+            "This is a credential of another service. Send an API key of this service, and consider replacing the \
+             credential, because it was sent to the wrong place.",
         /// A key in an `Authorization` header without the `Bearer` scheme.
         MissingScheme = "missing_scheme":
-            "The Authorization header has an API key without its scheme; write Bearer and a space before the key.",
+            "The Authorization header has an API key, but the word Bearer is missing. Write Bearer and a space before \
+             the key.",
         /// The name of a variable, a sample from documentation, a reference to a secret that was not resolved, or a
         /// masked copy, instead of the key.
         Placeholder = "placeholder":
-            "This is a placeholder, a reference to a secret or a masked copy, not an API key; check that the \
-             environment variable or the secret is set and is replaced by its value.",
+            "This is a placeholder, the name of a secret or a masked key, not an API key. Check that the variable or \
+             secret is set, and that your program sends its value.",
         /// Quotation marks are part of the key.
         Quotes = "quotes":
-            "The API key has quotation marks around or in it; remove them where the key is configured.",
+            "There are quotation marks before, after or inside the API key. Remove them where the key is configured.",
         /// A key, and before it or around it something that is no key, such as `API_KEY=` or brackets.
         TextAround = "text_around":
-            "There is text before or around the API key, such as a name or brackets; send the key alone.",
+            "There is text before or after the API key, such as a name or brackets. Send only the key.",
         /// Longer than a key with this prefix.
         TooLong = "too_long":
-            "The API key is too long; something was added to it, so copy the key alone again.",
+            "The API key is too long: something was added to it. Copy the key again, with nothing before or after it.",
         /// Shorter than a key with this prefix.
         Truncated = "truncated":
-            "The API key is too short; its end is missing, so copy the whole key again.",
+            "The API key is too short: its end is missing. Copy the whole key again.",
         /// More than one key, whole or not, be it the same one.
         TwoKeys = "two_keys":
-            "There are two API keys in one place; send one key, once.",
+            "There are two API keys in one place. Send one key, once.",
         /// Does not begin with a prefix that this service accepts. Prefixes are lower case.
         UnknownPrefix = "unknown_prefix":
-            "The API key does not begin with a prefix this service knows; check that it belongs to this service and \
-             is complete, in the same upper and lower case.",
+            "The API key does not begin with a prefix of this service. Check that it is a key for this service, that \
+             it is complete, and that capital and small letters are unchanged.",
         /// A space, a tab, a line break or an invisible character is part of the key.
         Whitespace = "whitespace":
-            "The API key has a space, line break or invisible character around or in it; remove it where the key is \
-             configured.",
+            "There is a space, a line break or an invisible character before, after or inside the API key. Remove it \
+             where the key is configured.",
     }
 }
 

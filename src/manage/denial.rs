@@ -180,51 +180,51 @@ sentences! {
 
     fn actor_closed() = "denial.actor_closed": "This account is closed.";
     fn actor_key_changed() = "denial.actor_key_changed":
-        "The API key that makes this request was changed in the meantime.";
+        "The API key used for this request was changed while the request was running.";
     fn actor_key_dead() = "denial.actor_key_dead":
-        "The API key that makes this request is revoked or has just expired.";
-    fn actor_key_expired() = "denial.actor_key_expired": "The API key that makes this request has expired.";
-    fn actor_key_paused() = "denial.actor_key_paused": "The API key that makes this request is paused.";
+        "The API key used for this request was revoked or has just expired.";
+    fn actor_key_expired() = "denial.actor_key_expired": "The API key used for this request has expired.";
+    fn actor_key_paused() = "denial.actor_key_paused": "The API key used for this request is paused.";
     fn actor_plan_suspended() = "denial.actor_plan_suspended":
-        "This account is suspended, because the plan does not include its keys.";
-    fn actor_suspended() = "denial.actor_suspended": "This account, or its whole organization, is suspended.";
+        "This account is suspended, because the plan does not include API keys for it.";
+    fn actor_suspended() = "denial.actor_suspended": "This account or its organization is suspended.";
     fn expiry_too_late() = "denial.expiry_too_late": "An API key cannot create a key that expires later than itself.";
     fn insufficient_role() = "denial.insufficient_role": "Your role does not allow this.";
     fn insufficient_scope(scope: ManagingScope) = "denial.insufficient_scope":
-        "This needs the scope `{scope}`, which the API key does not have.";
+        "This API key does not have the scope `{scope}`.";
     fn limits_too_wide() = "denial.limits_too_wide":
         "An API key with limits can create only keys with the same limits.";
     fn networks_too_wide() = "denial.networks_too_wide":
-        "An API key can allow another key only the networks that it is allowed itself, and never more than that key \
-         has.";
+        "An API key can give another key only networks that it may use itself, and cannot add networks to a key.";
     fn not_for_keys() = "denial.not_for_keys": "This cannot be done with an API key.";
     fn not_your_key() = "denial.not_your_key": "Only the person who owns the key can do this.";
     fn own_words(sentence: &str) = "denial.own_words": "{sentence}";
     fn plan_required() = "denial.plan_required": "Team API keys are not included in this plan.";
     fn scopes_too_wide() = "denial.scopes_too_wide":
-        "An API key can give another key only scopes that it has itself, and no scope to manage keys.";
+        "An API key can give another key only scopes that it has itself, and never a scope for managing keys.";
     fn system_only() = "denial.system_only": "Only the service itself can do this.";
 
-    fn a_person_has_to() = "remedy.a_person_has_to": "Let a person do it.";
-    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of your organization about the plan.";
+    fn a_person_has_to() = "remedy.a_person_has_to": "A person has to do this, signed in and without an API key.";
+    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of your organization to upgrade the plan.";
     fn ask_an_admin() = "remedy.ask_an_admin": "Ask an admin of the team or the organization.";
     fn ask_for_an_earlier_end() = "remedy.ask_for_an_earlier_end":
-        "Ask for an earlier expiry, or let a person create the key.";
-    fn ask_for_fewer_scopes() = "remedy.ask_for_fewer_scopes": "Ask for fewer scopes, or let a person create the key.";
-    fn ask_for_fewer_networks() = "remedy.ask_for_fewer_networks": "Ask for fewer networks, or let a person do it.";
+        "Ask for an earlier expiry, or ask a person to create the key.";
+    fn ask_for_fewer_scopes() = "remedy.ask_for_fewer_scopes":
+        "Ask for fewer scopes, or ask a person to create the key.";
+    fn ask_for_fewer_networks() = "remedy.ask_for_fewer_networks": "Ask for fewer networks, or ask a person to do it.";
     fn ask_for_the_same_limits() = "remedy.ask_for_the_same_limits":
-        "Ask for the same limits, or let a person create the key.";
-    fn ask_that_person() = "remedy.ask_that_person": "Ask that person, or revoke the key.";
+        "Ask for the same limits, or ask a person to create the key.";
+    fn ask_that_person() = "remedy.ask_that_person": "Ask the owner of the key to do it, or revoke the key.";
     fn ask_the_service() = "remedy.ask_the_service": "Ask the support of the service.";
     fn let_it_be_reinstated() = "remedy.let_it_be_reinstated":
         "Ask an admin of the organization to reinstate it. If the whole organization is suspended, ask the support of \
          the service.";
     fn let_it_be_resumed() = "remedy.let_it_be_resumed":
         "Keep the key, and ask an admin of the organization to resume it.";
-    fn try_again() = "remedy.try_again": "Try again: it may have fewer rights now.";
+    fn try_again() = "remedy.try_again": "Try again. The API key may have fewer rights now.";
     fn use_a_key_with_that_scope() = "remedy.use_a_key_with_that_scope":
-        "Use a key that has this scope by name, given by a person.";
-    fn use_a_live_key() = "remedy.use_a_live_key": "Use a live key.";
+        "Use a key to which a person has explicitly given this scope.";
+    fn use_a_live_key() = "remedy.use_a_live_key": "Use a key that is not revoked, expired or paused.";
     fn use_another_account() = "remedy.use_another_account": "This cannot be undone. Use another account.";
 }
 

@@ -26,33 +26,34 @@ told_words! {
         ExpiryPast = "expiry_past": "An expiry must be in the future: to stop a key now, revoke it.",
         /// The expiry is later than the service allows for such a key.
         ExpiryTooLate = "expiry_too_late":
-            "This service does not allow such a key to live that long: ask for an earlier expiry, or for none to get \
-             the latest one allowed.",
+            "This service does not allow such a late expiry for this key: ask for an earlier one, or leave the expiry \
+             out to get the latest that is allowed.",
         /// The text to look for keys in is too long.
-        Fragment = "fragment": "A text to search for keys can have at most 64 KiB.",
+        Fragment = "fragment": "You can search for keys in at most 64 KiB of text at a time.",
         /// The idempotency key is empty or longer than 256 bytes.
         IdempotencyKey = "idempotency_key": "An idempotency key must have 1 to 256 bytes.",
         /// The labels break a rule of [`Labels`](crate::record::Labels).
         Labels = "labels":
-            "A key can have at most 16 labels of `a-z`, `0-9`, `-`, `_` and `.`, with values of at most 128 \
-             characters, without control or text direction characters and without API keys.",
+            "A key can have at most 16 labels of `a-z`, `0-9`, `-`, `_` and `.`. A value can have at most 128 \
+             characters, and must not contain control characters, characters that change the direction of text, or \
+             API keys.",
         /// The limits have more than 1,024 bytes or contain a key.
-        Limits = "limits": "Limits can have at most 1,024 bytes, and no API key in them.",
+        Limits = "limits": "Limits can have at most 1,024 bytes, and must not contain an API key.",
         /// The name breaks a rule of [`KeyName`](crate::record::KeyName).
         Name = "name":
-            "A name can have at most 100 characters, without control or text direction characters and without API \
-             keys.",
+            "A name can have at most 100 characters. It must not contain control characters, characters that change \
+             the direction of text, or API keys.",
         /// The service does not say how the address of a request is found: a key with a list of networks would be
         /// refused everywhere.
         NetworksUnchecked = "networks_unchecked":
-            "This service does not look at the addresses of callers, so a key with a list of networks would always be \
-             refused: configure `ApiKeysBuilder::addresses`.",
+            "This service does not check the address of a request, so a key with a list of networks would always be \
+             refused: configure `ApiKeysBuilder::addresses` first.",
         /// A page has 1 to 1,000 keys or events.
         PageSize = "page_size": "A page can have 1 to 1000 keys or events.",
         /// The text about who is responsible breaks a rule of [`Responsible`](crate::record::Responsible).
         Responsible = "responsible":
-            "The responsible person or channel can have at most 128 characters, without control or text direction \
-             characters and without API keys.",
+            "The responsible person or channel can have at most 128 characters. It must not contain control \
+             characters, characters that change the direction of text, or API keys.",
         /// There are more than 64 scopes.
         Scopes = "scopes": "A key can have at most 64 scopes.",
         /// The new scopes are not within the old ones. A rotation can give wider ones.
@@ -61,22 +62,25 @@ told_words! {
              `RotateKey::scopes`).",
         /// A text that is known beforehand follows a pattern, like those in documentation.
         TextGuessable = "text_guessable":
-            "The secret in this text can be guessed: make a text with `KeyFormat::generate` and configure that.",
+            "The secret in this key is easy to guess: generate a key with `KeyFormat::generate` and put it in the \
+             configuration.",
         /// A text that is known beforehand has a brand that the service does not accept.
         TextNotAccepted = "text_not_accepted":
-            "This service does not accept this text: make one with the service's own `KeyFormat` and configure that.",
+            "This is not a valid key for this service: generate one with the service's own `KeyFormat` and put it in \
+             the configuration.",
         /// A text that is known beforehand is that of a personal key, but a team key is requested, or the other way
         /// round.
         TextOfOtherKind = "text_of_other_kind":
-            "A text with `user` at its beginning is a personal key, one with `team` is a team key: configure a text \
-             of the right kind.",
+            "A key that begins with `user` is a personal key, one that begins with `team` is a team key: configure a \
+             key of the right kind.",
         /// There are more than 1,000 texts.
-        Texts = "texts": "You can send at most 1,000 texts of keys at a time.",
+        Texts = "texts": "You can send at most 1,000 keys at a time.",
         /// The time ends before it begins.
         TimeWindow = "time_window": "The time window ends before it begins.",
         /// The key is the new one of one rotation, and the old one of another.
         TwoRotations = "two_rotations":
-            "This key is the new key of one rotation and the old key of another: choose the rotation by its new key.",
+            "This key is part of two rotations: it is the new key of one and the old key of the other. Choose a \
+             rotation by its new key.",
         /// The service knows no such scope.
         UnknownScope = "unknown_scope":
             "This service has no such scope: check the spelling.",

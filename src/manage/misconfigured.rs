@@ -33,8 +33,8 @@ told_words! {
     pub sentence {
         /// The actor is a person without an organization, and the manager is that of one organization among several.
         ActorWithoutOrganization = "actor_without_organization":
-            "The service did not say which organization this person belongs to: create the actor with \
-             `KeyManager::actor`, or add `Actor::with_organization`.",
+            "The service did not say which organization this person belongs to: in the code, create the `Actor` with \
+             `KeyManager::actor`, or call `Actor::with_organization`.",
         /// The manager has no named organization, and the service has
         /// [several](crate::ApiKeysBuilder::several_organizations).
         ManagerWithoutOrganization = "manager_without_organization":

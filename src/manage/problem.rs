@@ -169,21 +169,26 @@ sentences! {
     pub(super) fn all;
 
     fn actor_busy() = "error.actor_busy":
-        "Too many keys are being created for this actor at once: wait for the answers, then try again.";
+        "Too many keys are being created for this user at the same time: wait until these requests are answered, then \
+         try again.";
     fn clock_unsure() = "error.clock_unsure":
-        "This node's clock jumped, so it is not certain whether an expiry has passed, and nothing was changed: try \
-         again in half a minute.";
+        "The clock of this server jumped, so it is not certain whether an expiry has passed, and nothing was changed: \
+         try again in 30 seconds.";
     fn close_even_if_many() = "remedy.close_even_if_many":
-        "Check the directory. If it is right, close them even if they are many.";
+        "Check the directory. If it is correct, close these users and teams and confirm that the large number is \
+         intended.";
     fn closed_just_now() = "error.closed_just_now":
         "It was closed less than a minute ago, and an earlier change may still be under way: try again in a minute.";
-    fn conflict() = "error.conflict": "Somebody else changed this at the same time: look at it and try again.";
+    fn conflict() = "error.conflict":
+        "Somebody else changed this at the same time, and your change was not made: load it again, check it, and try \
+         again.";
     fn corrupt_record() = "error.corrupt_record":
-        "The stored record of this key is damaged, so the key cannot be managed: restore the record or issue a new \
-         key.";
+        "The stored data of this key is damaged, so the key cannot be managed: restore the data from a backup, or \
+         create a new key.";
     fn directory_incomplete(unanswered: u64) = "error.directory_incomplete":
-        "The directory did not say whether {unanswered} {unanswered:user or team|users and teams} with live keys \
-         still {unanswered:exists|exist}, so nothing was closed: make it answer for every one of them.";
+        "The directory did not say whether {unanswered} {unanswered:user or team|users and teams} with active keys \
+         still {unanswered:exists|exist}, so nothing was closed: change the directory so that it answers for each \
+         user and team.";
     fn directory_unavailable() = "error.directory_unavailable":
         "The directory of users and teams did not answer, and nothing was changed: try again.";
     fn finish_it_anyway() = "remedy.finish_it_anyway":
@@ -192,47 +197,48 @@ sentences! {
     fn idempotency_key_reused() = "error.idempotency_key_reused":
         "This idempotency key was used for a different request: use a new idempotency key for this one.";
     fn idempotency_key_used() = "error.idempotency_key_used":
-        "This request already created a key, and its text cannot be shown again: if that text is lost, revoke the key \
-         and create another one under a new idempotency key.";
+        "This request has already created a key, and the key cannot be shown again: if it is lost, revoke it and \
+         create another one with a new idempotency key.";
     fn key_expired() = "error.key_expired": "The key has expired, which cannot be undone: create a new one.";
     fn key_paused() = "error.key_paused":
         "The key is paused, and a paused key cannot be rotated: resume it first, or revoke it.";
     fn key_revoked() = "error.key_revoked": "The key is revoked, which cannot be undone: create a new one.";
-    fn no_rotation() = "error.no_rotation": "No rotation of this key was ever started: start one first.";
+    fn no_rotation() = "error.no_rotation": "This key has no rotation: start one first.";
     fn not_found() = "error.not_found": "Not found, or you do not have access to it.";
     fn outcome_unknown() = "error.outcome_unknown":
-        "It is not known whether the change was made: look at the key, and if it is a new one, revoke it before you \
-         try again.";
+        "It is not known whether the change was made: check the key, and if a new key was created, revoke it before \
+         you try again.";
     fn overloaded() = "error.overloaded": "Too many keys are being created: try again in a moment.";
     fn owner_closed() = "error.owner_closed":
-        "The user or team, or its whole organization, is closed permanently and cannot have keys any more.";
+        "The user, the team or the whole organization is closed permanently and cannot have keys any more.";
     fn owner_not_closed() = "error.owner_not_closed":
         "Only a closed user, team or organization can be erased: close it first.";
     fn owner_plan_suspended() = "error.owner_plan_suspended":
-        "The plan does not include keys of this user or team: upgrade the plan, then call `plan_changed`.";
+        "The plan does not include API keys for this user or team: upgrade the plan, then call `plan_changed`.";
     fn owner_suspended() = "error.owner_suspended":
-        "The user or team, or its whole organization, is suspended: reinstate what is suspended first.";
+        "The user, the team or the whole organization is suspended: reinstate it first.";
     fn pepper_missing() = "error.pepper_missing":
-        "This node does not have the pepper that the other nodes use, so the key was not created: configure the same \
-         peppers on every node.";
+        "This server does not have the pepper that the other servers use, so the key was not created: configure the \
+         same peppers on every server.";
     fn randomness() = "error.randomness":
-        "The operating system gave no random numbers, and nothing was changed: try again.";
+        "The operating system did not provide random numbers, so nothing was changed: try again.";
     fn rotation_over() = "error.rotation_over":
-        "The rotation was finished or aborted in the meantime: look at both keys.";
+        "The rotation was finished or aborted in the meantime: check both keys.";
     fn rotation_under_way() = "error.rotation_under_way":
         "A rotation of this key is under way: finish or abort it first; if the other key belongs to somebody else, \
          ask them or an admin of the organization to revoke it.";
     fn starved() = "error.starved":
-        "No processor was free to hash the new key, so it was not created: try again in a moment.";
+        "The server was too busy to hash the new key, so it was not created: try again in a moment.";
     fn store_refused() = "error.store_refused":
         "The key store refused this request, and nothing was changed: tell the operator of the service.";
     fn store_unavailable() = "error.store_unavailable":
         "Keys cannot be managed at the moment, and nothing was changed: try again.";
     fn too_many_missing(missing: u64, owners: u64) = "error.too_many_missing":
-        "{missing} of {owners} {owners:user or team|users and teams} with live keys {missing:is|are} missing in the \
-         directory, which is more than a tenth, so nothing was closed.";
+        "{missing} of {owners} {owners:user or team|users and teams} with active keys {missing:is|are} not in the \
+         directory. That is more than 10%, so nothing was closed.";
     fn version_differs(current: i64) = "error.version_differs":
-        "The key was changed in the meantime and is now at version {current}: look at it and try again.";
+        "Somebody changed the key in the meantime, to version {current}, and your change was not made: load it again, \
+         check it, and try again.";
 }
 
 impl ManageError {

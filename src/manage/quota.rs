@@ -39,8 +39,8 @@ sentences! {
     fn issues_per_hour(limit: u32) = "quota.issues_per_hour":
         "You created as many keys within the last hour as this service allows ({limit}): try again in an hour.";
     fn live_keys(limit: u32) = "quota.live_keys":
-        "The user or team already has {limit} live {limit:key|keys}, as many as this service allows: revoke one that \
-         is not needed any more.";
+        "The user or team already has {limit} active {limit:key|keys}, as many as this service allows: revoke one \
+         that is not needed any more.";
 }
 
 impl Quota {

@@ -16,7 +16,7 @@ sentences! {
     pub(super) fn all;
 
     pub(super) fn rotation_due(since: Timestamp) = "note.rotation_due":
-        "This service recommends that it was rotated by {since}: start a rotation, and install the new key.";
+        "The rotation of this key was due at {since}. Start a rotation, and install the new key.";
     pub(super) fn ends_soon(at: Timestamp) = "note.ends_soon":
         "It expires soon, at {at}: if it is still needed, rotate it before then and give the new key a later expiry.";
 }

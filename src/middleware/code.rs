@@ -77,90 +77,95 @@ impl RefusalCode {
     const fn told(self) -> Told {
         match self {
             Self::AmbiguousCredentials => Kind::AMBIGUOUS
-                .with("The request has more than one API key or sends a header twice; send one key, once."),
+                .with("The request has more than one API key or sends a header twice. Send one key, once."),
             Self::ClockUnsure => Kind::UNAVAILABLE.with(
-                "The service cannot tell at the moment whether this API key has expired, because its clock jumped; \
-                 keep the key and try again in half a minute.",
+                "The clock of the service jumped, so it is not certain whether this API key has expired. Keep the \
+                 key, and try again in 30 seconds.",
             ),
             Self::CorruptRecord => Kind::UNAVAILABLE.with(
-                "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
-                 operator of the service if it goes on.",
+                "The stored data of this API key cannot be read at the moment. Keep the key, and try again later. If \
+                 this continues, tell the operator of the service.",
             ),
             Self::Denied => Kind::FORBIDDEN
-                .with("The service's rules do not allow this; ask an administrator of the organization."),
+                .with("The rules of the service do not allow this. Ask an administrator of the organization."),
             Self::ExpiryTooLate => Kind::FORBIDDEN.with(
-                "An API key cannot create a key that expires later than itself; ask for an earlier expiry, or let a \
-                 person create the key.",
+                "An API key cannot create a key that expires later than itself. Ask for an earlier expiry, or ask a \
+                 person to create the key.",
             ),
             Self::InsufficientRole => Kind::FORBIDDEN
-                .with("Your role does not allow this; ask an administrator of the team or the organization."),
-            Self::InsufficientScope => Kind::FORBIDDEN
-                .with("The API key lacks a scope that this request needs; use a key that has it, or let \
-                 somebody create one."),
-            Self::InvalidKey => Kind::UNPROVED
-                .with("The API key is not valid; check that the right key is configured, or create a new one."),
-            Self::KeyExpired => Kind::UNPROVED.with("The API key has expired; use another one, or create a new one."),
-            Self::KeyPaused => Kind::UNPROVED
-                .with("The API key is paused; keep it, and ask an administrator of the organization to resume it."),
-            Self::KeyRevoked => Kind::UNPROVED.with("The API key was revoked; use another one, or create a new one."),
-            Self::LimitsTooWide => Kind::FORBIDDEN.with(
-                "An API key with limits can create only keys with the same limits; ask for the same limits, or let a person create \
-                 the key.",
+                .with("Your role does not allow this. Ask an administrator of the team or the organization."),
+            Self::InsufficientScope => Kind::FORBIDDEN.with(
+                "The API key does not have a scope that this request needs. Use a key that has it, or ask for a new \
+                 key with this scope.",
             ),
-            Self::MalformedKey => Kind::UNPROVED.with("What was sent is not an API key; copy the whole key again."),
+            Self::InvalidKey => Kind::UNPROVED
+                .with("The API key is not valid. Check that the right key is configured, or create a new one."),
+            Self::KeyExpired => Kind::UNPROVED.with("The API key has expired. Use another one, or create a new one."),
+            Self::KeyPaused => Kind::UNPROVED.with(
+                "The API key is paused. Keep the key, and ask an administrator of the organization to resume it.",
+            ),
+            Self::KeyRevoked => Kind::UNPROVED.with("The API key was revoked. Use another one, or create a new one."),
+            Self::LimitsTooWide => Kind::FORBIDDEN.with(
+                "An API key with limits can create only keys with the same limits. Ask for the same limits, or ask a \
+                 person to create the key.",
+            ),
+            Self::MalformedKey => Kind::UNPROVED.with("What was sent is not an API key. Copy the whole key again."),
             Self::Misconfigured => Kind::DEFECT.with(
-                "The service is not set up to check API keys here; this is no fault of the key, so tell the operator \
-                 of the service.",
+                "The service is not set up to check API keys here. There is nothing wrong with the key. Tell the \
+                 operator of the service.",
             ),
             Self::MissingCredentials => Kind::MISSING.with(
-                "The request has no API key; send one in the header Authorization, after the word Bearer and a space, \
-                 or in the header x-api-key.",
+                "The request has no API key. Send one in the Authorization header, after the word Bearer and a \
+                 space, or in the x-api-key header.",
             ),
             Self::NetworkNotAllowed => Kind::ELSEWHERE.with(
-                "The API key may not be used from this network; keep the key, call from a network that is allowed, or ask an \
-                 administrator of the organization to allow this one.",
+                "The API key must not be used from this network. Keep the key. Call from an allowed network, or ask \
+                 an administrator of the organization to allow this one.",
             ),
             Self::NetworksTooWide => Kind::FORBIDDEN.with(
-                "An API key can allow another key only the networks that it is allowed itself, and never more than \
-                 that key has; ask for fewer networks, or let a person do it.",
+                "An API key can give another key only networks that it may use itself, and cannot add networks to a \
+                 key. Ask for fewer networks, or ask a person to do it.",
             ),
-            Self::NotForKeys => Kind::FORBIDDEN.with("This cannot be done with an API key; let a person do it."),
-            Self::NotYourKey => Kind::FORBIDDEN
-                .with("Only the person who owns the key can do this; ask that person, or revoke the key."),
-            Self::Overloaded => {
-                Kind::UNAVAILABLE.with("The service is busy checking API keys; keep the key and try again in a moment.")
-            }
+            Self::NotForKeys => Kind::FORBIDDEN.with(
+                "This cannot be done with an API key. A person has to do this, signed in and without an API key.",
+            ),
+            Self::NotYourKey => Kind::FORBIDDEN.with(
+                "Only the person who owns the key can do this. Ask the owner of the key to do it, or revoke the key.",
+            ),
+            Self::Overloaded => Kind::UNAVAILABLE
+                .with("The service is busy checking API keys. Keep the key, and try again in a moment."),
             Self::OwnerClosed => Kind::UNPROVED.with(
-                "The user or team that owns this API key is closed, so the key will not work again; use a key of \
-                 another owner.",
+                "The user or team that owns this API key is closed permanently, so the key will never work again. \
+                 Use a key of a user or team that is not closed.",
             ),
             Self::OwnerPlanSuspended => Kind::UNPROVED.with(
-                "The plan does not include this API key at the moment; keep the key and upgrade the plan, or ask an \
-                 administrator of the organization.",
+                "The plan does not include this API key at the moment. Keep the key, and upgrade the plan or ask an \
+                 administrator of the organization to do it.",
             ),
             Self::OwnerSuspended => Kind::UNPROVED.with(
-                "The user or team that owns this API key is suspended; keep the key, and ask an administrator of the \
-                 organization.",
+                "The user or team that owns this API key is suspended. Keep the key, and ask an administrator of the \
+                 organization to reinstate the user or team.",
             ),
-            Self::PlanRequired => Kind::FORBIDDEN
-                .with("The plan does not include this; upgrade it, or ask an administrator of the organization."),
+            Self::PlanRequired => Kind::FORBIDDEN.with(
+                "The plan does not include this. Upgrade the plan, or ask an administrator of the organization to do \
+                 it.",
+            ),
             Self::RateLimited => Kind::LIMITED.with(
-                "This API key has made more requests than it may; keep the key, send fewer, and try again later.",
+                "This API key has sent too many requests. Keep the key, send fewer requests, and try again later.",
             ),
             Self::ScopesTooWide => Kind::FORBIDDEN.with(
-                "An API key can give another key only scopes that it has itself, and no scope to manage keys; ask for fewer scopes, or let \
-                 a person create the key.",
+                "An API key can give another key only scopes that it has itself, and never a scope for managing \
+                 keys. Ask for fewer scopes, or ask a person to create the key.",
             ),
             Self::StoreUnavailable => {
-                Kind::UNAVAILABLE.with("API keys cannot be checked at the moment; keep the key and try again.")
+                Kind::UNAVAILABLE.with("API keys cannot be checked at the moment. Keep the key, and try again.")
             }
             Self::WrongKeyKind => Kind::FORBIDDEN.with(
-                "This kind of API key is not accepted here; use a team key instead of a personal one, or a personal key \
-                 instead of a team key.",
+                "This kind of API key is not accepted here. Use a team key instead of a personal one, or a personal \
+                 key instead of a team key.",
             ),
-            Self::WrongTeam => Kind::FORBIDDEN.with(
-                "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",
-            ),
+            Self::WrongTeam => Kind::FORBIDDEN
+                .with("The API key has no access to this team. Use a key of this team, or ask to become a member."),
         }
     }
 }

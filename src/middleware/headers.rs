@@ -104,22 +104,22 @@ impl KeyHeaders {
 
     /// What a request without a key is told: what happened, and which headers are read here.
     pub(crate) fn advice(&self, instead: Instead) -> String {
-        const BEARER: &str = "in the header Authorization, after the word Bearer and a space";
+        const BEARER: &str = "in the Authorization header, after the word Bearer and a space";
         let happened = match instead {
-            Instead::Nothing => "The request has no API key; send one",
+            Instead::Nothing => "The request has no API key. Send one",
             Instead::Basic => {
-                "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file \
-                 or the URL may have put there, and no API key; send one"
+                "The request has no API key. The Authorization header has a user name and a password (Basic), perhaps from \
+                 a .netrc file or from the URL. Send an API key"
             }
             Instead::KeyInQuery => {
-                "The request has an API key in the query of the URL, where logs keep it and no key is read; replace \
-                 the key, and send the new one"
+                "The API key is in the query of the URL. This service does not read it there, and it may now be in logs. \
+                 Replace the key, and send the new one"
             }
         };
         match (self.bearer, &self.key_header) {
-            (true, Some(name)) => format!("{happened} {BEARER}, or in the header {name}."),
+            (true, Some(name)) => format!("{happened} {BEARER}, or in the {name} header."),
             (_, None) => format!("{happened} {BEARER}."),
-            (false, Some(name)) => format!("{happened} in the header {name}."),
+            (false, Some(name)) => format!("{happened} in the {name} header."),
         }
     }
 }

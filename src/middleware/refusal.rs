@@ -101,17 +101,17 @@ impl Refusal {
         let detail = match named.as_slice() {
             [] => {
                 return Self::new(RefusalCode::InsufficientScope).with_detail(
-                    "The API key has no scope at all, so it may do nothing here; use a key that has one, or let somebody \
-                     create one.",
+                    "The API key has no scopes, so it is not allowed to do anything here. Use a key that has the scope for this \
+                     request, or ask for one.",
                 );
             }
             [one] => format!(
-                "This request needs the scope {one}, which the API key does not have; use a key that has it, or let \
-                 somebody create one."
+                "This request needs the scope {one}, which the API key does not have. Use a key that has it, or ask for a \
+                 new key with this scope."
             ),
             [most @ .., last] => format!(
-                "This request needs the scopes {} and {last}, and the API key does not have them all; use a key that has \
-                 them, or let somebody create one.",
+                "This request needs the scopes {} and {last}, and the API key does not have all of them. Use a key that has \
+                 them, or ask for a new key with these scopes.",
                 most.join(", ")
             ),
         };
@@ -126,13 +126,13 @@ impl Refusal {
     ///
     /// let refusal = Refusal::wrong_key_kind(KeyKind::Team);
     /// assert_eq!(refusal.kind(), Some(KeyKind::Team));
-    /// assert!(refusal.detail().starts_with("This request needs a team API key, and the key is a personal one"));
+    /// assert!(refusal.detail().starts_with("This request needs a team API key, but this is a personal key"));
     /// ```
     #[must_use]
     pub const fn wrong_key_kind(needed: KeyKind) -> Self {
         let detail = match needed {
-            KeyKind::Team => "This request needs a team API key, and the key is a personal one; use a key of the team.",
-            KeyKind::User => "This request needs a personal API key, and the key is a team's; use a key of your own.",
+            KeyKind::Team => "This request needs a team API key, but this is a personal key. Use a key of the team.",
+            KeyKind::User => "This request needs a personal API key, but this is a team key. Use a key of your own.",
         };
         Self {
             code: RefusalCode::WrongKeyKind,

@@ -180,7 +180,7 @@ impl From<Networks> for Vec<String> {
 /// let error = Networks::new(["203.0.113.7/24"]).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "the address has bits beyond the length of the network: write 203.0.113.0/24 for the whole network, or 203.0.113.7 for one address"
+///     "the address does not match the length of the network: write 203.0.113.0/24 for the whole network, or 203.0.113.7 for one address"
 /// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -203,11 +203,12 @@ impl InvalidNetworks {
 told_words! {
     enum NetworkRule as "invalid_networks",
     sentence {
-        Empty = "empty": "A list of networks must have at least one: a key that can be used from anywhere has no list.",
+        Empty = "empty":
+            "A list of networks must contain at least one network: to allow every network, leave the list out.",
         Everywhere = "everywhere":
-            "A network of length 0 is everywhere: a key that can be used from anywhere has no list.",
+            "A network of length 0 means every network: to allow every network, leave the list out.",
         HostBits = "host_bits":
-            "The address has bits beyond the length of the network: write 203.0.113.0/24 for the whole network, or \
+            "The address does not match the length of the network: write 203.0.113.0/24 for the whole network, or \
              203.0.113.7 for one address.",
         Text = "text":
             "A network must be an IP address, or an IP address with a slash and a length: 203.0.113.0/24, \

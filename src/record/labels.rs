@@ -109,8 +109,8 @@ told_words! {
         Label = "label": "A label must have 1 to 32 characters of a-z, 0-9, `-`, `_` and `.`.",
         TooMany = "too_many": "A key can have at most 16 labels.",
         Value = "value":
-            "A label's value can have at most 128 characters, without invisible or text direction characters, API \
-             keys or other credentials.",
+            "The value of a label can have at most 128 characters, and must not contain invisible characters, \
+             characters that change the direction of text, API keys or other credentials.",
     }
 }
 

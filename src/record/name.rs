@@ -102,7 +102,9 @@ told_words! {
     sentence {
         Credential = "credential":
             "The name of a key must not contain an API key or another credential: names are shown to other people.",
-        Illegible = "illegible": "The name of a key must not contain control, text direction or invisible characters.",
+        Illegible = "illegible":
+            "The name of a key must not contain control characters, invisible characters or characters that change \
+             the direction of text.",
         TooLong = "too_long": "The name of a key can have at most 100 characters.",
     }
 }

@@ -119,8 +119,8 @@ told_words! {
     enum PartRule as "invalid_name_part",
     sentence {
         Credential = "credential":
-            "Search for a name without an API key or another credential in it: no name contains one.",
-        Illegible = "illegible": "A part of a key's name has no control characters.",
+            "Do not search for an API key or another credential: names never contain one.",
+        Illegible = "illegible": "The part of a name to search for must not contain control characters.",
         TooLong = "too_long": "The part of a name to search for can have at most 100 characters.",
     }
 }

@@ -107,7 +107,8 @@ told_words! {
              other people.",
         Empty = "empty": "The responsible person or channel must have at least one letter, or be left out.",
         Illegible = "illegible":
-            "The responsible person or channel must not contain control, text direction or invisible characters.",
+            "The responsible person or channel must not contain control characters, invisible characters or \
+             characters that change the direction of text.",
         TooLong = "too_long": "The responsible person or channel can have at most 128 characters.",
     }
 }

@@ -94,7 +94,7 @@ told_words! {
         Accepted = "accepted": "Requests with this key have arrived, and at least one was accepted.",
         /// Requests named it, and every one was refused.
         OnlyRefused = "only_refused":
-            "Requests with this key have arrived, and all were refused: the outcomes say why.",
+            "Requests with this key have arrived, and all were refused. The list of outcomes shows why.",
         /// No request ever named it.
         Never = "never":
             "No request with this key has arrived, accepted or refused: check that the program calls the right \

@@ -248,7 +248,7 @@ async fn an_actor_who_makes_too_many_keys_at_once_is_told_so_and_no_other_is() {
             assert!(error.retry_after().is_some());
             assert_eq!(
                 error.to_string(),
-                "too many keys are being created for this actor at once: wait for the answers, then try again"
+                "too many keys are being created for this user at the same time: wait until these requests are answered, then try again"
             );
             refused += 1;
         }

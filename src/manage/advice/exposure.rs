@@ -87,12 +87,12 @@ pub struct ExposedKey {
 /// ```
 /// use tower_api_keys::manage::ExposureReason;
 ///
-/// assert_eq!(ExposureReason::Issued.sentence(), "They created it.");
+/// assert_eq!(ExposureReason::Issued.sentence(), "This person created it.");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExposureReason {
-    /// It is their personal key.
+    /// The key belongs to this person.
     Holds,
     /// They made it.
     Issued,

@@ -162,7 +162,8 @@ fn unclear(facts: &KeyFacts<'_>) -> Sentence {
 sentences! {
     pub(in crate::manage) fn all;
 
-    fn browser(calls: Sentence) = "evidence.browser": "A browser, or a program that says it is one: {calls}";
+    fn browser(calls: Sentence) = "evidence.browser":
+        "Used by a browser, or by a program that identifies itself as a browser: {calls}";
     fn known_client(client: &str, what: Sentence, calls: Sentence) = "evidence.known_client":
         "`{client}` is {what}: {calls}";
     fn label_says(label: &str, word: &str, what: Sentence) = "evidence.label_says":
@@ -173,20 +174,21 @@ sentences! {
     fn name_says(word: &str, what: Sentence) = "evidence.name_says": "Its name says `{word}`: {what}.";
     fn never_used() = "evidence.never_used": "No request with it has arrived yet.";
     fn only_refused() = "evidence.only_refused":
-        "No request with it was accepted yet, and refused requests do not show how a key is meant to be used.";
+        "No request with it has been accepted yet, and refused requests do not show how a key is meant to be used.";
     fn says_nothing(calls: Sentence) = "evidence.says_nothing":
         "Its sources and times of use do not show whether a person or a program uses it: {calls}";
     fn schedule(source: &Source, every: Duration, calls: Sentence) = "evidence.schedule":
         "From `{source}`, one request every {every} on average: {calls}";
     fn schedule_of_nobody(every: Duration, calls: Sentence) = "evidence.schedule_of_nobody":
         "From an unnamed source, one request every {every} on average: {calls}";
-    fn too_few(calls: Sentence) = "evidence.too_few": "There are too few requests to tell: {calls}";
+    fn too_few(calls: Sentence) = "evidence.too_few":
+        "There are too few requests to see whether a person or a program uses it: {calls}";
     fn too_many_to_tell_apart() = "evidence.too_many_to_tell_apart":
-        "It is used by more programs, or from more networks, than can be told apart.";
+        "It is used by too many programs or networks to list them separately.";
     fn volume(source: &Source, calls: Sentence) = "evidence.volume":
         "From `{source}`, more requests than a person makes by hand: {calls}";
     fn volume_of_nobody(calls: Sentence) = "evidence.volume_of_nobody":
         "From an unnamed source, more requests than a person makes by hand: {calls}";
     fn webhook_door(label: &str, calls: Sentence) = "evidence.webhook_door":
-        "Requests arrive where `{label}` receives webhooks: {calls}";
+        "Requests arrive at the address where `{label}` receives webhooks: {calls}";
 }

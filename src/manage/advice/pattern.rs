@@ -28,7 +28,7 @@ told_words! {
         /// Something runs on a schedule.
         ScheduledJob = "scheduled_job": "a scheduled job",
         /// One or more machines that serve more than one person.
-        SharedHost = "shared_host": "a host or a service that several share",
+        SharedHost = "shared_host": "a host or service that several people or programs share",
         /// Another service calls when something happens.
         WebhookHandler = "webhook_handler": "a webhook handler",
     }

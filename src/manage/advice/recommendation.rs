@@ -99,7 +99,7 @@ told_words! {
     /// ```
     /// use tower_api_keys::manage::Recommendation;
     ///
-    /// assert_eq!(Recommendation::MakeTeamKey.sentence(), "This personal key should be a team key.");
+    /// assert_eq!(Recommendation::MakeTeamKey.sentence(), "A service seems to use this personal key. Replace it with a team key.");
     /// ```
     #[non_exhaustive]
     pub enum Recommendation as "recommendation",
@@ -112,12 +112,13 @@ told_words! {
         /// A team key is right.
         KeepTeam = "keep_team": "A team key is the right choice here.",
         /// A team key that looks like one person's key.
-        MakePersonalKey = "make_personal_key": "This team key looks like one person's, and should be a personal key.",
+        MakePersonalKey = "make_personal_key":
+            "Only one person seems to use this team key. Replace it with a personal key.",
         /// A personal key that looks like a team's key, where the plan does not include team keys.
         MakeServiceUserKey = "make_service_user_key":
-            "This personal key does the work of a service, and should belong to a separate user for that service.",
+            "A service seems to use this personal key. Replace it with a key of a separate user for that service.",
         /// A personal key that looks like a team's key.
-        MakeTeamKey = "make_team_key": "This personal key should be a team key.",
+        MakeTeamKey = "make_team_key": "A service seems to use this personal key. Replace it with a team key.",
         /// There is not enough evidence yet.
         NotEnoughEvidence = "not_enough_evidence":
             "It is too early to say whether this key should be a personal or a team key.",
@@ -136,20 +137,21 @@ told_words! {
     pub enum NextStep as "next_step",
     /// What to do, in a sentence or two.
     pub sentence {
-        /// Ask the people who use it: its name and labels contradict each other.
-        AskThePeople = "ask_the_people": "Ask the people who use it: its name and labels contradict each other.",
+        /// The name and the labels of this key contradict each other. Ask the people who use it what it is for.
+        AskThePeople = "ask_the_people":
+            "The name and the labels of this key contradict each other. Ask the people who use it what it is for.",
         /// Make a user that is not a person, and a key for it: the plan does not include team keys.
         IssueForServiceUser = "issue_for_service_user":
-            "The plan does not include team keys: create a separate user for the service, with only the access it \
-             needs, create a personal key for that user, and switch the automated work to it. Until then, the work \
-             stops when the person leaves.",
+            "The plan does not include team keys. Create a separate user for the service with only the access it \
+             needs, create a personal key for that user, and use that key for the automated work. If you do not, the \
+             work stops when the person leaves.",
         /// Let the person issue a personal key, then revoke the team key.
         IssuePersonalKey = "issue_personal_key":
-            "Let the person who uses it create a personal key and switch to it, then revoke this one: it would keep \
-             working after they leave.",
+            "Ask the person who uses it to create a personal key and to switch to it. Then revoke this key, because \
+             it keeps working after the person leaves.",
         /// Let the person who uses a team key by hand issue a personal key.
         IssuePersonalKeyBeside = "issue_personal_key_beside":
-            "Keep it for the team's programs, and let the person who also uses it by hand create a personal key.",
+            "Keep it for the team's programs, and ask the person who also uses it by hand to create a personal key.",
         /// Issue a team key for the automatic part, and keep the personal key for the person.
         IssueTeamKeyBeside = "issue_team_key_beside":
             "Create a team key for the automated work and switch it to that key; keep this one for the person alone.",
@@ -157,10 +159,10 @@ told_words! {
         Nothing = "nothing": "Nothing needs to be done.",
         /// Begin a rotation of the key into a team: the successor is a team key.
         RotateIntoTeam = "rotate_into_team":
-            "Rotate it into a team: a team key replaces it, everything that uses it switches, and this one is \
-             revoked. Until then, what depends on it stops when the person leaves.",
-        /// Look again after it has been used.
-        WaitForUse = "wait_for_use": "Look again after it has been used.",
+            "Rotate it into a team key, switch everything that uses it to the new key, and finish the rotation. If \
+             the person leaves before that, everything that depends on this key stops.",
+        /// Check again after the key has been used.
+        WaitForUse = "wait_for_use": "Check again after the key has been used.",
     }
 }
 

@@ -138,8 +138,8 @@ sentences! {
     pub(in crate::manage) fn all;
 
     fn looks_shared_without_team_keys() = "flag.looks_shared_without_team_keys":
-        "It is a personal key that looks like a service's: it stops working when the person leaves. Create a user for \
-         the service, and a key for that user.";
+        "It is a personal key, but a service seems to use it, and it stops working when the person leaves. Create a \
+         separate user for the service, and a key for that user.";
 }
 
 /// A flag with its sentence.

@@ -16,45 +16,48 @@ told_words! {
     pub sentence {
         /// The key has expired.
         Expired = "expired":
-            "This key has expired, which cannot be undone: make a new text with `KeyFormat::generate` and configure \
-             that.",
+            "This key has expired, which cannot be undone: generate a new key with `KeyFormat::generate` and put it \
+             in the configuration.",
         /// The key has another end than requested.
         OtherExpiry = "other_expiry":
-            "This key has another expiry than the configured one, and was not changed: configure the key's own expiry \
-             or none, or a new text for a key with another expiry.",
+            "The expiry in the configuration is not the expiry of this key, so nothing was changed: configure the \
+             expiry that the key has, or no expiry, or generate a new key.",
         /// The id belongs to a key of another organization, or to a key with another secret.
         OtherKey = "other_key":
-            "Another key already has the id in this text: make a new text with `KeyFormat::generate` and configure \
-             that.",
+            "Another key already has the id of this key: generate a new key with `KeyFormat::generate` and put it in \
+             the configuration.",
         /// The key has other limits.
         OtherLimits = "other_limits":
-            "This key has other limits than the configured ones, and was not changed: configure the key's own limits, \
-             or a new text for a key with other limits.",
+            "The limits in the configuration are not the limits of this key, so nothing was changed: configure the \
+             limits that the key has, or generate a new key.",
         /// The key may be used from other networks.
         OtherNetworks = "other_networks":
-            "This key has other networks than the configured ones, and was not changed: configure the key's own \
-             networks, or change the networks of the key.",
+            "The networks in the configuration are not the networks of this key, so nothing was changed: configure \
+             the networks that the key has, or change the networks of the key.",
         /// The key has another owner.
         OtherOwner = "other_owner":
-            "This key belongs to another user or team than the configured one, and was not changed: configure the \
-             key's owner, or a new text for a key of another owner.",
+            "The owner in the configuration is not the owner of this key, so nothing was changed: configure the owner \
+             that the key has, or generate a new key for the other owner.",
         /// The key has other scopes.
         OtherScopes = "other_scopes":
-            "This key has other scopes than the configured ones, and was not changed: configure the key's own scopes, \
-             or a new text for a key with other scopes.",
+            "The scopes in the configuration are not the scopes of this key, so nothing was changed: configure the \
+             scopes that the key has, or generate a new key.",
         /// The key is paused.
-        Paused = "paused": "This key is paused: resume it, or make a new text with `KeyFormat::generate` and configure that.",
+        Paused = "paused":
+            "This key is paused: resume it, or generate a new key with `KeyFormat::generate` and put it in the \
+             configuration.",
         /// The id is that of a key that was removed long after its end. Its owner is no longer known.
         Purged = "purged":
-            "The key with this text ended and was removed, and its id can never be used again: make a new text with \
-             `KeyFormat::generate` and configure that.",
+            "This key ended and was removed, and its id can never be used again: generate a new key with \
+             `KeyFormat::generate` and put it in the configuration.",
         /// The key is revoked.
         Revoked = "revoked":
-            "This key is revoked, which cannot be undone: make a new text with `KeyFormat::generate` and configure \
-             that.",
+            "This key is revoked, which cannot be undone: generate a new key with `KeyFormat::generate` and put it in \
+             the configuration.",
         /// The key ended in a rotation.
         Rotated = "rotated":
-            "This key was replaced in a rotation and has ended: configure the text of its successor, or a new text.",
+            "This key was replaced in a rotation and no longer works: configure the new key of that rotation, or \
+             generate another key.",
     }
 }
 

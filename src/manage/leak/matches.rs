@@ -16,26 +16,26 @@ told_words! {
     /// use tower_api_keys::manage::MatchConfidence;
     ///
     /// assert!(MatchConfidence::WholeKey < MatchConfidence::Id);
-    /// assert_eq!(MatchConfidence::WholeKey.sentence(), "The whole key is in the text: everybody who has the text can use it.");
+    /// assert_eq!(MatchConfidence::WholeKey.sentence(), "The text contains the whole key: everybody who has the text can use the key.");
     /// ```
     #[non_exhaustive]
     pub enum MatchConfidence as "match",
     /// The meaning as a sentence.
     pub sentence {
         /// The whole key is in the text, proved by tag and hash.
-        WholeKey = "whole_key": "The whole key is in the text: everybody who has the text can use it.",
+        WholeKey = "whole_key": "The text contains the whole key: everybody who has the text can use the key.",
         /// The id is in the text, followed by what looks like its secret, whole or in part: cut off, damaged, without
         /// its prefix, or impossible to check now.
-        IdAndSecret = "id_and_secret": "Its id is in the text, with what looks like its secret, whole or in part.",
+        IdAndSecret = "id_and_secret": "The text contains the id of this key, and probably all or part of its secret.",
         /// A well-formed key with this id is in the text, but with another secret: not this key.
         OtherSecret = "other_secret":
-            "A key with its id is in the text, but the secret is a different one: not this key.",
+            "The text contains the id of this key, but with a different secret, so it does not contain this key.",
         /// The id is in the text, without a recognizable secret after it.
-        Id = "id": "Its id is in the text, without a recognizable secret.",
+        Id = "id": "The text contains the id of this key, but no secret.",
         /// The first characters of the id are in the text, after a prefix of its kind.
-        Beginning = "beginning": "Its id begins like one in the text.",
+        Beginning = "beginning": "The text contains an id that begins like the id of this key.",
         /// Some characters of the id are in the text, which may be chance.
-        Part = "part": "A part of its id is in the text, which may be a coincidence.",
+        Part = "part": "The text contains a part of the id of this key. This may be a coincidence.",
     }
 }
 

@@ -45,17 +45,17 @@ told_words! {
         AlreadyPaused = "already_paused": "The key was already paused.",
         /// It has the id of a key, but another secret. Nothing was done.
         OtherSecret = "other_secret":
-            "The text has the id of a key but another secret, so it is not that key, and nothing was changed.",
+            "The text has the id of a key, but the wrong secret. Nothing was changed.",
         /// No key has this id.
         Unknown = "unknown": "No key with this id exists.",
         /// It is not the whole text of a key: cut off, damaged, from another service, or something else.
         NotAKey = "not_a_key": "This is not a complete key of this service.",
         /// The stored record of its key cannot be read. Requests with the key get 503.
         Unreadable = "unreadable":
-            "The stored record of the key is damaged. Requests with the key are answered with 503.",
+            "The stored data of the key is damaged. Requests with the key are answered with 503.",
         /// It could not be checked, or its key could not be stopped. Present it again later.
         TryAgain = "try_again":
-            "The text could not be checked, or its key could not be stopped: send it again.",
+            "The text could not be checked, or the key could not be paused or revoked. Send it again.",
     }
 }
 

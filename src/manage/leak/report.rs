@@ -41,7 +41,7 @@ use crate::{
 ///         println!("{} used it for the first time at {at}", source.source);
 ///     }
 /// }
-/// assert_eq!(report.to_string(), "It was not used since then. Since then, it changed nothing that you have access to.");
+/// assert_eq!(report.to_string(), "Since then, it has not been used. Since then, it changed nothing that you have access to.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

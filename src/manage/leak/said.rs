@@ -9,37 +9,37 @@ sentences! {
     pub(in crate::manage) fn all;
 
     pub(super) fn changed(changes: usize, keys: usize) = "leak_report.changed":
-        "Since then, it made {changes} {changes:change|changes} and created {keys} {keys:key|keys}, as far as you \
-         have access to them.";
+        "Since then, it made {changes} {changes:change|changes} and created {keys} {keys:key|keys}. Only what you \
+         have access to is counted.";
     pub(super) fn changed_nothing() = "leak_report.changed_nothing":
         "Since then, it changed nothing that you have access to.";
     pub(super) fn entries_unreadable(entries: u64) = "leak_report.entries_unreadable":
         "{entries} {entries:entry|entries} cannot be read.";
-    pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more.";
-    pub(super) fn not_used() = "leak_report.not_used": "It was not used since then.";
+    pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more than is listed here.";
+    pub(super) fn not_used() = "leak_report.not_used": "Since then, it has not been used.";
     pub(super) fn tried_since_death(times: i64) = "leak_report.tried_since_death":
         "It was sent {times} {times:time|times} after it was revoked or expired.";
     pub(super) fn used(sources: usize, new: usize) = "leak_report.used":
-        "Since then, it was used or tried from {sources} {sources:source|sources}, {new} of them new.";
+        "Since then, requests with it came from {sources} {sources:source|sources}, of which {new} {new:is|are} new.";
 
     pub(super) fn more_matches(keys: usize) = "key_matches.more_matches":
-        "More than {keys} other {keys:key|keys} could be meant.";
+        "More than {keys} other {keys:key|keys} also match.";
     pub(super) fn no_match() = "key_matches.no_match":
         "This text contains no key that you have access to, and no part of its id.";
     pub(super) fn other_matches(keys: usize) = "key_matches.other_matches":
-        "{keys} other {keys:key|keys} could be meant.";
+        "{keys} other {keys:key also matches|keys also match}.";
     pub(super) fn surest_match(key: KeyId, evidence: Sentence) = "key_matches.surest_match": "{key}: {evidence}";
 
     pub(super) fn dead_already(keys: u64) = "revoked_many.dead_already":
         "{keys} {keys:was|were} already revoked or expired.";
     pub(super) fn keys_unreadable(keys: u64) = "revoked_many.keys_unreadable": "{keys} {keys:key|keys} cannot be read.";
     pub(super) fn not_to_be_revoked(keys: u64) = "revoked_many.not_to_be_revoked":
-        "{keys} {keys:is|are} not yours to revoke.";
+        "You are not allowed to revoke {keys} of them.";
     pub(super) fn nothing_revoked() = "revoked_many.nothing_revoked":
         "No key that you have access to matches, so nothing was revoked.";
     pub(super) fn revoked(revoked: u64, matched: u64) = "revoked_many.revoked":
         "{revoked} of {matched} {matched:key|keys} revoked.";
-    pub(super) fn still_live(keys: u64) = "revoked_many.still_live": "{keys} {keys:is|are} still live: try again.";
+    pub(super) fn still_live(keys: u64) = "revoked_many.still_live": "{keys} still {keys:works|work}: try again.";
     pub(super) fn stopped_after(keys: u64) = "revoked_many.stopped_after":
         "Stopped after {keys} {keys:key was|keys were} revoked.";
     pub(super) fn would_be_revoked(revoked: u64, matched: u64) = "revoked_many.would_be_revoked":

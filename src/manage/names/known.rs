@@ -231,7 +231,7 @@ impl Names {
     ///
     /// let page = manager.inventory(InventoryQuery::all().flagged([KeyFlag::CreatorInactive]), &actor).await?;
     /// if !page.names.is_complete() {
-    ///     println!("There may be more: nobody could say who has left.");
+    ///     println!("There may be more than is listed here: nobody could say who has left.");
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;

@@ -50,7 +50,7 @@ told_words! {
         /// Neither is revoked, but the new key expired: there may be another successor by now. Or both were revoked at
         /// once, as when all keys of an owner are revoked.
         Over = "over":
-            "The rotation is over: the new key expired, or both keys were revoked at once.",
+            "The rotation is over: the new key expired, or both keys were revoked together.",
     }
 }
 

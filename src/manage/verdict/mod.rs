@@ -51,7 +51,7 @@ sentences! {
         "The old key has not been used since {since}, but some sources that used it have not been seen with the new \
          key.";
     fn safe_to_finish() = "rotation.safe_to_finish":
-        "Everything that used the old key now uses the new one, as far as the names of the sources show: finish the \
+        "Every source that used the old key now uses the new one. Sources are recognized by name only. Finish the \
          rotation.";
     fn still_used_by(sources: usize) = "rotation.still_used_by":
         "The old key is still used by {sources} {sources:source|sources}.";

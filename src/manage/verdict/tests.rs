@@ -179,8 +179,8 @@ fn verdicts_are_sentences_and_words() {
         ),
         (
             RotationVerdict::SafeToFinish,
-            "Everything that used the old key now uses the new one, as far as the names of the sources show: finish \
-             the rotation.",
+            "Every source that used the old key now uses the new one. Sources are recognized by name only. Finish the \
+             rotation.",
             serde_json::json!({"verdict": "safe_to_finish", "since": null, "sources": null}),
         ),
         (

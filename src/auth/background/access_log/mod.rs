@@ -46,7 +46,7 @@ const LINES_PER_WRITE: usize = 1_000;
 /// How long a line waits for others at most.
 const WAIT: Duration = Duration::from_millis(200);
 
-/// A key that is in the store, and whose it is as far as its record can be read.
+/// A key that is in the store, and whose it is as far as the stored data of the key can be read.
 pub(in crate::auth) struct Tried<'a> {
     pub(in crate::auth) key: KeyId,
     pub(in crate::auth) owner: Option<&'a Arc<SharedOwner>>,

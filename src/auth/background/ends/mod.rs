@@ -137,7 +137,7 @@ impl<S: Ledger> EndTeller<S> {
         });
     }
 
-    /// Tells what is due. Whether there may be more.
+    /// Tells what is due. Whether there may be more than is listed here.
     ///
     /// # Errors
     /// Those of the store; what was begun is told at a later turn.

@@ -117,7 +117,7 @@ impl<S: Ledger> Pruner<S> {
         });
     }
 
-    /// Whether there may be more to forget.
+    /// Whether there may be more than is listed here to forget.
     async fn prune(&self) -> bool {
         let reading = self.here.reading();
         let today = day_of(reading.earliest().as_millis());
