@@ -1,18 +1,18 @@
-//! API keys for services built on tower. A personal key stops working when its person leaves. A team key outlives the
-//! person who made it.
+//! API keys for services built on tower. A personal key stops working when its user leaves. A team key keeps working
+//! when the person who created it leaves.
 //!
 //! Three promises, kept together:
 //!
-//! - **Argon2id at rest.** The text of a key is shown once, when it is issued. The store keeps an Argon2id hash of it.
-//! - **Well under a microsecond a request, when warm.** A node runs Argon2id at the first use of a key. From then on it
-//!   remembers that this text matched that hash; with a pepper, also [after a restart](hash::HasherConfig::with_stored_proofs).
-//!   A wrong secret costs no run, except for one in 4.3 billion.
-//! - **A revoked key is refused at once, on every node.** What is cached is a proof and never a permission: revocation,
-//!   expiry, owner and scopes are judged on every request.
+//! - **Argon2id at rest.** The key is shown once, when it is issued. The store keeps an Argon2id hash of it.
+//! - **Well under a microsecond a request, when warm.** A node runs Argon2id at the first use of a key. After that it
+//!   remembers that this text matched that hash; with a pepper, also [after a
+//!   restart](hash::HasherConfig::with_stored_proofs). A wrong secret costs no run, except for one in 4.3 billion.
+//! - **A revoked key is refused at once, on every node.** The cache holds proofs, never permissions: revocation,
+//!   expiry, owner and scopes are checked on every request.
 //!
-//! [Performance](manual::performance) and [Security](manual::security) say what each promise means, and its limit. Not in
-//! here: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Your service says who is in which team, with which
-//! role and which plan.
+//! [Performance](manual::performance) and [Security](manual::security) say what each promise means, and its limit. Not
+//! included: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Your service says who is in which team, with
+//! which role and which plan.
 //!
 //! # A service in 25 lines
 //!
@@ -111,7 +111,7 @@
 //! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-// What only the manager asks of other rooms. With the feature, each of them is looked at.
+// Without `manage`, items that only the manager uses are unused. With it, the lints see them all.
 #![cfg_attr(not(feature = "manage"), allow(dead_code, unused_imports))]
 
 mod api_keys;
@@ -126,7 +126,7 @@ mod random;
 mod scope;
 mod time;
 
-// Some tests read a file of the integration tests, which calls the crate by its name.
+// Some unit tests include a file of the integration tests, which uses the name of the crate.
 #[cfg(test)]
 extern crate self as tower_api_keys;
 
@@ -139,7 +139,7 @@ pub mod hash;
 pub mod key;
 #[cfg(any(test, feature = "manage"))]
 pub mod manage;
-// Pages of documentation: nothing of them is in what is compiled.
+// Pages of documentation, never part of a build.
 #[cfg(any(doc, doctest))]
 pub mod manual;
 mod metering;
