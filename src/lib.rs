@@ -60,30 +60,30 @@
 //! | answer a leak | [leaks](manual::leaks) | [`KeyManager::identify`] |
 //! | notify people, read the trail, know from where keys are used | [told](manual::told) | [audit], [usage] |
 //! | check keys outside HTTP, or again during a stream | [streams](manual::streams) | [`Authenticator`] |
-//! | keep sessions beside keys; give software a key | [sessions](manual::sessions), [service users](manual::service_users) | [`Principal`] |
+//! | combine sessions with keys; give software a key | [sessions](manual::sessions), [service users](manual::service_users) | [`Principal`] |
 //! | serve several customers | [several customers](manual::several_customers) | [`OrganizationId`] |
 //! | test; check keys in another language | [testing](manual::testing), [elsewhere](manual::elsewhere) | [key], [hash] |
 //! | write a client of the manager | [answers](manual::answers), [refusals](manual::refusals) | [sentence] |
 //! | configure, size and watch a node | [performance](manual::performance), [sizing](manual::sizing) | [`ApiKeys::builder`], [metrics](auth#metrics) |
 //! | run a store, or write one | [SQLite](manual::sqlite), [PostgreSQL](manual::postgres), [stores](manual::stores) | [store] |
-//! | judge it | [security](manual::security), [how it compares](manual::compared) | |
+//! | evaluate it | [security](manual::security), [how it compares](manual::compared) | |
 //!
 //! # Stores, and what a request waits for
 //!
 //! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one core
-//! of a 2-core AMD EPYC. Every later use waits only to know what changed in the store meanwhile:
+//! of a 2-core AMD EPYC. Every later use waits only until it knows what changed in the store:
 //!
 //! | store | mode | a later use waits for |
 //! |---|---|---|
 //! | [`MemoryStore`](store::MemoryStore) | strict | nothing |
 //! | `SqliteStore::open_exclusive`, one process | strict | nothing |
 //! | `SqliteStore::open`, shared by processes | strict | one read of one row, and a look at the names of the files: about 6 µs |
-//! | `PostgresStore`, or another one behind a network | strict | the next read of its change log, which all waiting requests share |
-//! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound is over |
+//! | `PostgresStore`, or another store behind a network | strict | the next read of its change log, which all waiting requests share |
+//! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound has passed |
 //!
 //! # Debug builds
 //!
-//! Cargo ignores the profiles of dependencies. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms in a debug
+//! Cargo ignores profiles in dependencies. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms in a debug
 //! build without them, and 13 ms with them.
 //!
 //! ```toml
@@ -96,7 +96,7 @@
 //!
 //! # Features
 //!
-//! A feature adds to the API and never changes what is there.
+//! A feature adds to the API and never changes existing behaviour.
 //!
 //! | feature | adds |
 //! |---|---|
@@ -139,7 +139,7 @@ pub mod hash;
 pub mod key;
 #[cfg(any(test, feature = "manage"))]
 pub mod manage;
-// Pages of documentation, never part of a build.
+// Pages of documentation: nothing of them is compiled.
 #[cfg(any(doc, doctest))]
 pub mod manual;
 mod metering;

@@ -1,4 +1,4 @@
-//! What a refusal is in HTTP and in gRPC.
+//! The HTTP and gRPC answer of each refusal code.
 
 use http::StatusCode;
 
@@ -12,7 +12,7 @@ pub(crate) enum Challenge {
     Error(&'static str),
 }
 
-/// How a kind of refusal is told, whatever its code.
+/// What the answers to one kind of refusal have in common.
 #[derive(Clone, Copy)]
 struct Kind {
     status: StatusCode,
