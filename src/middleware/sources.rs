@@ -40,7 +40,7 @@ const LOOKED_AT: usize = 1_024;
 /// use tower_api_keys::{ApiKeyLayer, middleware::Sources, usage::Source};
 ///
 /// # fn example<R>(layer: ApiKeyLayer<R>) -> Result<ApiKeyLayer<R>, tower_api_keys::InvalidId> {
-/// // `intake/curl@203.0.113.0/24`, where the service said how addresses are found.
+/// // `intake/curl@203.0.113.0/24`, if the service sets `addresses`.
 /// let sources = Sources::new().with_networks();
 /// # Ok(
 /// layer.source(Source::new("intake")?).sources(sources)
