@@ -60,8 +60,8 @@ words! {
     }
 }
 
-/// One line of the audit trail. The texts before and after the change serialize as objects: `{"name": …}`, `{"scopes":
-/// […]}`, `{"key": …}`; a text of unknown meaning as `{"text": …}`.
+/// One line of the audit trail. The texts before and after the change serialize as objects: `{"name": …}`,
+/// `{"scopes": […]}`, `{"key": …}`; a text of unknown meaning as `{"text": …}`.
 ///
 /// ```
 /// use tower_api_keys::audit::{Action, Event, EventRow};
