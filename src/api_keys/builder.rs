@@ -27,7 +27,8 @@ use crate::{
 /// from deleting a trail.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The least time that the access log is kept, however long pruning pauses. Also the longest time an answer may take.
+/// The least time that the access log is kept, because pruning runs once an hour. Also the longest time an answer may
+/// take.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Settings of [`ApiKeys`].
@@ -209,9 +210,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     ///
     /// Events are deleted only if two witnesses agree on the day: the clock of this node, and the clock of the node on
     /// another machine that pruned last, if that node still runs. Without such a node, the second witness is the newest
-    /// event plus the time this machine has been up since. Per day, at most the larger of two amounts is deleted: a
-    /// tenth of the trail, or what became old since the last turn. So an old trail shrinks slowly after you set or
-    /// shorten this. The log says how many events were deleted, or why none may be.
+    /// event: it must be neither in the future nor older than the uptime of this machine. Per day, at most the larger
+    /// of two amounts is deleted: a tenth of the trail, or what became old since the last turn. So an old trail shrinks
+    /// slowly after you set or shorten this. The log says how many events were deleted, or why none may be.
     ///
     /// Two things are pruned every hour in any case: all but the newest 100,000 rows of the change log, and idempotency
     /// results after a week.

@@ -10,8 +10,9 @@ impl<S: Ledger> ApiKeys<S> {
     /// The feed of events of all organizations for the consumer of this name: 1 to 48 characters of `a-z`, `0-9`, `-`,
     /// `_` and `.`. The store knows the consumer after its first [`next`](Feed::next).
     ///
-    /// Events that a consumer has not confirmed are kept, whatever [`keep_events`](super::ApiKeysBuilder::keep_events)
-    /// says: [forget](Self::forget_feed) a consumer that will not return. [How to tell people](crate::manual::told).
+    /// Events that a consumer has not confirmed are kept, no matter what
+    /// [`keep_events`](super::ApiKeysBuilder::keep_events) says: [forget](Self::forget_feed) a consumer that will not
+    /// return. [How to tell people](crate::manual::told).
     ///
     /// # Errors
     /// [`InvalidFeedName`].

@@ -141,7 +141,7 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    /// For whom a refusal without a key is counted. The only organization of a service is not named: every refusal
+    /// What a refusal without a key is counted for. The only organization of a service is not named: every refusal
     /// concerns it.
     fn without_key(&self, organization: Option<&OrganizationId>) -> CountedFor {
         let is_named = |organization: &&OrganizationId| self.has_several_organizations || !organization.is_single();

@@ -62,8 +62,8 @@ pub enum Freshness {
 
 impl AuthSettings {
     /// The defaults: unbranded keys, the standard hash, no pepper, the system's clock, strict, 100,000 proofs, 64
-    /// look-ups at a time of which one waits at most a second for its turn, and a second for everything that a check
-    /// asks of the store.
+    /// look-ups at a time, a second for a look-up to wait for its turn, and a second for everything that a check asks
+    /// of the store.
     #[must_use]
     pub fn new() -> Self {
         Self {

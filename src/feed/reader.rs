@@ -123,7 +123,7 @@ impl<S: Ledger> Feed<S> {
         }
     }
 
-    /// The same without waiting; none if this consumer has confirmed all events.
+    /// Like [`next`](Self::next), without waiting; none if this consumer has confirmed all events.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

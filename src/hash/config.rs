@@ -59,7 +59,7 @@ impl HasherConfig {
     /// The profiles that stored hashes may have. A stored hash is run if its cost is within the least and the most of
     /// these and of the cost of new hashes. Default: the three profiles that [`Argon2Params`] names.
     ///
-    /// The largest profile decides how much memory each thread uses for a hash that someone wrote into the database.
+    /// The largest profile limits the memory that an attacker who can write to the database can make each thread take.
     #[must_use]
     pub fn with_accepted(mut self, accepted: impl IntoIterator<Item = Argon2Params>) -> Self {
         self.accepted = accepted.into_iter().collect();

@@ -8,7 +8,7 @@ const MOST_REGISTERED: usize = 16;
 const SHORTEST_PREFIX: usize = 3;
 const LONGEST_PREFIX: usize = 32;
 const LONGEST_ISSUER: usize = 64;
-/// From this length, JSON in base64url counts as a token even if its dots are not found.
+/// At this length or more, JSON in base64url counts as a token even if its dots are not found.
 const LONG: usize = 128;
 
 /// Prefixes that the embedder registered, the longest first.

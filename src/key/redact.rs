@@ -9,7 +9,7 @@ use super::{
 
 pub(super) const REDACTED: &str = "[REDACTED]";
 
-/// From this number of characters, part of a secret is worth hiding from people and refusing in a name.
+/// At this length or more, a part of a secret is worth hiding from people and refusing in a name.
 const SHORTEST_FRAGMENT: usize = 8;
 
 /// The text with `[REDACTED]` instead of the secret in every part that looks like a key of any brand.

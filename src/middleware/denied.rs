@@ -3,7 +3,7 @@
 use super::Refusal;
 use crate::manage::{Denial, DenialReason};
 
-/// What a client is told that asked to manage keys and may not: the denial's own sentences, with the code of its
+/// The refusal of a client that asked to manage keys and may not: the denial's own sentences, with the code of its
 /// reason.
 ///
 /// ```

@@ -116,7 +116,7 @@ impl<R> ApiKeyLayer<R> {
     /// }
     /// ```
     ///
-    /// What this layer refuses without a key is counted for the organization: see
+    /// Refusals without a key by this layer are counted for the organization: see
     /// [`KeyManager::refusals_without_key`](crate::KeyManager::refusals_without_key).
     ///
     /// # Security

@@ -148,7 +148,7 @@ impl Refusal {
     /// use std::time::Duration;
     /// use tower_api_keys::middleware::{Refusal, RefusalCode};
     ///
-    /// // In a limiter inside of the layer, where the principal says whose request it is.
+    /// // In a limiter inside the layer, where the principal says whose request it is.
     /// let refusal = Refusal::new(RefusalCode::RateLimited).with_retry_after(Duration::from_millis(2_500));
     /// let response = refusal.into_http::<String>();
     /// assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"3".parse()?));

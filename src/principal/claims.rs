@@ -13,7 +13,7 @@ pub(crate) struct WithClaims<T: ?Sized> {
     pub(crate) rest: T,
 }
 
-/// What a [`Principal`](super::Principal) is made of. Small, because every cached key has them.
+/// The content of a [`Principal`](super::Principal). Small, because every cached key has one.
 #[derive(Debug)]
 pub(crate) struct Claims {
     pub(crate) owner: Arc<SharedOwner>,

@@ -62,7 +62,7 @@ impl Source {
         Ok(Self::of_parts(Parts { label: label.as_str(), ..Parts::default() }))
     }
 
-    /// The same with this client: `curl`. Default: none.
+    /// This source with this client: `curl`. Default: none.
     ///
     /// # Errors
     /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
@@ -71,7 +71,7 @@ impl Source {
         Ok(Self::of_parts(Parts { client: client.as_str(), ..self.parts() }))
     }
 
-    /// The same with this address, or network of addresses: `203.0.113.0/24`. Default: none.
+    /// This source with this address, or network of addresses: `203.0.113.0/24`. Default: none.
     ///
     /// # Errors
     /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.

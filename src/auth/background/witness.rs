@@ -151,7 +151,7 @@ impl Witness {
                 latest = latest.max(Some(shows));
                 near = if is_near(now, shows) { near.min(shows) } else { near };
             } else if shows < now && !is_near(now, shows) {
-                // This node may be dead, or it may be right: its next note, or its absence, will show.
+                // The other node may be dead, or it may be right: its next note, or its absence, will show.
                 latest = latest.max(Some(shows));
             }
         }

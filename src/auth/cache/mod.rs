@@ -61,7 +61,7 @@ impl ById {
 pub(super) struct Entry {
     pub(super) digest: Digest,
     pub(super) prefix: PrefixIndex,
-    /// Of the hash that was matched.
+    /// The fingerprint of the hash that was matched.
     pub(super) fingerprint: [u8; 16],
     pub(super) usage: KeyUsage,
     /// The epoch in which the record was read, or stale.

@@ -32,7 +32,7 @@ pub(in crate::auth) struct Streams {
 
 #[derive(Default)]
 struct State {
-    /// By key, then in the order in which they came.
+    /// By key, then in order of arrival.
     streams: BTreeMap<(KeyId, u64), Stream>,
     /// Numbers streams and turns.
     next: u64,

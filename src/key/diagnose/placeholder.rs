@@ -215,7 +215,7 @@ fn is_word(text: &[u8]) -> bool {
         || is.iter().any(|word| behind_letters(text, word).is_some_and(<[u8]>::is_empty))
 }
 
-/// The text after the word, in any case and however its parts are joined: `YOUR_API_KEY`, `your-api-key`.
+/// The text after the word, in any case and no matter how its parts are joined: `YOUR_API_KEY`, `your-api-key`.
 fn behind_letters<'a>(mut text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     let mut word = word.iter();
     let mut expected = word.next()?;

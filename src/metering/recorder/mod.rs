@@ -37,7 +37,7 @@ pub(crate) struct UsageRecorder {
     /// counted without a lock.
     malformed: [Tally; REASONS],
     counts: Mutex<Counts>,
-    /// What the store has.
+    /// The pairs that the store has.
     stored: StoredPairs,
     /// How many requests were counted under `other` since the start, apart from those in [`Counts`].
     folded: AtomicU64,
@@ -241,7 +241,7 @@ impl UsageRecorder {
         &self.missing
     }
 
-    /// What the store has.
+    /// The pairs that the store has.
     pub(super) const fn stored(&self) -> &StoredPairs {
         &self.stored
     }

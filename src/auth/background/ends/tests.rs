@@ -246,7 +246,7 @@ async fn a_hundred_ends_at_once_are_told_in_several_changes() {
     assert_eq!(world.heard().len(), 120);
 }
 
-/// What a node leaves behind that dies between the commit and the sink, or before the commit.
+/// What remains when a node dies between the commit and the sink, or before the commit.
 #[tokio::test]
 async fn what_a_node_did_not_tell_another_one_tells_and_writes_nothing_twice() {
     for was_written in [true, false] {
