@@ -54,7 +54,7 @@
 //! |---|---|---|
 //! | protect a service; refusals, and what each code means | [protect](manual::protect), [HTTP](manual::http) | [middleware], [`ApiKeyLayer`] |
 //! | issue a key and show it once; choose ids | [issue](manual::issue), [ids](manual::ids) | [`KeyManager`], [`IssueKey`] |
-//! | look after keys: edit, pause, limit, audit; the table of rights | [managing](manual::managing) | [manage] |
+//! | manage keys: edit, pause, limit, audit; the table of rights | [managing](manual::managing) | [manage] |
 //! | rotate | [rotate](manual::rotate) | [`KeyManager::begin_rotation`] |
 //! | end the keys of people who leave | [leaving](manual::leaving) | [`KeyManager::close`] |
 //! | answer a leak | [leaks](manual::leaks) | [`KeyManager::identify`] |
@@ -83,8 +83,8 @@
 //!
 //! # Debug builds
 //!
-//! Cargo ignores profiles in dependencies. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms in a debug
-//! build without them, and 13 ms with them.
+//! Cargo ignores profiles that a dependency defines. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms in
+//! a debug build without them, and 13 ms with them.
 //!
 //! ```toml
 //! [profile.dev.package.argon2]

@@ -284,11 +284,11 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// [`Duration::ZERO`] is [the end itself](crate::audit::Action::KEY_EXPIRED). Default: 7 days, a day, and the end.
     /// With none, no warning is given.
     ///
-    /// Each node looks for due warnings every five minutes. Each warning is written once, whatever the number of nodes.
-    /// If several are due at once, for instance after a day of downtime, only the one nearest to the end is given. An
-    /// end that is moved gets its own warnings; if it is moved into the time of a warning, that warning follows within
-    /// five minutes. A key that is issued with such an end gets none: the answer to the request says it. Its successor
-    /// in a rotation, which has the same end, gets one.
+    /// Each node looks for due warnings every five minutes. Each warning is written once, no matter how many nodes
+    /// there are. If several are due at once, for instance after a day of downtime, only the one nearest to the end is
+    /// given. An end that is moved gets its own warnings; if it is moved into the time of a warning, that warning
+    /// follows within five minutes. A key that is issued with such an end gets none: the answer to the request says it.
+    /// Its successor in a rotation, which has the same end, gets one.
     ///
     /// As for [`keep_events`](Self::keep_events), two witnesses have to agree on the time. Give each node of a fleet
     /// the same times: each node warns by its own.
