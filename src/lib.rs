@@ -83,8 +83,8 @@
 //!
 //! # Debug builds
 //!
-//! Cargo ignores profiles that a dependency defines. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms in
-//! a debug build without them, and 13 ms with them.
+//! Cargo ignores profiles that a dependency defines. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms
+//! in a debug build without them, and 13 ms with them.
 //!
 //! ```toml
 //! [profile.dev.package.argon2]
