@@ -70,8 +70,8 @@
 //!
 //! # Stores, and what a request waits for
 //!
-//! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one core
-//! of a 2-core AMD EPYC. Every later use waits only until it knows what changed in the store:
+//! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one
+//! core of a 2-core AMD EPYC. Every later use waits only until it knows what changed in the store:
 //!
 //! | store | mode | a later use waits for |
 //! |---|---|---|

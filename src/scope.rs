@@ -134,8 +134,8 @@ impl From<Scope> for String {
 /// What a key may do: everything its owner may, or a set of named scopes.
 ///
 /// *All* leaves out each [`ManagingScope`], which must be named; `keys:manage` includes the others. An empty set allows
-/// nothing. The text form is the list RFC 6749 uses, separated by single spaces, with `*` for all; serde has the same as a
-/// list of texts: `["*"]`.
+/// nothing. The text form is the list RFC 6749 uses, separated by single spaces, with `*` for all; serde has the same
+/// as a list of texts: `["*"]`.
 ///
 /// ```
 /// use tower_api_keys::{Scope, Scopes};

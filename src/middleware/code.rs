@@ -16,8 +16,8 @@ pub(crate) enum Challenge {
 #[derive(Clone, Copy)]
 struct Kind {
     status: StatusCode,
-    /// 16 unauthenticated, 7 permission denied, 3 invalid argument, 8 resource exhausted, 14 unavailable, and 13 internal
-    /// where HTTP would say 500.
+    /// 16 unauthenticated, 7 permission denied, 3 invalid argument, 8 resource exhausted, 14 unavailable, and 13
+    /// internal where HTTP would say 500.
     grpc_status: u16,
     challenge: Challenge,
 }

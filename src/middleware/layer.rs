@@ -45,8 +45,9 @@ use crate::{auth::Authenticator, owner::OrganizationId, usage::Source};
 /// or `ApiKey`, a text that begins with a prefix and a whole id counts, too. All other credentials pass unchanged.
 ///
 /// # Order with other layers
-/// Trace layers and [`MarkKeysSensitive`](super::MarkKeysSensitive) go outside, so that refusals are traced and no trace
-/// shows a key. CORS layers go outside too: `OPTIONS` is not special here, and a preflight request carries no key.
+/// Trace layers and [`MarkKeysSensitive`](super::MarkKeysSensitive) go outside, so that refusals are traced and no
+/// trace shows a key. CORS layers go outside too: `OPTIONS` is not special here, and a preflight request carries no
+/// key.
 ///
 /// Limits for keys go inside. A request with a cached key calls the service that was polled ready. A request that waits
 /// for a check gives back what that service holds, such as the permit of a limit; after the key proved to be good, a
@@ -146,7 +147,8 @@ impl<R> ApiKeyLayer<R> {
         self
     }
 
-    /// Leaves the key in the request, marked sensitive, for an inner service that passes it on. By default it is removed.
+    /// Leaves the key in the request, marked sensitive, for an inner service that passes it on. By default it is
+    /// removed.
     ///
     /// A layer of the same `ApiKeys` further in then finds the key, and checks and counts it a second time.
     ///

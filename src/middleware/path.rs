@@ -8,8 +8,8 @@ use crate::owner::{OrganizationId, TeamId};
 
 /// A pattern that a whole path has to match, with the organization, the team or both in it.
 ///
-/// Matched as axum's router matches: literal segments byte by byte, a parameter takes one segment that is not empty and is
-/// percent-decoded once.
+/// Matched as axum's router matches: literal segments byte by byte, a parameter takes one segment that is not empty and
+/// is percent-decoded once.
 #[derive(Clone, Debug)]
 pub(crate) struct PathPattern {
     segments: Vec<Segment>,
@@ -150,8 +150,8 @@ fn is_rest(segment: &str) -> bool {
     name.is_some_and(|name| !name.is_empty() && !name.contains(['{', '}', '*']))
 }
 
-/// Whether a program that normalizes paths drops this segment, and perhaps the one before it: `..`, also as `%2E%2E`, as
-/// `..%2F` or `..\`, which some take for two segments, and with parameters, as `..;x`.
+/// Whether a program that normalizes paths drops this segment, and perhaps the one before it: `..`, also as `%2E%2E`,
+/// as `..%2F` or `..\`, which some take for two segments, and with parameters, as `..;x`.
 fn has_dots(segment: &str) -> bool {
     let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\' | b';');
     unescaped(segment).split(is_separator).any(|part| matches!(part, b"." | b".."))
@@ -193,7 +193,8 @@ fn hex(digits: &[u8; 2]) -> Option<u8> {
     is_hex.then(|| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok())?
 }
 
-/// The path as the client sent it: a nested router of axum has stripped what it was nested under from the request's own.
+/// The path as the client sent it: a nested router of axum has stripped what it was nested under from the request's
+/// own.
 pub(crate) fn original_path(request: &Parts) -> &str {
     #[cfg(feature = "axum")]
     if let Some(::axum::extract::OriginalUri(uri)) = request.extensions.get() {

@@ -158,8 +158,8 @@ fn with_content_type(vary: &HeaderValue) -> HeaderValue {
 }
 
 impl Refusal {
-    /// The answer with a problem document (RFC 9457) as its body, for any service over `http` types. With axum, return the
-    /// refusal itself.
+    /// The answer with a problem document (RFC 9457) as its body, for any service over `http` types. With axum, return
+    /// the refusal itself.
     ///
     /// Status, challenge, `Cache-Control: no-store`, `Vary` and `Retry-After` are those of the code. The realm is
     /// `api`. The refusal is in the extensions of the response. For a gRPC call, an [`ApiKeyLayer`](super::ApiKeyLayer)

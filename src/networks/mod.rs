@@ -26,7 +26,8 @@ use crate::{
 /// and it is unknown which. Length 0 is refused, because it would allow everything: a key that may be used from
 /// anywhere has no list. More than 32 networks are refused, because every request checks them one by one.
 ///
-/// The text form is sorted, with each network once and single blanks between them; serde has the same as a list of texts.
+/// The text form is sorted, with each network once and single blanks between them; serde has the same as a list of
+/// texts.
 ///
 /// ```
 /// use tower_api_keys::Networks;

@@ -128,7 +128,8 @@ impl KeyRow {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now.as_millis() < end)
     }
 
-    /// When it ended, or is to end: when it was revoked or the first moment at which it is expired, whichever comes first.
+    /// When it ended, or is to end: when it was revoked or the first moment at which it is expired, whichever comes
+    /// first.
     #[must_use]
     pub fn ended_at(&self) -> Option<i64> {
         self.revoked_at.into_iter().chain(self.expires_at).min()

@@ -46,7 +46,8 @@ pub(crate) struct Unwritten {
     /// When the counts were taken that are being written, or were written last.
     taken_at: Timestamp,
     held: HeldDays,
-    /// How many keys or organizations to ask about at a time: fewer after a read that failed, which may have asked for too much.
+    /// How many keys or organizations to ask about at a time: fewer after a read that failed, which may have asked for
+    /// too much.
     keys_per_read: usize,
     unreadable: Repeated,
     refused: Repeated,

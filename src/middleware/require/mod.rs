@@ -36,8 +36,8 @@ use crate::{
     scope::Scope,
 };
 
-/// Lets through only principals of a kind, with some scopes, of the organization that a request is about, or with access
-/// to the team that it is about.
+/// Lets through only principals of a kind, with some scopes, of the organization that a request is about, or with
+/// access to the team that it is about.
 ///
 /// Goes inside an [`ApiKeyLayer`](super::ApiKeyLayer). It checks only what you set, in the order kind, scopes,
 /// organization, team, membership. The first check that fails is the answer: 403. A request without a key that an

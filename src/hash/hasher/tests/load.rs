@@ -1,5 +1,5 @@
-//! Sharing, waiting, refusing and failing under load. Every order here is forced: the only thread is held by a gate, and
-//! futures are polled by hand.
+//! Sharing, waiting, refusing and failing under load. Every order here is forced: the only thread is held by a gate,
+//! and futures are polled by hand.
 
 use super::*;
 
