@@ -1,4 +1,4 @@
-//! What runs beside requests.
+//! Background tasks beside the requests.
 
 use std::{
     future::Future,
@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-/// A task beside everything else, of which there is one at a time.
+/// A background task, of which one runs at a time.
 #[derive(Default)]
 pub(crate) struct Background {
     is_running: Arc<AtomicBool>,
 }
 
 impl Background {
-    /// Starts the task, unless it runs already. Does nothing outside of a tokio runtime.
+    /// Starts the task, unless it is running. Does nothing outside a tokio runtime.
     pub(crate) fn start<F>(&self, task: impl FnOnce() -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -35,7 +35,7 @@ impl Background {
     }
 }
 
-/// Ends with its runtime: then another one may start it again.
+/// Ends with its runtime: then another runtime may start it again.
 struct Running(Arc<AtomicBool>);
 
 impl Drop for Running {
@@ -44,8 +44,8 @@ impl Drop for Running {
     }
 }
 
-/// Takes turns for as long as somebody else holds what they are of: the first after this pause, each other one after the
-/// pause that the one before it asked for. It is held during a turn only.
+/// Runs turns until the last other reference to the object is dropped: the first turn after this pause, each further
+/// one after the pause that the turn before it asked for. The object is held only during a turn.
 pub(crate) async fn take_turns<T, F>(of: Weak<T>, mut pause: Duration, turn: impl Fn(Arc<T>) -> F)
 where
     F: Future<Output = Duration>,
@@ -74,7 +74,7 @@ mod tests {
         let taken = turns.load(Ordering::Relaxed);
         drop(turns);
         tokio::time::timeout(Duration::from_secs(60), all).await.unwrap().unwrap();
-        // At 1, 11 and 21 seconds; at 31 nobody is there.
+        // At 1, 11 and 21 seconds; at 31 the object is gone.
         assert_eq!((taken, begun.elapsed().as_secs()), (3, 31));
     }
 }

@@ -1,7 +1,7 @@
-//! How an answer reads in JSON, where that is more than its fields.
+//! The JSON form of answers that have more than their fields.
 
-/// Declares the JSON of a type beside its fields: what can be asked of it goes along, and the schema says the same. The
-/// pattern names every field, so that a new one cannot be forgotten.
+/// Declares the JSON of a type beside its fields: computed values are included, and the schema has the same members.
+/// The pattern names every field, so that a new one cannot be forgotten.
 ///
 /// ```text
 /// json_form! {

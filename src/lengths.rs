@@ -1,7 +1,7 @@
-//! The greatest length of everything that a store keeps in a column of no fixed length. What makes such a value takes its
-//! limit from here, and the conformance kit tries each.
+//! The greatest length of every value that a store keeps in a column of no fixed length. The code that makes such a
+//! value takes its limit from here, and the conformance kit tries each.
 
-/// How long a value may be.
+/// The greatest length of a value.
 ///
 /// ```
 /// use tower_api_keys::store::{Alphabet, COLUMNS};
@@ -18,7 +18,7 @@ pub struct Length {
     alphabet: Alphabet,
 }
 
-/// What a value is made of.
+/// The kind of characters in a value.
 ///
 /// ```
 /// use tower_api_keys::store::Alphabet;
@@ -30,9 +30,9 @@ pub struct Length {
 pub enum Alphabet {
     /// ASCII characters.
     Ascii,
-    /// Bytes, which are no text.
+    /// Bytes that are not text.
     Bytes,
-    /// Any characters, those of four bytes in UTF-8 among them.
+    /// Any characters, including those of four bytes in UTF-8.
     Unicode,
 }
 
@@ -43,13 +43,13 @@ impl Length {
         self.bytes
     }
 
-    /// The most characters (Unicode scalar values), which is what most databases count; of bytes, as many as bytes.
+    /// The most characters (Unicode scalar values), which is what most databases count; for bytes, the number of bytes.
     #[must_use]
     pub const fn characters(self) -> usize {
         self.characters
     }
 
-    /// What it is made of.
+    /// The kind of characters.
     #[must_use]
     pub const fn alphabet(self) -> Alphabet {
         self.alphabet
@@ -63,79 +63,79 @@ impl Length {
         Self { bytes, characters: bytes, alphabet: Alphabet::Bytes }
     }
 
-    /// A text whose bytes are counted: all of them may be characters.
+    /// A text with a limit in bytes: each byte may be a character.
     const fn text(bytes: usize) -> Self {
         Self { bytes, characters: bytes, alphabet: Alphabet::Unicode }
     }
 
-    /// A text whose characters are counted: each may have four bytes.
+    /// A text with a limit in characters: each may have four bytes.
     const fn characters_of(characters: usize) -> Self {
         Self { bytes: 4 * characters, characters, alphabet: Alphabet::Unicode }
     }
 }
 
-/// Of a key's id, in its text too.
+/// A key's id, also within the key's text.
 pub(crate) const KEY_ID: Length = Length::ascii(20);
 
-/// Of the embedder's own ids, and of what keeps their rule: labels of sources and of parts of the service.
+/// The embedder's own ids, and values with the same rule: labels of sources and of parts of the service.
 pub(crate) const ID: Length = Length::text(128);
 
-/// Of a key's name.
+/// A key's name.
 pub(crate) const NAME: Length = Length::characters_of(100);
 
 pub(crate) const MOST_LABELS: usize = 16;
 
-/// Of a label, in ASCII.
+/// A label, in ASCII.
 pub(crate) const LABEL: Length = Length::ascii(32);
 
-/// Of a label's value.
+/// A label's value.
 pub(crate) const LABEL_VALUE: Length = Length::characters_of(128);
 
-/// Of a hash in the form of a PHC string. What is written today has 100 characters.
+/// A hash as a PHC string. Hashes written today have 100 characters.
 pub(crate) const HASH: Length = Length::ascii(128);
 
 pub(crate) const MOST_SCOPES: usize = 64;
 
-/// Of one scope.
+/// One scope.
 pub(crate) const SCOPE: Length = Length::ascii(64);
 
 pub(crate) const MOST_NETWORKS: usize = 32;
 
-/// Of one network: eight groups of four digits, and a length of three.
+/// One network: eight groups of four digits, and a length of three.
 const NETWORK: Length = Length::ascii("2001:0db8:0000:0000:0000:0000:0000:0000/128".len());
 
-/// Of what a service says that a key may consume.
+/// A key's limits, in the service's own words.
 pub(crate) const LIMITS: Length = Length::text(1_024);
 
-/// Of who is told about a key.
+/// The recipient of messages about a key.
 pub(crate) const RESPONSIBLE: Length = Length::characters_of(128);
 
-/// Of an idempotency key.
+/// An idempotency key.
 pub(crate) const IDEMPOTENCY_KEY: Length = Length::text(256);
 
-/// Of what was done, in an event.
+/// The action of an event.
 pub(crate) const ACTION: Length = Length::ascii(64);
 
-/// Of the word of an outcome.
+/// The word of an outcome.
 pub(crate) const OUTCOME: Length = Length::ascii(64);
 
-/// Of what stood before a change or stands since, in an event: more than the longest summary of a new key.
+/// The text before or after a change, in an event: more than the longest summary of a new key.
 pub(crate) const EVENT_TEXT: Length = Length::text(16_384);
 
-/// Of a client, which is an id of the embedder's, or at most 64 characters of what a caller says of itself.
+/// A client: an id of the embedder, or at most 64 characters of a caller's own text.
 pub(crate) const CLIENT: Length =
     Length { bytes: 4 * CLIENT_CHARACTERS, characters: ID.characters, alphabet: Alphabet::Unicode };
 
-/// Of what is taken from a caller's own words.
+/// The number of characters kept of a caller's own text.
 pub(crate) const CLIENT_CHARACTERS: usize = 64;
 
-/// Of a note that nodes leave each other.
+/// A note in the store, from node to node.
 pub(crate) const NOTE: Length = Length::octets(16_384);
 
-/// Labels as a JSON object. Quotes and backslashes are two characters there, and nothing else is escaped: control
+/// Labels as a JSON object. Quotes and backslashes take two characters there. Nothing else is escaped, because control
 /// characters are refused.
 const LABELS: Length = {
-    // Quotes around both, a colon between them, and a comma behind.
+    // Quotes around both, a colon between them, and a comma after them.
     let around = MOST_LABELS * (LABEL.bytes + 6) - 1 + 2;
     Length {
         bytes: around + MOST_LABELS * LABEL_VALUE.bytes,
@@ -166,7 +166,7 @@ const KIND: Length = Length::ascii(4);
 /// `organization`, beside `user`, `team` or `subject`.
 const WIDE_KIND: Length = Length::ascii(12);
 
-/// What this version leaves empty, and a later one will not make longer.
+/// Columns that this version leaves empty. A later version will not make them longer.
 const RESERVED: Length = Length::text(1_024);
 
 const NAME_OF_BYTES: Length = Length::ascii(64);
@@ -183,11 +183,11 @@ const NAME_OF_BYTES: Length = Length::ascii(64);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// The table, as the stores of this crate call it.
+    /// The table, by its name in the stores of this crate.
     pub table: &'static str,
-    /// The column, as they call it.
+    /// The column, by its name there.
     pub name: &'static str,
-    /// How long a value may be.
+    /// The greatest length of a value.
     pub longest: Length,
 }
 
@@ -195,8 +195,8 @@ const fn column(table: &'static str, name: &'static str, longest: Length) -> Col
     Column { table, name, longest }
 }
 
-/// Every column of no fixed length that a store has, with the greatest length of what this crate writes there. Values that
-/// are longer are refused before a store sees them.
+/// Every column of no fixed length that a store has, with the greatest length of what this crate writes there. Longer
+/// values are refused before a store sees them.
 pub const COLUMNS: &[Column] = &[
     column("api_keys", "id", KEY_ID),
     column("api_keys", "organization", ID),
@@ -273,7 +273,7 @@ mod tests {
         COLUMNS.iter().find(|column| (column.table, column.name) == (table, name)).unwrap().longest
     }
 
-    /// The greatest numbers of bytes and of characters among these texts are those of the column.
+    /// Asserts that the greatest numbers of bytes and characters among these texts are those of the column.
     fn assert_longest<T: ToString>(table: &str, name: &str, texts: impl IntoIterator<Item = T>) {
         let texts: Vec<String> = texts.into_iter().map(|text| text.to_string()).collect();
         let most = |count: fn(&String) -> usize| texts.iter().map(count).max().unwrap();
@@ -308,7 +308,7 @@ mod tests {
             let source = Source::new("x".repeat(128)).unwrap().with_network("x".repeat(128)).unwrap();
             source.with_client(client).unwrap()
         };
-        // A client of 64 characters of four bytes comes from a caller, and not through here: half of it does.
+        // A client of 64 characters of four bytes can come from a caller, but not through here: half of it can.
         let wide = WIDE.repeat(CLIENT_CHARACTERS / 2);
         assert_longest(
             "api_key_events",

@@ -1,18 +1,18 @@
-//! API keys for services built on tower. A personal key stops working when its person leaves. A team key outlives the
-//! person who made it.
+//! API keys for services built on tower. A personal key stops working when its user leaves. A team key keeps working
+//! when the person who created it leaves.
 //!
 //! Three promises, kept together:
 //!
-//! - **Argon2id at rest.** The text of a key is shown once, when it is issued. The store keeps an Argon2id hash of it.
-//! - **Well under a microsecond a request, when warm.** A node runs Argon2id at the first use of a key. From then on it
-//!   remembers that this text matched that hash; with a pepper, also [after a restart](hash::HasherConfig::with_stored_proofs).
-//!   A wrong secret costs no run, except for one in 4.3 billion.
-//! - **A revoked key is refused at once, on every node.** What is cached is a proof and never a permission: revocation,
-//!   expiry, owner and scopes are judged on every request.
+//! - **Argon2id at rest.** The key is shown once, when it is issued. The store keeps an Argon2id hash of it.
+//! - **Well under a microsecond a request, when warm.** A node runs Argon2id at the first use of a key. After that it
+//!   remembers that this text matched that hash; with a pepper, also [after a
+//!   restart](hash::HasherConfig::with_stored_proofs). A wrong secret costs no run, except for one in 4.3 billion.
+//! - **A revoked key is refused at once, on every node.** The cache holds proofs, never permissions: revocation,
+//!   expiry, owner and scopes are checked on every request.
 //!
-//! [Performance](manual::performance) and [Security](manual::security) say what each promise means, and its limit. Not in
-//! here: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Your service says who is in which team, with which
-//! role and which plan.
+//! [Performance](manual::performance) and [Security](manual::security) say what each promise means, and its limit. Not
+//! included: OAuth, JWT, sessions, rate limits, TLS, and a user directory. Your service says who is in which team, with
+//! which role and which plan.
 //!
 //! # A service in 25 lines
 //!
@@ -54,37 +54,37 @@
 //! |---|---|---|
 //! | protect a service; refusals, and what each code means | [protect](manual::protect), [HTTP](manual::http) | [middleware], [`ApiKeyLayer`] |
 //! | issue a key and show it once; choose ids | [issue](manual::issue), [ids](manual::ids) | [`KeyManager`], [`IssueKey`] |
-//! | look after keys: edit, pause, limit, audit; the table of rights | [managing](manual::managing) | [manage] |
+//! | manage keys: edit, pause, limit, audit; the table of rights | [managing](manual::managing) | [manage] |
 //! | rotate | [rotate](manual::rotate) | [`KeyManager::begin_rotation`] |
 //! | end the keys of people who leave | [leaving](manual::leaving) | [`KeyManager::close`] |
 //! | answer a leak | [leaks](manual::leaks) | [`KeyManager::identify`] |
 //! | notify people, read the trail, know from where keys are used | [told](manual::told) | [audit], [usage] |
 //! | check keys outside HTTP, or again during a stream | [streams](manual::streams) | [`Authenticator`] |
-//! | keep sessions beside keys; give software a key | [sessions](manual::sessions), [service users](manual::service_users) | [`Principal`] |
+//! | combine sessions with keys; give software a key | [sessions](manual::sessions), [service users](manual::service_users) | [`Principal`] |
 //! | serve several customers | [several customers](manual::several_customers) | [`OrganizationId`] |
 //! | test; check keys in another language | [testing](manual::testing), [elsewhere](manual::elsewhere) | [key], [hash] |
 //! | write a client of the manager | [answers](manual::answers), [refusals](manual::refusals) | [sentence] |
 //! | configure, size and watch a node | [performance](manual::performance), [sizing](manual::sizing) | [`ApiKeys::builder`], [metrics](auth#metrics) |
 //! | run a store, or write one | [SQLite](manual::sqlite), [PostgreSQL](manual::postgres), [stores](manual::stores) | [store] |
-//! | judge it | [security](manual::security), [how it compares](manual::compared) | |
+//! | evaluate it | [security](manual::security), [how it compares](manual::compared) | |
 //!
 //! # Stores, and what a request waits for
 //!
-//! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one core
-//! of a 2-core AMD EPYC. Every later use waits only to know what changed in the store meanwhile:
+//! The first use of a key on a node waits for a look-up and an Argon2id run: 13 ms with the default profile, on one
+//! core of a 2-core AMD EPYC. Every later use waits only until it knows what changed in the store:
 //!
 //! | store | mode | a later use waits for |
 //! |---|---|---|
 //! | [`MemoryStore`](store::MemoryStore) | strict | nothing |
 //! | `SqliteStore::open_exclusive`, one process | strict | nothing |
 //! | `SqliteStore::open`, shared by processes | strict | one read of one row, and a look at the names of the files: about 6 µs |
-//! | `PostgresStore`, or another one behind a network | strict | the next read of its change log, which all waiting requests share |
-//! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound is over |
+//! | `PostgresStore`, or another store behind a network | strict | the next read of its change log, which all waiting requests share |
+//! | any | [bounded](auth::Freshness::Bounded) | nothing; a revoked key may be accepted until the bound has passed |
 //!
 //! # Debug builds
 //!
-//! Cargo ignores the profiles of dependencies. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms in a debug
-//! build without them, and 13 ms with them.
+//! Cargo ignores profiles that a dependency defines. Copy these lines into your own `Cargo.toml`: a hash takes 393 ms
+//! in a debug build without them, and 13 ms with them.
 //!
 //! ```toml
 //! [profile.dev.package.argon2]
@@ -96,7 +96,7 @@
 //!
 //! # Features
 //!
-//! A feature adds to the API and never changes what is there.
+//! A feature adds to the API and never changes existing behaviour.
 //!
 //! | feature | adds |
 //! |---|---|
@@ -111,7 +111,7 @@
 //! | `test-util` | `Principal::fake`, `acting_as`, `ManualClock`: for tests |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
-// What only the manager asks of other rooms. With the feature, each of them is looked at.
+// Without `manage`, items that only the manager uses are unused. With it, the lints see them all.
 #![cfg_attr(not(feature = "manage"), allow(dead_code, unused_imports))]
 
 mod api_keys;
@@ -126,7 +126,7 @@ mod random;
 mod scope;
 mod time;
 
-// Some tests read a file of the integration tests, which calls the crate by its name.
+// Some unit tests include a file of the integration tests, which uses the name of the crate.
 #[cfg(test)]
 extern crate self as tower_api_keys;
 
@@ -139,7 +139,7 @@ pub mod hash;
 pub mod key;
 #[cfg(any(test, feature = "manage"))]
 pub mod manage;
-// Pages of documentation: nothing of them is in what is compiled.
+// Pages of documentation: nothing of them is compiled.
 #[cfg(any(doc, doctest))]
 pub mod manual;
 mod metering;

@@ -1,4 +1,4 @@
-//! What the crate tells the service's log, if the feature `tracing` is on. Never a secret: ids, codes and errors.
+//! Lines for the service's log, if the feature `tracing` is on. Never a secret: ids, codes and errors.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -17,20 +17,20 @@ macro_rules! log {
 
 pub(crate) use log;
 
-/// How long a thing that was told of is only counted.
+/// How long after a log line further occurrences are only counted.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Something that can happen with every request: the log tells of it the first time, and then of how often it happened,
-/// once a minute at most. A log that repeats itself for each request fills the disk and hides everything else.
+/// An event that can happen with every request. It is logged the first time, and after that at most once a minute with
+/// the number of occurrences. A log line for each request would fill the disk and hide everything else.
 #[derive(Debug)]
 pub(crate) struct Repeated(Mutex<Told>);
 
 #[derive(Debug)]
 struct Told {
     at: Option<Instant>,
-    /// How often it happened since.
+    /// The number of occurrences since the last line.
     untold: u64,
-    /// The log told of it, and not of its end yet.
+    /// The log has its beginning, but not its end yet.
     is_told: bool,
 }
 
@@ -39,27 +39,26 @@ impl Repeated {
         Self(Mutex::new(Told { at: None, untold: 0, is_told: false }))
     }
 
-    /// It happened. Whether the log is to tell of it now: then how often it happened since it last did, this time
-    /// included.
+    /// It happened. If a log line is due now, returns how often it happened since the last one, including this time.
     pub(crate) fn happened(&self) -> Option<u64> {
         let mut told = self.lock();
         told.untold = told.untold.saturating_add(1);
         told.is_due().then(|| std::mem::take(&mut told.untold))
     }
 
-    /// It happened, before it was over. That is part of the next count.
+    /// It happened before it was over. It is part of the next count.
     pub(crate) fn happened_before(&self) {
         let mut told = self.lock();
         told.untold = told.untold.saturating_add(1);
     }
 
-    /// It begins. Whether the log is to tell of that now, in other words: from then on it is counted.
+    /// It begins. Returns whether to log that now; after that it is counted.
     pub(crate) fn begins(&self) -> bool {
         self.lock().is_due()
     }
 
-    /// It is over. If the log is to tell of that, how often it happened since the log told of it. What comes and goes is
-    /// told of once a minute, too.
+    /// It is over. If the end is to be logged, returns how often it happened since the last line. An event that comes
+    /// and goes is also logged once a minute at most.
     pub(crate) fn is_over(&self) -> Option<u64> {
         let mut told = self.lock();
         std::mem::take(&mut told.is_told).then(|| std::mem::take(&mut told.untold))
@@ -71,7 +70,7 @@ impl Repeated {
 }
 
 impl Told {
-    /// Whether the log is to tell of it now, which it does then.
+    /// Whether a log line is due now; then it counts as written.
     fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let is_due = self.at.is_none_or(|at| now.saturating_duration_since(at) >= PAUSE);

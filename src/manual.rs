@@ -27,12 +27,12 @@
 //! | restarts, memory, hash profiles | [Sizing](sizing) |
 //! | one file: backup and restore | [SQLite](sqlite) |
 //! | many nodes: topology, roles, failover | [PostgreSQL](postgres) |
-//! | promises, decisions, attacks and the tests that hold | [Security](security) |
+//! | promises, decisions, attacks and the tests against them | [Security](security) |
 //! | other systems, with sources | [How it compares](compared) |
 //! | how a version is made | [Releasing](releasing) |
 
-/// A page and its module have one name. A page links to another one by its file, for readers of the repository. Here the
-/// links lead to modules: of two definitions with one name the first counts.
+/// A page and its module have the same name. For readers of the repository, a page links to another page by its file.
+/// Here these links have to lead to modules: if a link has two definitions, the first counts.
 macro_rules! pages {
     ($($(#[$before:meta])* $name:ident)+) => {$(
         $(#[$before])*
@@ -91,7 +91,7 @@ pages! {
     stores
 }
 
-// Reference. The plot comes before its page, as a definition: from the documentation no path leads to the file.
+// Reference. The plot comes before its page, as a definition: the documentation has no path to the file.
 pages! {
     http
     refusals

@@ -1,4 +1,4 @@
-//! How a request ends, in one vocabulary: for clients, counts, logs and the people who look after keys.
+//! The outcomes of requests, in one vocabulary: for clients, counts, logs and the people who manage keys.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 words! {
-    /// What a refusal says, in one word of the protocol. The words, statuses and sentences are fixed.
+    /// The code of a refusal, one word of the protocol. The words, statuses and sentences are fixed.
     ///
     /// ```
     /// use http::StatusCode;
@@ -23,7 +23,7 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum RefusalCode,
-    /// What it means, in a sentence for the people who look after the key.
+    /// What it means, in a sentence for the people who manage the key.
     pub meaning {
         /// 400: two different candidates, a header twice, an empty key header beside a Bearer text.
         AmbiguousCredentials = "ambiguous_credentials":
@@ -36,7 +36,7 @@ words! {
             "The stored data of the key could not be read, so the key could not be checked.",
         /// 403: the service's own rules for managing keys do not allow it.
         Denied = "denied": "The caller was identified, but the service's rules do not allow what it asked for.",
-        /// 403: a key would give another one a later end than its own.
+        /// 403: a key tried to give another key a later expiry than its own.
         ExpiryTooLate = "expiry_too_late":
             "The key is valid, but the request tried to create a key that expires later than this one.",
         /// 403: the caller's role does not allow it.
@@ -45,74 +45,74 @@ words! {
         /// 403: the key lacks a scope.
         InsufficientScope = "insufficient_scope":
             "The key is valid, but does not have a scope that this request needs.",
-        /// 401: unknown id, wrong secret, or another kind of key, which look the same to the last byte.
+        /// 401: unknown id, wrong secret, or another kind of key, which have identical answers.
         InvalidKey = "invalid_key":
             "The caller sent a wrong key: no key has this id, or the secret is wrong.",
-        /// 401: the key's time is over. Only a caller who has the key is told.
+        /// 401: the key has expired. Only a caller that has the key is told.
         KeyExpired = "key_expired": "The key had expired. The caller sent the complete, correct key.",
-        /// 401: the key is paused. Only a caller who has the key is told.
+        /// 401: the key is paused. Only a caller that has the key is told.
         KeyPaused = "key_paused": "The key was paused. The caller sent the complete, correct key.",
-        /// 401: the key was revoked. Only a caller who has the key is told.
+        /// 401: the key was revoked. Only a caller that has the key is told.
         KeyRevoked = "key_revoked": "The key was revoked. The caller sent the complete, correct key.",
-        /// 403: a key with limits would give another one other limits.
+        /// 403: a key with limits tried to give another key other limits.
         LimitsTooWide = "limits_too_wide":
             "The key is valid, but the request tried to create a key with different limits.",
-        /// 401: the text is no key. The reason says why not.
+        /// 401: the text is no key. The reason says why.
         MalformedKey = "malformed_key": "The text that was sent is not an API key.",
         /// 500: an extractor or [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) without an
-        /// [`ApiKeyLayer`](crate::middleware::ApiKeyLayer) outside of it. A defect of the service, for its log.
+        /// [`ApiKeyLayer`](crate::middleware::ApiKeyLayer) outside it. A defect of the service, reported in its log.
         Misconfigured = "misconfigured":
             "The service is not set up to check API keys for this request. This is not the fault of the key.",
         /// 401: no key.
         MissingCredentials = "missing_credentials": "The request had no API key in the headers where one is expected.",
-        /// 403: the key may not be used from where the request came, or nobody knows from where it came. Only a caller who has
-        /// the key is told.
+        /// 403: the key may not be used from where the request came, or the address of the request is not known. Only a
+        /// caller that has the key is told.
         NetworkNotAllowed = "network_not_allowed":
             "The key was used from a network that is not on its list. The caller sent the complete, correct key.",
-        /// 403: a key would let another one be used from networks from where it may not be used itself.
+        /// 403: a key tried to give another key networks that it may not be used from itself.
         NetworksTooWide = "networks_too_wide":
             "The key is valid, but the request tried to give another key more networks than this key can give.",
         /// 403: no key may do it, but people may.
         NotForKeys = "not_for_keys": "The key is valid, but no API key may do what it asked for.",
-        /// 403: only the person whose key it is may do it.
+        /// 403: only the user who owns the key may do it.
         NotYourKey = "not_your_key": "The caller asked for something that only the person who owns the key can do.",
         /// 503: too many keys are being checked for the first time.
         Overloaded = "overloaded":
             "Too many keys were being checked at the same time. Nothing is known to be wrong with this key.",
-        /// 401: the owner is closed. Only a caller who has the key is told.
+        /// 401: the owner is closed. Only a caller that has the key is told.
         OwnerClosed = "owner_closed": "The owner of the key was closed. The caller sent the complete, correct key.",
-        /// 401: the plan does not include the owner's keys. Only a caller who has the key is told.
+        /// 401: the plan does not include the owner's keys. Only a caller that has the key is told.
         OwnerPlanSuspended = "owner_plan_suspended":
             "The plan did not include API keys for the owner of the key. The caller sent the complete, correct key.",
-        /// 401: an admin suspended the owner. Only a caller who has the key is told.
+        /// 401: an admin suspended the owner. Only a caller that has the key is told.
         OwnerSuspended = "owner_suspended":
             "The owner of the key was suspended by an admin. The caller sent the complete, correct key.",
         /// 403: the plan does not include it.
         PlanRequired = "plan_required": "The key is valid, but the plan does not include what it asked for.",
-        /// 429: the key made more requests than it may, as a limiter of the service says. This crate has none.
+        /// 429: the key made more requests than a limiter of the service allows. This crate has none.
         RateLimited = "rate_limited": "The key is valid, but made more requests than allowed.",
-        /// 403: a key would give another one scopes that it does not have, or such as manage keys.
+        /// 403: a key tried to give another key scopes that it does not have, or scopes to manage keys.
         ScopesTooWide = "scopes_too_wide":
             "The key is valid, but the request tried to create a key with more rights than this one.",
-        /// 503: the store, or the embedder's directory of members, could not say how things stand.
+        /// 503: the store, or the embedder's directory of members, could not answer.
         StoreUnavailable = "store_unavailable":
             "The key store did not answer. Nothing is known to be wrong with the key.",
-        /// 403: personal keys only, or team keys only.
+        /// 403: only personal keys are accepted, or only team keys.
         WrongKeyKind = "wrong_key_kind":
             "The key is valid, but it is a personal key where a team key is needed, or the other way round.",
-        /// 403: another team's key, or a user who is no member.
+        /// 403: another team's key, or the key of a user who is no member.
         WrongTeam = "wrong_team": "The key is valid, but it has no access to the team in the request.",
     }
 }
 
-/// What a request proved of its sender.
+/// What a request proved about its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Proved {
     /// The key, and it was good.
     Good,
     /// The key, and it was dead or its owner suspended.
     Dead,
-    /// The key, and it was good, but not to be used from there.
+    /// The key, and it was good, but not allowed from there.
     Elsewhere,
     /// Nothing.
     Nothing,
@@ -155,13 +155,14 @@ impl RefusalCode {
 }
 
 /// How a request ended. In stores and on the wire it is a word: `success`, or the code of the refusal, such as
-/// `key_revoked`, for a text that is no key with the reason: `malformed_key.truncated`. A request without a key is
-/// `missing_credentials`.
+/// `key_revoked`. For a text that is no key the word includes the reason: `malformed_key.truncated`. A request without
+/// a key is `missing_credentials`.
 ///
-/// A good key at the wrong door is counted twice: as a `success`, for it was accepted, and as what the service behind the
-/// layer said: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `plan_required`, `rate_limited`, or why
-/// somebody may not manage keys. That is known from the [`Refusal`](crate::middleware::Refusal) in the extensions of the answer, where the layers and extractors of
-/// this crate leave one, and where a service answers with one. A 403 of a handler's own is no such outcome.
+/// A good key that is denied behind the layer is counted twice: as a `success`, because it was accepted, and with the
+/// code of the denial: `wrong_team`, `wrong_key_kind`, `insufficient_scope`, `plan_required`, `rate_limited`, or why
+/// the caller may not manage keys. The code is read from the [`Refusal`](crate::middleware::Refusal) in the extensions
+/// of the answer, as left there by the layers and extractors of this crate, or by a service that answers with one. A
+/// handler's own 403 is not counted.
 ///
 /// ```
 /// use tower_api_keys::{RefusalCode, key::MalformedReason, usage::Outcome};
@@ -179,13 +180,13 @@ pub enum Outcome {
     Refused(RefusalCode),
     /// The text is no key, for this reason.
     Malformed(MalformedReason),
-    /// A word of a newer version of this crate, or of a store of one's own.
+    /// A word of a newer version of this crate, or of your own store.
     Unknown(Box<str>),
 }
 
 const SUCCESS: &str = "success";
 
-/// Between the code of a text that is no key and the reason.
+/// The separator between the code of a text that is no key and the reason.
 const DOT: char = '.';
 
 impl Outcome {
@@ -197,7 +198,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome that a store has this word for.
+    /// The outcome for this word in a store.
     pub(crate) fn of_word(word: &str) -> Self {
         if word == SUCCESS {
             return Self::Accepted;
@@ -211,7 +212,7 @@ impl Outcome {
         known.unwrap_or_else(|| Self::Unknown(word.into()))
     }
 
-    /// The word as a store has it.
+    /// The word, as in a store.
     #[must_use]
     pub fn word(&self) -> Cow<'_, str> {
         match self {
@@ -222,7 +223,7 @@ impl Outcome {
         }
     }
 
-    /// What the outcome means, in a sentence for the people who look after the key.
+    /// What the outcome means, in a sentence for the people who manage the key.
     ///
     /// ```
     /// use tower_api_keys::usage::Outcome;
@@ -239,19 +240,19 @@ impl Outcome {
         }
     }
 
-    /// The same as a sentence that another language can say: its id is `outcome.` and the word.
+    /// The meaning as a translatable sentence: its id is `outcome.` and the word.
     #[must_use]
     pub fn sentence(&self) -> Sentence {
         let id = match self {
             Self::Accepted => Cow::Borrowed("outcome.success"),
-            // The word of somebody else has no sentence of its own.
+            // An unknown word has no sentence of its own.
             Self::Unknown(_) => Cow::Borrowed("outcome.unknown"),
             Self::Malformed(_) | Self::Refused(_) => Cow::Owned(format!("outcome.{}", self.word())),
         };
         Sentence::new(id, self.meaning(), Vec::new())
     }
 
-    /// The sentence of each there is.
+    /// The sentences of all outcomes.
     pub(crate) fn sentences() -> Vec<Sentence> {
         let refused = RefusalCode::ALL.into_iter().map(Self::Refused);
         let malformed = MalformedReason::ALL.into_iter().map(Self::Malformed);
@@ -267,7 +268,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the key was good, and what it asked for was denied behind the layer.
+    /// Whether the key was good and the request was denied behind the layer.
     pub(crate) fn is_denied_downstream(&self) -> bool {
         matches!(self, Self::Refused(code) if code.proves() == Proved::Good)
     }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 /// Random bytes, wiped when they are dropped.
 ///
 /// # Errors
-/// [`RandomnessError`] if the operating system gives none. There is no other source to fall back to.
+/// [`RandomnessError`] if the operating system gives none. There is no fallback to another source.
 pub(crate) fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, RandomnessError> {
     let mut bytes = Zeroizing::new([0; N]);
     SysRng.try_fill_bytes(bytes.as_mut_slice()).map_err(RandomnessError)?;
@@ -30,7 +30,7 @@ pub struct RandomnessError(#[source] getrandom::Error);
 
 #[cfg(test)]
 impl RandomnessError {
-    /// As of an operating system that gives none.
+    /// The error of an operating system that gives none.
     pub(crate) const fn injected() -> Self {
         Self(getrandom::Error::UNEXPECTED)
     }

@@ -1,4 +1,4 @@
-//! JSON Schemas of the nouns that every answer is made of. Those of the answers themselves are derived beside them.
+//! JSON Schemas of the types that all answers share. The schemas of the answers are derived beside them.
 
 use std::borrow::Cow;
 

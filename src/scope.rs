@@ -1,4 +1,4 @@
-//! What a key may do.
+//! The permissions of keys.
 
 use std::{
     borrow::Cow,
@@ -33,8 +33,8 @@ const ALL: &str = "*";
 pub struct Scope(Cow<'static, str>);
 
 words! {
-    /// A scope with which a key looks after keys, as far as its owner may. It has to be named on a key: no key has one
-    /// because it has [all](Scopes::all) scopes.
+    /// A scope with which a key manages keys, as far as its owner may. It must be named on a key: [all](Scopes::all)
+    /// scopes do not include it.
     ///
     /// ```
     /// use tower_api_keys::{ManagingScope, Scope, Scopes};
@@ -44,15 +44,15 @@ words! {
     /// assert!(Scopes::none().with(Scope::KEYS_MANAGE).allows(&Scope::KEYS_REVOKE));
     /// ```
     pub enum ManagingScope {
-        /// Making keys.
+        /// Create keys.
         Issue = "keys:issue",
-        /// Everything that a key may do to keys and their owners: all the others, names and labels, and to suspend.
+        /// Everything that a key may do to keys and their owners: all other scopes, names and labels, and suspension.
         Manage = "keys:manage",
-        /// Seeing keys, how they are used and what was done to them.
+        /// Read keys, their usage and their history.
         Read = "keys:read",
-        /// Ending keys, at once or at an earlier time, and taking scopes from them.
+        /// End keys, at once or at an earlier time, and remove scopes from them.
         Revoke = "keys:revoke",
-        /// Beginning, finishing and aborting rotations, and seeing how far they are.
+        /// Begin, finish and abort rotations, and see their progress.
         Rotate = "keys:rotate",
     }
 }
@@ -79,13 +79,13 @@ impl Scope {
         Self(Cow::Borrowed(scope.as_str()))
     }
 
-    /// Whether a key looks after keys with it.
+    /// Whether a key with this scope manages keys.
     #[must_use]
     pub fn manages_keys(&self) -> bool {
         ManagingScope::of_word(self.as_str()).is_some()
     }
 
-    /// A scope of the embedder's.
+    /// A scope in the embedder's own words.
     ///
     /// # Errors
     /// [`InvalidScope`] if the text is not of the form above.
@@ -134,8 +134,8 @@ impl From<Scope> for String {
 /// What a key may do: everything its owner may, or a set of named scopes.
 ///
 /// *All* leaves out each [`ManagingScope`], which must be named; `keys:manage` includes the others. An empty set allows
-/// nothing. The text form is the list RFC 6749 uses, separated by single spaces, with `*` for all; serde has the same as a
-/// list of texts: `["*"]`.
+/// nothing. The text form is the list RFC 6749 uses, separated by single spaces, with `*` for all; serde has the same
+/// as a list of texts: `["*"]`.
 ///
 /// ```
 /// use tower_api_keys::{Scope, Scopes};
@@ -153,14 +153,14 @@ impl From<Scope> for String {
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Scopes(
-    /// None for all and nothing else: what most keys have, and every remembered key keeps, takes no room beyond this.
+    /// `None` means all and nothing else: the most common value takes no further memory in each cached key.
     Option<Arc<Named>>,
 );
 
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 struct Named {
     all: bool,
-    /// In order, each once.
+    /// Sorted, each once.
     scopes: Vec<Scope>,
 }
 
@@ -179,7 +179,7 @@ impl Scopes {
         Self(Some(Arc::clone(&NONE)))
     }
 
-    /// These and one more.
+    /// These scopes and one more.
     #[must_use]
     pub fn with(self, scope: Scope) -> Self {
         Self::new(self.is_all(), self.named().cloned().chain([scope]).collect())
@@ -193,7 +193,7 @@ impl Scopes {
         }
     }
 
-    /// Whether everything but each [`ManagingScope`] is allowed without being named.
+    /// Whether everything except each [`ManagingScope`] is allowed without being named.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.0.as_ref().is_none_or(|named| named.all)
@@ -221,13 +221,13 @@ impl Scopes {
         is_named(scope) || if scope.manages_keys() { is_named(&Scope::KEYS_MANAGE) } else { self.is_all() }
     }
 
-    /// Whether a key with these scopes looks after keys in any way.
+    /// Whether a key with these scopes may manage keys in any way.
     #[must_use]
     pub fn manage_keys(&self) -> bool {
         self.named().any(Scope::manages_keys)
     }
 
-    /// These without any [`ManagingScope`].
+    /// These scopes without any [`ManagingScope`].
     pub(crate) fn without_managing(&self) -> Self {
         let kept = self.named().filter(|scope| !scope.manages_keys()).cloned();
         Self::new(self.is_all(), kept.collect())
@@ -297,7 +297,7 @@ impl From<Scopes> for Vec<String> {
     }
 }
 
-/// The text is no scope, or a list of more than 64.
+/// The text is not a valid scope, or a list has more than 64.
 ///
 /// ```
 /// use tower_api_keys::{InvalidScope, Scope, Scopes};

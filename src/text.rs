@@ -1,10 +1,10 @@
-//! What people do not see in a text, and what makes it look like another one.
+//! Characters that people do not see, and those that make a text look like another one.
 
-/// Whether a character shows nothing, or changes how others are shown: controls, separators of lines, what programs may
-/// [leave out](is_ignorable), and the format controls that are drawn as nothing.
+/// Whether a character is invisible, or changes how others are shown: controls, line separators, characters that
+/// programs may [leave out](is_ignorable), and invisible format controls.
 #[inline]
 pub(crate) fn is_invisible(c: char) -> bool {
-    // Each stored id is looked at, and nearly all are ASCII.
+    // Each stored id is checked, and nearly all are ASCII.
     if c.is_ascii() {
         return c.is_ascii_control();
     }
@@ -12,8 +12,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
     is_format || c.is_control() || is_ignorable(c)
 }
 
-/// Whether programs may leave a character out: `Default_Ignorable_Code_Point` in Unicode 16 (DerivedCoreProperties.txt),
-/// marks of direction and what has no width among them; and the blank of Braille.
+/// Whether programs may leave a character out: `Default_Ignorable_Code_Point` in Unicode 16
+/// (DerivedCoreProperties.txt), which includes direction marks and zero-width characters; and the blank of Braille.
 pub(crate) fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
@@ -22,9 +22,9 @@ pub(crate) fn is_ignorable(c: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether somebody who reads the text sees all of it, and in its order. Invisible characters are right only where they
-/// belong to what is written: a joiner between two characters, as in Persian, Malayalam and families of emoji; one
-/// variation selector behind a character; tags behind a black flag, as in the flag of Scotland.
+/// Whether a reader of the text sees all of it, and in its order. Invisible characters are allowed only where they
+/// belong to the text: a joiner between two characters, as in Persian, Malayalam and families of emoji; one variation
+/// selector after a character; tags after a black flag, as in the flag of Scotland.
 pub(crate) fn is_legible(text: &str) -> bool {
     let mut before = Before::Nothing;
     for c in text.chars() {
@@ -54,7 +54,7 @@ const JOINER: char = '\u{200d}';
 const BLACK_FLAG: char = '\u{1f3f4}';
 const END_OF_TAGS: char = '\u{e007f}';
 
-/// What stands before a character.
+/// What comes before a character.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     /// A character that tags may follow.

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-/// The text is none of the words that were expected. Says nothing of the text.
+/// The text is none of the expected words. The error does not contain the text.
 ///
 /// ```
 /// use tower_api_keys::{RefusalCode, UnknownWord};
@@ -22,8 +22,8 @@ impl fmt::Display for UnknownWord {
 
 impl Error for UnknownWord {}
 
-/// Declares such an enum: each variant beside its word, and beside the sentence that explains it if it has one. The enum
-/// gets `ALL`, the word, and the way back.
+/// Declares such an enum: each variant with its word, and with a sentence that explains it if it has one. The enum gets
+/// `ALL`, the word, and the conversion back.
 macro_rules! words {
     (
         $(#[$meta:meta])*
@@ -38,7 +38,7 @@ macro_rules! words {
         }
 
         impl $name {
-            /// All of them, in their order.
+            /// All values, in order.
             $vis const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
 
             /// The word, in snake case.
@@ -49,7 +49,7 @@ macro_rules! words {
                 }
             }
 
-            /// The one with this word.
+            /// The value with this word.
             pub(crate) fn of_word(word: &str) -> Option<Self> {
                 Self::ALL.into_iter().find(|one| one.as_str() == word)
             }

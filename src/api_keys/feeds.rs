@@ -7,11 +7,12 @@ use crate::{
 };
 
 impl<S: Ledger> ApiKeys<S> {
-    /// The events of all organizations for the consumer of this name, which the store knows from its first
-    /// [`next`](Feed::next) on: 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`.
+    /// The feed of events of all organizations for the consumer of this name: 1 to 48 characters of `a-z`, `0-9`, `-`,
+    /// `_` and `.`. The store knows the consumer after its first [`next`](Feed::next).
     ///
-    /// Events that a consumer has not confirmed are kept, whatever [`keep_events`](super::ApiKeysBuilder::keep_events) says:
-    /// [forget](Self::forget_feed) one that is gone for good. [How to tell people](crate::manual::told).
+    /// Events that a consumer has not confirmed are kept, no matter what
+    /// [`keep_events`](super::ApiKeysBuilder::keep_events) says: [forget](Self::forget_feed) a consumer that will not
+    /// return. [How to tell people](crate::manual::told).
     ///
     /// # Errors
     /// [`InvalidFeedName`].
@@ -19,7 +20,8 @@ impl<S: Ledger> ApiKeys<S> {
         Feed::new(Register::new(self.0.store.clone()), name)
     }
 
-    /// All consumers of the feed, by name, and how far behind each is: to notice one that hangs, or that nobody runs any more.
+    /// All consumers of the feed, by name, and how far behind each is. Use it to notice a consumer that hangs or no
+    /// longer runs.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -39,8 +41,8 @@ impl<S: Ledger> ApiKeys<S> {
         Register::new(self.0.store.clone()).all().await
     }
 
-    /// Forgets a consumer, and how far it was: no event is kept for it any more. Stop it first: one that is running gets
-    /// [`Forgotten`](crate::feed::FeedErrorKind::Forgotten), one that starts later begins anew.
+    /// Forgets a consumer and its position: no event is kept for it any more. Stop it first. A running consumer gets
+    /// [`Forgotten`](crate::feed::FeedErrorKind::Forgotten); one that starts later begins again with no position.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

@@ -11,10 +11,10 @@ use crate::{
     store::{Calls, Ledger, StoreError},
 };
 
-/// API keys for a service: hands out the layer that checks them and the manager that looks after them.
+/// API keys for a service: gives you the layer that checks keys and the manager that manages them.
 ///
-/// Cheap to clone, whatever the store. Needs a tokio runtime with time enabled: without time, keys that are not
-/// remembered are refused as [unavailable](crate::auth::AuthErrorKind::StoreUnavailable).
+/// Cheap to clone with any store. Needs a tokio runtime with time enabled: without time, keys that are not in the cache
+/// are refused as [unavailable](crate::auth::AuthErrorKind::StoreUnavailable).
 ///
 /// ```
 /// use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, store::MemoryStore};
@@ -48,26 +48,26 @@ pub(super) struct Inner<S> {
 }
 
 impl<S: Ledger> ApiKeys<S> {
-    /// The layer that resolves the caller of each request.
+    /// The layer that identifies the caller of each request.
     #[must_use]
     pub fn layer(&self) -> ApiKeyLayer<S> {
         ApiKeyLayer::new(self.authenticator())
     }
 
-    /// The layer that resolves the caller of each request to one organization of many, and refuses the keys of all others:
+    /// The layer that accepts only the keys of one organization and refuses all others:
     /// [`ApiKeyLayer::for_organization`].
     #[must_use]
     pub fn layer_for(&self, organization: OrganizationId) -> ApiKeyLayer<S> {
         self.layer().for_organization(organization)
     }
 
-    /// What checks keys, for callers that are not HTTP.
+    /// The authenticator, which checks keys for callers that do not use HTTP.
     #[must_use]
     pub fn authenticator(&self) -> Authenticator<S> {
         self.0.authenticator.clone()
     }
 
-    /// How keys look: the brand of those that are made, and what others are accepted.
+    /// The format of keys: the brand of new keys, and which others are accepted.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -84,32 +84,32 @@ impl<S: Ledger> ApiKeys<S> {
         self.0.authenticator.format()
     }
 
-    /// Writes the usage that was counted so far to the store. It is written by itself at an interval, too.
+    /// Writes the usage counted so far to the store. This also happens by itself at an interval.
     ///
     /// # Errors
-    /// Those of the store; the counts are kept for the next time, and counted once.
+    /// Those of the store. The counts are kept for the next attempt, and each is counted once.
     pub async fn flush_usage(&self) -> Result<(), StoreError> {
         self.0.flusher.flush(Days::All).await
     }
 
-    /// Tells of keys whose end comes, as far as that is due and was not told: in the audit trail and to the
-    /// [sink](super::ApiKeysBuilder::event_sink). It happens by itself every five minutes, too; this is for services that do
-    /// not run for that long.
+    /// Sends the warnings of ending keys that are due and were not sent: to the audit trail and to the
+    /// [sink](super::ApiKeysBuilder::event_sink). This also happens by itself every five minutes. Call it in a service
+    /// that does not run that long.
     ///
-    /// What another node is about to tell, or a node that ended in the middle of it was, is left to that node until it has had
-    /// five minutes: then some node tells the sink once more.
+    /// A warning that another node has begun, even if that node ended in the middle, is left to that node for five
+    /// minutes. After that, some node tells the sink once more.
     ///
     /// # Errors
-    /// Those of the store; what was begun is told the next time.
+    /// Those of the store. A warning that was begun is sent the next time.
     pub async fn tell_of_ends(&self) -> Result<(), StoreError> {
         self.0.upkeep.tell_of_ends().await
     }
 
-    /// Writes what is counted or queued, and not written yet: usage, the access log, and denied attempts to manage keys.
-    /// Call it once the server has stopped.
+    /// Writes everything that is counted or queued but not written yet: usage, the access log, and denied attempts to
+    /// manage keys. Call it after the server has stopped.
     ///
     /// # Errors
-    /// Those of the store: what came since the last flush is lost if nobody calls this again.
+    /// Those of the store: counts since the last flush are lost unless you call this again.
     pub async fn shutdown(&self) -> Result<(), StoreError> {
         // Each is written even if another cannot be.
         let written = self.flush_usage().await.and(self.0.upkeep.write_access_log().await);

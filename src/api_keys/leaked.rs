@@ -1,4 +1,4 @@
-//! What is done about a text of which nobody knows whose key it is: it is looked for in all organizations.
+//! Leaked texts of unknown keys: they are looked for in all organizations.
 
 use super::ApiKeys;
 use crate::{
@@ -8,15 +8,15 @@ use crate::{
 };
 
 impl<S: Ledger> ApiKeys<S> {
-    /// The key that a leaked text is about, of whatever organization, dead or alive: a key or a part of one, a line of a
-    /// log, a pasted header, at most 64 KiB. Of several, the one that is surest; none if nothing fits. It counts nothing
-    /// as use.
+    /// Finds the key that a leaked text is about, in any organization, dead or alive. The text is a key or a part of
+    /// one, a line of a log, or a pasted header, at most 64 KiB. If several keys fit, the surest is returned; if none
+    /// fits, none. The search does not count as use.
     ///
-    /// It looks for what [`KeyManager::identify`](crate::KeyManager::identify) looks for, and says by the same words how
-    /// sure it is. Whole ids are looked up in all organizations; parts of ids are looked for among the keys of the
-    /// [single](crate::OrganizationId::single) organization only, for no store lists all others.
+    /// It searches like [`KeyManager::identify`](crate::KeyManager::identify), and uses the same words to say how sure
+    /// it is. Whole ids are looked up in all organizations. Parts of ids are looked for only among the keys of the
+    /// [single](crate::OrganizationId::single) organization, because no store lists the keys of all others.
     ///
-    /// For the service itself, which an [`Actor::system`] stands for: a webhook of a secret scanner, a command line.
+    /// For the service itself, represented by an [`Actor::system`]: a webhook of a secret scanner, a command line.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -40,24 +40,24 @@ impl<S: Ledger> ApiKeys<S> {
     /// record (of the only key that fits), store unavailable.
     ///
     /// # Security
-    /// As for [`identify`](crate::KeyManager::identify): nothing of the text is logged, kept or said in an error. The
-    /// answer crosses organizations: it is for those who run the service.
+    /// As for [`identify`](crate::KeyManager::identify): no part of the text is logged, kept or shown in an error. The
+    /// answer crosses organizations: show it only to those who run the service.
     pub async fn trace(&self, text: &str, actor: &Actor) -> Result<Option<Traced>, ManageError> {
         self.0.manager.trace(text, actor).await
     }
 
-    /// Revokes the keys whose whole texts these are, of whatever organization. The text is the permission: whoever has it
-    /// could use the key, so they may end it. For an endpoint at which anybody reports keys that they found, and for
-    /// secret scanners.
+    /// Revokes the keys whose whole texts these are, in any organization. The text is the permission: a caller that has
+    /// it could use the key, so it may also end the key. For an endpoint where anyone reports keys that they found, and
+    /// for secret scanners.
     ///
-    /// At most 1,000 texts, each with an answer of its own, in their order; blanks and ends of lines around a text do not
-    /// count. Each key that is revoked has an event, by `system:presented` and from `source`, and sinks are told as
-    /// of any revocation. Expired and paused keys are revoked, too.
+    /// At most 1,000 texts. Each has its own answer, in the same order. Blanks and line ends around a text do not
+    /// count. Each revoked key has an event, by `system:presented` and from `source`, and sinks are told as of any
+    /// revocation. Expired and paused keys are revoked, too.
     ///
-    /// What is no key costs nothing, an unknown id one look-up, a wrong secret as much as a check: no Argon2id. Proofs
-    /// are run one after the other for all calls together, so that checks and new keys wait for one of them at most;
-    /// of more than 16 calls at a time the others are told to [try again](crate::manage::PresentedOutcome::TryAgain).
-    /// Dropping the future leaves done what is done.
+    /// A text that is no key costs nothing. An unknown id costs one look-up. A wrong secret costs as much as a check:
+    /// no Argon2id run. Proofs of all calls run one after the other, so that checks and new keys wait for at most one
+    /// of them. At most 16 calls run at a time; the others are told to [try
+    /// again](crate::manage::PresentedOutcome::TryAgain). Dropping the future does not undo what is done.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -78,12 +78,12 @@ impl<S: Ledger> ApiKeys<S> {
     /// ```
     ///
     /// # Errors
-    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): invalid (more texts). What happens to a single text is in
-    /// its answer; where the store does not answer, that is to try again, for all texts that follow.
+    /// [`ManageErrorKind`](crate::manage::ManageErrorKind): invalid (more texts). Each answer says what happened to its
+    /// text. If the store does not answer, this and all following texts are answered with "try again".
     ///
     /// # Security
-    /// Answer a stranger the same whatever the answers are: they tell which ids exist, and a key says whose it is.
-    /// Limit how often a stranger may call. Nothing of a text is in an event, a log, an error or an answer.
+    /// Answer a stranger the same in every case: the answers reveal which ids exist, and a key reveals its owner. Limit
+    /// how often a stranger may call. No part of a text is in an event, a log, an error or an answer.
     pub async fn revoke_presented<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
@@ -92,11 +92,11 @@ impl<S: Ledger> ApiKeys<S> {
         self.0.manager.stop_presented(texts, Stop::Revoke, source).await
     }
 
-    /// Pauses the keys whose whole texts these are, of whatever organization, until an admin
-    /// [resumes](crate::KeyManager::resume) them: for reports that may be wrong, and for keys whose end would stop too much
-    /// before anybody has looked. Whoever reported one cannot resume it, and neither can its user.
+    /// Pauses the keys whose whole texts these are, in any organization, until an admin
+    /// [resumes](crate::KeyManager::resume) them. For reports that may be wrong, and for keys whose revocation would
+    /// stop too much before someone has looked. Neither the reporter nor the key's user can resume it.
     ///
-    /// All else is as for [`revoke_presented`](Self::revoke_presented). A key that is revoked stays so.
+    /// Everything else is as for [`revoke_presented`](Self::revoke_presented). A revoked key stays revoked.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

@@ -1,4 +1,4 @@
-//! How the manager is made beside the authenticator, of what both share.
+//! Makes the manager beside the authenticator, from what both share.
 
 use std::{sync::Arc, time::Duration};
 

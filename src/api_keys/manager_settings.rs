@@ -1,4 +1,4 @@
-//! What `manage` adds to the builder and the keys: settings of the manager, and the manager.
+//! What `manage` adds to the builder and the keys: the settings of the manager, and the manager.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,12 +17,13 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// The service has several customers, each an organization of its own: then nothing is done without saying for which.
-    /// [`ApiKeys::manager`] is refused, call by call, and so is an [`Actor::user`](crate::Actor::user) of no organization,
-    /// each as [`Misconfigured`](crate::manage::ManageErrorKind::Misconfigured), with what to call instead. Take
-    /// [`ApiKeys::manager_for`] and [`KeyManager::actor`]. Default: the service has one organization.
+    /// Declares that the service has several customers, each with its own organization. Then every call has to name its
+    /// organization. [`ApiKeys::manager`] refuses every call, and an [`Actor::user`](crate::Actor::user) without an
+    /// organization is refused, too, each as [`Misconfigured`](crate::manage::ManageErrorKind::Misconfigured) with what
+    /// to call instead. Use [`ApiKeys::manager_for`] and [`KeyManager::actor`]. Default: the service has one
+    /// organization.
     ///
-    /// [Several customers in one service](crate::manual::several_customers) says how the rest is set up.
+    /// For the rest of the setup, see [Several customers in one service](crate::manual::several_customers).
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -42,24 +43,24 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// Which teams organizations have, asked before a key is made for one; and what people and teams are called and who has
-    /// left, asked once for an answer. Default: nothing is asked, an actor's rights vouch for the teams they name, and
-    /// answers have ids; see [`Directory`].
+    /// The directory, which knows the teams of organizations, the names of people and teams, and who has left. The
+    /// teams are asked before a key is made for one; names and leavers once per answer. Default: no directory. Then an
+    /// actor's rights vouch for the teams they name, and answers have ids. See [`Directory`].
     pub fn directory(mut self, directory: impl Directory) -> Self {
         self.managing.rules.directory = AnyDirectory::new(directory);
         self
     }
 
-    /// The scopes that there are, beside each [`ManagingScope`](crate::ManagingScope). Default: whatever is asked for. A
-    /// key with another one is not
-    /// issued, so that a misspelt scope does not go unnoticed until it is missed; none at all are none.
+    /// The scopes that exist, in addition to each [`ManagingScope`](crate::ManagingScope). Default: any scope is
+    /// accepted. A key with another scope is not issued, so that a misspelt scope is noticed at once. With an empty
+    /// list there are none.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = Scope>) -> Self {
         self.managing.rules.scopes = Some(scopes.into_iter().collect());
         self
     }
 
-    /// What people read where their plan does not include team keys: in the denial, and as the hint at a greyed button. Say
-    /// what would help. Default: `Team API keys are not included in this plan.`
+    /// The sentence that people read if their plan does not include team keys: in the denial, and as the hint on a
+    /// greyed button. Say what would help. Default: `Team API keys are not included in this plan.`
     ///
     /// ```
     /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
@@ -73,37 +74,37 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// What becomes of a team's live keys when its plan no longer includes team keys, told by
+    /// What happens to a team's live keys when its plan no longer includes team keys, as reported with
     /// [`KeyManager::plan_changed`]. Default: [`OnDowngrade::Keep`].
     pub fn on_downgrade(mut self, on_downgrade: OnDowngrade) -> Self {
         self.managing.rules.on_downgrade = on_downgrade;
         self
     }
 
-    /// How many live keys a user may have, no matter who makes them. Default: as many as they like.
+    /// How many live keys a user may have, no matter who makes them. Default: no limit.
     ///
-    /// Counted in the transaction that inserts the key; revoked and expired keys do not count. Beyond it,
-    /// [`issue`](KeyManager::issue) is refused as
-    /// [`QuotaReached`](crate::manage::ManageErrorKind::QuotaReached). A rotation still works, since the old key ends with
-    /// it: while rotations are under way there may be up to twice as many. Keys that are there already, above a lower
-    /// limit or from [`transfer::copy`](crate::store::transfer::copy), go on.
+    /// Counted in the transaction that inserts the key. Revoked and expired keys do not count. Above the limit,
+    /// [`issue`](KeyManager::issue) is refused as [`QuotaReached`](crate::manage::ManageErrorKind::QuotaReached). A
+    /// rotation still works, because the old key ends with it: during rotations there may be up to twice as many.
+    /// Existing keys above a lower limit or from [`transfer::copy`](crate::store::transfer::copy) still work.
     pub fn max_live_keys_per_user(mut self, keys: u32) -> Self {
         self.managing.rules.quotas.live_keys_of_user = Some(keys);
         self
     }
 
-    /// The same for a team.
+    /// How many live keys a team may have: as [`max_live_keys_per_user`](Self::max_live_keys_per_user).
     pub fn max_live_keys_per_team(mut self, keys: u32) -> Self {
         self.managing.rules.quotas.live_keys_of_team = Some(keys);
         self
     }
 
-    /// The longest life of personal keys, from their making: more than nothing. Default: as long as they like.
+    /// The longest lifetime of personal keys, from their creation: more than zero. Default: no limit.
     ///
-    /// A key that is issued without an expiry gets the latest that may be, which [`KeyManager::preview`] shows before; a later
-    /// one that is asked for is [invalid](crate::manage::InvalidInput::ExpiryTooLate). A successor in a rotation obeys it, too.
-    /// Keys that are there already and live longer go on, with a [flag](crate::manage::KeyFlag::LivesTooLong) in the inventory.
-    /// Of several that hold for a key, by its kind and its scopes, the shortest counts.
+    /// A key that is issued without an expiry gets the latest allowed one, which [`KeyManager::preview`] shows in
+    /// advance. A later expiry is [invalid](crate::manage::InvalidInput::ExpiryTooLate). The limit also holds for a
+    /// successor in a rotation. Existing keys that live longer still work, and have a
+    /// [flag](crate::manage::KeyFlag::LivesTooLong) in the inventory. If several limits apply to a key, by its kind and
+    /// its scopes, the shortest counts.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -125,30 +126,31 @@ impl<S: Ledger> ApiKeysBuilder<S> {
         self
     }
 
-    /// The same of team keys.
+    /// The longest lifetime of team keys: as [`longest_life_of_user_keys`](Self::longest_life_of_user_keys).
     pub fn longest_life_of_team_keys(mut self, life: Duration) -> Self {
         self.managing.rules.lifetimes.of_team = Some(life);
         self
     }
 
-    /// The same of keys that may do this, be it by name or because they may do everything; a
-    /// [`ManagingScope`](crate::ManagingScope) is never part of everything.
+    /// The longest lifetime of keys with this scope, by name or because they may do everything: as
+    /// [`longest_life_of_user_keys`](Self::longest_life_of_user_keys). A [`ManagingScope`](crate::ManagingScope) is
+    /// never part of everything.
     pub fn longest_life_with_scope(mut self, scope: Scope, life: Duration) -> Self {
         self.managing.rules.lifetimes.of_scopes.insert(scope, life);
         self
     }
 
-    /// After how long a key is to be rotated, from its making: more than nothing. Default: never. Nothing is rotated or
-    /// refused by itself: the inventory has a [flag](crate::manage::KeyFlag::RotationDue), and
-    /// [`explain`](KeyManager::explain) says so.
+    /// The age at which a key is due for rotation: more than zero. Default: never. Nothing is rotated or refused by
+    /// itself: the inventory has a [flag](crate::manage::KeyFlag::RotationDue), and [`explain`](KeyManager::explain)
+    /// says so.
     pub fn rotation_due_after(mut self, period: Duration) -> Self {
         self.managing.rules.lifetimes.rotation = Some(period);
         self
     }
 
-    /// How many keys a person may make in an organization within an hour, or a team with its keys; successors in rotations
-    /// are among them, and so is what a personal key makes for its owner. Default: as many as they like. The
-    /// [system](crate::Actor::system) always may.
+    /// How many keys a person may make in an organization within an hour, or a team with its keys. Default: no limit.
+    /// Successors in rotations count, and so do keys that a personal key makes for its owner. The
+    /// [system](crate::Actor::system) has no limit.
     pub fn max_issues_per_hour(mut self, keys: u32) -> Self {
         self.managing.rules.quotas.issues_per_hour = Some(keys);
         self
@@ -156,9 +158,9 @@ impl<S: Ledger> ApiKeysBuilder<S> {
 }
 
 impl<S: Ledger> ApiKeys<S> {
-    /// The manager of a service's only organization. Where the service said that it has
+    /// The manager of a service's only organization. If the service has
     /// [several](ApiKeysBuilder::several_organizations), every call of it is refused as
-    /// [`Misconfigured`](crate::manage::ManageErrorKind::Misconfigured): take [`manager_for`](Self::manager_for).
+    /// [`Misconfigured`](crate::manage::ManageErrorKind::Misconfigured): use [`manager_for`](Self::manager_for).
     #[must_use]
     pub fn manager(&self) -> KeyManager {
         self.0.manager.clone()

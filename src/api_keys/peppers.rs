@@ -1,4 +1,4 @@
-//! Whether a node has the peppers of the other nodes of its store: asked once, before it starts.
+//! Checks once, before a node starts, whether it has the peppers of the other nodes of its store.
 
 use super::setup_error::{Cause, SetupError};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     store::{Calls, KeyStore, PeppersInUse, StoreErrorKind},
 };
 
-/// Compares the peppers of this node with those of others, and tells others of the one that this node makes keys with.
+/// Compares this node's peppers with those of other nodes, and tells them which pepper this node makes keys with.
 pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> Result<(), SetupError> {
     for (id, value) in hasher.key_check_values() {
         let name = format!("pepper {}", id.as_u32());
@@ -19,7 +19,7 @@ pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> R
     let known = hasher.peppers();
     let in_use = match PeppersInUse::of(store).await {
         Ok(in_use) => in_use,
-        // It starts while the store is down, and asks again before it makes a key.
+        // The node starts while the store is down, and asks again before it makes a key.
         Err(error) if !known.any() && is_down(error.kind()) => {
             let _error = &error as &dyn std::error::Error;
             log!(
@@ -48,7 +48,7 @@ pub(super) async fn compare<S: KeyStore>(store: &Calls<S>, hasher: &Hasher) -> R
     Ok(())
 }
 
-/// Whether a look at the note was not answered. It changes nothing, so an outcome that is unknown is no more than that.
+/// Whether the read of the note was not answered. A read changes nothing, so an unknown outcome means only that.
 const fn is_down(kind: StoreErrorKind) -> bool {
     matches!(kind, StoreErrorKind::OutcomeUnknown | StoreErrorKind::Unavailable)
 }

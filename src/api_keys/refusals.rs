@@ -1,4 +1,4 @@
-//! What was refused and is no customer's: for those who run the service, and so not with a manager.
+//! Refusals that belong to no organization: for those who run the service, and so not in a manager.
 
 use super::ApiKeys;
 use crate::{
@@ -7,14 +7,14 @@ use crate::{
 };
 
 impl<S: Ledger> ApiKeys<S> {
-    /// What was refused without naming a key that exists, and concerns no organization: what came to a layer
-    /// [for none](crate::ApiKeyLayer::for_organization) and has no id of a remembered key in it. By reason and source. Those
-    /// that concern one are read by [`KeyManager::refusals_without_key`](crate::KeyManager::refusals_without_key).
+    /// Counts of refusals that name no existing key and belong to no organization, by reason and source: requests to a
+    /// layer [for none](crate::ApiKeyLayer::for_organization) without the id of a cached key. Refusals of one
+    /// organization are read with [`KeyManager::refusals_without_key`](crate::KeyManager::refusals_without_key).
     ///
-    /// For the service itself, which an [`Actor::system`] stands for. In a service that has
-    /// [only one](crate::OrganizationId::single) organization these are all of its refusals without a key, which its admins
-    /// see, too: then both calls tell the same. If such a service becomes one of
-    /// [several](crate::ApiKeysBuilder::several_organizations), what was counted before stays here.
+    /// For the service itself, represented by an [`Actor::system`]. In a service with [only
+    /// one](crate::OrganizationId::single) organization these are all of its refusals without a key. Its admins see
+    /// them, too: both calls return the same. If such a service becomes one of
+    /// [several](crate::ApiKeysBuilder::several_organizations), the counts from before stay here.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

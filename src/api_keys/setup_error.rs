@@ -1,8 +1,8 @@
-//! An error of its own, as the two ways to make the keys share it.
+//! One error for both ways to make the keys.
 
 use crate::{auth::AuthSetupError, hash::PepperId, key::InvalidBrand, store::StoreError};
 
-/// The settings do not make [`ApiKeys`](super::ApiKeys), and why.
+/// Why the settings do not make [`ApiKeys`](super::ApiKeys).
 ///
 /// ```
 /// use tower_api_keys::{ApiKeys, store::MemoryStore};

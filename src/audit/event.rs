@@ -7,11 +7,11 @@ use crate::{
     words::words,
 };
 
-/// The kind of owner in the row of an event that is about the whole organization.
+/// The kind of owner in the row of an event about the whole organization.
 const ORGANIZATION: &str = "organization";
 
-/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`; the key is `null` where it is about an owner,
-/// and both are where it is about the whole organization.
+/// What an event is about. It serializes as `{"kind": …, "key": …, "owner": …}`. The key is `null` if the event is
+/// about an owner; both are `null` if it is about the whole organization.
 ///
 /// ```
 /// use tower_api_keys::{Owner, TeamId, audit::Subject};
@@ -23,7 +23,7 @@ const ORGANIZATION: &str = "organization";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject {
-    /// A key, and whose it is.
+    /// A key, and its owner.
     Key(KeyId, Owner),
     /// The organization of the event.
     Organization,
@@ -32,7 +32,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The user or team that it is about, or whose key.
+    /// The user or team that the event is about, or the owner of the key.
     #[must_use]
     pub const fn owner(&self) -> Option<&Owner> {
         match self {
@@ -52,15 +52,16 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum Audience {
-        /// Only those who may read the trail of the whole organization: to others it would tell what is hidden from them.
+        /// Only those who may read the trail of the whole organization: to others it would reveal what is hidden from
+        /// them.
         Organization = "organization",
-        /// Everybody who may read the trail of the key or the owner that it is about.
+        /// Everyone who may read the trail of the key or the owner that it is about.
         Subject = "subject",
     }
 }
 
-/// One line of the audit trail. It serializes with what stood before and what stands since as objects: `{"name": …}`,
-/// `{"scopes": […]}`, `{"key": …}`; a text of which this version does not know what it is, as `{"text": …}`.
+/// One line of the audit trail. The texts before and after the change serialize as objects: `{"name": …}`,
+/// `{"scopes": […]}`, `{"key": …}`; a text of unknown meaning as `{"text": …}`.
 ///
 /// ```
 /// use tower_api_keys::audit::{Action, Event, EventRow};
@@ -74,30 +75,30 @@ words! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
-    /// Its place in the log of its store; 0 before it is written.
+    /// Its position in the log of its store; 0 before it is written.
     pub sequence: i64,
-    /// The customer it concerns.
+    /// The organization it concerns.
     pub organization: OrganizationId,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Who did it.
+    /// The actor who did it.
     pub actor: ActorId,
     /// What was done.
     pub action: Action,
-    /// To whom or what.
+    /// What it was done to.
     pub subject: Subject,
-    /// What stood before, if something changed.
+    /// The value before, if something changed.
     pub before: Option<String>,
-    /// What stands since, if something changed.
+    /// The value after, if something changed.
     pub after: Option<String>,
-    /// From where it was asked, if the embedder says.
+    /// Where the request came from, if the embedder says so.
     pub source: Option<String>,
-    /// Who may read it.
+    /// The audience that may read it.
     pub audience: Audience,
 }
 
 impl Event {
-    /// An event that is not written yet, with nothing before, after or of its source.
+    /// An event that is not written yet, without a value before or after, and without a source.
     #[must_use]
     pub fn new(organization: OrganizationId, at: Timestamp, actor: ActorId, action: Action, subject: Subject) -> Self {
         Self {
@@ -114,7 +115,7 @@ impl Event {
         }
     }
 
-    /// This event, with what stood before and what stands since.
+    /// This event, with the values before and after the change.
     #[must_use]
     pub fn with_change(mut self, before: Option<String>, after: Option<String>) -> Self {
         (self.before, self.after) = (before, after);
@@ -128,7 +129,7 @@ impl Event {
         self
     }
 
-    /// This event, with where it was asked for.
+    /// This event, with the source of the request.
     #[must_use]
     pub fn with_source(mut self, source: Option<String>) -> Self {
         self.source = source;
@@ -136,7 +137,7 @@ impl Event {
     }
 }
 
-/// An event as stores keep it. A store sets [`sequence`](Self::sequence) and writes the rest as it is given.
+/// An event as stores keep it. A store sets [`sequence`](Self::sequence) and writes the rest unchanged.
 ///
 /// ```
 /// use tower_api_keys::audit::{Event, EventRow};
@@ -147,7 +148,7 @@ impl Event {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRow {
-    /// Its place in the log: set by the store, greater than that of any event written before.
+    /// Its position in the log: set by the store, greater than that of any event written before.
     pub sequence: i64,
     /// [`OrganizationId`].
     pub organization: String,
@@ -159,31 +160,31 @@ pub struct EventRow {
     pub action: String,
     /// [`KeyId`], if it is about a key.
     pub key: Option<String>,
-    /// `user` or `team`: the owner it is about, or of the key it is about; `organization` if it is about the whole
-    /// organization.
+    /// `user` or `team`: the kind of the owner it is about, or of the key's owner; `organization` if it is about the
+    /// whole organization.
     pub owner_kind: String,
     /// The owner's id; empty if it is about the whole organization.
     pub owner: String,
-    /// What stood before.
+    /// The value before.
     pub before: Option<String>,
-    /// What stands since.
+    /// The value after.
     pub after: Option<String>,
-    /// From where.
+    /// The source of the request.
     pub source: Option<String>,
     /// [`Audience`]; `subject` or `organization`.
     pub audience: String,
 }
 
 impl EventRow {
-    /// Whether this is a line of an attempt, which stores keep apart from all other events: its action begins with
+    /// Whether this is a line of the access log, which stores keep apart from all other events: its action begins with
     /// `attempt.`.
     #[must_use]
     pub fn is_attempt(&self) -> bool {
         self.action.starts_with("attempt.")
     }
 
-    /// What the trail says of a key that is [purged](Action::KEY_PURGED); none if its row does not say what it is and
-    /// whose. That one stays: somebody should look at it.
+    /// The event of a key that is [purged](Action::KEY_PURGED); none if its row does not say which key it is and who
+    /// owns it. Such a key is kept, so that a person can look at it.
     #[must_use]
     pub fn of_purge(key: &KeyRow, at: Timestamp) -> Option<Self> {
         let OwnerRef { organization, owner } = OwnerRef::of(key)?;

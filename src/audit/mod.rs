@@ -1,7 +1,8 @@
-//! What happened to keys and owners: events, written in the transaction of the change they tell of.
+//! The audit trail: what happened to keys and owners. Events are written in the transaction of the change that they
+//! describe.
 //!
-//! [`KeyManager::events`](crate::KeyManager::events) reads them. An [`EventSink`] is told of them once they are committed.
-//! [`keep_events`](crate::ApiKeysBuilder::keep_events) says how long they stay, and
+//! [`KeyManager::events`](crate::KeyManager::events) reads them. An [`EventSink`] is told of them after they are
+//! committed. [`keep_events`](crate::ApiKeysBuilder::keep_events) sets how long they are kept, and
 //! [`access_log`](crate::ApiKeysBuilder::access_log) adds one for each check of a key.
 
 mod action;

@@ -10,7 +10,7 @@ use crate::{
     record::ActorId,
 };
 
-/// Somebody who should be told of an event, by reference: the service knows the addresses. It serializes as
+/// A recipient who should be told of an event, by reference: the service knows the addresses. It serializes as
 /// `{"recipient": …, "id": …}`; the id is `null` for the admins of the organization and for the service.
 ///
 /// ```
@@ -25,9 +25,9 @@ use crate::{
 pub enum Recipient {
     /// The admins of the organization of the event.
     OrganizationAdmins,
-    /// Who is [responsible](crate::record::KeyRecord::responsible) for this key, if that was said.
+    /// The recipient who is [responsible](crate::record::KeyRecord::responsible) for this key, if one is set.
     Responsible(KeyId),
-    /// Those who run the service: nobody in the organization can do something about it.
+    /// Those who run the service, because no one in the organization can act on it.
     Service,
     /// The admins of this team.
     TeamAdmins(TeamId),
@@ -36,7 +36,7 @@ pub enum Recipient {
 }
 
 impl Recipient {
-    /// What it is, in a word: `organization_admins`, `responsible`, `service`, `team_admins` or `user`.
+    /// The kind of recipient, in a word: `organization_admins`, `responsible`, `service`, `team_admins` or `user`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl Recipient {
         }
     }
 
-    /// Of which key, team or person, if it is one.
+    /// The id of the key, team or person, if it is one.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         match self {
@@ -69,14 +69,15 @@ impl Serialize for Recipient {
     }
 }
 
-/// Who is concerned by a kind of event.
+/// The recipients of a kind of event.
 #[derive(Clone, Copy)]
 enum Concerned {
     /// The admins of the organization.
     Admins,
-    /// The person whose key or status it is, or the admins of the team; who is responsible for the key.
+    /// The user or the admins of the team, as owner of the key or subject of the status; and the responsible of the
+    /// key.
     Holders,
-    /// Both; the admins only if a part of the service did it.
+    /// Both; the admins only if a part of the service was the actor.
     HoldersAndAdminsIfBySystem,
     HoldersAndAdmins,
     /// Both, and those who run the service.
@@ -85,7 +86,7 @@ enum Concerned {
     Service,
 }
 
-/// Every kind is here: a new one does not compile before somebody has thought of who is told.
+/// Lists every kind: a new one does not compile before its recipients are decided.
 const fn concerned(kind: Kind) -> Concerned {
     match kind {
         Kind::InventoryExported
@@ -93,7 +94,7 @@ const fn concerned(kind: Kind) -> Concerned {
         | Kind::OrganizationClosed
         | Kind::OrganizationReinstated
         | Kind::OrganizationSuspended
-        // A person or a team that is called by a pseudonym cannot be reached.
+        // A person or a team known only by a pseudonym cannot be reached.
         | Kind::OwnerErased
         | Kind::TrailExported => Concerned::Admins,
         Kind::KeyEndsSoon
@@ -110,7 +111,7 @@ const fn concerned(kind: Kind) -> Concerned {
         Kind::KeyPaused | Kind::KeyRevoked => Concerned::HoldersAndAdminsIfBySystem,
         Kind::OwnerClosed | Kind::OwnerReinstated | Kind::OwnerSuspended => Concerned::HoldersAndAdmins,
         Kind::KeyForged => Concerned::Everybody,
-        // The access log; what means nothing for whoever uses the key; what another event says.
+        // The access log; events that do not affect users of the key; events that repeat another one.
         Kind::AttemptAccepted
         | Kind::AttemptDropped
         | Kind::AttemptRefused
@@ -119,16 +120,16 @@ const fn concerned(kind: Kind) -> Concerned {
         | Kind::KeyRelabelled
         | Kind::KeyRenamed
         | Kind::KeySuccessorMade => Concerned::Nobody,
-        // An organization that is called by a pseudonym has no admins.
+        // An organization known only by a pseudonym has no admins.
         Kind::KeyUnreadable | Kind::OrganizationErased => Concerned::Service,
     }
 }
 
 impl Event {
-    /// Who should be told of this: a default for services that tell people, and nothing that this crate acts on. Whoever
-    /// did it is not told. [The table](crate::manual::told).
+    /// Who should be told of this event: a default for services that notify people. This crate itself does not act on
+    /// it. The actor is not told. See [the table](crate::manual::told).
     ///
-    /// What this version does not know is for those who run the service.
+    /// Events that this version does not know are for those who run the service.
     ///
     /// ```
     /// use tower_api_keys::audit::{Action, Event, EventRow, Recipient};
@@ -179,7 +180,7 @@ mod tests {
     use super::*;
     use crate::audit::EventRow;
 
-    /// Who is told, in words. `key` is that of the event, if it is about one.
+    /// Who is told, in words. `key` is the key of the event, if it is about one.
     fn told(action: &str, owner: (&str, &str), actor: &str) -> String {
         let key = action.starts_with("key.") || action.starts_with("attempt.");
         let row = EventRow {

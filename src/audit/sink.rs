@@ -7,18 +7,19 @@ use std::{
 use super::Event;
 use crate::log::{Repeated, log};
 
-/// Is told of events after they are committed: to notify people, or to feed another system.
+/// Receives events after they are committed: to notify people, or to feed another system.
 ///
-/// Every closure over `&[Event]` is one. Each event is told at most once, but for those of ends of keys, by the node that wrote it, and of changes that
-/// are made at the same time in any order; its [`sequence`](Event::sequence) is not known here and is 0. By then the node
-/// refuses and accepts as the change says.
+/// Every closure over `&[Event]` is one. Each event is told at most once, by the node that wrote it, except those of
+/// ends of keys. Events of changes made at the same time come in any order. Their [`sequence`](Event::sequence) is not
+/// known here and is 0. By then the node already applies the change.
 ///
-/// Not every event is told: not where the node dies between the commit and this call, where the request that made the
-/// change is dropped there, or where the store never said whether the change was made. Whoever must not miss one follows the
-/// [feed](crate::ApiKeys::feed), which has them all. That a key was
-/// [purged](crate::audit::Action::KEY_PURGED) is told to no sink: the store chooses the keys, and writes it itself. That a key
-/// [ends soon](crate::audit::Action::KEY_ENDS_SOON) or [has expired](crate::audit::Action::KEY_EXPIRED) is told at least once: what
-/// a node wrote and did not tell, another one tells within minutes, or the same one after a restart.
+/// Not every event is told: not if the node dies between the commit and this call, if the request that made the change
+/// is dropped there, or if the store never said whether the change was made. If you must not miss an event, use the
+/// [feed](crate::ApiKeys::feed), which has them all. No sink is told that a key was
+/// [purged](crate::audit::Action::KEY_PURGED): the store chooses the keys, and writes the event itself. That a key
+/// [ends soon](crate::audit::Action::KEY_ENDS_SOON) or [has expired](crate::audit::Action::KEY_EXPIRED) is told at
+/// least once: if a node wrote the event and did not tell it, another node tells it within minutes, or the same node
+/// after a restart.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -38,9 +39,9 @@ use crate::log::{Repeated, log};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait EventSink: Send + Sync + 'static {
-    /// These events are committed: one change's, or up to 500 denied attempts of several actors and organizations. Called
-    /// on the task that made the change, whose caller waits for it: it hands on and returns. If it panics, that is logged
-    /// and the change stands.
+    /// Receives committed events: those of one change, or at most 500 denied attempts of several actors and
+    /// organizations. Called on the task that made the change, whose caller waits for it: pass them on and return. A
+    /// panic is logged, and the change is kept.
     fn committed(&self, events: &[Event]);
 }
 
@@ -59,7 +60,7 @@ impl Notifier {
         Self(Some(Arc::new(sink)))
     }
 
-    /// Tells of events that are committed, whatever becomes of whoever is told.
+    /// Tells the sink of committed events, and survives its panics.
     pub(crate) fn tell(&self, events: &[Event]) {
         let Some(sink) = self.0.as_ref().filter(|_| !events.is_empty()) else {
             return;

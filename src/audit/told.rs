@@ -1,4 +1,4 @@
-//! Events in JSON: what changed is an object, whatever text a row has for it.
+//! Events in JSON: a change is an object, no matter what text the row has for it.
 
 use serde_json::{Map, Value};
 
@@ -27,7 +27,7 @@ json_form! {
             Subject::Key(id, _) => Some(*id),
             Subject::Organization | Subject::Owner(_) => None,
         },
-        /// Whose key it is, or the owner itself; null where it is about the organization.
+        /// The owner of the key, or the owner the event is about; null if it is about the organization.
         owner: Option<&'a Owner> = subject.owner(),
     }
 }
@@ -57,14 +57,14 @@ impl Event {
         match name_of(&self.action) {
             Told::Object => match serde_json::from_str::<Value>(text) {
                 Ok(Value::Object(mut told)) => {
-                    // A row has scopes as one text.
+                    // In a row, scopes are one text.
                     if let Some(Value::String(scopes)) = told.get("scopes") {
                         let scopes = list(scopes);
                         told.insert("scopes".to_owned(), scopes);
                     }
                     told
                 }
-                // An id of a key, where others have an object.
+                // The id of a key, where other actions have an object.
                 _ if KeyId::new(text).is_ok() => plain("key"),
                 _ => plain("text"),
             },
@@ -83,7 +83,7 @@ impl Event {
     }
 }
 
-/// What the texts of an action hold.
+/// The form of an action's texts.
 enum Told {
     /// A code, or an object that has one.
     Code,
@@ -128,7 +128,7 @@ fn name_of(action: &Action) -> Told {
     known.into_iter().find(|(known, _)| known == action).map_or(Told::Text("text"), |(_, told)| told)
 }
 
-/// Scopes as everywhere in JSON; what cannot be read stays one text.
+/// Scopes in the usual JSON form; unreadable ones stay one text.
 fn list(scopes: &str) -> Value {
     match scopes.parse::<Scopes>() {
         Ok(scopes) => Vec::<String>::from(scopes).into(),
@@ -184,7 +184,7 @@ mod tests {
             (Action::KEY_ROTATION_FINISHED, "AAAAAAAAAAAAAAAAAAAA", json!({"key": "AAAAAAAAAAAAAAAAAAAA"})),
             (Action::OWNER_SUSPENDED, "admin", json!({"suspension": "admin"})),
             (Action::from("key.of_tomorrow"), "anything", json!({"text": "anything"})),
-            // Written by somebody's plain SQL.
+            // Written with plain SQL.
             (Action::KEY_ISSUED, "not JSON", json!({"text": "not JSON"})),
             (Action::KEY_RELABELLED, "[1]", json!({"text": "[1]"})),
             (Action::KEY_NARROWED, "a\"b", json!({"scopes": ["a\"b"]})),

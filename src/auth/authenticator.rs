@@ -42,13 +42,13 @@ use crate::{
     usage::{Origin, Source},
 };
 
-/// Tells authenticators of one process apart. 0 is nobody.
+/// Distinguishes authenticators of one process. 0 is no authenticator.
 static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 /// Checks keys against a store.
 ///
-/// Cheap to clone; clones share what they remember. [`ApiKeys`](crate::ApiKeys) has one that also counts usage and
-/// improves old hashes; one made here only reads, which is enough for a node that only checks.
+/// Cheap to clone; clones share a cache. [`ApiKeys`](crate::ApiKeys) has one that also counts usage and improves old
+/// hashes; one made with [`new`](Self::new) only reads, which is enough for a node that only checks keys.
 ///
 /// ```
 /// use tower_api_keys::{Authenticator, auth::{AuthErrorKind, AuthSettings}, store::MemoryStore};
@@ -71,7 +71,7 @@ pub(super) struct Inner<R> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) freshness: Freshness,
     pub(super) lease: Arc<Lease>,
-    /// How long a check waits for the store in all.
+    /// How long a check waits for the store in total.
     pub(super) patience: Duration,
     pub(super) lookups: Arc<Lookups<R>>,
     pub(super) cache: Arc<ProofCache>,
@@ -88,16 +88,16 @@ pub(super) struct Inner<R> {
     digest_key: DigestKey,
 }
 
-/// A key being checked.
+/// The check of a key.
 pub(crate) enum Check {
     /// Decided without waiting.
     Ready(Result<Accepted, AuthError>),
-    /// The store has to be asked, or the key to be hashed.
+    /// The store has to be asked, or the key has to be hashed.
     Pending(BoxFuture<'static, Result<Accepted, AuthError>>),
 }
 
 impl<R: KeyReader> Authenticator<R> {
-    /// An authenticator that only reads: it counts no usage, leaves old hashes as they are and writes no events.
+    /// An authenticator that only reads: it counts no usage, does not improve old hashes and writes no events.
     ///
     /// # Errors
     /// [`AuthSetupError`] if a setting is out of range, or if the operating system gives no randomness.
@@ -149,19 +149,21 @@ impl<R: KeyReader> Authenticator<R> {
         Ok(Self(inner))
     }
 
-    /// Who has this key. For callers that are not HTTP; [`ApiKeyLayer`](crate::ApiKeyLayer) does the same for requests.
+    /// The principal that has this key. For callers that do not use HTTP; [`ApiKeyLayer`](crate::ApiKeyLayer) does the
+    /// same for requests.
     ///
-    /// All callers are one source, the empty one: advice and flags cannot tell them apart, and one that moves to the new
-    /// key of a rotation makes it look [safe to finish](crate::manage::RotationVerdict::SafeToFinish) for all of them.
+    /// All callers share one source, the empty one: advice and flags cannot distinguish them. If one of them moves to
+    /// the new key of a rotation, the rotation looks [safe to finish](crate::manage::RotationVerdict::SafeToFinish) for
+    /// all.
     ///
-    /// A key that may be used from some [networks](crate::Networks) only is refused: nobody knows from where it came. Say that
-    /// with [`authenticate_from`](Self::authenticate_from).
+    /// A key that is limited to some [networks](crate::Networks) is refused, because the address of the caller is not
+    /// known. Use [`authenticate_from`](Self::authenticate_from) to give it.
     ///
-    /// Needs a tokio runtime with time, unless the key was proved before and the store knows its head at once. Dropping
+    /// Needs a tokio runtime with time, unless the key is in the cache and the store knows its head at once. Dropping
     /// the future is harmless.
     ///
     /// # Errors
-    /// [`AuthError`]; of its kinds, those that are [temporary](super::AuthErrorKind::is_temporary) say nothing against the key.
+    /// [`AuthError`]. Its [temporary](super::AuthErrorKind::is_temporary) kinds do not mean that the key is bad.
     pub async fn authenticate(&self, text: &str) -> Result<Principal, AuthError> {
         let from = CameFrom::Said(None);
         match self.check(text.as_bytes(), Origin::Source(&Source::default()), None, from) {
@@ -171,8 +173,9 @@ impl<R: KeyReader> Authenticator<R> {
         }
     }
 
-    /// The same for a caller at this address, which decides whether a key with a list of [networks](crate::Networks) is
-    /// accepted. What the settings say of [addresses](AuthSettings::with_addresses) is for requests, and is not looked at here.
+    /// Like [`authenticate`](Self::authenticate), for a caller at this address: it decides whether a key with a list of
+    /// [networks](crate::Networks) is accepted. The setting of [addresses](AuthSettings::with_addresses) is for
+    /// requests, and has no effect here.
     ///
     /// ```
     /// # async fn example(keys: tower_api_keys::Authenticator<tower_api_keys::store::MemoryStore>) {
@@ -186,7 +189,7 @@ impl<R: KeyReader> Authenticator<R> {
     /// As for [`authenticate`](Self::authenticate);
     /// [`NetworkNotAllowed`](super::AuthErrorKind::NetworkNotAllowed) if no network of the key contains the address.
     pub async fn authenticate_from(&self, text: &str, address: IpAddr) -> Result<Principal, AuthError> {
-        // Not by way of a future that both share: that costs each check 60 instructions.
+        // No future shared by both methods: that would cost each check 60 instructions.
         let from = CameFrom::Said(Some(address));
         match self.check(text.as_bytes(), Origin::Source(&Source::default()), None, from) {
             Check::Ready(Ok(accepted)) => Ok(accepted.principal),
@@ -198,17 +201,18 @@ impl<R: KeyReader> Authenticator<R> {
     /// Whether the key that proved this principal is still good, and what it may do now. For streams and sockets that
     /// outlive the request they began with.
     ///
-    /// Counts nothing: in the counts of use, and so in the evidence of a rotation, a stream is the one request that it
-    /// began with, however long it lives.
+    /// Counts nothing. In usage counts, and so in the evidence of a rotation, a stream is the one request that it began
+    /// with, no matter how long it lives.
     ///
     /// # Errors
-    /// [`AuthError`] as for a request with the key; [`AuthErrorKind::Invalid`](super::AuthErrorKind::Invalid) if the key is gone or changed hands.
+    /// [`AuthError`] as for a request with the key; [`AuthErrorKind::Invalid`](super::AuthErrorKind::Invalid) if the
+    /// key does not exist any more or has another owner.
     pub async fn recheck(&self, principal: &Principal) -> Result<Principal, AuthError> {
         self.0.recheck(principal).await
     }
 
-    /// Forgets every proof: the next check of each key runs Argon2id again, unless a proof of it is
-    /// [stored](crate::hash::HasherConfig::with_stored_proofs). To measure what that costs.
+    /// Empties the cache of proofs. The next check of each key runs Argon2id again, unless a proof of it is
+    /// [stored](crate::hash::HasherConfig::with_stored_proofs). Use it to measure the cost.
     pub fn forget_proofs(&self) {
         self.0.cache.forget_proofs();
         self.0.hasher.forget_answers();
@@ -220,23 +224,23 @@ impl<R: KeyReader> Authenticator<R> {
         self.0.hasher.runs()
     }
 
-    /// What checking keys has cost so far, how it ended, and how things stand. Waits for nothing; for whoever watches
-    /// the service, not for each request.
+    /// What checks have cost so far, how they ended, and the current state. Does not wait. For monitoring, not for each
+    /// request.
     #[must_use]
     pub fn metrics(&self) -> AuthMetrics {
         self.0.meter.read()
     }
 
-    /// Hands the same figures to the recorder of the crate `metrics`, under [these names](crate::auth#metrics). Call it
-    /// before they are scraped. [`ApiKeys`](crate::ApiKeys) does by itself, each time it has written usage.
+    /// Gives the same figures to the recorder of the crate `metrics`, under [these names](crate::auth#metrics). Call it
+    /// before they are scraped. [`ApiKeys`](crate::ApiKeys) calls it by itself, each time it has written usage.
     #[cfg(feature = "metrics")]
     pub fn publish_metrics(&self) {
         self.0.meter.publish();
     }
 
-    /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts what comes of it, where
-    /// it comes to a layer of this organization.
-    // Always, like the verdict: what is handed from call to call by way of memory costs more than the calls themselves.
+    /// Checks a candidate: the bytes between the scheme and the end of a header, trimmed. Counts the outcome, for a
+    /// layer of this organization.
+    // Always inlined, like the verdict: values passed through memory from call to call cost more than the calls.
     #[inline(always)]
     pub(crate) fn check(
         &self,
@@ -249,7 +253,7 @@ impl<R: KeyReader> Authenticator<R> {
             return Check::Ready(Err(self.0.refuse_shapeless(candidate, origin, organization)));
         };
         let (mut digest, mut source) = (None, None);
-        // First whether the store has anything new, then the entry: it is then as current as the answer.
+        // First asks whether the store has news, then reads the entry: so the entry is as current as the answer.
         let now = self.0.clock.reading();
         let is_current = self.0.is_current_now(now);
         if let Some(entry) = self.0.cache.entry(located.id()) {
@@ -265,7 +269,7 @@ impl<R: KeyReader> Authenticator<R> {
             source = entry.rest.usage.source(origin).cloned();
         }
         match self.0.format.parse(candidate) {
-            // Nothing is remembered under this id, or else just this text, which would parse.
+            // Nothing is cached under this id, or else exactly this text, which would parse.
             Err(malformed) => Check::Ready(Err(self.0.refuse_malformed(malformed, origin, organization, None))),
             Ok(key) => {
                 let source = source.unwrap_or_else(|| origin.to_source());
@@ -278,8 +282,8 @@ impl<R: KeyReader> Authenticator<R> {
         }
     }
 
-    /// Counts a request that a layer of this organization refused before any key was found in it. `text` is what stood
-    /// in the place of a key, if anything did.
+    /// Counts a request that a layer of this organization refused before a key was found in it. `text` is what was
+    /// there instead of a key, if anything.
     pub(crate) fn refused(
         &self,
         code: RefusalCode,
@@ -299,7 +303,7 @@ impl<R: KeyReader> Authenticator<R> {
         Some(Box::new(AnonymousUse { authenticator, source, organization: organization.cloned() }))
     }
 
-    /// How the address of a request is found, if somebody said so.
+    /// How the address of a request is found, if that is set.
     pub(crate) fn addresses(&self) -> Option<&Addresses> {
         self.0.addresses.as_ref()
     }
@@ -308,7 +312,7 @@ impl<R: KeyReader> Authenticator<R> {
         &self.0.format
     }
 
-    /// What the principals it proved carry.
+    /// The number in the principals that it proved.
     pub(crate) fn id(&self) -> u32 {
         self.0.id
     }
@@ -327,7 +331,7 @@ impl<R> fmt::Debug for Authenticator<R> {
 }
 
 impl<R: KeyReader> Inner<R> {
-    /// Whether what the cache says is current enough for a request that arrives now.
+    /// Whether the cache is current enough for a request that arrives now.
     #[inline]
     pub(super) fn is_current_now(&self, now: ClockReading) -> bool {
         match self.freshness {
@@ -368,7 +372,7 @@ impl<R: KeyReader> Inner<R> {
         Ok(Accepted { principal: Principal::sharing(entry), seen })
     }
 
-    /// Whether the call comes from one of these networks, from which alone the key may be used.
+    /// Whether the call comes from one of these networks, the only ones that the key may be used from.
     #[inline(never)]
     fn within(&self, networks: &Networks, key: KeyId, from: CameFrom<'_>) -> Result<(), AuthError> {
         let address = from.address(self.addresses.as_ref());

@@ -1,4 +1,4 @@
-//! Alone, so that one place says when a text is the one that was proved.
+//! In a file of its own, so that one place decides when a text is the one that was proved.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -8,14 +8,14 @@ use crate::{
     owner::OrganizationId,
 };
 
-/// A well-formed key that is to be checked.
+/// A well-formed key to be checked.
 pub(super) struct Candidate {
     pub(super) key: Arc<PlaintextKey>,
     pub(super) prefix: PrefixIndex,
     pub(super) digest: Digest,
-    /// Of the layer it came to, if that is one's.
+    /// The organization of the layer it came to, if the layer has one.
     pub(super) organization: Option<OrganizationId>,
-    /// From where it came, if that is known: the request is gone by the time that it matters.
+    /// The address it came from, if known: the request is gone when it is needed.
     pub(super) address: Option<IpAddr>,
 }
 
@@ -27,8 +27,8 @@ impl Candidate {
 
 /// Whether a text with this prefix and digest is the one that was proved.
 ///
-/// The digest covers the secret and its checksum; the prefix, which both do not tell apart for certain, is compared by
-/// itself. It is not secret.
+/// The digest covers the secret and its checksum. These do not distinguish prefixes for certain, so the prefix is
+/// compared separately. It is not secret.
 pub(super) fn proves(entry: &Entry, prefix: PrefixIndex, digest: &Digest) -> bool {
     entry.prefix == prefix && entry.digest.matches(digest).is_ok()
 }

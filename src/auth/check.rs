@@ -26,8 +26,8 @@ use crate::{
     usage::{Origin, Source},
 };
 
-/// How often a check begins anew because things changed under it. Each time costs a look-up at most; more in a row than
-/// this is a store that does not keep its promises.
+/// How often a check starts again because things changed under it. Each round costs at most a look-up. More rounds in a
+/// row mean that the store breaks its contract.
 const MOST_ROUNDS: usize = 8;
 
 /// A record and its owner's status, as of one moment.
@@ -38,8 +38,8 @@ struct KnownRecord {
 }
 
 impl<R: KeyReader> Inner<R> {
-    /// Checks a well-formed key for which what is remembered is not known to be current. For most, a read of the change
-    /// log makes it so: what others need is kept out of this future, of which a busy service has many.
+    /// Checks a well-formed key whose cache entry may not be current. For most keys a read of the change log makes it
+    /// current. What the other keys need is kept out of this future, because a busy service has many of it.
     pub(super) async fn check_after_read(
         self: Arc<Self>,
         candidate: Candidate,
@@ -87,7 +87,7 @@ impl<R: KeyReader> Inner<R> {
                 }
                 if currency == Currency::Tracked && self.cache.is_current(&entry) {
                     if !is_missed {
-                        // Another request proved it just now.
+                        // Another request has just proved it.
                         self.meter.hit();
                     }
                     return self.judge(entry, origin, self.clock.reading(), from);
@@ -113,12 +113,12 @@ impl<R: KeyReader> Inner<R> {
                 self.refuse(error, Whose::Key(Tried { key: id, owner }), origin)
             };
             self.check_tag(key, &known).map_err(refuse)?;
-            // Its text has the tag, so the row said something else when the key was made.
+            // The text has the tag, so the row had another kind when the key was made.
             if known.record.kind() != key.kind() {
                 return Err(refuse(AuthError::new(AuthErrorKind::Invalid)));
             }
             let fingerprint = known.record.hash.fingerprint();
-            // Judged before Argon2id, and told only to who has the key as far as the tag can tell.
+            // Judged before Argon2id, and told only to a caller that has the key as far as the tag shows.
             let verdict = self.verdict(&known);
             if let Err(error) = verdict {
                 return Err(refuse(error));
@@ -131,10 +131,10 @@ impl<R: KeyReader> Inner<R> {
             let proof = Proof { digest: digest.clone(), prefix: *prefix, fingerprint, claims: self.claims(&known) };
             let entry = self.cache.remember(ticket, proof);
             if is_proved {
-                // The record was read after this request arrived, and nothing was waited for since.
+                // The record was read after this request arrived, and nothing has waited since.
                 return self.judge(entry, origin, self.clock.reading(), from);
             }
-            // The run took its time: what was read before it may have changed.
+            // The run took time: what was read before it may have changed.
         }
         let error = StoreError::unavailable("the key's record changed each time it was read");
         let tried = Whose::Key(Tried { key: id, owner: None });
@@ -154,8 +154,8 @@ impl<R: KeyReader> Inner<R> {
         Ok(now)
     }
 
-    /// Whose key this is now, and what it may do, for who proved it before. From where it may be used is not looked at: it is
-    /// asked for several callers at once.
+    /// The current owner and permissions of this key, for a caller that proved it before. Networks are not checked: one
+    /// answer serves several callers.
     pub(super) async fn look_again(
         &self,
         id: &KeyId,
@@ -173,14 +173,14 @@ impl<R: KeyReader> Inner<R> {
         Ok(Principal::new(self.claims(&known)))
     }
 
-    /// The same by what is remembered of the key, if that is current as far as the changes that were applied tell.
+    /// The same from the cache, if that is current as far as the applied changes show.
     pub(super) fn remembered(&self, id: &KeyId) -> Option<Result<Principal, AuthError>> {
         let entry = self.cache.entry(id.as_bytes()).filter(|entry| self.cache.is_current(entry))?;
         let in_time = entry.claims.expires_at.map_or(Ok(()), |end| judged(before_its_end(end, self.clock.reading())));
         Some(in_time.map(|()| Principal::sharing(entry)))
     }
 
-    /// Every key is checked slowly once, inside of a runtime: the place to start what runs beside the checks.
+    /// Every key is checked slowly once, inside a runtime: the place to start the background work.
     pub(super) fn start_background_work(&self) {
         if let Some(upkeep) = &self.upkeep {
             upkeep.start();
@@ -190,7 +190,7 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    /// Waits until what the cache says is current enough for a request that arrived before this call.
+    /// Waits until the cache is current enough for a request that arrived before this call.
     pub(super) async fn current(&self, deadline: Deadline) -> Result<Currency, AuthError> {
         if self.is_current_now(self.clock.reading()) {
             return Ok(Currency::Tracked);
@@ -216,7 +216,7 @@ impl<R: KeyReader> Inner<R> {
         known.map_err(|corrupt| self.unreadable(*id, OwnerRef::of(&found.key)).with_source(corrupt))
     }
 
-    /// Whether the text can be that of the key at all, as far as its tag tells.
+    /// Whether the text can be that of the key at all, as far as its tag shows.
     fn check_tag(&self, key: &PlaintextKey, known: &KnownRecord) -> Result<(), AuthError> {
         self.hasher.check_tag(key.expose_secret(), &known.record.hash).map_err(|error| match error.kind() {
             TagErrorKind::Mismatch => AuthError::new(AuthErrorKind::Invalid),
@@ -228,7 +228,7 @@ impl<R: KeyReader> Inner<R> {
         judged(standing(&known.record, &known.owner, self.clock.reading()))
     }
 
-    /// Whether a proof was stored beside the hash, and is of this text.
+    /// Whether a proof is stored beside the hash and belongs to this text.
     fn is_proved_at_rest(&self, key: &Arc<PlaintextKey>, known: &KnownRecord) -> bool {
         let is_proved = self.hasher.is_proved(key.expose_secret(), &known.record.hash);
         if is_proved {
@@ -247,10 +247,10 @@ impl<R: KeyReader> Inner<R> {
         Ok(())
     }
 
-    /// A text that was proved is the time for a stronger hash, or for a proof beside the hash that there is.
+    /// After a text was proved, its hash may be made stronger, or a proof may be stored beside it.
     fn improve(&self, key: &Arc<PlaintextKey>, known: &KnownRecord, is_proved_at_rest: bool) {
         let (Some(upkeep), stored) = (&self.upkeep, &known.record.hash) else { return };
-        // Of the old hash, too, which may have to wait for a better one until its next use.
+        // Also the proof of the old hash, which a better hash may not replace before its next use.
         if !is_proved_at_rest && let Some(proved) = self.hasher.with_proof_of(key.expose_secret(), stored) {
             upkeep.store_proof(known.record.id, proved);
         }
@@ -335,7 +335,7 @@ mod tests {
         time::Timestamp,
     };
 
-    /// What failed is not called too much.
+    /// A failure must not be reported as overload.
     #[tokio::test]
     async fn a_hash_that_failed_is_told_as_such_and_the_key_is_good_the_next_time() {
         let store = Arc::new(MemoryStore::new());

@@ -6,18 +6,17 @@ use zeroize::{Zeroizing, optimization_barrier};
 
 use crate::random::{RandomnessError, random_bytes};
 
-/// What the cache keeps instead of a secret: 128 bits of a keyed hash, under a random key of this process. Who does not
-/// know that key can only guess, and a guess fits once in 2^128 requests.
+/// What the cache keeps instead of a secret: 128 bits of a keyed hash, under a random key of this process. Without that
+/// key one can only guess, and a guess fits once in 2^128 requests.
 #[derive(Clone)]
 pub(super) struct Digest([u64; 2]);
 
-/// The key under which secrets are digested, for as long as the process runs, and the hash that is quicker here. Both
-/// take one block of work for a secret.
+/// The key for digests of secrets, for the lifetime of the process, and the hash that is quicker on this machine. Both
+/// hashes take one block of work for a secret.
 pub(super) enum DigestKey {
-    /// SHA-256 that begins with these words in the place of the standard's: the inner half of NMAC, on which the proof
-    /// of HMAC rests. It keys messages of one length only, as secrets are, for two fifths of what HMAC would cost. With
-    /// the processor's own instructions for SHA-256 it takes two thirds of the time of BLAKE3, without them four times
-    /// as long.
+    /// SHA-256 that begins with these words instead of the standard's: the inner half of NMAC, on which the proof of
+    /// HMAC rests. It keys messages of one length only, which secrets are, at two fifths of the cost of HMAC. With the
+    /// processor's SHA-256 instructions it takes two thirds of the time of BLAKE3; without them, four times as long.
     Sha256(Zeroizing<[u32; 8]>),
     /// Keyed BLAKE3.
     Blake3(Zeroizing<[u8; 32]>),
@@ -47,7 +46,7 @@ impl DigestKey {
     pub(super) fn digest(&self, secret: &[u8; 48]) -> Digest {
         match self {
             Self::Sha256(words) => {
-                // Not by way of bytes, which takes the processor several nanoseconds.
+                // Not through bytes, which would take several nanoseconds.
                 let [one, two, three, four, ..] = sha256_from(**words, secret);
                 Digest([[one, two], [three, four]].map(|[high, low]| u64::from(high) << 32 | u64::from(low)))
             }
@@ -56,7 +55,7 @@ impl DigestKey {
     }
 }
 
-/// What SHA-256 makes of a message if it begins with `state` in the place of its initial hash value (FIPS 180-4 §5.3.3).
+/// The SHA-256 of a message, with `state` instead of the standard's initial hash value (FIPS 180-4 §5.3.3).
 fn sha256_from(mut state: [u32; 8], message: &[u8; 48]) -> [u32; 8] {
     // The message, a bit that ends it, and its length in bits (FIPS 180-4 §5.1.1): one block.
     let mut block = [0; 64];
@@ -64,7 +63,7 @@ fn sha256_from(mut state: [u32; 8], message: &[u8; 48]) -> [u32; 8] {
     block[48] = 0x80;
     block[62..].copy_from_slice(&(48 * 8_u16).to_be_bytes());
     compress256(&mut state, slice::from_ref(&block));
-    // The copy of the secret, in large pieces: byte by byte, as `Zeroize` does, takes a fifth of what the hash does.
+    // Wipes the copy of the secret in large pieces: byte by byte, as `Zeroize` does, takes a fifth of the hash's time.
     block = [0; 64];
     optimization_barrier(&block);
     state
@@ -89,10 +88,10 @@ impl Digest {
         Self(words)
     }
 
-    /// Whether both are of the same secret, in constant time: the differences of two words, and one comparison.
+    /// Whether both are digests of the same secret, in constant time: the differences of two words, and one comparison.
     ///
     /// # Errors
-    /// Nothing but that they differ.
+    /// Only that they differ.
     pub(super) fn matches(&self, other: &Self) -> Result<(), ()> {
         let difference = self.0.iter().zip(&other.0).fold(0, |difference, (one, two)| difference | (one ^ two));
         if difference.ct_eq(&0).into() { Ok(()) } else { Err(()) }

@@ -8,7 +8,7 @@ use crate::{
     time::{ClockInDoubt, LONGEST_DOUBT},
 };
 
-/// Why a text was not accepted as a key. What a client may be told is in [`kind`](Self::kind); `source` is for logs.
+/// Why a text was not accepted as a key. [`kind`](Self::kind) is what a client may be told; `source` is for logs.
 ///
 /// ```
 /// # async fn example(authenticator: tower_api_keys::Authenticator<tower_api_keys::store::MemoryStore>) {
@@ -27,7 +27,7 @@ pub struct AuthError {
 #[derive(Clone, Debug)]
 enum Detail {
     None,
-    /// In place: whoever sends no key at all costs no allocation.
+    /// Not boxed: a caller that sends no key at all costs no allocation.
     Malformed(MalformedKey),
     Caused(Box<Caused>),
 }
@@ -36,7 +36,7 @@ enum Detail {
 struct Caused {
     by: Arc<dyn Error + Send + Sync>,
     retry_after: Option<Duration>,
-    /// Whether every request is refused for this, and the operator was told.
+    /// Whether every request is refused because of this, and the operator was told.
     is_of_outage: bool,
 }
 
@@ -51,43 +51,42 @@ struct Caused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AuthErrorKind {
-    /// The clock of this node jumped, and whether the key has expired depends on which time is right. That shows within 30
-    /// seconds.
+    /// The clock of this node jumped, and whether the key has expired depends on which time is right. The node finds
+    /// out within 30 seconds.
     ClockUnsure,
     /// The stored record of the key cannot be read.
     CorruptRecord,
-    /// The key's time is over. Only a caller who has the key is told.
+    /// The key has expired. Only a caller that has the key is told.
     Expired,
-    /// The key could not be hashed: a run failed, or the system gave no thread or no memory. Nothing is wrong with the key, as
-    /// far as is known.
+    /// The key could not be hashed: a run failed, or the system gave no thread or no memory. The key may be good.
     HashFailed,
-    /// Unknown id, wrong secret, or another kind of key: nobody is told which.
+    /// Unknown id, wrong secret, or another kind of key: the caller is not told which.
     Invalid,
-    /// The text is no key, and why.
+    /// The text is no key, for this reason.
     Malformed(MalformedReason),
-    /// The key may not be used from where the call came, or nobody knows from where it came. Only a caller who has the key is
-    /// told.
+    /// The key may not be used from the caller's address, or the address is not known. Only a caller that has the key
+    /// is told.
     NetworkNotAllowed,
-    /// The owner is closed. Only a caller who has the key is told.
+    /// The owner is closed. Only a caller that has the key is told.
     OwnerClosed,
-    /// The plan does not include the owner's keys. Only a caller who has the key is told.
+    /// The plan does not include the owner's keys. Only a caller that has the key is told.
     OwnerPlanSuspended,
-    /// An admin suspended the owner. Only a caller who has the key is told.
+    /// An admin suspended the owner. Only a caller that has the key is told.
     OwnerSuspended,
-    /// Too many keys are being checked for the first time. Nothing is wrong with this one, as far as is known.
+    /// Too many keys are being checked for the first time. This key may be good.
     Overloaded,
-    /// The key is paused. Only a caller who has the key is told.
+    /// The key is paused. Only a caller that has the key is told.
     Paused,
-    /// The key was revoked. Only a caller who has the key is told.
+    /// The key was revoked. Only a caller that has the key is told.
     Revoked,
-    /// No core was free to hash the key: other work keeps them all busy. Nothing is wrong with the key, as far as is known.
+    /// No core was free to hash the key: other work keeps them all busy. The key may be good.
     Starved,
-    /// The store could not say how things stand.
+    /// The store could not say whether the key is good.
     StoreUnavailable,
 }
 
 impl AuthErrorKind {
-    /// Whether the same key may be accepted a moment later: the answer is 503, and no reason to throw the key away.
+    /// Whether the same key may be accepted a moment later: the answer is 503. Do not throw the key away.
     #[must_use]
     pub const fn is_temporary(self) -> bool {
         matches!(
@@ -115,7 +114,7 @@ impl AuthErrorKind {
             Self::OwnerPlanSuspended => RefusalCode::OwnerPlanSuspended,
             Self::OwnerSuspended => RefusalCode::OwnerSuspended,
             Self::Paused => RefusalCode::KeyPaused,
-            // One for all: a client does the same about them, and how a node spends its cores is not for it to know.
+            // One code for all: a client reacts the same to each, and need not know how a node spends its cores.
             Self::HashFailed | Self::Overloaded | Self::Starved => RefusalCode::Overloaded,
             Self::Revoked => RefusalCode::KeyRevoked,
             Self::StoreUnavailable => RefusalCode::StoreUnavailable,
@@ -128,7 +127,7 @@ impl AuthError {
         Self { kind, detail: Detail::None }
     }
 
-    /// The same for another one who waited for it.
+    /// A copy for another caller that waited for the same answer.
     pub(super) fn again(&self) -> Self {
         Self { kind: self.kind, detail: self.detail.clone() }
     }
@@ -137,12 +136,12 @@ impl AuthError {
         self.caused(source.into(), None, false)
     }
 
-    /// The store does not answer anybody.
+    /// The store answers no request.
     pub(super) fn of_outage(failure: Arc<StoreError>) -> Self {
         Self::new(AuthErrorKind::StoreUnavailable).caused(failure.into(), None, true)
     }
 
-    /// Too much is going on, until then as far as anybody can tell.
+    /// Too much is going on, until the given time as far as is known.
     pub(crate) fn overloaded(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(AuthErrorKind::Overloaded).caused(source.into(), retry_after, false)
     }
@@ -151,12 +150,12 @@ impl AuthError {
         Self { kind: self.kind, detail: Detail::Caused(Box::new(Caused { by: by.into(), retry_after, is_of_outage })) }
     }
 
-    /// One reading of the clock says that the key has expired, and another one that it has not.
+    /// By one reading of the clock the key has expired, by another one it has not.
     pub(crate) fn clock_unsure(source: ClockInDoubt) -> Self {
         Self::new(AuthErrorKind::ClockUnsure).caused(source.into(), Some(LONGEST_DOUBT), false)
     }
 
-    /// No core is free, until then as far as anybody can tell.
+    /// No core is free, until the given time as far as is known.
     pub(crate) fn starved(retry_after: Option<Duration>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(AuthErrorKind::Starved).caused(source.into(), retry_after, false)
     }
@@ -181,18 +180,18 @@ impl AuthError {
         }
     }
 
-    /// What a client may be told.
+    /// The kind, which a client may be told.
     #[must_use]
     pub const fn kind(&self) -> AuthErrorKind {
         self.kind
     }
 
-    /// Whether the operator was told of it as of something that concerns every request.
+    /// Whether the operator was told of it as a failure that concerns every request.
     pub(super) fn is_of_outage(&self) -> bool {
         matches!(&self.detail, Detail::Caused(caused) if caused.is_of_outage)
     }
 
-    /// When to ask again, if it is temporary and there is a guess.
+    /// When to retry, if it is temporary and there is an estimate.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match &self.detail {
@@ -202,7 +201,7 @@ impl AuthError {
     }
 }
 
-/// What a caller is told of how things stand. What the clock cannot say is no reason to throw a key away.
+/// What a caller is told of the key's state. If the clock cannot decide it, the key must not be thrown away.
 #[inline]
 pub(super) fn judged(standing: Standing) -> Result<(), AuthError> {
     match standing {
@@ -249,7 +248,7 @@ impl fmt::Display for AuthError {
 impl Error for AuthError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.detail {
-            // What is wrong with a text is part of the sentence.
+            // The sentence includes what is wrong with a text.
             Detail::None | Detail::Malformed(_) => None,
             Detail::Caused(caused) => Some(&*caused.by),
         }

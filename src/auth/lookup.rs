@@ -24,23 +24,23 @@ use crate::{
 
 type Found = Result<Option<FoundKey>, Arc<StoreError>>;
 
-/// Looks keys up in the store, so many at a time.
+/// Looks keys up in the store, with a limit on how many at a time.
 ///
-/// The place that a look-up takes belongs to the question that the store was asked, not to the request that waits for the
-/// answer. A client that hangs up costs nothing and frees no place: else the questions of dropped requests would pile up
-/// at a store that answers each of them.
+/// The place of a look-up belongs to the query that the store was sent, not to the request that waits for the answer. A
+/// client that hangs up costs nothing and frees no place: otherwise the queries of dropped requests would pile up at a
+/// store that answers each of them.
 pub(super) struct Lookups<R> {
     store: Calls<Arc<R>>,
     places: Arc<Semaphore>,
-    /// How long a request waits for a place at most.
+    /// The longest time that a request waits for a place.
     wait: Duration,
-    /// Those that the store has not answered at once.
+    /// The look-ups that the store did not answer at once.
     under_way: Mutex<Vec<Weak<LookupSlot>>>,
-    /// Keys cannot be looked up. Not for the sake of one of them: that is tried before.
+    /// Blocks while keys cannot be looked up. One key alone does not block it: that is checked before.
     breaker: Breaker,
 }
 
-/// The place of a look-up that the store has not answered at once. It is free again when the look-up lets go of it.
+/// The place of a look-up that the store did not answer at once. It is free again when the look-up drops it.
 struct LookupSlot {
     begun: Instant,
     turn: Mutex<Option<OwnedSemaphorePermit>>,
@@ -57,14 +57,14 @@ impl<R: KeyReader> Lookups<R> {
         }
     }
 
-    /// The key with this id. Dropping the future harms nobody: what the store was asked goes on.
+    /// The key with this id. Dropping the future is harmless: the query continues.
     pub(super) async fn find(self: &Arc<Self>, id: &KeyId, deadline: Deadline) -> Result<Option<FoundKey>, AuthError> {
         self.refuse_if_blocked()?;
         let place = self.place(deadline).await?;
-        // It may have waited for those who found out.
+        // Other requests may have found out while this one waited.
         self.refuse_if_blocked()?;
         let mut call = Box::pin(Arc::clone(self).call(*id));
-        // A store in the process answers at once, without a task.
+        // A store in this process answers at once, without a task.
         let found = match poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
             Poll::Ready(found) => found,
             Poll::Pending => match Handle::try_current() {
@@ -124,7 +124,7 @@ impl<R: KeyReader> Lookups<R> {
         }
     }
 
-    /// Takes places from look-ups that should have ended long ago: their tasks are part of runtimes that stand still.
+    /// Takes places from look-ups that should have ended long ago: their tasks belong to stalled runtimes.
     fn take_back_places(&self) {
         let patience = self.store.limit().saturating_mul(2);
         for place in self.under_way().iter().filter_map(Weak::upgrade) {
@@ -158,7 +158,7 @@ impl<R: KeyReader> Probed for Lookups<R> {
         self.store.limit()
     }
 
-    /// Asks for a key that there is not: one record that cannot be had is no outage.
+    /// Asks for a key that does not exist: one unreadable record is no outage.
     async fn probe(self: &Arc<Self>) {
         match self.store.find(&KeyId::ABSENT).await {
             Err(error) if error.kind() != StoreErrorKind::Corrupt => self.breaker.is_blocked(&Arc::new(error)),

@@ -6,11 +6,11 @@ use crate::{
     time::Timestamp,
 };
 
-/// What checking keys has cost an [`Authenticator`](super::Authenticator) so far, how it ended, and how things stand.
+/// What an [`Authenticator`](super::Authenticator) has done so far: the cost and outcome of checks, and its current
+/// state.
 ///
-/// Counts begin with 0 when the authenticator is made and only grow. Nothing in here names a key, an owner or an
-/// organization. The figures are read one after the other: while keys are being checked they may differ by the checks
-/// of that moment.
+/// Counts begin with 0 when the authenticator is made and only grow. No figure names a key, an owner or an
+/// organization. The figures are read one after the other: they may differ by the checks of that moment.
 ///
 /// ```
 /// use tower_api_keys::{Authenticator, RefusalCode, auth::AuthSettings, store::MemoryStore};
@@ -34,55 +34,55 @@ use crate::{
 pub struct AuthMetrics {
     /// Argon2 runs begun: first uses, and with [`ApiKeys`](crate::ApiKeys) new keys and better hashes.
     pub argon2_runs: u64,
-    /// Hashes that wait for a thread now, of every kind. With the default settings at most 256 checks, 256 new keys and
+    /// Hashes of every kind that wait for a thread now. With the default settings at most 256 checks, 256 new keys and
     /// 16 better hashes.
     pub hashes_queued: usize,
-    /// Hashes that a thread took from the queue: as many waits are in the next two.
+    /// Hashes that a thread took from the queue: the number of waits in the next two figures.
     pub hash_waits: u64,
-    /// How long hashes had waited when a thread took them, added up.
+    /// How long hashes waited until a thread took them, added up.
     pub hash_wait_total: Duration,
-    /// How long one had waited at most, since the start. The limit of
-    /// [`with_check_wait`](crate::hash::HasherConfig::with_check_wait) is that of the caller: its hash stays in the queue.
+    /// The longest of these waits since the start. The limit of
+    /// [`with_check_wait`](crate::hash::HasherConfig::with_check_wait) applies to the caller: its hash stays in the
+    /// queue.
     pub hash_wait_longest: Duration,
-    /// Hashes that found the queue full. A check is then refused as `overloaded`, as are those whose wait was over.
+    /// Hashes that found the queue full. A check is then refused as `overloaded`, as is one that waited too long.
     pub hashes_refused: u64,
-    /// Hashes that ran at normal priority, since the hashing threads got no core. Each counts once in
+    /// Hashes that ran at normal priority, because the hashing threads got no core. Each counts once in
     /// [`argon2_runs`](Self::argon2_runs).
     pub hashes_taken_over: u64,
-    /// For how long the hashing threads got no core though they had something to do, added up: other work on the machine
-    /// keeps all cores busy.
+    /// How long the hashing threads had work but got no core, added up: other work on the machine keeps all cores busy.
     pub hash_starvation: Duration,
-    /// Checks that what is remembered of the key was enough for: no look-up, no hash.
+    /// Checks that the cache was enough for: no look-up, no hash.
     pub proof_hits: u64,
-    /// Checks of well-formed keys that took a look-up, and a hash where no proof is remembered: first uses, first uses
-    /// after a change, ids that are not in the store.
+    /// Checks of well-formed keys that took a look-up, and a hash if no proof was cached: first uses, first uses after
+    /// a change, ids that are not in the store.
     pub proof_misses: u64,
-    /// Checks of well-formed keys that a [stored proof](crate::hash::HasherConfig::with_stored_proofs) spared the hash.
-    /// They are among the [misses](Self::proof_misses).
+    /// Checks of well-formed keys that needed no hash because of a [stored
+    /// proof](crate::hash::HasherConfig::with_stored_proofs). They are among the [misses](Self::proof_misses).
     pub stored_proofs_used: u64,
-    /// Keys that are remembered now.
+    /// Keys in the cache now.
     pub proofs_remembered: usize,
-    /// The most that are: [`with_cache_capacity`](super::AuthSettings::with_cache_capacity).
+    /// The capacity of the cache: [`with_cache_capacity`](super::AuthSettings::with_cache_capacity).
     pub proof_capacity: usize,
-    /// Requests that were refused by this authenticator or one of its layers, by code and reason, sorted. All of them
-    /// are listed, those with a count of 0 too.
+    /// Requests that were refused by this authenticator or one of its layers, by code and reason, sorted. All
+    /// combinations are listed, also those with a count of 0.
     ///
-    /// What a handler or a [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) refuses is not known here.
+    /// Refusals by a handler or a [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) are not included.
     pub refusals: Vec<RefusalCount>,
-    /// Reads of the store's change log that were begun. A store that knows its head at once is read only when there is
+    /// Started reads of the store's change log. A store that knows its head at once is read only when there is
     /// something to read.
     pub freshness_reads: u64,
     /// Reads of the store's change log that failed or took too long.
     pub freshness_reads_failed: u64,
-    /// How often the store said that its log does not go on from where this node had read it: every key is then looked up
-    /// again at its next use, and no proof is lost. A node that fell far behind sees it, and so does one whose store was
-    /// restored, or failed over to a server that had not received everything.
+    /// How often the store said that its log does not continue from where this node had read it. Every key is then
+    /// looked up again at its next use; no proof is lost. Happens to a node that fell far behind, and to one whose
+    /// store was restored, or failed over to a server that had not received everything.
     pub log_resets: u64,
-    /// [Resets](Self::log_resets) that a log which goes on does not explain: it ends before the place that this node
-    /// had read, or has another change there. Changes that the store had made are gone, and revocations among them have
-    /// to be repeated.
+    /// [Resets](Self::log_resets) that a continuous log does not explain: the log ends before the position that this
+    /// node had read, or has another change there. Changes that the store had made are lost; repeat the revocations
+    /// among them.
     pub log_losses: u64,
-    /// When the last successful read of the change log began, by the wall clock. None yet: none was successful.
+    /// When the last successful read of the change log began, by the wall clock. None: no read was successful yet.
     pub last_freshness_read: Option<Timestamp>,
     /// How long ago the last successful read of the change log began, by the monotonic clock.
     pub last_freshness_read_age: Option<Duration>,
@@ -92,32 +92,32 @@ pub struct AuthMetrics {
     pub usage_flushes_failed: u64,
     /// When the last successful write of the counts of usage began: everything that was counted before is in the store.
     pub last_usage_flush: Option<Timestamp>,
-    /// Requests that are missing in the counts of usage, since the store does not take a value of their count: a column of
-    /// its tables is too narrow. The service's log tells why.
+    /// Requests that are missing in the counts of usage because the store does not accept a value of their count: a
+    /// column of its tables is too narrow. The service's log says why.
     pub usage_refused: u64,
-    /// Requests that were counted under the source `other`, since their key, or the requests that name none, have come
-    /// from too many [sources](crate::middleware::Sources) to tell them all apart.
+    /// Requests that were counted under the source `other`, because their key, or the requests without a key, came from
+    /// too many [sources](crate::middleware::Sources) to count each.
     pub usage_sources_folded: u64,
-    /// Users and teams with live keys that are missing in the [`Directory`](crate::manage::Directory), when this process last
-    /// [reconciled](crate::KeyManager::reconcile) each organization, added up. None before that.
+    /// Users and teams with live keys that were missing in the [`Directory`](crate::manage::Directory) when this
+    /// process last [reconciled](crate::KeyManager::reconcile) each organization, added up. None before that.
     pub owners_missing: Option<usize>,
-    /// Attempts with keys that were written to the access log, each in a line or added up with others. 0 unless they
-    /// are [asked for](crate::ApiKeysBuilder::access_log).
+    /// Attempts with keys that were written to the access log, each in a line or added up with others. 0 unless the log
+    /// is [enabled](crate::ApiKeysBuilder::access_log).
     pub access_log_written: u64,
     /// Attempts that are missing in the access log, or may be: the queue was full, the store did not say whether it has
-    /// them, or nobody can tell whose the key is.
+    /// them, or the owner of the key is unknown.
     pub access_log_dropped: u64,
 }
 
 impl AuthMetrics {
-    /// How long a hash waited for a thread on average, since the start. None if none did.
+    /// How long a hash waited for a thread on average, since the start. None before the first wait.
     #[must_use]
     pub fn mean_hash_wait(&self) -> Option<Duration> {
         let nanos = self.hash_wait_total.as_nanos().checked_div(self.hash_waits.into())?;
         u64::try_from(nanos).ok().map(Duration::from_nanos)
     }
 
-    /// The requests that were refused with this code, whatever the reason.
+    /// The requests that were refused with this code, for any reason.
     #[must_use]
     pub fn refused(&self, code: RefusalCode) -> u64 {
         self.refusals.iter().filter(|refusal| refusal.code == code).map(|refusal| refusal.count).sum()
@@ -142,12 +142,13 @@ pub struct RefusalCount {
     pub code: RefusalCode,
     /// For [`MalformedKey`](RefusalCode::MalformedKey), why the text was no key.
     pub reason: Option<MalformedReason>,
-    /// How many requests.
+    /// The number of requests.
     pub count: u64,
 }
 
 impl RefusalCount {
-    /// Whether a check of a request can end like this: not behind it, and never without the reason there is.
+    /// Whether a check of a request can end like this: not one refused further in, and with a reason if the code has
+    /// one.
     pub(super) fn is_of_a_check(&self) -> bool {
         match self.code {
             RefusalCode::MalformedKey => self.reason.is_some(),

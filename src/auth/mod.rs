@@ -1,15 +1,16 @@
-//! Checking a key: from a text to a [`Principal`](crate::Principal).
+//! Checks a key: from a text to a [`Principal`](crate::Principal).
 //!
-//! Argon2id runs once for each key a node meets, then the node remembers the proof: that this text matched that hash.
-//! A proof is not a permission. Whether the key is revoked, expired or suspended is judged on every request, against a
-//! record that a read of the store's change log, begun after the request arrived, shows to be current.
+//! Argon2id runs once on each node for each key. Then the node caches the proof: this text matched that hash. A proof
+//! is not a permission. Whether the key is revoked, expired or suspended is checked on every request, against a record
+//! that is known to be current: a read of the store's change log, begun after the request arrived, shows it.
 //!
 //! # Metrics
 //!
-//! [`Authenticator::metrics`] tells what checks have cost and how they ended. With the feature `metrics` the same figures
-//! reach the recorder of the crate [`metrics`](https://docs.rs/metrics), and so an exporter for Prometheus: each time
-//! [`ApiKeys`](crate::ApiKeys) has written usage, and when `Authenticator::publish_metrics` is called. A
-//! request that is accepted never waits for the recorder. Install it first: what the figures mean is told once.
+//! [`Authenticator::metrics`] says what checks have cost and how they ended. With the feature `metrics` the same
+//! figures reach the recorder of the crate [`metrics`](https://docs.rs/metrics), and so an exporter for Prometheus:
+//! each time [`ApiKeys`](crate::ApiKeys) has written usage, and when `Authenticator::publish_metrics` is called. A
+//! request that is accepted never waits for the recorder. Install the recorder first: the descriptions of the figures
+//! are sent once.
 //!
 //! | name | kind | unit | figure |
 //! |---|---|---|---|
@@ -42,9 +43,9 @@
 //! | `api_keys_access_log_written_total` | counter | attempts | [`access_log_written`](AuthMetrics::access_log_written) |
 //! | `api_keys_access_log_dropped_total` | counter | attempts | [`access_log_dropped`](AuthMetrics::access_log_dropped) |
 //!
-//! `reason` is empty but for `malformed_key`. No other label is ever set: nothing names a key, an owner or an
-//! organization. The names are those of a process; one with several [`ApiKeys`](crate::ApiKeys) that must be told apart
-//! reads [`Authenticator::metrics`] of each, and publishes under names of its own.
+//! `reason` is empty except for `malformed_key`. No other label is ever set: no figure names a key, an owner or an
+//! organization. The names are those of a process. A process with several [`ApiKeys`](crate::ApiKeys) that must be
+//! distinguished reads [`Authenticator::metrics`] of each, and publishes under its own names.
 
 mod addresses;
 mod authenticator;

@@ -1,4 +1,4 @@
-//! Apart from the checks: it is what the manager tells the authenticator.
+//! Apart from the checks: this is how the manager tells the authenticator of new keys.
 
 use std::sync::{Arc, Weak};
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl<R: KeyReader> Authenticator<R> {
-    /// Whom to tell of keys that are made on this node. It does not keep the authenticator.
+    /// The receiver of keys that are made on this node. It does not keep the authenticator alive.
     pub(crate) fn new_keys(&self) -> Weak<dyn NewKeys> {
         let inner: Weak<Inner<R>> = Arc::downgrade(&self.0);
         inner
@@ -21,7 +21,7 @@ impl<R: KeyReader> Authenticator<R> {
 
 impl<R: KeyReader> NewKeys for Inner<R> {
     fn made(&self, key: &PlaintextKey, record: &KeyRecord) {
-        // One that this node would refuse to read is nothing to remember.
+        // A key that this node would refuse to read need not be cached.
         let Ok(parsed) = self.format.parse(key.expose_secret().as_bytes()) else { return };
         let owner = OwnerRef { organization: record.organization.clone(), owner: record.owner.clone() };
         self.cache.remember_proof(Proof {

@@ -10,13 +10,13 @@ use crate::{
     principal::SharedOwner,
 };
 
-/// The owners of remembered keys, each once, and how often any owner changed.
+/// The owners of cached keys, each once, and how often any owner changed.
 #[derive(Default)]
 pub(super) struct Owners {
     changes: u64,
     known: HashSet<OwnerEntry>,
     organizations: HashSet<OrganizationId>,
-    /// The number of either at which those whose keys are all forgotten are swept out.
+    /// The number of owners or organizations at which unused ones are removed.
     sweep_at: usize,
 }
 
@@ -27,7 +27,7 @@ impl Owners {
         self.changes
     }
 
-    /// The owner that all remembered keys of this one share.
+    /// The owner that all its cached keys share.
     pub(super) fn share(&mut self, owner: Arc<SharedOwner>) -> Arc<SharedOwner> {
         if let Some(OwnerEntry(owner)) = self.known.get(&owner.of) {
             return Arc::clone(owner);
@@ -46,7 +46,7 @@ impl Owners {
         owner
     }
 
-    /// Something changed about this owner: what is remembered of its keys is not current any more.
+    /// This owner changed: the cached records of its keys are not current any more.
     pub(super) fn changed(&mut self, owner: &OwnerRef) {
         self.changes += 1;
         if let Some(OwnerEntry(owner)) = self.known.take(owner) {
@@ -54,7 +54,7 @@ impl Owners {
         }
     }
 
-    /// Something changed about all owners of this organization. Rare, so that they are looked for among all.
+    /// All owners of this organization changed. Rare, so all owners are searched.
     pub(super) fn organization_changed(&mut self, organization: &OrganizationId) {
         self.changes += 1;
         self.known.retain(|OwnerEntry(owner)| {

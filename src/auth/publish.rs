@@ -1,4 +1,4 @@
-//! The figures of an authenticator for the facade `metrics`. The page of [`auth`](super) lists the names.
+//! Publishes the figures of an authenticator to the facade `metrics`. [`auth`](super) lists the names.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const REFUSALS_MEANING: &str = "requests that were refused, by code and, for mal
 struct Figure {
     name: &'static str,
     unit: Unit,
-    /// Read alone, and in another order than here.
+    /// Read by itself, without the order here.
     meaning: &'static str,
     value: Value,
 }
@@ -25,7 +25,7 @@ enum Value {
     Level(Option<f64>),
 }
 
-/// Says what the figures mean, to recorders that keep such.
+/// Describes the figures, for recorders that keep descriptions.
 pub(super) fn describe(metrics: &AuthMetrics) {
     describe_counter!(REFUSALS, Unit::Count, REFUSALS_MEANING);
     for Figure { name, unit, meaning, value } in figures(metrics) {
@@ -36,10 +36,10 @@ pub(super) fn describe(metrics: &AuthMetrics) {
     }
 }
 
-/// Hands the figures to whichever recorder the process has.
+/// Gives the figures to the recorder of the process.
 pub(super) fn publish(metrics: &AuthMetrics) {
     for refusal in &metrics.refusals {
-        // The same labels on all of them; Prometheus takes an empty label for none.
+        // The same labels on all of them; to Prometheus an empty label is none.
         counter!(REFUSALS, "code" => refusal.code.as_str(), "reason" => refusal.reason.map_or("", MalformedReason::as_str))
             .absolute(refusal.count);
     }
@@ -61,7 +61,7 @@ fn figures(metrics: &AuthMetrics) -> [Figure; 27] {
         ),
         number("api_keys_hashes_queued", "hashes that wait for a hashing thread now", metrics.hashes_queued),
         count("api_keys_hash_waits_total", "hashes that a hashing thread took from the queue", metrics.hash_waits),
-        // A gauge, for a counter of the facade has whole numbers only.
+        // A gauge, because a counter of the facade has whole numbers only.
         time(
             "api_keys_hash_wait_seconds",
             "how long hashes had waited when a hashing thread took them from the queue, added up",

@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl<R: KeyReader> Inner<R> {
-    /// The text of a key that is remembered with another secret: no key at all, or a wrong one.
+    /// A text with the id of a cached key and another secret: no key at all, or a wrong one.
     #[cold]
     pub(super) fn refuse_unproved(
         &self,
@@ -55,8 +55,8 @@ impl<R: KeyReader> Inner<R> {
         self.refuse_malformed(malformed, origin, organization, named)
     }
 
-    /// Counts the refusal of a text that is no key. `named` is the organization of the key whose id the text has in it, if
-    /// that key is remembered.
+    /// Counts the refusal of a text that is no key. `named` is the organization of the key whose id the text has in it,
+    /// if that key is cached.
     pub(super) fn refuse_malformed(
         &self,
         malformed: MalformedKey,
@@ -70,7 +70,7 @@ impl<R: KeyReader> Inner<R> {
         AuthError::malformed(malformed)
     }
 
-    /// Counts a refusal on its way out, of anything but a text that is no key.
+    /// Counts a refusal on its way out, except that of a text that is no key.
     pub(super) fn refuse(&self, error: AuthError, whose: Whose<'_>, origin: Origin<'_>) -> AuthError {
         let code = error.kind().code();
         debug_assert_ne!(code, RefusalCode::MalformedKey, "its reason would not be counted");
@@ -96,7 +96,7 @@ impl<R: KeyReader> Inner<R> {
         error
     }
 
-    /// Counts a refusal of what the headers alone condemn. `text` is what stood in the place of a key.
+    /// Counts a request that is refused because of its headers alone. `text` is what was there instead of a key.
     pub(super) fn count_unchecked(
         &self,
         code: RefusalCode,
@@ -110,8 +110,8 @@ impl<R: KeyReader> Inner<R> {
         self.count_without_key(code, reason, origin, organization, named);
     }
 
-    /// What is remembered of the key whose id is in this text. No store is asked for the sake of a refusal, and to be named
-    /// by a stranger keeps no key in memory.
+    /// The cache entry of the key whose id is in this text. A refusal asks no store, and a stranger does not keep a key
+    /// in the cache by naming it.
     #[inline(never)]
     fn entry_named_in(&self, text: &[u8]) -> Option<Arc<WithClaims<Entry>>> {
         if !self.has_several_organizations || self.usage.is_none() {
@@ -120,9 +120,9 @@ impl<R: KeyReader> Inner<R> {
         self.cache.peek(self.format.id_in(text)?.as_bytes())
     }
 
-    /// Counts a refusal without a key for each organization that it concerns: the one whose layer it came to, and the one
-    /// whose key the text is what is left of. Never for that key: whoever knows a public id could mark it. For both, since
-    /// what the first sees must not depend on whether the second has such a key.
+    /// Counts a refusal without a key for each organization that it concerns: the one whose layer it came to, and the
+    /// one whose key the text is part of. Never for that key: any caller that knows a public id could mark it. For
+    /// both, because what the first sees must not depend on whether the second has such a key.
     fn count_without_key(
         &self,
         code: RefusalCode,
@@ -141,7 +141,8 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    /// For whom a refusal without a key is counted. The only organization of a service is not named: all concerns it.
+    /// What a refusal without a key is counted for. The only organization of a service is not named: every refusal
+    /// concerns it.
     fn without_key(&self, organization: Option<&OrganizationId>) -> CountedFor {
         let is_named = |organization: &&OrganizationId| self.has_several_organizations || !organization.is_single();
         CountedFor::without_key(organization.filter(is_named))

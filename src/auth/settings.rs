@@ -33,7 +33,7 @@ pub struct AuthSettings {
     pub(crate) addresses: Option<Addresses>,
 }
 
-/// How current a key's record must be when a request is judged by it.
+/// How current a key's record must be when a request is checked against it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,24 +44,26 @@ pub struct AuthSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Freshness {
-    /// As of a read of the store's change log that began at most so long ago: no request waits for the store, and a
-    /// revoked key may be accepted until then. If the store cannot be read for longer, requests are refused with 503.
-    /// 100 ms to an hour, of which 60 ms are kept back: the clock that each request reads may lag by so much.
+    /// The record is as of a read of the store's change log that began at most this long ago. No request waits for the
+    /// store, and a revoked key may be accepted until then. If the store cannot be read for longer, requests are
+    /// refused with 503. 100 ms to an hour, of which 60 ms are kept back, because the clock that each request reads may
+    /// lag by that much.
     ///
-    /// The time that has passed is the longer one of two clocks, the monotonic and the wall clock, so that a machine that was
-    /// suspended knows. No client can see it where both stand while the world goes on: in a virtual machine that its host
-    /// pauses, moves live or restores from a snapshot, and in a function that is frozen between calls. There the bound goes on
-    /// from where it was when the machine stopped: be [`Strict`](Self::Strict).
+    /// The elapsed time is the longer one of two clocks, the monotonic and the wall clock, so that a suspension of the
+    /// machine is noticed. Nothing notices if both clocks stop: in a virtual machine that its host pauses, moves live
+    /// or restores from a snapshot, and in a function that is frozen between calls. There the bound continues from
+    /// where it was when the machine stopped: use [`Strict`](Self::Strict).
     Bounded(Duration),
-    /// As of a read of the store's change log that began after the request arrived: no request that begins after a
-    /// revocation returned is accepted, whichever node it reaches. The default.
+    /// The record is as of a read of the store's change log that began after the request arrived. No request that
+    /// begins after a revocation returned is accepted, on any node. The default.
     #[default]
     Strict,
 }
 
 impl AuthSettings {
-    /// Unbranded keys, the standard hash, no pepper, the system's clock, strict, 100,000 proofs, 64 look-ups at a time of
-    /// which one waits at most a second for its turn, a second for all that a check asks of the store.
+    /// The defaults: unbranded keys, the standard hash, no pepper, the system's clock, strict, 100,000 proofs, 64
+    /// look-ups at a time, a second for a look-up to wait for its turn, and a second for everything that a check asks
+    /// of the store.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -78,7 +80,7 @@ impl AuthSettings {
         }
     }
 
-    /// Which brand keys are issued with and which are accepted. Default: none and only unbranded ones.
+    /// The brand to issue keys with, and the brands to accept. Default: none, and only unbranded keys.
     #[must_use]
     pub fn with_format(mut self, format: KeyFormat) -> Self {
         self.format = format;
@@ -92,66 +94,67 @@ impl AuthSettings {
         self
     }
 
-    /// Where the time comes from. Default: [`SystemClock`].
+    /// The source of the time. Default: [`SystemClock`].
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How current records must be. Default: [`Freshness::Strict`]; a bound lets a revoked key in until it is over.
+    /// How current records must be. Default: [`Freshness::Strict`]; with a bound, a revoked key may be accepted until
+    /// it has passed.
     #[must_use]
     pub fn with_freshness(mut self, freshness: Freshness) -> Self {
         self.freshness = freshness;
         self
     }
 
-    /// How many proved keys are remembered, 1 to 100,000,000; a key on top costs an Argon2 run each time it was
-    /// forgotten. Default: 100,000.
+    /// The number of proved keys in the cache, 1 to 100,000,000. With more keys in use, each costs an Argon2 run
+    /// whenever it was dropped from the cache. Default: 100,000.
     #[must_use]
     pub fn with_cache_capacity(mut self, proofs: usize) -> Self {
         self.proofs = proofs;
         self
     }
 
-    /// How many keys are looked up in the store at a time, at least 1, and how long one waits for its turn before it is
-    /// refused as overloaded, at most an hour. Default: 64 and a second.
+    /// How many keys are looked up in the store at a time, at least 1, and how long a look-up waits for its turn before
+    /// the request is refused as overloaded, at most an hour. Default: 64 and a second.
     #[must_use]
     pub fn with_max_concurrent_lookups(mut self, at_a_time: usize, wait: Duration) -> Self {
         (self.finds, self.find_wait) = (at_a_time, wait);
         self
     }
 
-    /// How long a check waits for the store in all, to know what changed and to look the key up, before it is refused as
-    /// unavailable: more than nothing, at most an hour. Hashing and its queue do not count. A single answer may take three
-    /// quarters of it, so that those who wait hear why there is none. Default: a second.
+    /// How long a check waits for the store in total, to learn what changed and to look the key up, before it is
+    /// refused as unavailable: more than zero, at most an hour. Hashing and its queue do not count. A single answer may
+    /// take three quarters of it, so that waiting requests learn why there is no answer. Default: a second.
     ///
-    /// A store that does not answer costs the first requests that time. From then on all of them are refused at once,
-    /// while one task asks it every 100 ms; they are served again as soon as it answers.
+    /// If a store does not answer, the first requests wait that time. After that, all requests are refused at once,
+    /// while one task asks the store every 100 ms. They are served again as soon as it answers.
     #[must_use]
     pub fn with_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
         self
     }
 
-    /// How long a read of the change log waits before it begins, so that more requests share it: at most 100 ms. It is
-    /// added to what each of them waits, and spares the store reads where many nodes serve few requests each; a node
-    /// never has more than one read under way. Default: nothing.
+    /// How long a read of the change log waits before it begins, so that more requests share it: at most 100 ms. Each
+    /// of these requests waits that much longer. It reduces the reads of the store if many nodes serve few requests
+    /// each; a node never runs more than one read at a time. Default: zero.
     #[must_use]
     pub fn with_coalescing(mut self, delay: Duration) -> Self {
         self.coalescing = delay;
         self
     }
 
-    /// How the address of a request is found, for keys that may be used from some [networks](crate::Networks) only. Default: not
-    /// at all, and such keys are refused.
+    /// How to find the address of a request, for keys that are limited to some [networks](crate::Networks). Default:
+    /// addresses are not found, and such keys are refused.
     #[must_use]
     pub fn with_addresses(mut self, addresses: Addresses) -> Self {
         self.addresses = Some(addresses);
         self
     }
 
-    /// How long a read of the change log may take: half of a bound, so that one that fails leaves time for another.
+    /// How long a read of the change log may take: half of a bound, so that a failed read leaves time for another.
     pub(super) fn read_timeout(&self) -> Duration {
         match self.freshness {
             Freshness::Bounded(bound) => self.find_timeout().min(bound / 2),
@@ -164,7 +167,7 @@ impl AuthSettings {
         self.answer_timeout * 3 / 4
     }
 
-    /// How long a check may wait for the store in all.
+    /// How long a check may wait for the store in total.
     pub(super) fn patience(&self) -> Duration {
         self.answer_timeout.saturating_add(self.coalescing)
     }
@@ -201,7 +204,7 @@ impl Default for AuthSettings {
     }
 }
 
-/// The settings do not make an [`Authenticator`](super::Authenticator).
+/// Why the settings do not make an [`Authenticator`](super::Authenticator).
 ///
 /// ```
 /// use tower_api_keys::{Authenticator, auth::AuthSettings, store::MemoryStore};

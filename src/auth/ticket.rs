@@ -15,9 +15,9 @@ pub(crate) struct Accepted {
     pub(crate) seen: Option<SuccessSource>,
 }
 
-/// What is kept of an accepted key while its request is with the inner service, in case that turns it away.
+/// What is kept of an accepted key while its request is with the inner service, in case that refuses it.
 ///
-/// Numbers and letters, which cost nothing to hold: a request that goes well counts no references for it.
+/// Numbers and letters, which cost nothing to hold: a successful request counts no references for it.
 #[derive(Clone, Debug)]
 pub(crate) struct UsageTicket {
     pub(super) authenticator: u32,
@@ -26,7 +26,7 @@ pub(crate) struct UsageTicket {
 }
 
 impl Accepted {
-    /// Whose key it is, and what to keep of it.
+    /// The principal, and what to keep of the key.
     #[inline]
     pub(crate) fn into_parts(self) -> (Principal, Option<UsageTicket>) {
         let Self { principal, seen } = self;
@@ -36,7 +36,7 @@ impl Accepted {
 }
 
 impl UsageTicket {
-    /// The key was good and what it was shown for was refused.
+    /// Counts that the key was good and the request was refused.
     #[cold]
     pub(crate) fn denied_downstream(&self, code: RefusalCode) {
         if let Some(counter) = counter(self.authenticator) {
@@ -45,17 +45,17 @@ impl UsageTicket {
     }
 }
 
-/// What is kept of a request without a key while it is with the inner service, in case that asks for one.
+/// What is kept of a request without a key while it is with the inner service, in case that requires one.
 #[derive(Debug)]
 pub(crate) struct AnonymousUse {
     pub(super) authenticator: u32,
     pub(super) source: Source,
-    /// Of the layer, if it is one's.
+    /// The organization of the layer, if it has one.
     pub(super) organization: Option<OrganizationId>,
 }
 
 impl AnonymousUse {
-    /// There was no key, and one was asked for.
+    /// Counts that a key was required and there was none.
     #[cold]
     pub(crate) fn denied_downstream(&self, code: RefusalCode) {
         if let Some(counter) = counter(self.authenticator) {
@@ -64,7 +64,7 @@ impl AnonymousUse {
     }
 }
 
-/// Counts for whom the door stayed shut.
+/// Counts refusals by the inner service.
 pub(super) trait RefusalCounter: Send + Sync {
     fn denied_downstream(&self, pass: &UsageTicket, code: RefusalCode);
 
@@ -74,14 +74,14 @@ pub(super) trait RefusalCounter: Send + Sync {
 /// The authenticators of this process that count, by their number.
 static COUNTERS: Mutex<BTreeMap<u32, Weak<dyn RefusalCounter>>> = Mutex::new(BTreeMap::new());
 
-/// From now on, passes of the authenticator with this number come here.
+/// Registers the counter for tickets of the authenticator with this number.
 pub(super) fn register(authenticator: u32, counter: Weak<dyn RefusalCounter>) {
     let mut counters = counters();
     counters.retain(|_, counter| counter.strong_count() > 0);
     counters.insert(authenticator, counter);
 }
 
-/// The authenticator with this number, if anybody still holds it.
+/// The authenticator with this number, if it still exists.
 fn counter(authenticator: u32) -> Option<Arc<dyn RefusalCounter>> {
     counters().get(&authenticator).and_then(Weak::upgrade)
 }

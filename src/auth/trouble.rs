@@ -14,14 +14,14 @@ use crate::{
     store::StoreError,
 };
 
-/// The most keys that are told of one by one.
+/// The most keys that are reported one by one.
 const MOST_KEYS: usize = 1_024;
 
-/// What the operator is told of requests that are refused for now: each kind once, and then how many they were, once a
-/// minute at most. An outage of the store refuses every request.
+/// Reports temporary refusals to the operator: each kind once, and then how many there were, at most once a minute. An
+/// outage of the store refuses every request.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
-    /// How many of the ways to the store are blocked. Less than none where the word that one is free came first.
+    /// How many of the ways to the store are blocked. Negative if the message that one is free came first.
     blocked: AtomicI64,
     refused: Repeated,
     clock: Repeated,
@@ -31,12 +31,12 @@ pub(super) struct Trouble {
     starved: Repeated,
     unavailable: Repeated,
     without_address: Repeated,
-    /// Stored keys that something is wrong with.
+    /// Stored keys with a problem.
     keys: Mutex<HashMap<KeyId, Repeated>>,
 }
 
 impl Trouble {
-    /// A way to the store is blocked from now on, by this.
+    /// A way to the store is blocked by this error.
     pub(super) fn begins(&self, error: &StoreError) {
         if self.blocked.fetch_add(1, Ordering::Relaxed) == 0 && self.refused.begins() {
             log!(
@@ -48,7 +48,7 @@ impl Trouble {
         let _ = error; // without the feature `tracing`
     }
 
-    /// It is free again.
+    /// A way to the store is free again.
     pub(super) fn ends(&self) {
         if self.blocked.fetch_sub(1, Ordering::Relaxed) == 1
             && let Some(_refused) = self.refused.is_over()
@@ -57,11 +57,11 @@ impl Trouble {
         }
     }
 
-    /// A request was refused that may succeed later.
+    /// A refused request that may succeed later.
     pub(super) fn refused(&self, error: &AuthError, key: Option<KeyId>) {
         if error.is_of_outage() {
             if self.blocked.load(Ordering::Relaxed) <= 0 {
-                // It is over by now, which was told of.
+                // The outage is over, which was reported.
                 self.refused.happened_before();
             } else if let Some(_refused) = self.refused.happened() {
                 log!(warn, refused = _refused, "the key store still does not answer: requests are refused");
@@ -89,7 +89,7 @@ impl Trouble {
         let _ = key; // without the feature `tracing`
     }
 
-    /// A key with a list of networks was refused, since nobody knows from where it was used.
+    /// A key with a list of networks was refused, because the caller's address is not known.
     pub(super) fn without_address(&self, key: KeyId, somebody_looked: bool) {
         if let Some(_refused) = self.without_address.happened() {
             if somebody_looked {
@@ -113,7 +113,7 @@ impl Trouble {
         let _ = key; // without the feature `tracing`
     }
 
-    /// Something is wrong with a stored key. Each is told of by itself: the operator needs to know them all.
+    /// A stored key has a problem. Each is reported by itself: the operator needs to know them all.
     pub(super) fn of_key(&self, action: &Action, key: KeyId) {
         if let Some(_times) = self.of_key_happened(key) {
             log!(
@@ -129,7 +129,7 @@ impl Trouble {
 
     fn of_key_happened(&self, key: KeyId) -> Option<u64> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        // One more than fits is told of with others.
+        // Further keys are reported together.
         let of = if keys.len() < MOST_KEYS || keys.contains_key(&key) { key } else { KeyId::ABSENT };
         keys.entry(of).or_default().happened()
     }

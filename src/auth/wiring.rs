@@ -1,4 +1,4 @@
-//! Apart from the settings: what parts share is no setting.
+//! Apart from the settings: what parts share is not a setting.
 
 use std::sync::Arc;
 
@@ -18,13 +18,14 @@ pub(crate) struct Wiring {
     pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
     pub(crate) attempts: Option<Arc<AccessLog>>,
     pub(crate) meter: Arc<Meter>,
-    /// Whether the service said so: then the [single](crate::OrganizationId::single) one is one of them.
+    /// Whether the service has several organizations: then the [single](crate::OrganizationId::single) one is one of
+    /// them.
     pub(crate) has_several_organizations: bool,
     pub(super) cache: Arc<ProofCache>,
 }
 
 impl Wiring {
-    /// What an authenticator needs that only reads.
+    /// What an authenticator that only reads needs.
     pub(crate) fn new(settings: &AuthSettings) -> Result<Self, AuthSetupError> {
         settings.check()?;
         let hasher = Hasher::new(settings.hasher.clone())?;

@@ -9,14 +9,14 @@ use crate::{
     principal::Principal,
 };
 
-/// A caller of the organization that the request is about, as a layer outside of the handler judged it: a
-/// [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) that asks for an organization or a team, or an
+/// A caller of the organization that the request is about, as judged by a layer outside the handler: a
+/// [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) that requires an organization or a team, or an
 /// [`ApiKeyLayer`](crate::ApiKeyLayer) [for](crate::ApiKeyLayer::for_organization) one.
 ///
 /// `P` is the kind of caller: [`Principal`], [`UserPrincipal`](super::UserPrincipal) or
-/// [`TeamPrincipal`](super::TeamPrincipal). Where no layer compared the
-/// organization of the key with that of the request, the answer is 500 and the reason goes to the log (feature
-/// `tracing`): a handler that asks for this cannot be reached unguarded.
+/// [`TeamPrincipal`](super::TeamPrincipal). If no layer compared the organization of the key with that of the request,
+/// the answer is 500 and the reason goes to the log (feature `tracing`): a handler with this extractor cannot be
+/// reached unguarded.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -39,7 +39,7 @@ pub struct InOrganization<P = Principal> {
 }
 
 impl<P> InOrganization<P> {
-    /// The team that the request is about, if a layer was asked to judge that, too.
+    /// The team that the request is about, if a layer judged that, too.
     #[must_use]
     pub const fn team_of_request(&self) -> Option<&TeamRef> {
         self.team.as_ref()

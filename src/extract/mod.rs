@@ -1,10 +1,10 @@
-//! Extractors for axum: who calls, as an argument of a handler.
+//! Extractors for axum: the caller, as an argument of a handler.
 //!
 //! [`Principal`] itself is one. Behind an [optional](crate::ApiKeyLayer::optional) layer, `Option<Principal>` is none
-//! for requests without a key. A key without any scope is refused (403 `insufficient_scope`), for an empty set allows
-//! nothing: a handler that wants it all the same takes `Extension<Principal>`. [`InOrganization`] is a caller of the
-//! organization that the request is about. Without an [`ApiKeyLayer`](crate::ApiKeyLayer) outside of the handler they
-//! answer 500 and log why (feature `tracing`).
+//! for requests without a key. A key without any scope is refused (403 `insufficient_scope`), because an empty set
+//! allows nothing; to accept it nevertheless, use `Extension<Principal>`. [`InOrganization`] is a caller of the
+//! organization that the request is about. Without an [`ApiKeyLayer`](crate::ApiKeyLayer) outside the handler, the
+//! extractors answer 500 and log the reason (feature `tracing`).
 
 mod in_organization;
 
@@ -61,13 +61,13 @@ pub struct UserPrincipal {
 }
 
 impl UserPrincipal {
-    /// The user, with the organization: another one may have a user of the same id.
+    /// The user, with the organization: another organization may have a user with the same id.
     #[must_use]
     pub const fn user(&self) -> &UserRef {
         &self.user
     }
 
-    /// The same caller as any other.
+    /// The same caller, as a [`Principal`].
     #[must_use]
     pub fn into_principal(self) -> Principal {
         self.principal
@@ -108,13 +108,13 @@ pub struct TeamPrincipal {
 }
 
 impl TeamPrincipal {
-    /// The team, with the organization: another one may have a team of the same id.
+    /// The team, with the organization: another organization may have a team with the same id.
     #[must_use]
     pub const fn team(&self) -> &TeamRef {
         &self.team
     }
 
-    /// The same caller as any other.
+    /// The same caller, as a [`Principal`].
     #[must_use]
     pub fn into_principal(self) -> Principal {
         self.principal

@@ -73,7 +73,7 @@ async fn the_other_kind_of_key_is_refused() {
 async fn nobody_is_none_to_an_optional_extractor_and_refused_by_the_others() {
     assert!(optional(parts(None, true)).await.unwrap().is_none());
     assert!(optional(parts(alice(), false)).await.unwrap().is_some());
-    // An optional layer further out saw nobody before a layer further in saw a key.
+    // An optional layer further out saw no key before a layer further in saw one.
     assert!(optional(parts(alice(), true)).await.unwrap().is_some());
     assert_eq!(required::<Principal>(parts(None, true)).await.unwrap_err(), RefusalCode::MissingCredentials);
     assert_eq!(required::<UserPrincipal>(parts(None, true)).await.unwrap_err(), RefusalCode::MissingCredentials);
@@ -116,9 +116,9 @@ async fn a_caller_whom_no_layer_judged_is_in_no_organization() {
     let acme = of("acme");
     let unjudged = required::<InOrganization>(parts(Some(acme.clone()), false)).await.unwrap_err();
     assert_eq!(unjudged, RefusalCode::Misconfigured);
-    // Not even one of the single organization: the handler relies on somebody having compared.
+    // Also not in the single organization: the handler relies on the comparison by a layer.
     assert_eq!(required::<InOrganization>(parts(blue(), false)).await.unwrap_err(), RefusalCode::Misconfigured);
-    // A layer further in found another caller than the one who was judged.
+    // A layer further in found another caller than the one that was judged.
     let other = required::<InOrganization>(bound(&of("evil"), Bound::of(acme))).await.unwrap_err();
     assert_eq!(other, RefusalCode::WrongTeam);
     assert_eq!(required::<InOrganization>(parts(None, true)).await.unwrap_err(), RefusalCode::MissingCredentials);
@@ -131,7 +131,7 @@ async fn what_a_layer_further_out_judged_of_a_team_is_not_forgotten() {
     Bound::of(acme.clone()).put_into(&mut parts.extensions);
     let found = required::<InOrganization>(parts).await.unwrap();
     assert_eq!(found.team_of_request(), acme.team_ref().as_ref());
-    // That of another caller is.
+    // The mark of another caller is.
     let mut parts = bound(&of("evil"), Bound::to_team(acme.clone(), acme.team_ref().unwrap()));
     Bound::of(of("evil")).put_into(&mut parts.extensions);
     assert_eq!(required::<InOrganization>(parts).await.unwrap().team_of_request(), None);

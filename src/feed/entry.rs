@@ -3,7 +3,7 @@ use serde::Serialize;
 
 use crate::audit::{Event, EventRow};
 
-/// A place in the feed: everything up to it.
+/// A position in the feed: all events up to it.
 ///
 /// ```
 /// use tower_api_keys::feed::FeedCursor;
@@ -15,13 +15,13 @@ use crate::audit::{Event, EventRow};
 pub struct FeedCursor(i64);
 
 impl FeedCursor {
-    /// Behind the event with this [`sequence`](Event::sequence). 0 is before all events.
+    /// The position after the event with this [`sequence`](Event::sequence). 0 is before all events.
     #[must_use]
     pub const fn after(sequence: i64) -> Self {
         Self(sequence)
     }
 
-    /// The sequence of the event that it is behind; 0 if it is before all events.
+    /// The sequence of the event before this position; 0 if it is before all events.
     #[must_use]
     pub const fn sequence(self) -> i64 {
         self.0
@@ -45,12 +45,13 @@ impl FeedCursor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FeedEntry {
-    /// The same whenever this event is delivered, and no other event's: a receiver that has seen it drops the event. Letters,
-    /// digits, `-` and `_`, at most 42 of them. It stays the same in a copy of the store, and after the person whom the event
-    /// names was [erased](crate::KeyManager::erase). After a backup was restored, an event that gets the number of one that was
-    /// lost has another id, unless time, action and key are also the same.
+    /// The same whenever this event is delivered, and different from that of any other event: a receiver that has seen
+    /// it drops the event. Letters, digits, `-` and `_`, at most 42 characters. It stays the same in a copy of the
+    /// store, and after the person that the event names was [erased](crate::KeyManager::erase). After a restore from a
+    /// backup, an event that gets the number of a lost one has another id, unless time, action and key are also the
+    /// same.
     pub id: String,
-    /// The event, in the one form of the [trail](crate::KeyManager::events).
+    /// The event, in the same form as in the [trail](crate::KeyManager::events).
     pub event: Event,
 }
 
@@ -59,7 +60,7 @@ impl FeedEntry {
         Self { id: id_of(row), event }
     }
 
-    /// To confirm this event, and all before it.
+    /// The cursor to confirm this event and all before it.
     #[must_use]
     pub const fn cursor(&self) -> FeedCursor {
         FeedCursor(self.event.sequence)
@@ -82,14 +83,14 @@ impl FeedEntry {
 pub struct FeedBatch {
     /// The events.
     pub entries: Vec<FeedEntry>,
-    /// The sequences of events among them that cannot be read: plain SQL wrote them.
+    /// The sequences of events among them that cannot be read because they were written with plain SQL.
     pub unreadable: Vec<i64>,
-    /// To confirm all of them.
+    /// The cursor to confirm all of them.
     pub cursor: FeedCursor,
 }
 
 impl FeedBatch {
-    /// None of no rows.
+    /// None if there are no rows.
     pub(super) fn of(rows: &[EventRow]) -> Option<Self> {
         let mut batch = Self { entries: Vec::new(), unreadable: Vec::new(), cursor: FeedCursor(rows.last()?.sequence) };
         for row in rows {
@@ -102,14 +103,15 @@ impl FeedBatch {
     }
 }
 
-/// The number, for people, and a digest, since a restored store gives numbers again. The digest is of what
-/// [erasing](crate::KeyManager::erase) a person leaves as it is: an event that is delivered before and after has one id.
+/// The number, for people, and a digest, because a restored store may use a number a second time. The digest covers
+/// what [erasing](crate::KeyManager::erase) a person does not change: an event that is delivered before and after has
+/// the same id.
 fn id_of(row: &EventRow) -> String {
     let EventRow { sequence, at, action, key, owner_kind, audience, .. } = row;
     let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 event id");
     hasher.update(&sequence.to_le_bytes()).update(&at.to_le_bytes());
     for text in [Some(action), key.as_ref(), Some(owner_kind), Some(audience)] {
-        // With the length of each, so that no two lists of texts read the same. No text has the greatest length.
+        // With the length of each, so that no two lists of texts give the same bytes. No text has the greatest length.
         let length = text.map_or(u64::MAX, |text| text.len() as u64);
         hasher.update(&length.to_le_bytes()).update(text.map_or("", |text| text).as_bytes());
     }

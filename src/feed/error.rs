@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use crate::store::StoreError;
 
-/// The name is none for a consumer: 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`.
+/// The name is not valid for a consumer: 1 to 48 characters of `a-z`, `0-9`, `-`, `_` and `.`.
 ///
 /// ```
 /// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
@@ -15,7 +15,7 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub struct InvalidFeedName {}
 
-/// Why events could not be read, or not be confirmed. Nothing is lost: what was not confirmed is read again.
+/// Why events could not be read, or not be confirmed. Nothing is lost: events that were not confirmed are read again.
 ///
 /// ```
 /// use tower_api_keys::feed::{FeedError, FeedErrorKind};
@@ -40,17 +40,17 @@ pub struct FeedError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FeedErrorKind {
-    /// Others changed what is kept of consumers again and again meanwhile. Ask again.
+    /// Others changed the stored consumers again and again meanwhile. Try again.
     Busy,
-    /// What the store keeps of consumers cannot be read. Nobody is told anything before it is mended, for their places are
-    /// not known.
+    /// The stored consumers cannot be read. No event is delivered until this is repaired, because the positions are not
+    /// known.
     Corrupt,
-    /// This consumer was forgotten, or never began.
+    /// This consumer was forgotten, or never existed.
     Forgotten,
-    /// The store could not be asked, or nobody knows whether it did what it was asked. Ask again: to confirm twice does no
-    /// harm.
+    /// The store could not be asked, or it is unknown whether it did what it was asked. Try again: to confirm twice is
+    /// harmless.
     StoreUnavailable,
-    /// There are 64 consumers. Forget those that are gone.
+    /// There are already 64 consumers. Forget those that are gone.
     TooMany,
 }
 

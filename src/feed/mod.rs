@@ -1,4 +1,4 @@
-//! Events for a consumer that must not miss one: in log order, with a place that the store keeps.
+//! The feed: events for a consumer that must not miss one, in log order, with a position that the store keeps.
 
 mod entry;
 mod error;

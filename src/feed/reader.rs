@@ -9,14 +9,14 @@ use super::{
 };
 use crate::store::{Calls, Changes, Effect, Head, KeyReader, Ledger};
 
-/// A consumer that waits looks for new events so often. Word of a change that is in the change log comes sooner, from stores
-/// that send it.
+/// How often a waiting consumer looks for new events. Changes that are in the change log are noticed sooner, with
+/// stores that send hints.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a call of the store may take, of a feed by itself.
+/// How long a call of the store may take, for a feed without [`ApiKeys`](crate::ApiKeys).
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Where a new consumer begins. One that the store knows goes on where it was.
+/// Where a new consumer begins. A consumer that the store knows continues where it was.
 ///
 /// ```
 /// # let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
@@ -29,19 +29,19 @@ const ANSWER: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FeedStart {
-    /// Behind this place: to go on in a copy of a store, which has the same places and no consumers.
+    /// After this position: to continue in a copy of a store, which has the same positions and no consumers.
     After(FeedCursor),
     /// With the first event that the store still has.
     #[default]
     Beginning,
-    /// With the first event that is written from now on.
+    /// With the next event that is written.
     Now,
 }
 
 /// The events of all organizations in log order, for one consumer: each is delivered at least once.
 ///
-/// What [`next`](Self::next) answers stays there until it is [confirmed](Self::confirm), whatever becomes of this process. Two
-/// that read under one name both get what neither has confirmed, and go on together.
+/// The events from [`next`](Self::next) stay in the feed until they are [confirmed](Self::confirm), even if this
+/// process dies. Two readers with the same name both get the events that neither has confirmed, and share one position.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -63,10 +63,10 @@ pub enum FeedStart {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Entries of the access log are not in it.
+/// Entries of the access log are not in the feed.
 ///
 /// # Security
-/// It crosses organizations, and has what is for the admins of each: it is for the service itself.
+/// The feed crosses organizations, and has events that are for the admins of each: it is for the service itself.
 pub struct Feed<S> {
     register: Register<S>,
     name: Box<str>,
@@ -83,8 +83,8 @@ impl<S: Ledger> Feed<S> {
         Ok(Self { register, name: name.into(), start: FeedStart::default(), has_begun: false })
     }
 
-    /// The feed of this store, for a process that does nothing else with keys: it needs no pepper. Where there is an
-    /// [`ApiKeys`](crate::ApiKeys), take [its](crate::ApiKeys::feed).
+    /// The feed of this store, for a process that does nothing else with keys: it needs no pepper. If there is an
+    /// [`ApiKeys`](crate::ApiKeys), use [its feed](crate::ApiKeys::feed).
     ///
     /// ```
     /// use tower_api_keys::{feed::Feed, store::MemoryStore};
@@ -100,7 +100,7 @@ impl<S: Ledger> Feed<S> {
         Self::new(Register::new(Calls::new(Arc::new(store), ANSWER)), name)
     }
 
-    /// Where it begins if the store does not know the name. Default: [`FeedStart::Beginning`].
+    /// Where the consumer begins if the store does not know its name. Default: [`FeedStart::Beginning`].
     #[must_use]
     pub fn starting(self, start: FeedStart) -> Self {
         Self { start, ..self }
@@ -114,7 +114,7 @@ impl<S: Ledger> Feed<S> {
     /// [`FeedErrorKind`]: busy, corrupt, forgotten (once it has begun), store unavailable, too many.
     pub async fn next(&mut self, limit: u16) -> Result<FeedBatch, FeedError> {
         loop {
-            // Before the events: what is written later moves it, and cannot be overlooked.
+            // Read before the events: a later event moves it, and is not overlooked.
             let head = self.head().await;
             if let Some(batch) = self.try_next(limit).await? {
                 return Ok(batch);
@@ -123,7 +123,7 @@ impl<S: Ledger> Feed<S> {
         }
     }
 
-    /// The same without waiting; none if this consumer has confirmed all.
+    /// Like [`next`](Self::next), without waiting; none if this consumer has confirmed all events.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -142,8 +142,8 @@ impl<S: Ledger> Feed<S> {
         Ok(FeedBatch::of(&page.rows))
     }
 
-    /// Confirms all events up to this place: they are not delivered again, and may be forgotten. A place that was confirmed
-    /// before changes nothing.
+    /// Confirms all events up to this position: they are not delivered again, and may be deleted. A position that was
+    /// confirmed before changes nothing.
     ///
     /// # Errors
     /// [`FeedErrorKind`]: busy, corrupt, forgotten, store unavailable.
@@ -151,7 +151,7 @@ impl<S: Ledger> Feed<S> {
         self.register.confirm(&self.name, cursor.sequence()).await
     }
 
-    /// Where this consumer is.
+    /// The position of this consumer.
     async fn place(&mut self) -> Result<i64, FeedError> {
         if let Some(place) = self.register.place(&self.name).await? {
             self.has_begun = true;

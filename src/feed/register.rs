@@ -10,19 +10,20 @@ use crate::{
     time::Timestamp,
 };
 
-/// The note in which the store keeps who reads the feed, and how far each has confirmed it: the sequence of an event by name.
+/// The note in which the store keeps the consumers of the feed, and how far each has confirmed it: the sequence of an
+/// event by name.
 const NOTE: &str = "feeds";
 
-/// So that all of them have room in a note.
+/// The most consumers, so that all of them fit into a note.
 const MOST: usize = 64;
 
-/// Of two that write the note at once, one does, and the other one tries again.
+/// If two nodes write the note at once, one succeeds, and the other tries again.
 const TRIES: usize = 100;
 
-/// Events that are counted of what a consumer has not confirmed.
+/// The most unconfirmed events that are counted for a consumer.
 const COUNTED: u16 = 1_000;
 
-/// Who reads the feed, and how far.
+/// The consumers of the feed, and their positions.
 pub(crate) struct Register<S> {
     store: Calls<Arc<S>>,
 }
@@ -51,12 +52,12 @@ impl<S: Ledger> Register<S> {
         Ok(self.read().await?.1.get(name).copied())
     }
 
-    /// The consumer that is furthest behind, and its place.
+    /// The consumer that is furthest behind, and its position.
     pub(crate) async fn slowest(&self) -> Result<Option<(String, i64)>, FeedError> {
         Ok(self.read().await?.1.into_iter().min_by_key(|(_, place)| *place))
     }
 
-    /// Adds a consumer at this place, unless there is one of this name. Where it is.
+    /// Adds a consumer at this position, unless one with this name exists. Returns its position.
     pub(super) async fn begin(&self, name: &str, at: i64) -> Result<i64, FeedError> {
         self.change(|places| {
             if !places.contains_key(name) && places.len() >= MOST {
@@ -90,7 +91,7 @@ impl<S: Ledger> Register<S> {
             if places == before {
                 return Ok(done);
             }
-            // Fails only on maps whose keys are no strings; these are strings.
+            // Fails only on maps whose keys are not strings; these are strings.
             let new = serde_json::to_vec(&places).unwrap_or_default();
             if self.store.replace_note(NOTE, &standing, &new).await? == new {
                 return Ok(done);
@@ -99,7 +100,7 @@ impl<S: Ledger> Register<S> {
         Err(FeedError::new(FeedErrorKind::Busy))
     }
 
-    /// All consumers, by name, with what each has not confirmed.
+    /// All consumers, by name, with their unconfirmed events.
     pub(crate) async fn all(&self) -> Result<Vec<FeedStatus>, FeedError> {
         let mut all = Vec::new();
         for (name, place) in self.read().await?.1 {
@@ -116,7 +117,8 @@ impl<S: Ledger> Register<S> {
         Ok(all)
     }
 
-    /// The place of the last event, in a few dozen reads whatever their number: the feed has only what is behind a place.
+    /// The position of the last event, in a few dozen reads no matter how many there are: the feed can only be read
+    /// after a position.
     pub(super) async fn end(&self) -> Result<i64, FeedError> {
         let (mut last, mut step) = (0, 1_i64);
         loop {

@@ -1,4 +1,4 @@
-//! What is told of a consumer, apart from how it reads.
+//! The status of a consumer, apart from the reader.
 
 use serde::Serialize;
 
@@ -20,12 +20,12 @@ use crate::time::Timestamp;
 pub struct FeedStatus {
     /// Its name.
     pub name: String,
-    /// Up to where it confirmed events.
+    /// The position up to which it confirmed events.
     pub confirmed: FeedCursor,
-    /// How many events it has not confirmed; 1,000 are counted at most.
+    /// How many events it has not confirmed; at most 1,000 are counted.
     pub unconfirmed: u64,
     /// Whether there are more than were counted.
     pub more: bool,
-    /// When the first of them was. None if it confirmed all.
+    /// The time of the first of them. None if it confirmed all.
     pub oldest_unconfirmed_at: Option<Timestamp>,
 }

@@ -36,14 +36,14 @@ async fn what_is_not_confirmed_is_delivered_again_under_the_same_ids() {
     append(&store, 0..5).await;
     let first = feed_of(&store, "a").next(2).await.unwrap();
     assert_eq!(marks(&first), [0, 1]);
-    // As of a process that died before it confirmed anything.
+    // Like a process that died before it confirmed anything.
     let mut feed = feed_of(&store, "a");
     assert_eq!(feed.next(2).await.unwrap(), first);
     assert_eq!(feed.confirm(first.entries[0].cursor()).await.unwrap(), Effect::Changed);
     let second = feed.next(2).await.unwrap();
     assert_eq!((marks(&second), &second.entries[0].id), (vec![1, 2], &first.entries[1].id));
     feed.confirm(second.cursor).await.unwrap();
-    // An older one moves nothing back.
+    // An older cursor does not move it back.
     assert_eq!(feed_of(&store, "a").confirm(first.cursor).await.unwrap(), Effect::Unchanged);
     assert_eq!(marks(&feed.next(1_000).await.unwrap()), [3, 4]);
     assert_eq!(marks(&feed_of(&store, "b").next(0).await.unwrap()), [0], "another consumer, and at least one event");
@@ -54,14 +54,14 @@ async fn a_new_consumer_begins_where_it_is_said() {
     for count in [0, 1, 2, 3, 7, 100] {
         let store = Arc::new(MemoryStore::new());
         append(&store, 0..count).await;
-        // Numbers of events that are gone are gaps.
+        // Deleted events leave gaps in the numbers.
         let young = Timestamp::from_millis(count.saturating_sub(3).into()).unwrap();
         store.prune(&Prune { events_before: Some(young), ..Prune::default() }).await.unwrap();
         let mut now = feed_of(&store, "now").starting(FeedStart::Now);
         assert!(now.try_next(10).await.unwrap().is_none(), "{count}");
         append(&store, [1_000]).await;
         assert_eq!(marks(&now.next(10).await.unwrap()), [1_000], "{count}");
-        // It goes on where it was, whatever is said now.
+        // It continues where it was, no matter what start is given now.
         let mut again = feed_of(&store, "now").starting(FeedStart::Beginning);
         assert_eq!(marks(&again.next(10).await.unwrap()), [1_000]);
         let after = FeedCursor::after(count.into());
@@ -96,7 +96,7 @@ async fn consumers_that_confirm_at_once_all_get_on() {
         }
         seen
     });
-    // Of two under one name, both together see everything.
+    // Two readers with one name together see everything.
     for pair in join_all(consumers).await.chunks(2) {
         assert_eq!(pair.iter().flatten().copied().collect::<BTreeSet<_>>(), (0..40).collect());
     }

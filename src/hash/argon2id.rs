@@ -1,4 +1,4 @@
-//! One Argon2id run, in memory that is used again.
+//! One Argon2id run, in memory that is reused.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroizing;
@@ -8,17 +8,17 @@ use super::{params::Argon2Params, pepper::Pepper};
 pub(super) const SALT_LENGTH: usize = 16;
 pub(super) const OUTPUT_LENGTH: usize = 32;
 
-/// Memory of one thread, as large as the largest run it has met.
+/// Memory of one thread, as large as its largest run so far.
 ///
 /// Fresh pages cost as much as the hash itself, and a run gives the same result on dirty memory. The blocks are not
-/// wiped between runs: nothing in them leads back to 264 random bits.
+/// wiped between runs: 264 random bits cannot be recovered from them.
 #[derive(Default)]
 pub(super) struct Memory(Vec<Block>);
 
 impl Memory {
     fn blocks(&mut self, count: usize) -> Result<&mut [Block], argon2::Error> {
         if self.0.len() < count {
-            // Freed first: at no moment are there two buffers.
+            // Freed first: there are never two buffers.
             self.0 = Vec::new();
             self.0.try_reserve_exact(count).map_err(|_| argon2::Error::OutOfMemory)?;
             self.0.resize(count, Block::new());

@@ -1,12 +1,11 @@
-//! How keys are hashed and how much of the machine that may take.
+//! How keys are hashed, and how much of the machine hashing may use.
 
 use std::{error::Error, fmt, num::NonZero, ops::RangeInclusive, thread, time::Duration};
 
 use super::{params::Argon2Params, pepper::Peppers};
 use crate::random::RandomnessError;
 
-/// How a [`Hasher`](super::Hasher) hashes. Values that make no sense are refused by
-/// [`Hasher::new`](super::Hasher::new).
+/// How a [`Hasher`](super::Hasher) hashes. [`Hasher::new`](super::Hasher::new) refuses values out of range.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,18 +48,18 @@ impl HasherConfig {
         }
     }
 
-    /// The cost of new hashes. Default: [`Argon2Params::STANDARD`]. Stronger ones reach existing keys as these are
-    /// used; weaker ones never do.
+    /// The cost of new hashes. Default: [`Argon2Params::STANDARD`]. A stronger cost is applied to existing keys as they
+    /// are used; a weaker one never is.
     #[must_use]
     pub fn with_params(mut self, params: Argon2Params) -> Self {
         self.params = params;
         self
     }
 
-    /// The profiles that stored hashes may have: a stored cost from the least to the most of these, and of the cost of
-    /// new hashes, is run. Default: the three that [`Argon2Params`] names.
+    /// The profiles that stored hashes may have. A stored hash is run if its cost is within the least and the most of
+    /// these and of the cost of new hashes. Default: the three profiles that [`Argon2Params`] names.
     ///
-    /// The most decides how much memory whoever can write to the database makes each thread take.
+    /// The largest profile limits the memory that an attacker who can write to the database can make each thread take.
     #[must_use]
     pub fn with_accepted(mut self, accepted: impl IntoIterator<Item = Argon2Params>) -> Self {
         self.accepted = accepted.into_iter().collect();
@@ -75,53 +74,53 @@ impl HasherConfig {
     }
 
     /// Keeps beside each hash a proof of the text that matched it, so that no node runs Argon2id for that key after a
-    /// restart: where 100,000 keys took eleven minutes of two cores, they take seconds. Default: off. It needs a current
-    /// pepper, and is of use on every node: those without it run the hash.
+    /// restart: 100,000 keys take seconds instead of eleven minutes on two cores. Default: off. Needs a current pepper.
+    /// Set it on every node: nodes without it run the hash.
     ///
-    /// At rest, each key is an Argon2id hash, made when it is issued. If you set a pepper and switch on stored proofs, an
-    /// HMAC-SHA-256 of text and hash, under a key that is not in the database, stands beside it and spares nodes the run
-    /// after a restart; whoever lacks the pepper can neither make nor check one.
+    /// At rest, each key is an Argon2id hash, made when it is issued. With a pepper and stored proofs, the database
+    /// also has an HMAC-SHA-256 of text and hash for each key, under a key that is not in the database. It saves nodes
+    /// the run after a restart. Without the pepper no one can make or check one.
     ///
-    /// New keys get theirs when they are issued, others after their next first use on a node that may write to the store.
-    /// A proof can only accept: one that is missing, of another text, of another hash or of another pepper is ignored. Of a
-    /// key that is revoked, expired or suspended none is looked at.
+    /// New keys get their proof when they are issued, others after their next first use on a node that may write to the
+    /// store. A proof can only accept: one that is missing, of another text, of another hash or of another pepper is
+    /// ignored. The proof of a key that is revoked, expired or suspended is not used.
     ///
     /// # Security
-    /// With a pepper and a copy of the database, whoever guesses texts tests them at the speed of the
-    /// [`Tag`](super::Tag) under either setting, and runs Argon2id for one guess in 4.3 billion; with proofs, an HMAC for
-    /// that one. A text has 264 random bits. Switch it off again by leaving it out; proofs that are stored are then ignored.
+    /// An attacker with a pepper and a copy of the database tests guesses at the speed of the [`Tag`](super::Tag) under
+    /// either setting, and runs Argon2id for one guess in 4.3 billion; with proofs, an HMAC for that one. A text has
+    /// 264 random bits. To switch proofs off, do not call this; stored proofs are then ignored.
     #[must_use]
     pub fn with_stored_proofs(mut self) -> Self {
         self.has_stored_proofs = true;
         self
     }
 
-    /// Threads that hash, 1 to 1,024, each with the memory of one run. Default: the cores. More than the cores makes
-    /// hashing slower. On Linux there is one thread beside them, which takes memory for one run more as long as other work
-    /// leaves them no core.
+    /// Threads that hash, 1 to 1,024, each with the memory of one run. Default: the number of cores. More than that
+    /// makes hashing slower. On Linux there is one more thread, which takes memory for one run while other work leaves
+    /// the hashing threads no core.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Checks that may wait for a thread, 1 to 65,536. Default: 256. One more is refused at once. Issuing has places of
-    /// its own.
+    /// Checks that may wait for a thread, 1 to 65,536. Default: 256. One more is refused at once. New keys have
+    /// separate places.
     #[must_use]
     pub fn with_queue(mut self, queue: usize) -> Self {
         self.queue = queue;
         self
     }
 
-    /// The longest that a check waits, 1 ms to 60 s. Default: 5 s. It is also when a refused caller is told to come
-    /// back, though never sooner than after 1 s.
+    /// The longest that a check waits, 1 ms to 60 s. Default: 5 s. A refused caller is told to retry after this time,
+    /// but never sooner than after 1 s.
     #[must_use]
     pub fn with_check_wait(mut self, wait: Duration) -> Self {
         self.check_wait = wait;
         self
     }
 
-    /// Nothing is ever taken over: a test that holds a hashing thread would look like one that gets no core.
+    /// Nothing is taken over: otherwise a test that holds a hashing thread would look like a thread that gets no core.
     #[cfg(test)]
     pub(crate) fn without_relief(mut self) -> Self {
         self.has_relief = false;
@@ -150,7 +149,7 @@ impl Default for HasherConfig {
     }
 }
 
-/// A [`Hasher`](super::Hasher) cannot be made.
+/// The error if a [`Hasher`](super::Hasher) cannot be made.
 ///
 /// ```
 /// use tower_api_keys::hash::{Hasher, HasherConfig, HasherSetupErrorKind};
@@ -208,15 +207,15 @@ impl Error for HasherSetupError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HasherSetupErrorKind {
-    /// [`HasherConfig::with_check_wait`] is outside of its range.
+    /// [`HasherConfig::with_check_wait`] is outside its range.
     CheckWait,
-    /// [`HasherConfig::with_queue`] is outside of its range.
+    /// [`HasherConfig::with_queue`] is outside its range.
     Queue,
     /// The operating system gave no randomness.
     Randomness,
     /// [`HasherConfig::with_stored_proofs`] without a current pepper.
     StoredProofs,
-    /// [`HasherConfig::with_threads`] is outside of its range.
+    /// [`HasherConfig::with_threads`] is outside its range.
     Threads,
 }
 

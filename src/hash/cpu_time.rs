@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// The processor time of the thread that made it, for others to read.
+/// The processor time of the thread that made it. Other threads read it.
 pub(super) trait CpuTime: Send + Sync {
-    /// None if it cannot be read any more.
+    /// None if it can no longer be read.
     fn read(&self) -> Option<Duration>;
 }
 
-/// Makes the [`CpuTime`] of the thread that calls it. None where that cannot be measured.
+/// Makes the [`CpuTime`] of the thread that calls it. None if that cannot be measured.
 pub(super) type Measure = fn() -> Option<Box<dyn CpuTime>>;
 
-/// How this platform measures it. Only Linux lets one thread have a lower priority than another, so only there can a
+/// The measurement on this platform. Only Linux lets one thread have a lower priority than another, so only there can a
 /// hashing thread be left without a core.
 #[cfg(target_os = "linux")]
 pub(super) const MEASURE: Option<Measure> = Some(linux::of_this_thread);
@@ -24,8 +24,8 @@ mod linux {
 
     use super::CpuTime;
 
-    /// Files of a thread under /proc, opened by itself: its number could be another one there, in a container, and a file
-    /// that is open needs no free descriptor at the moment of need.
+    /// Files of a thread under /proc, opened by the thread itself: in a container its number there could be different,
+    /// and an open file needs no free descriptor later.
     enum Proc {
         /// Nanoseconds on a core, nanoseconds of waiting, number of turns (Documentation/scheduler/sched-stats.rst).
         SchedStat(File),
@@ -63,7 +63,7 @@ mod linux {
         (turns > 0).then(|| Duration::from_nanos(on_core))
     }
 
-    /// The name, the second field, is in parentheses and may have any of both in it.
+    /// The name, the second field, is in parentheses and may contain both kinds of them.
     pub(super) fn stat(text: &str) -> Option<Duration> {
         let (_, behind_name) = text.rsplit_once(')')?;
         let mut numbers = behind_name.split_whitespace().skip(11).map(str::parse::<u64>);
@@ -93,7 +93,7 @@ mod tests {
             let _ = ends.recv();
         });
         let (of_worker, _) = (clocks.recv().unwrap(), clocks.recv().unwrap());
-        // The kernel notes it down at the latest when its timer ticks, every 10 ms at most.
+        // The kernel updates it at the latest when its timer ticks, at least every 10 ms.
         assert!(of_worker.read().unwrap() >= Duration::from_millis(40));
         drop(end);
         worker.join().unwrap();

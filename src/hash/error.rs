@@ -18,7 +18,7 @@ use std::{error::Error, fmt, time::Duration};
 pub struct TagError(TagErrorKind);
 
 impl TagError {
-    /// Why.
+    /// The kind of the error.
     #[must_use]
     pub const fn kind(&self) -> TagErrorKind {
         self.0
@@ -55,13 +55,13 @@ impl Error for TagError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TagErrorKind {
-    /// The text is not that of this key.
+    /// The text is not the text of this key.
     Mismatch,
     /// The record names a pepper this node does not know: the record is corrupt, or the node's configuration is.
     UnknownPepper,
 }
 
-/// A text was not found to match a stored hash.
+/// Why a text was not found to match a stored hash.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -80,13 +80,13 @@ pub enum TagErrorKind {
 pub struct VerifyError(Reason<VerifyErrorKind>);
 
 impl VerifyError {
-    /// Why.
+    /// The kind of the error.
     #[must_use]
     pub const fn kind(&self) -> VerifyErrorKind {
         self.0.kind
     }
 
-    /// When to ask again, if the kind is [`VerifyErrorKind::Overloaded`] or [`VerifyErrorKind::Starved`]. At least 1 s.
+    /// When to retry, if the kind is [`VerifyErrorKind::Overloaded`] or [`VerifyErrorKind::Starved`]. At least 1 s.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -96,7 +96,7 @@ impl VerifyError {
         Self(Reason::new(kind))
     }
 
-    /// Not done, for this reason, and after this time if it was waited for.
+    /// Not done, for this reason, and after this wait if there was one.
     pub(crate) fn not_done(kind: VerifyErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
         Self(Reason::not_done(kind, waited, retry_after))
     }
@@ -138,21 +138,21 @@ impl Error for VerifyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyErrorKind {
-    /// The record names a pepper this node does not know, or a cost outside of what it accepts.
+    /// The record names a pepper this node does not know, or a cost that it does not accept.
     Corrupt,
-    /// The run panicked, found no memory, or lost its thread. Nothing is known about the text.
+    /// The run panicked, found no memory, or lost its thread. The text may be right.
     Failed,
-    /// The text is not that of this key.
+    /// The text is not the text of this key.
     Mismatch,
-    /// More hashes are wanted than the hashing threads can make: the queue is full, or the wait was over. Nothing is known
-    /// about the text.
+    /// More hashes are requested than the hashing threads can make: the queue is full, or the wait was too long. The
+    /// text may be right.
     Overloaded,
-    /// The wait was over, and for most of it no core was free to hash: other work keeps them all busy. Nothing is known
-    /// about the text.
+    /// The wait was too long, and for most of it no core was free to hash: other work keeps them all busy. The text may
+    /// be right.
     Starved,
 }
 
-/// A text was not hashed.
+/// Why a text was not hashed.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
@@ -171,13 +171,13 @@ pub enum VerifyErrorKind {
 pub struct HashError(Reason<HashErrorKind>);
 
 impl HashError {
-    /// Why.
+    /// The kind of the error.
     #[must_use]
     pub const fn kind(&self) -> HashErrorKind {
         self.0.kind
     }
 
-    /// When to ask again, if the kind is [`HashErrorKind::Crowded`], [`HashErrorKind::Overloaded`] or
+    /// When to retry, if the kind is [`HashErrorKind::Crowded`], [`HashErrorKind::Overloaded`] or
     /// [`HashErrorKind::Starved`]. At least 1 s.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
@@ -188,7 +188,7 @@ impl HashError {
         Self(Reason::new(kind))
     }
 
-    /// Not done, for this reason, and after this time if it was waited for.
+    /// Not done, for this reason, and after this wait if there was one.
     pub(crate) fn not_done(kind: HashErrorKind, waited: Option<Duration>, retry_after: Duration) -> Self {
         Self(Reason::not_done(kind, waited, retry_after))
     }
@@ -229,17 +229,17 @@ impl Error for HashError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HashErrorKind {
-    /// The hash to replace names a pepper this node does not know, or a cost outside of what it accepts.
+    /// The hash to replace names a pepper this node does not know, or a cost that it does not accept.
     Corrupt,
-    /// Too many hashes wait that the same requester asked for: a [`KeyManager`](crate::KeyManager) tells actors apart.
+    /// Too many hashes of the same requester wait: to a [`KeyManager`](crate::KeyManager), each actor is a requester.
     Crowded,
     /// The run panicked, found no memory, or lost its thread.
     Failed,
-    /// More hashes are wanted than the hashing threads can make: all places are taken, or the wait was over.
+    /// More hashes are requested than the hashing threads can make: all places are taken, or the wait was too long.
     Overloaded,
     /// The operating system gave no randomness for the salt.
     Randomness,
-    /// The wait was over, and for most of it no core was free to hash: other work keeps them all busy.
+    /// The wait was too long, and for most of it no core was free to hash: other work keeps them all busy.
     Starved,
 }
 

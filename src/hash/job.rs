@@ -1,4 +1,4 @@
-//! What a hashing thread runs, and who is told what came of it.
+//! The job of a hashing thread, and the receiver of its outcome.
 
 use std::{
     marker::PhantomData,
@@ -7,12 +7,12 @@ use std::{
 
 use super::argon2id::Memory;
 
-/// What came of a run.
+/// The outcome of a run.
 pub(super) type Outcome<T> = Result<T, argon2::Error>;
 
-/// Learns what came of a run. Dropping it without [`end`](Self::end) must say that nothing came of it.
+/// Receives the outcome of a run. If it is dropped without [`end`](Self::end), it must report that there is none.
 pub(super) trait Ending<T>: Send {
-    /// Whether anyone still waits for the run. One that nobody waits for is not begun.
+    /// Whether a caller still waits for the run. Otherwise it is not begun.
     fn is_wanted(&self) -> bool {
         true
     }
@@ -20,8 +20,8 @@ pub(super) trait Ending<T>: Send {
     fn end(self, outcome: Outcome<T>);
 }
 
-/// A run that can be begun twice: on a hashing thread, and once more on the relief thread if the first one gets no core.
-/// Whichever ends first is the one that counts.
+/// A run that can be begun twice: on a hashing thread, and once more on the relief thread if the first one gets no
+/// core. The one that ends first counts.
 pub(super) struct Job(Box<dyn Task>);
 
 impl Job {
@@ -32,17 +32,17 @@ impl Job {
         Self(Box::new(Run { run, ending: Mutex::new(Some(ending)), of: PhantomData::<fn() -> T> }))
     }
 
-    /// Runs it, unless it was ended elsewhere or nobody waits for it.
+    /// Runs it, unless it was ended elsewhere or no caller waits for it.
     pub(super) fn run(&self, memory: &mut Memory) {
         self.0.run(memory, Attempt::Only);
     }
 
-    /// Runs what another thread has begun. If nothing comes of that, the other thread still goes on with it.
+    /// Runs what another thread has begun. If that fails, the other thread still continues it.
     pub(super) fn run_again(&self, memory: &mut Memory) {
         self.0.run(memory, Attempt::Second);
     }
 
-    /// Those who wait learn that nothing came of it.
+    /// Tells waiting callers that there is no outcome.
     pub(super) fn give_up(&self) {
         self.0.give_up();
     }
@@ -76,7 +76,7 @@ impl<T, R: Fn(&mut Memory) -> Outcome<T> + Send + Sync, E: Ending<T>> Task for R
         if outcome.is_err() && attempt == Attempt::Second {
             return;
         }
-        // Taken in a statement of its own: who is told may take other locks.
+        // Taken in a separate statement: the receiver may take other locks.
         let ending = lock(&self.ending).take();
         if let Some(ending) = ending {
             ending.end(outcome);
@@ -89,12 +89,12 @@ impl<T, R: Fn(&mut Memory) -> Outcome<T> + Send + Sync, E: Ending<T>> Task for R
     }
 }
 
-/// The lock is held to look and to take: poison means nothing.
+/// The lock is held only to read and to take: poison has no meaning.
 fn lock<E>(ending: &Mutex<Option<E>>) -> MutexGuard<'_, Option<E>> {
     ending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The ending of a job that nobody waits for.
+/// The ending of a job that no caller waits for.
 #[cfg(test)]
 pub(super) struct Unheard;
 

@@ -1,9 +1,10 @@
-//! What is stored instead of a key, and the threads that compute it.
+//! Hashes that are stored instead of keys, and the threads that compute them.
 //!
 //! A record keeps a [`KeyHash`]: an Argon2id hash of the whole text of the key, four bytes of a second hash (the
 //! [`Tag`]), and the id of the pepper of both. The tag refuses a wrong guess before it costs anything; only Argon2id
-//! accepts. A [`Hasher`] does both, on threads of its own, so that neither requests nor memory suffer from a crowd. With
-//! [stored proofs](HasherConfig::with_stored_proofs) a text that Argon2id accepted once is recognized after a restart.
+//! accepts. A [`Hasher`] does both, on its own threads, so that many callers at once harm neither requests nor memory.
+//! With [stored proofs](HasherConfig::with_stored_proofs), a text that Argon2id accepted once is recognized after a
+//! restart.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {

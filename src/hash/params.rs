@@ -1,11 +1,11 @@
-//! What a hash costs.
+//! The cost of a hash.
 
 use std::ops::RangeInclusive;
 
 /// The cost of one Argon2id run. Parallelism is always 1: a service that checks many keys gains nothing from lanes.
 ///
-/// Memory is 8 KiB to 1 GiB, iterations are 1 to 64. RFC 9106 section 3.1 allows up to 4 TiB and 4 billion; nothing a
-/// server can afford lies outside of these bounds, and a stored hash that asks for more is damaged or hostile.
+/// Memory is 8 KiB to 1 GiB, iterations are 1 to 64. RFC 9106 section 3.1 allows up to 4 TiB and 4 billion; every cost
+/// that a server can afford is within these bounds, and a stored hash with a higher cost is damaged or hostile.
 ///
 /// ```
 /// use tower_api_keys::hash::Argon2Params;
@@ -22,16 +22,16 @@ pub struct Argon2Params {
 }
 
 impl Argon2Params {
-    /// 7 MiB, 5 iterations: as strong as [`Argon2Params::STANDARD`] where memory is scarce (OWASP Password Storage
-    /// Cheat Sheet). About 11 ms.
+    /// 7 MiB, 5 iterations: as strong as [`Argon2Params::STANDARD`], for machines with little memory (OWASP Password
+    /// Storage Cheat Sheet). About 11 ms.
     pub const LOW_MEMORY: Self = Self { memory_kib: 7_168, iterations: 5 };
 
     /// 64 KiB, 1 iteration: tens of microseconds.
     ///
     /// # Security
-    /// Right only because every key of this crate has 264 random bits: no budget guesses those at any speed. NIST SP
-    /// 800-63B-4 asks for a deliberately slow hash below 112 bits of entropy and for any approved one above. It must
-    /// never be used for text that people choose.
+    /// Safe only because every key of this crate has 264 random bits: no attacker can guess those at any speed. NIST SP
+    /// 800-63B-4 requires a deliberately slow hash below 112 bits of entropy, and any approved hash above. Never use it
+    /// for text that people choose.
     pub const MACHINE_SECRET: Self = Self { memory_kib: 64, iterations: 1 };
 
     /// 19 MiB, 2 iterations: the default, and the first choice of the OWASP Password Storage Cheat Sheet. About 13 ms.
@@ -40,10 +40,10 @@ impl Argon2Params {
     const MEMORY_KIB: RangeInclusive<u32> = 8..=1024 * 1024;
     const ITERATIONS: RangeInclusive<u32> = 1..=64;
 
-    /// So much memory in KiB (8 to 1,048,576), passed over so many times (1 to 64).
+    /// This much memory in KiB (8 to 1,048,576), with this many passes over it (1 to 64).
     ///
     /// # Errors
-    /// [`InvalidParams`] outside of these bounds.
+    /// [`InvalidParams`] outside these bounds.
     pub fn new(memory_kib: u32, iterations: u32) -> Result<Self, InvalidParams> {
         if Self::MEMORY_KIB.contains(&memory_kib) && Self::ITERATIONS.contains(&iterations) {
             Ok(Self { memory_kib, iterations })
@@ -64,8 +64,8 @@ impl Argon2Params {
         self.iterations
     }
 
-    /// Costs more in one respect and not less in the other. Neither of two that differ in opposite directions is
-    /// stronger, so re-hashing can never swing between them.
+    /// Whether it costs more in one respect and not less in the other. If two costs differ in opposite directions,
+    /// neither is stronger, so re-hashing never alternates between them.
     pub(super) const fn is_stronger_than(self, other: Self) -> bool {
         let not_weaker = self.memory_kib >= other.memory_kib && self.iterations >= other.iterations;
         not_weaker && (self.memory_kib > other.memory_kib || self.iterations > other.iterations)
@@ -78,7 +78,7 @@ impl Default for Argon2Params {
     }
 }
 
-/// The cost is outside of what [`Argon2Params::new`] allows.
+/// The cost is outside the range of [`Argon2Params::new`].
 ///
 /// ```
 /// use tower_api_keys::hash::Argon2Params;
@@ -90,7 +90,7 @@ impl Default for Argon2Params {
 #[error("Argon2 memory must be 8 to 1048576 KiB, and iterations must be 1 to 64")]
 pub struct InvalidParams(());
 
-/// From the least to the most of the accepted profiles: a stored hash outside of it is not run.
+/// The range of accepted profiles: a stored hash outside it is not run.
 #[derive(Clone, Debug)]
 pub(super) struct AcceptedParams {
     memory_kib: RangeInclusive<u32>,

@@ -1,11 +1,11 @@
-//! A secret of the service that every hash depends on and no database contains.
+//! The pepper: a secret of the service that every hash depends on and no database contains.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
 use zeroize::Zeroizing;
 
-/// Which pepper a hash was made with. Each record stores it; a greater id is a newer pepper.
+/// The id of the pepper that a hash was made with. Each record stores it; a greater id is a newer pepper.
 ///
 /// ```
 /// use tower_api_keys::hash::PepperId;
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub struct PepperId(u32);
 
 impl PepperId {
-    /// The pepper with this number.
+    /// The id with this number.
     #[must_use]
     pub const fn new(id: u32) -> Self {
         Self(id)
@@ -36,10 +36,10 @@ impl fmt::Display for PepperId {
     }
 }
 
-/// 32 secret bytes, kept where the database is not: Argon2's secret parameter (RFC 9106 section 3.1).
+/// A pepper: 32 secret bytes, kept apart from the database: Argon2's secret parameter (RFC 9106 section 3.1).
 ///
-/// With a pepper, whoever reads the database can neither test a guess nor make a text whose [tag](super::Tag) matches.
-/// Losing a pepper means that no key hashed with it can be checked again.
+/// With a pepper, a reader of the database can neither test a guess nor make a text whose [tag](super::Tag) matches. If
+/// you lose a pepper, no key that was hashed with it can be checked again.
 ///
 /// ```
 /// use tower_api_keys::hash::Pepper;
@@ -69,20 +69,20 @@ impl fmt::Display for PepperId {
 pub struct Pepper(Zeroizing<[u8; Self::LENGTH]>);
 
 impl Pepper {
-    /// Bytes of a pepper.
+    /// The number of bytes of a pepper.
     pub const LENGTH: usize = 32;
 
-    /// These bytes, which must come from a random generator: a pepper made from a word can be guessed.
+    /// A pepper of these bytes, which must come from a random generator: a pepper made from a word can be guessed.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LENGTH]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
     /// The 32 bytes that this text encodes: standard base64 (RFC 4648 section 4), with or without padding. Spaces and
-    /// line ends around it are ignored, since files and environments add them.
+    /// line ends around it are ignored, because files and environment variables add them.
     ///
     /// # Errors
-    /// [`InvalidPepper`] if it is no base64 of exactly 32 bytes.
+    /// [`InvalidPepper`] if it is not base64 of exactly 32 bytes.
     pub fn from_base64(text: &str) -> Result<Self, InvalidPepper> {
         let text = text.trim_ascii();
         let mut bytes = Zeroizing::new([0; Self::LENGTH]);
@@ -110,7 +110,7 @@ impl fmt::Debug for Pepper {
     }
 }
 
-/// The text is no pepper.
+/// The text is not a valid pepper.
 ///
 /// ```
 /// use tower_api_keys::hash::Pepper;
@@ -122,12 +122,12 @@ impl fmt::Debug for Pepper {
 #[error("a pepper must be 32 bytes in base64: make one with `openssl rand -base64 32`")]
 pub struct InvalidPepper(());
 
-/// The peppers a node knows, and the one it hashes with. Cheap to clone.
+/// The peppers that a node knows, and the one that it hashes with. Cheap to clone.
 ///
-/// To introduce a pepper, first make it *known* on every node, then make it *current*: a node that meets a hash with a
-/// pepper it does not know cannot check that key. Once one was current on a node of a store, no node starts that knows
-/// neither it nor a newer one which was, and none makes keys without. Old peppers stay known until no record names
-/// them.
+/// To introduce a pepper, first make it *known* on every node, then make it *current*: a node that does not know the
+/// pepper of a hash cannot check that key. After a pepper was current on a node of a store, no node starts that knows
+/// neither this pepper nor a newer one that was current, and no node makes keys without one of them. Keep old peppers
+/// known until no record names them.
 ///
 /// ```
 /// use tower_api_keys::hash::{Pepper, PepperId, Peppers};
@@ -149,8 +149,8 @@ impl Peppers {
     /// No pepper: the default.
     ///
     /// # Security
-    /// Whoever reads a database of hashes without one can make texts that fit a record's tag, each of which costs this
-    /// node one Argon2 run. They still open nothing.
+    /// A reader of a database of hashes without a pepper can make texts that match a record's tag. Each such text costs
+    /// this node one Argon2 run, and is still refused.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
@@ -162,14 +162,14 @@ impl Peppers {
         Self::default()
     }
 
-    /// Also knows this pepper. It replaces one of the same id.
+    /// Also knows this pepper. It replaces one with the same id.
     #[must_use]
     pub fn with(mut self, id: PepperId, pepper: Pepper) -> Self {
         self.known.insert(id, Arc::new(pepper));
         self
     }
 
-    /// Hashes with this pepper from now on.
+    /// Makes this pepper the current one: new hashes use it.
     ///
     /// # Errors
     /// [`UnknownPepper`] if it was not made known before.
@@ -207,7 +207,7 @@ impl fmt::Debug for Peppers {
     }
 }
 
-/// A pepper was made current that is not known.
+/// The pepper to make current is not known.
 ///
 /// ```
 /// use tower_api_keys::hash::{PepperId, Peppers};
@@ -221,7 +221,7 @@ impl fmt::Debug for Peppers {
 pub struct UnknownPepper(PepperId);
 
 impl UnknownPepper {
-    /// The id that no known pepper has.
+    /// The id of the unknown pepper.
     #[must_use]
     pub const fn id(self) -> PepperId {
         self.0

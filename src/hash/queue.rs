@@ -1,4 +1,4 @@
-//! The jobs that wait for a thread, and whose turn it is.
+//! The queue: jobs that wait for a thread, and their order.
 
 use std::{
     collections::VecDeque,
@@ -8,11 +8,11 @@ use std::{
 
 use super::{job::Job, turns::Turn};
 
-/// Checks that are run for each new hash while both wait. Making keys is open to people, and as many as they like may do
-/// it at once: what is left of the threads for checking must not depend on them.
+/// Checks that are run for each new hash while both wait. Any number of people may make keys at the same time: they
+/// must not reduce the share of the threads that is left for checks.
 const CHECKS_PER_ISSUE: u32 = 3;
 
-/// What a job is for. Every urgency has places of its own, so that none takes another's.
+/// The purpose of a job. Every urgency has separate places, so that none takes those of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
     Issue,
@@ -32,7 +32,7 @@ pub(super) struct Places {
 pub(super) struct Queued {
     pub(super) job: Arc<Job>,
     pub(super) made_at: Instant,
-    /// Given back when the job leaves the queue.
+    /// The requester's turn, given back when the job leaves the queue.
     turn: Option<Turn>,
 }
 
@@ -41,34 +41,34 @@ impl Queued {
         Self { job: Arc::new(job), made_at: Instant::now(), turn: None }
     }
 
-    /// A job of somebody who has one in the queue at a time.
+    /// A job of a requester that has one in the queue at a time.
     pub(super) fn in_turn(job: Job, turn: Option<Turn>) -> Self {
         Self { turn, ..Self::new(job) }
     }
 
-    /// Whose turn it was is next. To be called without a lock: others are woken.
+    /// Takes the job, and ends the turn of its requester. To be called without a lock, because others are woken.
     pub(super) fn leave(self) -> Arc<Job> {
         drop(self.turn);
         self.job
     }
 }
 
-/// How the queue has done so far, whatever the urgency.
+/// Figures of the queue so far, for all urgencies.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct QueueFigures {
     /// Jobs that wait for a thread.
     pub(crate) queued: usize,
     /// Jobs that a thread took.
     pub(crate) taken: u64,
-    /// For how long those had waited, together.
+    /// How long those waited, added up.
     pub(crate) total_wait: Duration,
-    /// For how long one of them had waited at most.
+    /// The longest of these waits.
     pub(crate) longest_wait: Duration,
     /// Jobs for which there was no place.
     pub(crate) refused: u64,
     /// Jobs that ran at normal priority, because the hashing threads got no core.
     pub(crate) taken_over: u64,
-    /// For how long the hashing threads got no core, though they had something to do.
+    /// How long the hashing threads had work but got no core.
     pub(crate) starved: Duration,
 }
 
@@ -99,7 +99,7 @@ impl Queue {
         Ok(())
     }
 
-    /// The next job: of four, at most one makes a new hash while checks wait; better hashes for old keys come last.
+    /// The next job. While checks wait, at most one of four makes a new hash; better hashes for old keys come last.
     pub(super) fn pop(&mut self) -> Option<Queued> {
         let is_issues_turn = self.check.is_empty() || self.checks >= CHECKS_PER_ISSUE;
         let next = if is_issues_turn && let Some(issue) = self.issue.pop_front() {
@@ -123,7 +123,7 @@ impl Queue {
         self.issue.len() + self.check.len() + self.rehash.len()
     }
 
-    /// How often it became empty so far.
+    /// How often the queue has become empty so far.
     pub(super) const fn emptied(&self) -> u64 {
         self.emptied
     }
@@ -144,7 +144,7 @@ mod tests {
 
     const PLACES: Places = Places { issue: 100, check: 100, rehash: 100 };
 
-    /// Queues a job that writes its urgency down when it runs.
+    /// Queues a job that notes its urgency when it runs.
     fn push(queue: &mut Queue, urgency: Urgency, notes: &std::sync::mpsc::Sender<Urgency>) {
         let notes = notes.clone();
         let run = move |_: &mut Memory| {
@@ -155,7 +155,7 @@ mod tests {
         queue.push(urgency, PLACES, job).unwrap();
     }
 
-    /// The urgencies in the order in which their jobs come, if so many of each are queued.
+    /// The urgencies in the order in which their jobs run, if this many of each are queued.
     fn order(issue: usize, check: usize, rehash: usize) -> Vec<Urgency> {
         let (notes, noted) = std::sync::mpsc::channel();
         let mut queue = Queue::default();
@@ -187,7 +187,7 @@ mod tests {
         let run = |queue: &mut Queue| queue.pop().unwrap().leave().run(&mut Memory::default());
         (0..3).for_each(|_| push(&mut queue, Urgency::Issue, &notes));
         run(&mut queue);
-        // A check that comes now is next, though no check ran yet.
+        // A check that arrives now is next, although no check has run yet.
         push(&mut queue, Urgency::Check, &notes);
         run(&mut queue);
         assert_eq!(noted.try_iter().collect::<Vec<_>>(), [Urgency::Issue, Urgency::Check]);

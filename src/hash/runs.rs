@@ -1,4 +1,4 @@
-//! Runs that are shared: many who ask the same question wait for one answer.
+//! Shared runs: many callers with the same question wait for one answer.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,13 +15,13 @@ use super::{
     queue::{Queued, Urgency},
 };
 
-/// How long an answer is remembered for those who gave up waiting and ask again.
+/// How long an answer is kept for callers that gave up waiting and ask again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(30);
 
-/// How many answers are remembered, about 100 bytes each. Two cores make 150 default hashes a second.
+/// How many answers are kept, about 100 bytes each. Two cores make 150 default hashes a second.
 const REMEMBERED: usize = 4_096;
 
-/// A text and a stored hash in 32 bytes. It takes a secret of this process to make one, so it leads back to neither.
+/// A text and a stored hash in 32 bytes. It is made with a secret of this process, so neither can be recovered from it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RunId([u8; 32]);
 
@@ -39,27 +39,27 @@ pub(super) enum Answer {
 
 /// What to do about a question.
 pub(super) enum Next {
-    /// Take this answer: its run ended a moment ago.
+    /// Use this answer: its run ended a moment ago.
     Answered(Answer),
-    /// Wait for this run: it asks the same.
+    /// Wait for this run: it has the same question.
     Join(watch::Receiver<Option<Answer>>),
-    /// Wait for the end of this run, then ask again: it asks something else about the same key.
+    /// Wait for the end of this run, then ask again: it has another question about the same key.
     WaitForTurn(watch::Receiver<Option<Answer>>),
     /// There is no run to wait for, and none could be queued.
     Refused(Refused),
 }
 
-/// The runs under way and the answers of those that ended. Bounded by the queue, the threads and [`REMEMBERED`].
+/// The current runs and the answers of earlier ones. Bounded by the queue, the threads and [`REMEMBERED`].
 #[derive(Default)]
 pub(super) struct Runs(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Runs that are queued or running, at most one for each public id: whoever has many texts that reach Argon2 for
-    /// one key takes one place in the queue with all of them.
+    /// Runs that are queued or running, at most one for each public id: an attacker with many texts that reach Argon2
+    /// for one key takes only one place in the queue.
     under_way: HashMap<[u8; 20], UnderWay>,
     answers: HashMap<RunId, Answered>,
-    /// The oldest answer first.
+    /// The answers by age, the oldest first.
     order: VecDeque<(RunId, Instant)>,
 }
 
@@ -88,8 +88,8 @@ impl Runs {
     where
         J: Fn(&mut Memory) -> Outcome<Answer> + Send + Sync + 'static,
     {
-        // Held while the run is queued: however soon that run ends, it finds the entry made here. No code takes this
-        // lock while it holds the pool's.
+        // Held while the run is queued: no matter how soon that run ends, it finds the entry made here. No code takes
+        // this lock while it holds the pool's lock.
         let mut state = self.lock();
         if let Some(answered) = state.answers.get(&question).filter(|answered| is_remembered(answered.at, now)) {
             return Next::Answered(answered.answer);
@@ -112,14 +112,14 @@ impl Runs {
         }
     }
 
-    /// Forgets the answers, not the runs.
+    /// Drops the answers, not the runs.
     pub(super) fn forget_answers(&self) {
         let mut state = self.lock();
         state.answers = HashMap::new();
         state.order = VecDeque::new();
     }
 
-    /// Every change below is complete before anything can panic: poison means nothing.
+    /// Every change below is complete before anything can panic: poison has no meaning.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,7 +132,7 @@ impl State {
                 break;
             }
             self.order.pop_front();
-            // A question can be answered twice before the first answer is forgotten; the second has its own time.
+            // A question can be answered twice before the first answer is dropped; the second has its own time.
             if self.answers.get(&oldest).is_some_and(|kept| kept.at == at) {
                 self.answers.remove(&oldest);
             }
@@ -146,8 +146,8 @@ fn is_remembered(at: Instant, now: Instant) -> bool {
     now.saturating_duration_since(at) < REMEMBERED_FOR
 }
 
-/// A run from the moment it is queued. Dropping it ends it, with an answer or without one: after a panic, or because
-/// the pool closed, those who wait learn that they wait for nothing.
+/// A run, from the moment it is queued. Dropping it ends it, with an answer or without one: after a panic, or when the
+/// pool closed, waiting callers are told that no answer will come.
 struct Run {
     runs: Arc<Runs>,
     id: [u8; 20],
@@ -170,7 +170,7 @@ impl Drop for Run {
             state.remember(self.question, Answered { answer, at: Instant::now() });
         }
         drop(state);
-        // Last, so that whoever is woken and asks again does not find the run that ended.
+        // Last, so that a caller that is woken and asks again does not find the run that ended.
         self.outcome.send_replace(self.answer);
     }
 }

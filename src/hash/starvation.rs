@@ -1,17 +1,17 @@
-//! Whether the hashing threads get a core at all.
+//! Detects whether the hashing threads get a core.
 
 use std::time::{Duration, Instant};
 
-/// Over so long a time they are measured.
+/// The time over which they are measured.
 pub(super) const WINDOW: Duration = Duration::from_millis(100);
 
-/// A thread starves if it gets less than one part in so many of a core. Beside one busy thread of normal priority, a
-/// thread of the lowest gets one part in seventy. At saturation, when hashing threads have only each other and requests
-/// beside them, they get whole cores together.
+/// A thread starves if it gets less than one part in this many of a core. Beside one busy thread of normal priority, a
+/// thread of the lowest priority gets one part in seventy. At saturation, if hashing threads compete only with each
+/// other and with requests, together they get whole cores.
 const NEXT_TO_NONE: u32 = 20;
 
-/// Measures the processor time of the hashing threads against the time that they had something to do. How many hashes
-/// wait plays no part: a long queue alone is no reason to take work away from threads that do it as fast as they can.
+/// Compares the processor time of the hashing threads with the time that they had work. The length of the queue does
+/// not count: a long queue alone is no reason to take work away from threads that do it as fast as they can.
 #[derive(Default)]
 pub(super) struct Watch {
     begun: Option<Window>,
@@ -24,28 +24,28 @@ struct Window {
     seen: Snapshot,
 }
 
-/// How things are at one moment.
+/// The state at one moment.
 pub(super) struct Snapshot {
-    /// How often the queue became empty so far.
+    /// How often the queue has become empty so far.
     pub(super) emptied: u64,
     pub(super) threads: Vec<SeenThread>,
 }
 
-/// How things are with one thread.
+/// The state of one thread.
 #[derive(Clone, Copy)]
 pub(super) struct SeenThread {
     /// Processor time so far. None if it cannot be measured: such a thread has normal priority.
     pub(super) cpu: Option<Duration>,
-    /// It has a run.
+    /// Whether it has a run.
     pub(super) is_busy: bool,
-    /// It has a run, or there is one for it.
+    /// Whether it has a run, or one waits for it.
     pub(super) is_wanted: bool,
-    /// How often it found nothing to do so far.
+    /// How often it has found no work so far.
     pub(super) rests: u64,
 }
 
 impl Watch {
-    /// Whether a look would tell anything.
+    /// Whether enough time has passed for a measurement.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.begun.as_ref().is_none_or(|window| now.saturating_duration_since(window.at) >= WINDOW)
     }
@@ -65,28 +65,28 @@ impl Watch {
         self.begun = Some(Window { at: now, seen });
     }
 
-    /// Nothing is known about the time until the next look.
+    /// Ignores the time until the next look.
     pub(super) fn pause(&mut self) {
         (self.begun, self.is_starving) = (None, false);
     }
 
-    /// According to the last judgement.
+    /// Whether the threads starve, by the last judgement.
     pub(super) const fn is_starving(&self) -> bool {
         self.is_starving
     }
 
-    /// For how long they starved so far.
+    /// How long they have starved so far.
     pub(super) const fn starved_for(&self) -> Duration {
         self.starved_for
     }
 }
 
-/// Whether the threads that had something to do all along got next to nothing, together: one thread may well wait while
-/// another one works.
+/// Whether the threads that had work all the time got almost nothing together: one thread may well wait while another
+/// one works.
 fn is_starved(before: &Snapshot, after: &Snapshot, elapsed: Duration, cores: usize) -> bool {
     let (mut threads, mut cpu) = (0_usize, Duration::ZERO);
     for (was, is) in before.threads.iter().zip(&after.threads) {
-        // One that waited for a run was wanted all along only if there was one all along.
+        // A thread that waited for a run was wanted all the time only if there was a run all the time.
         let was_wanted = was.is_wanted && (was.is_busy || before.emptied == after.emptied);
         if !was_wanted || !is.is_wanted || was.rests != is.rests {
             continue;
@@ -122,7 +122,7 @@ mod tests {
         Snapshot { emptied: 7, threads: threads.into() }
     }
 
-    /// The verdict after a window of 100 ms that began and ended so.
+    /// The verdict after a window of 100 ms with these states at its beginning and end.
     fn verdict(before: Snapshot, after: Snapshot) -> bool {
         let (mut watch, begun) = (Watch::default(), Instant::now());
         watch.look(begun, CORES, before);
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn threads_that_get_next_to_no_core_starve() {
         assert!(verdict(seen([busy(10)]), seen([busy(10)])));
-        // What one of the lowest priority gets beside one of normal priority.
+        // What threads of the lowest priority get beside one of normal priority.
         assert!(verdict(seen([busy(10), busy(20)]), seen([busy(11), busy(22)])));
         // Woken, and never run.
         assert!(verdict(seen([woken(10)]), seen([woken(10)])));

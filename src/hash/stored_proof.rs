@@ -1,4 +1,4 @@
-//! Spares a node the run of a key's first use: kept beside the hash, and worth nothing without the pepper.
+//! Saves a node the run at a key's first use: a proof kept beside the hash, worth nothing without the pepper.
 
 use std::fmt;
 
@@ -12,10 +12,11 @@ use super::pepper::Pepper;
 
 const CONTEXT: &[u8] = b"tower-api-keys v1 stored proof";
 
-/// "This text matched this hash", at rest: an HMAC-SHA-256 of both, under a key that is made from the pepper.
+/// The stored statement "this text matched this hash": an HMAC-SHA-256 of both, under a key that is made from the
+/// pepper.
 ///
-/// It can only accept. One that is missing, or does not fit, says nothing: the hash is run. That of another hash does not
-/// fit, nor does that of another key, whose id is in the text.
+/// It can only accept. If it is missing or does not match, the hash is run. The proof of another hash does not match,
+/// nor does that of another key, because the key's id is in the text.
 #[derive(Clone, Copy)]
 pub(super) struct StoredProof([u8; Self::LENGTH]);
 
@@ -41,7 +42,7 @@ impl fmt::Debug for StoredProof {
     }
 }
 
-/// Makes the proofs of one pepper. Neither the tag's key nor the pepper follows from its key (HKDF, RFC 5869).
+/// Makes the proofs of one pepper. Neither the tag's key nor the pepper can be derived from its key (HKDF, RFC 5869).
 pub(super) struct ProofKey(Hmac<Sha256>);
 
 impl ProofKey {
@@ -51,11 +52,11 @@ impl ProofKey {
         Hmac::new_from_slice(key.as_slice()).ok().map(Self)
     }
 
-    /// The proof that `text` matched the hash of this PHC string. None of a text that is longer than any key.
+    /// The proof that `text` matched the hash of this PHC string. None for a text that is longer than any key.
     pub(super) fn proof(&self, text: &str, phc: &str) -> Option<StoredProof> {
         let length = u16::try_from(text.len()).ok()?;
         let mut mac = self.0.clone();
-        // With its length, so that no two pairs feed the same bytes.
+        // With its length, so that no two pairs give the same bytes.
         mac.update(&length.to_be_bytes());
         mac.update(text.as_bytes());
         mac.update(phc.as_bytes());

@@ -1,4 +1,4 @@
-//! Thirty-two bits beside the hash that turn a wrong guess away before it costs anything.
+//! Thirty-two bits beside the hash that refuse a wrong guess before it costs anything.
 
 use std::fmt;
 
@@ -13,9 +13,9 @@ const KEY_CHECK_CONTEXT: &str = "tower-api-keys v1 pepper check";
 
 /// The first four bytes of a keyed BLAKE3 over the whole text of a key.
 ///
-/// A tag that differs refutes a text in a fraction of a microsecond. One that matches proves nothing: one wrong guess
-/// in 4.3 billion does, and goes on to Argon2id. Tags are compared by [`Hasher::check_tag`](super::Hasher::check_tag)
-/// alone, in constant time.
+/// A tag that differs refutes a text in a fraction of a microsecond. A tag that matches proves nothing: one wrong guess
+/// in 4.3 billion matches, and is then checked with Argon2id. Only [`Hasher::check_tag`](super::Hasher::check_tag)
+/// compares tags, in constant time.
 ///
 /// ```
 /// use tower_api_keys::hash::Tag;
@@ -27,7 +27,7 @@ const KEY_CHECK_CONTEXT: &str = "tower-api-keys v1 pepper check";
 pub struct Tag([u8; 4]);
 
 impl Tag {
-    /// A tag as a store keeps it.
+    /// The tag with these bytes from a store.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 4]) -> Self {
         Self(bytes)
@@ -65,8 +65,8 @@ impl TagKey {
     }
 }
 
-/// What a node publishes so that another one with a different pepper under the same id notices. It reveals nothing
-/// about the pepper, and the tag's key does not follow from it.
+/// A value that a node publishes, so that another node with a different pepper under the same id notices. It reveals
+/// nothing about the pepper, and the tag's key cannot be derived from it.
 pub(super) fn key_check_value(pepper: &Pepper) -> [u8; 16] {
     let derived = Zeroizing::new(blake3::derive_key(KEY_CHECK_CONTEXT, pepper.expose_secret()));
     let mut value = [0; 16];

@@ -1,4 +1,4 @@
-//! One queued run for each of those who make keys, whoever else asks and however often.
+//! Turns: each requester that makes keys has one queued run, no matter how many others ask and how often.
 
 use std::{
     collections::HashMap,
@@ -8,22 +8,22 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// New hashes that one requester may ask for at a time: one is queued, the others wait for their turn.
+/// The most new hashes of one requester at a time: one is queued, the others wait for their turn.
 pub(super) const OF_ONE: usize = 16;
 
-/// New hashes that all requesters together may ask for at a time, some 300 bytes each.
+/// The most new hashes of all requesters at a time, some 300 bytes each.
 const OF_ALL: usize = 1_024;
 
-/// For whom a hash is made, in 16 bytes: those of one requester are queued one at a time.
+/// The requester of a hash, in 16 bytes: the hashes of one requester are queued one at a time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Requester([u8; 16]);
 
 impl Requester {
-    /// One that these words name together.
+    /// The requester that these words identify together.
     pub(crate) fn new(words: &[&str]) -> Self {
         let mut hasher = blake3::Hasher::new();
         for word in words {
-            // With the length of each, so that no two lists of words read the same.
+            // With the length of each, so that no two lists of words give the same bytes.
             hasher.update(&(word.len() as u64).to_le_bytes()).update(word.as_bytes());
         }
         let mut id = [0; 16];
@@ -38,12 +38,12 @@ impl fmt::Debug for Requester {
     }
 }
 
-/// Why there is no turn to wait for.
+/// Why no turn can be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTurn {
-    /// Too many of all requesters wait.
+    /// Too many hashes of all requesters wait.
     All,
-    /// Too many of this one wait.
+    /// Too many hashes of this requester wait.
     One,
 }
 
@@ -62,7 +62,7 @@ struct RequesterQueue {
 }
 
 impl Turns {
-    /// Waits until no other run of this requester is queued. Turns are taken in the order in which they were asked for.
+    /// Waits until no other run of this requester is queued. Turns are given in the order of the requests.
     pub(super) async fn take(&self, requester: Requester) -> Result<Turn, NoTurn> {
         let (asked, turn) = self.ask(requester)?;
         // Never closed.
@@ -85,14 +85,14 @@ impl Turns {
         Ok((Asked { turns: self.clone(), requester }, Arc::clone(&line.turn)))
     }
 
-    /// Every change is complete before anything can panic: poison means nothing.
+    /// Every change is complete before anything can panic: poison has no meaning.
     fn lock(&self) -> MutexGuard<'_, Lines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Kept by a run while it is queued. It belongs to the run and not to who waits for it: whoever asks and goes away again
-/// and again has one run in the queue.
+/// Held by a run while it is queued. It belongs to the run and not to the waiting caller: a caller that asks and leaves
+/// repeatedly has one run in the queue.
 pub(super) struct Turn {
     // First: the next one is woken before the line is left.
     _permit: OwnedSemaphorePermit,

@@ -1,4 +1,4 @@
-//! One run: all that a thread needs for it, and nothing that would keep the pool alive.
+//! One run: everything that a thread needs for it, and nothing that would keep the pool alive.
 
 use std::sync::{
     Arc,
@@ -19,11 +19,11 @@ use super::{
     tag::{Tag, TagKey},
 };
 
-/// A pepper, or the lack of one, with the keys of its tags and proofs.
+/// A pepper, or none, with the keys of its tags and proofs.
 pub(super) struct Secrets {
     pepper: Option<Arc<Pepper>>,
     tag_key: TagKey,
-    /// None without a pepper, or if no proofs are stored.
+    /// None without a pepper, or if proofs are not stored.
     proof_key: Option<ProofKey>,
 }
 
@@ -38,13 +38,13 @@ impl Secrets {
         self.tag_key.tag(text)
     }
 
-    /// The hash, made with this pepper, that this text was found to match: with the proof of that, if proofs are stored.
+    /// The hash, made with this pepper, that this text was found to match. It includes the proof if proofs are stored.
     pub(super) fn proved(&self, text: &str, hash: KeyHash) -> KeyHash {
         let proof = self.proof(text, &hash).map(StoredProof::to_bytes);
         hash.with_proof(proof)
     }
 
-    /// Whether the proof beside the hash, made with this pepper, is of this text.
+    /// Whether the proof beside the hash, made with this pepper, belongs to this text.
     pub(super) fn is_proved(&self, text: &str, hash: &KeyHash) -> Choice {
         match (hash.stored_proof(), self.proof(text, hash)) {
             (Some(stored), Some(made)) => stored.matches(&made),
@@ -57,7 +57,7 @@ impl Secrets {
     }
 }
 
-/// What Argon2id makes of a text.
+/// The output of Argon2id for a text.
 pub(super) type Output = Zeroizing<[u8; OUTPUT_LENGTH]>;
 
 /// Counts runs.
@@ -81,7 +81,7 @@ pub(super) struct Work {
     text: Zeroizing<String>,
     salt: [u8; SALT_LENGTH],
     meter: Arc<Meter>,
-    /// One that is run twice, since it got no core, counts once.
+    /// A run that is done twice, because it got no core, counts once.
     is_counted: AtomicBool,
 }
 
@@ -108,7 +108,7 @@ impl Work {
     }
 }
 
-/// Hands the output to the one who waits for it.
+/// Gives the output to the caller that waits for it.
 pub(super) struct Reply(oneshot::Sender<Outcome<Output>>);
 
 impl Reply {

@@ -2,7 +2,7 @@
 
 use super::layout::{CHECKSUM_LENGTH, encode};
 
-/// The checksum of everything that stands before it: CRC-32 (IEEE), big endian, without its first byte, as base64url.
+/// The checksum of everything before it: CRC-32 (IEEE), big endian, without its first byte, as base64url.
 pub(super) fn checksum(covered: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let [_, low_24 @ ..] = crc32fast::hash(covered).to_be_bytes();
     let mut text = [0; CHECKSUM_LENGTH];
@@ -19,8 +19,8 @@ mod tests {
 
     const COVERED: usize = LONGEST_KEY - CHECKSUM_LENGTH;
 
-    /// CRC-32 is affine: the difference of two checksums depends on the difference of the texts alone. So this is what
-    /// a difference of `pattern`, `distance` bytes before the end, does to the bits that are kept.
+    /// CRC-32 is affine: the difference of two checksums depends only on the difference of the texts. So this is the
+    /// effect of a difference of `pattern`, `distance` bytes before the end, on the kept bits.
     fn syndrome(pattern: &[u8], distance: usize) -> u32 {
         let mut changed = pattern.to_vec();
         changed.resize(pattern.len() + distance, 0);
@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn every_two_changed_neighbours_change_the_checksum() {
-        // (first, second) goes unnoticed exactly if first alone and second alone do the same: 65,025 pairs by look-up.
+        // (first, second) goes unnoticed exactly if first alone and second alone have the same effect: 65,025 pairs by
+        // look-up.
         for distance in 0..COVERED - 1 {
             let second: HashSet<u32> = (1..=u8::MAX).map(|pattern| syndrome(&[pattern], distance)).collect();
             for pattern in 1..=u8::MAX {
@@ -73,7 +74,7 @@ mod tests {
         };
         for &covered in &alphabet {
             for &first in alphabet.iter().filter(|&&first| first != covered) {
-                // Unnoticed if the checksum changes by just what the swap did to its first character.
+                // Unnoticed if the checksum changes exactly as the swap changed its first character.
                 let moved = u32::from(value(covered) ^ value(first)) << 18;
                 assert_ne!(syndrome(&[covered ^ first], 0), moved, "{covered} {first}");
             }

@@ -1,4 +1,4 @@
-//! Credentials of any kind inside of what people write about a key: names, labels, reasons.
+//! Credentials of any kind in what people write about a key: names, labels, reasons.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -8,23 +8,23 @@ use super::{
     redact::{REDACTED, contains_key, redact},
 };
 
-/// Random parts of the credentials that are known have at least this number of characters, and most words have fewer.
+/// Random parts of the known credentials have at least this number of characters, and most words have fewer.
 const RANDOM: usize = 16;
 
-/// That of the shortest prefix of a credential whose random part may have hyphens and underscores.
+/// The length of the shortest prefix of a credential whose random part may have hyphens and underscores.
 const SHORTEST_PREFIX: usize = 4;
 
-/// Whether a text contains a key, or what is left of one, or a credential of a well-known service.
+/// Whether a text contains a key, or a part of one, or a credential of a well-known service.
 pub(crate) fn contains_credential(text: &str) -> bool {
     contains_key(text) || contains_foreign_credential(text)
 }
 
-/// The second of these alone.
+/// Whether a text contains a credential of a well-known service.
 pub(crate) fn contains_foreign_credential(text: &str) -> bool {
     foreign(text).next().is_some()
 }
 
-/// The text with `[REDACTED]` in place of what nobody but the holder of a credential may know.
+/// The text with `[REDACTED]` instead of what only the holder of a credential may know.
 pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
     let mut cleaned = redact(text);
     loop {
@@ -33,7 +33,7 @@ pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Where credentials of other services are. For texts of some hundred characters: it may look at each of them as often.
+/// Finds credentials of other services. For texts of some hundred characters: it may read each of them that many times.
 fn foreign(text: &str) -> impl Iterator<Item = Range<usize>> {
     // Most names are shorter than any credential.
     let bytes = if text.len() < RANDOM + SHORTEST_PREFIX { &[] } else { text.as_bytes() };
@@ -48,7 +48,7 @@ fn foreign(text: &str) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// `sk-` and a name that somebody chose are no credential: words are shorter, or all in one case.
+/// `sk-` with a chosen name is no credential: words are shorter, or all in one case.
 fn has_random_part(word: &[u8]) -> bool {
     let has_digit = word.iter().any(u8::is_ascii_digit);
     let is_upper = word.iter().all(u8::is_ascii_uppercase);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::{KeyKind, key::KeyFormat};
 
-    /// As they are in the documentation of those who issue them.
+    /// Examples from the documentation of their issuers.
     const FOREIGN: [&str; 8] = [
         "AKIAIOSFODNN7EXAMPLE",
         "ghp_16C7e42F292c6912E7710c838347Ae178B4a",

@@ -1,4 +1,4 @@
-//! Why a text is no key.
+//! The reasons why a text is no key.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -6,7 +6,7 @@ use crate::words::words;
 
 /// The text is not a well-formed key of this service.
 ///
-/// Carries the reason and nothing of the text.
+/// Holds the reason and no part of the text.
 ///
 /// ```
 /// use tower_api_keys::key::{KeyFormat, MalformedReason};
@@ -19,7 +19,7 @@ use crate::words::words;
 #[derive(Clone, PartialEq, Eq)]
 pub struct MalformedKey(Cause);
 
-/// Two words: it is handed through the whole check, and copying it would cost more than finding it.
+/// Two words of memory: it is passed through the whole check, and copying it would cost more than finding it.
 #[derive(Clone, PartialEq, Eq)]
 enum Cause {
     Foreign(Issuer),
@@ -35,7 +35,7 @@ impl MalformedKey {
         Self(Cause::Foreign(issuer))
     }
 
-    /// The first reason that fits.
+    /// The first reason that applies.
     #[must_use]
     pub const fn reason(&self) -> MalformedReason {
         match self.0 {
@@ -44,9 +44,9 @@ impl MalformedKey {
         }
     }
 
-    /// One sentence for the caller: what happened and what to do. That of the reason, unless the text is a credential
-    /// whose issuer was given to [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix): then it
-    /// names that.
+    /// One sentence for the caller: what happened and what to do. It is the sentence of the reason. If the text is a
+    /// credential whose issuer was given to [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix),
+    /// it names the issuer.
     ///
     /// ```
     /// use tower_api_keys::key::KeyFormat;
@@ -68,8 +68,8 @@ impl MalformedKey {
         }
     }
 
-    /// Whose credential it looks like, for [`MalformedReason::ForeignCredential`]: `GitHub`, or the name given to
-    /// [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix).
+    /// The issuer of the credential that it looks like, for [`MalformedReason::ForeignCredential`]: `GitHub`, or the
+    /// name given to [`KeyFormat::with_foreign_prefix`](super::KeyFormat::with_foreign_prefix).
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         match &self.0 {
@@ -97,7 +97,7 @@ impl fmt::Display for MalformedKey {
 
 impl std::error::Error for MalformedKey {}
 
-/// Who issues credentials that begin so, behind one word. Cloning allocates nothing.
+/// The issuer of credentials with a known beginning, behind one pointer. Cloning allocates nothing.
 #[derive(Clone)]
 pub(super) enum Issuer {
     Known(&'static &'static str),
@@ -122,14 +122,14 @@ impl PartialEq for Issuer {
 impl Eq for Issuer {}
 
 words! {
-    /// Why a text is no key: the first of these that fits.
+    /// Why a text is no key: the first reason that applies.
     ///
-    /// Where a key of this service and something else are in the text, the order is two keys, `Bearer`, words before
-    /// the key, quotes, signs before it, words behind it, whitespace, characters beyond ASCII, signs behind it. Where
-    /// no such key is, it is encoded, foreign credential, empty, placeholder, `Bearer`, quotes, whitespace, characters
-    /// beyond ASCII, prefix, length, alphabet, checksum. A foreign credential with a dot in it is never encoded.
+    /// If the text has a key of this service and something else, the order is: two keys, `Bearer`, words before the
+    /// key, quotes, signs before it, words after it, whitespace, characters beyond ASCII, signs after it. Otherwise the
+    /// order is: encoded, foreign credential, empty, placeholder, `Bearer`, quotes, whitespace, characters beyond
+    /// ASCII, prefix, length, alphabet, checksum. A foreign credential with a dot is never "encoded".
     ///
-    /// Depends on the text and the [`KeyFormat`](super::KeyFormat) alone, never on what is stored.
+    /// The reason depends only on the text and the [`KeyFormat`](super::KeyFormat), never on what is stored.
     ///
     /// ```
     /// use tower_api_keys::key::{KeyFormat, MalformedReason};
@@ -141,9 +141,9 @@ words! {
     /// ```
     #[non_exhaustive]
     pub enum MalformedReason,
-    /// One sentence for the caller: what happened and what to do. Fixed text that repeats nothing of the key.
+    /// One sentence for the caller: what happened and what to do. Fixed text without any part of the key.
     pub advice {
-        /// A character that no key has, perhaps one that looks like one of a key's, or a dot where no key has one.
+        /// A character that no key has, perhaps a look-alike, or a dot where no key has one.
         Alphabet = "alphabet":
             "The API key contains a character that is not allowed, such as a long dash instead of a hyphen, or a dot \
              in the wrong place. Copy the whole key again.",
@@ -151,7 +151,7 @@ words! {
         BearerInside = "bearer_inside":
             "The API key includes the word Bearer. In the Authorization header, write Bearer only once, before the \
              key. In x-api-key, send the key without Bearer.",
-        /// All parts are there and the checksum is wrong: at least one character is not the one that was issued.
+        /// All parts are there, but the checksum does not match: at least one character differs from the issued key.
         Checksum = "checksum":
             "The API key has the right form, but at least one character is wrong. Copy the whole key again.",
         /// No text at all.
@@ -176,7 +176,7 @@ words! {
         /// Quotation marks are part of the key.
         Quotes = "quotes":
             "There are quotation marks before, after or inside the API key. Remove them where the key is configured.",
-        /// A key, and before it or around it something that is no key, such as `API_KEY=` or brackets.
+        /// A key with other text before or around it, such as `API_KEY=` or brackets.
         TextAround = "text_around":
             "There is text before or after the API key, such as a name or brackets. Send only the key.",
         /// Longer than a key with this prefix.
@@ -185,7 +185,7 @@ words! {
         /// Shorter than a key with this prefix.
         Truncated = "truncated":
             "The API key is too short: its end is missing. Copy the whole key again.",
-        /// More than one key, whole or not, be it the same one.
+        /// More than one key, whole or not, even the same one twice.
         TwoKeys = "two_keys":
             "There are two API keys in one place. Send one key, once.",
         /// Does not begin with a prefix that this service accepts. Prefixes are lower case.
@@ -200,7 +200,7 @@ words! {
 }
 
 impl MalformedReason {
-    /// Whether a text that is refused for this may still have the id of a key in it, to be read as it is.
+    /// Whether a text that is refused for this may still have a readable id of a key in it.
     pub(crate) const fn leaves_an_id(self) -> bool {
         !matches!(self, Self::Empty | Self::Encoded | Self::ForeignCredential | Self::TwoKeys | Self::UnknownPrefix)
     }

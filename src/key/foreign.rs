@@ -1,4 +1,4 @@
-//! How credentials of other services begin.
+//! The beginnings of credentials of other services.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ const MOST_REGISTERED: usize = 16;
 const SHORTEST_PREFIX: usize = 3;
 const LONGEST_PREFIX: usize = 32;
 const LONGEST_ISSUER: usize = 64;
-/// From so many characters on, JSON in base64url is taken for a token without finding its dots.
+/// At this length or more, JSON in base64url counts as a token even if its dots are not found.
 const LONG: usize = 128;
 
-/// Prefixes the embedder registered, the longest first.
+/// Prefixes that the embedder registered, the longest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ForeignPrefixes {
     registered: Vec<(Box<str>, Arc<Box<str>>)>,
@@ -23,7 +23,7 @@ impl ForeignPrefixes {
         if !lengths.contains(&prefix.len()) || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidForeignPrefix(InvalidForeignPrefixKind::Prefix));
         }
-        // It is told to callers, in JSON that embedders may write by hand.
+        // Callers see it, in JSON that embedders may write by hand.
         let is_told = |c: char| !c.is_control() && !matches!(c, '"' | '\\');
         if issuer.is_empty() || issuer.len() > LONGEST_ISSUER || !issuer.chars().all(is_told) {
             return Err(InvalidForeignPrefix(InvalidForeignPrefixKind::Issuer));
@@ -37,7 +37,7 @@ impl ForeignPrefixes {
         Ok(self)
     }
 
-    /// Who issues what begins like this. What the embedder registered comes before what is known.
+    /// The issuer of texts that begin like this. Registered prefixes come before the known ones.
     pub(super) fn issuer(&self, text: &[u8]) -> Option<Issuer> {
         self.registered
             .iter()
@@ -50,7 +50,7 @@ impl ForeignPrefixes {
 /// Well-known services. The first byte picks the few to compare with; among those the longest comes first.
 pub(super) fn known(text: &[u8]) -> Option<&'static &'static str> {
     let candidates: &'static [(&'static [u8], &'static str)] = match text.first()? {
-        // An id of an access key is 4 + 16 upper-case characters; a shorter text is none.
+        // The id of an access key is 4 + 16 upper-case characters; a shorter text is no id.
         b'A' => return is_aws_access_key(text).then_some(&"AWS"),
         b'e' => return is_json_web_token(text).then_some(&"JSON Web Token"),
         b'g' => &[
@@ -97,12 +97,13 @@ fn is_aws_access_key(text: &[u8]) -> bool {
         && rest.iter().take(16).all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
-/// `{"` in base64url, and the dots between the parts. Of a long one the second dot may be beyond what is looked at.
+/// `{"` in base64url, and the dots between the parts. In a long token the second dot may be beyond the part that is
+/// read.
 fn is_json_web_token(text: &[u8]) -> bool {
     text.starts_with(b"eyJ") && (text.len() >= LONG || text.iter().filter(|&&byte| byte == b'.').count() >= 2)
 }
 
-/// A prefix of another service cannot be registered.
+/// Why a prefix of another service cannot be registered.
 ///
 /// ```
 /// use tower_api_keys::key::{InvalidForeignPrefixKind, KeyFormat};

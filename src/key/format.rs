@@ -1,4 +1,4 @@
-//! How the keys of one service look.
+//! The format of the keys of one service.
 
 use zeroize::Zeroizing;
 
@@ -20,10 +20,10 @@ use crate::{
     random::{RandomnessError, random_bytes},
 };
 
-/// How the keys of one service look: the brand it issues, and the brands it accepts.
+/// The format of the keys of one service: the brand it issues, and the brands it accepts.
 ///
-/// The default has no brand: `user.…` and `team.…`. A brand tells people and secret scanners whose key they found. A
-/// service that is renamed issues the new brand and goes on accepting the old one, so no key dies of it:
+/// The default has no brand: `user.…` and `team.…`. A brand tells people and secret scanners which service a found key
+/// belongs to. A service that is renamed issues the new brand and still accepts the old one, so all keys still work:
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, key::KeyFormat};
@@ -49,7 +49,7 @@ impl KeyFormat {
         Self { prefixes: Prefixes::unbranded(), foreign: ForeignPrefixes::default() }
     }
 
-    /// Keys that begin with `<brand>_user.` or `<brand>_team.`. Others are accepted only if the format is told so.
+    /// Keys that begin with `<brand>_user.` or `<brand>_team.`. Others are accepted only if you add them.
     ///
     /// # Errors
     /// [`InvalidBrand`] unless the brand has 1 to 16 lower-case ASCII letters and digits and begins with a letter.
@@ -57,21 +57,22 @@ impl KeyFormat {
         Ok(Self { prefixes: Prefixes::branded(brand)?, foreign: ForeignPrefixes::default() })
     }
 
-    /// Accepts the keys of another brand too, 16 brands at most in all.
+    /// Also accepts the keys of another brand: 16 brands in total at most.
     ///
     /// # Errors
-    /// [`InvalidBrand`] if the brand is not of the form [`branded`](Self::branded) asks for, or one too many.
+    /// [`InvalidBrand`] if the brand does not have the form that [`branded`](Self::branded) requires, or is one too
+    /// many.
     pub fn accepting(self, brand: &str) -> Result<Self, InvalidBrand> {
         Ok(Self { prefixes: self.prefixes.accepting(brand)?, ..self })
     }
 
-    /// Accepts keys without a brand too.
+    /// Also accepts keys without a brand.
     #[must_use]
     pub fn accepting_unbranded(self) -> Self {
         Self { prefixes: self.prefixes.accepting_unbranded(), ..self }
     }
 
-    /// What new keys of this kind begin with, the dot included.
+    /// The beginning of new keys of this kind, including the dot.
     ///
     /// ```
     /// use tower_api_keys::{KeyKind, key::KeyFormat};
@@ -87,8 +88,8 @@ impl KeyFormat {
         prefix(self.prefixes.issued(), kind)
     }
 
-    /// What accepted keys of this kind begin with, the dot included: new ones first, then others in the order in which the
-    /// format was told of them.
+    /// The beginnings of accepted keys of this kind, including the dot: new keys first, then others in the order in
+    /// which they were added.
     pub fn accepted_prefixes(&self, kind: KeyKind) -> impl Iterator<Item = String> {
         self.prefixes.brands().map(move |brand| prefix(brand, kind))
     }
@@ -99,17 +100,17 @@ impl KeyFormat {
         Some(self.prefixes.issued()).filter(|brand| !brand.is_empty())
     }
 
-    /// The brands of accepted keys, that of new ones first; none stands for keys without a brand.
+    /// The brands of accepted keys, the brand of new ones first; none means keys without a brand.
     pub fn accepted_brands(&self) -> impl Iterator<Item = Option<&str>> {
         self.prefixes.brands().map(|brand| Some(brand).filter(|brand| !brand.is_empty()))
     }
 
-    /// Names the issuer of texts that begin so, for the sentence that people are given when they send one: "This is a
-    /// credential of the previous key system; …". The name is told to callers. 16 at most; GitHub, GitLab, Stripe,
-    /// OpenAI, Anthropic, Slack, AWS and JSON web tokens are known already.
+    /// Names the issuer of texts with this beginning, for the sentence to a caller that sends one: "This is a
+    /// credential of the previous key system; …". Callers see the name. 16 at most; GitHub, GitLab, Stripe, OpenAI,
+    /// Anthropic, Slack, AWS and JSON web tokens are known already.
     ///
-    /// Changes no decision: what begins with an accepted prefix and a dot is never taken for a foreign credential, and
-    /// whatever is not a key is refused in any case.
+    /// Changes no decision: a text that begins with an accepted prefix and a dot never counts as a foreign credential,
+    /// and a text that is no key is refused in any case.
     ///
     /// ```
     /// use tower_api_keys::key::KeyFormat;
@@ -126,16 +127,17 @@ impl KeyFormat {
         Ok(Self { foreign: self.foreign.with(prefix, issuer)?, ..self })
     }
 
-    /// A new key of the brand to issue, from the operating system's randomness: almost 120 bits of id, 264 bits of secret.
+    /// A new key of the brand to issue, from the operating system's randomness: the id has almost 120 bits, the secret
+    /// 264 bits.
     ///
-    /// The id begins with a letter or a digit. With a dash in front it would be an option to most command lines, and in
-    /// the cell of a table get a mark that keeps it from being a formula.
+    /// The id begins with a letter or a digit. With a dash in front, most command lines would read it as an option, and
+    /// exports would mark it in spreadsheets so that it is no formula.
     ///
     /// # Errors
-    /// [`RandomnessError`] if the operating system gives none. There is no other source to fall back to.
+    /// [`RandomnessError`] if the operating system gives none. There is no fallback to another source.
     pub fn generate(&self, kind: KeyKind) -> Result<PlaintextKey, RandomnessError> {
         let mut id = random_bytes::<ID_BYTES>()?;
-        // One draw in 32, and each draw is by itself: what is left is drawn evenly.
+        // One draw in 32 is rejected, and draws are independent: the rest is uniform.
         while !begins_plainly(&id) {
             id = random_bytes::<ID_BYTES>()?;
         }
@@ -145,8 +147,8 @@ impl KeyFormat {
 
     /// Reads a key: all of the text, without trimming, without allocating.
     ///
-    /// Takes bytes because the value of a header is bytes. A text too long to be a key is looked at for 256 bytes only,
-    /// and is copied only if these have escapes or lines of something encoded; the copy is wiped.
+    /// Takes bytes because header values are bytes. Of a text that is too long to be a key, only 256 bytes are read.
+    /// They are copied only if they have escapes or lines of something encoded; the copy is wiped.
     ///
     /// ```
     /// use tower_api_keys::key::{KeyFormat, MalformedReason};
@@ -160,12 +162,12 @@ impl KeyFormat {
     /// ```
     ///
     /// # Errors
-    /// [`MalformedKey`] with the first reason that fits.
+    /// [`MalformedKey`] with the first reason that applies.
     pub fn parse<'a>(&self, text: &'a [u8]) -> Result<ParsedKey<'a>, MalformedKey> {
         self.well_formed(text).ok_or_else(|| self.diagnosis(text))
     }
 
-    /// Why a text that is no key is none.
+    /// Why this text is no key.
     #[cold]
     pub(crate) fn diagnosis(&self, text: &[u8]) -> MalformedKey {
         diagnose(&self.prefixes, &self.foreign, text)
@@ -184,12 +186,12 @@ impl KeyFormat {
         self.prefixes.begin(text)
     }
 
-    /// Finds keys wherever they stand in a text: an accepted prefix in any case, a dot, 20 characters of the alphabet, a
-    /// dot, 48 characters, nothing less. What is around them may be anything, letters too.
+    /// Finds keys anywhere in a text: an accepted prefix in any case, a dot, 20 characters of the alphabet, a dot, 48
+    /// characters, nothing less. Any text may be around them, even letters.
     ///
-    /// Works offline, in a time by the length of the text, and without allocating. Keys come in the order of their
-    /// places and may overlap. What looks like a key and has the right checksum under the prefix of another brand is a key
-    /// of that brand, and none of these.
+    /// Works offline, in time proportional to the length of the text, and without allocating. Keys come in order of
+    /// position and may overlap. A text that looks like a key and has the right checksum under the prefix of another
+    /// brand is a key of that brand, and is not returned.
     ///
     /// ```
     /// use tower_api_keys::key::KeyFormat;
@@ -202,20 +204,20 @@ impl KeyFormat {
     /// ```
     ///
     /// # Security
-    /// What it finds is a secret even if its checksum is wrong: most of its characters may be right.
+    /// Every result is a secret even if its checksum is wrong: most of its characters may be right.
     pub fn find_in<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = KeyInText> + use<'a> {
         find(text, &self.prefixes)
     }
 
-    /// Whether a key stands in the text, as it is or in what decoding the text once reveals: base64, of UTF-16 too,
+    /// Whether the text contains a key, either directly or after the text is decoded once: base64, of UTF-16 too,
     /// hexadecimal digits, escapes such as `%2E`, UTF-16 read as bytes.
-    // Not inlined, nor is the next one: the way of a known key, which asks neither, has to stay short.
+    // Not inlined, like the next one: the path of a known key, which needs neither, has to stay short.
     #[inline(never)]
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
         self.find_in(text).next().is_some() || self.is_encoded_in(text)
     }
 
-    /// Why a credential is refused in which no key is expected: a key stands in it, as in [`is_in`](Self::is_in).
+    /// Why a credential is refused that should have no key: a key is in it, as in [`is_in`](Self::is_in).
     #[inline(never)]
     pub(crate) fn misplaced_in(&self, credential: &[u8]) -> Option<MalformedReason> {
         match self.find_in(credential).next() {
@@ -224,8 +226,8 @@ impl KeyFormat {
         }
     }
 
-    /// Shows each part of the text that may be a key once it is decoded, as in [`is_in`](Self::is_in): one that lost
-    /// its end, too. What is shown is wiped afterwards.
+    /// Gives `visit` each part of the text that may be a key after decoding, as in [`is_in`](Self::is_in), even if its
+    /// end is missing. The decoded text is wiped afterwards.
     pub(crate) fn for_each_decoded(text: &[u8], mut visit: impl FnMut(&[u8])) {
         any_decoded(text, |decoded| {
             visit(decoded);
@@ -233,8 +235,8 @@ impl KeyFormat {
         });
     }
 
-    /// Whether the text begins with an accepted prefix, a dot and a whole id, which has ended: with a key of this service,
-    /// or with what is left of one.
+    /// Whether the text begins with an accepted prefix, a dot and a whole id, followed by a dot or the end: a key of
+    /// this service, or a part of one.
     pub(crate) fn begins_with_an_id(&self, text: &[u8]) -> bool {
         let behind = first_word(text).and_then(|prefix| text.get(prefix.len() + 1..));
         let id = behind.and_then(<[u8]>::split_first_chunk::<ID_LENGTH>);
@@ -242,8 +244,8 @@ impl KeyFormat {
             && id.is_some_and(|(id, rest)| all_base64url(id) && matches!(rest, [] | [b'.', ..]))
     }
 
-    /// The id in a text that is no key, as far as one can be told: that of what is left of a key at its beginning, else of
-    /// the first key in it.
+    /// The id in a text that is no key, if there is one: that of an incomplete key at its beginning, else of the first
+    /// key in it.
     #[cold]
     pub(crate) fn id_in(&self, text: &[u8]) -> Option<KeyId> {
         let text = text.get(..LOOKED_AT).unwrap_or(text);
@@ -253,11 +255,11 @@ impl KeyFormat {
     }
 
     fn is_encoded_in(&self, text: &[u8]) -> bool {
-        // Encoded, a key is no shorter.
+        // An encoded key is not shorter.
         text.len() >= SHORTEST_KEY && any_decoded(text, |decoded| self.find_in(decoded).next().is_some())
     }
 
-    /// Finds the parts of what may be a key: length, accepted prefix, both dots. Characters and checksum go unchecked.
+    /// Finds the parts of a possible key: checks length, accepted prefix, both dots, but not characters and checksum.
     #[inline]
     pub(crate) fn locate<'a>(&self, text: &'a [u8]) -> Option<LocatedKey<'a>> {
         let parts = split(text)?;
@@ -276,7 +278,7 @@ impl KeyFormat {
         Some(ParsedKey { text, id, secret, prefix })
     }
 
-    /// The key of the brand to issue that is made of these random bytes.
+    /// The key, of the brand to issue, with these random bytes.
     pub(super) fn assemble(&self, kind: KeyKind, id: &[u8; ID_BYTES], secret: &[u8; SECRET_BYTES]) -> PlaintextKey {
         let id = KeyId::encode(id);
         let mut secret_text = Zeroizing::new([0; RANDOM_LENGTH]);
@@ -291,7 +293,7 @@ impl KeyFormat {
     }
 }
 
-/// What keys of this brand begin with, which is empty for none.
+/// The beginning of keys of this brand; the brand is empty for none.
 fn prefix(brand: &str, kind: KeyKind) -> String {
     if brand.is_empty() { format!("{kind}.") } else { format!("{brand}_{kind}.") }
 }

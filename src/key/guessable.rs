@@ -1,4 +1,4 @@
-//! Texts that have the form of a key, and a secret that somebody can guess.
+//! Texts in the form of a key with a secret that can be guessed.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
@@ -8,13 +8,13 @@ use super::{
     plaintext::PlaintextKey,
 };
 
-/// Fewer different characters, or bytes, than this make no secret. Of those that are drawn at random, one of 10^13 has
-/// fewer characters.
+/// With fewer different characters, or bytes, than this a text is no secret. One of 10^13 random secrets has fewer
+/// characters.
 const FEWEST: usize = 16;
 
 impl PlaintextKey {
-    /// Whether the secret follows a pattern, as those in documentation do: few different characters, one part again and
-    /// again, or steps of one size. What else somebody made up shows in nothing.
+    /// Whether the secret follows a pattern, as in documentation: few different characters, one repeated part, or steps
+    /// of one size. Other invented secrets cannot be recognized.
     ///
     /// False for every key that was made at random, except one of 10^13.
     pub(crate) fn is_guessable(&self) -> bool {
@@ -42,12 +42,12 @@ fn has_few(values: &[u8]) -> bool {
     seen.iter().filter(|seen| **seen).count() < FEWEST
 }
 
-/// One part at least twice, and nothing else.
+/// One part, at least twice, and nothing else.
 fn is_repeated(values: &[u8]) -> bool {
     (1..=values.len() / 2).any(|period| values.iter().zip(values.iter().skip(period)).all(|(one, next)| one == next))
 }
 
-/// Most are as far from the one before: `abcdef`, 1, 3, 5.
+/// Most values have the same distance from the one before: `abcdef`, 1, 3, 5.
 fn is_counted(values: &[u8]) -> bool {
     let mut steps = [0_usize; 256];
     for (one, next) in values.iter().zip(values.iter().skip(1)) {
@@ -118,7 +118,7 @@ mod tests {
         for _ in 0..20_000 {
             assert!(!KeyFormat::unbranded().generate(KeyKind::User).unwrap().is_guessable());
         }
-        // As few different characters, and as even steps, as go.
+        // At the limit: few different characters, and even steps.
         assert!(!of_characters("abcdefghijklmnopAAAABBBBCCCCDDDDEEEEFFFFGGGG").is_guessable());
     }
 }

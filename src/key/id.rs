@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::{ID_BYTES, ID_LENGTH, all_base64url, encode};
 
-/// The public part of a key, which names it in logs, lists and the store.
+/// The public part of a key, which identifies it in logs, lists and the store.
 ///
 /// 20 base64url characters: 15 random bytes. Compared byte by byte; text and serde use the characters.
 ///
@@ -28,11 +28,10 @@ impl KeyId {
     #[cfg(any(test, feature = "test-util"))]
     pub(crate) const FAKE: Self = Self(*b"fakefakefakefakefake");
 
-    /// The id of no key: to be that of one, 120 random bits would have to be zero.
+    /// The id of no key: a key has it only if 120 random bits are zero.
     pub(crate) const ABSENT: Self = Self([b'A'; ID_LENGTH]);
 
-    /// The first of all ids by their bytes, and that of no key. For
-    /// [`Prune::usage_after`](crate::store::Prune::usage_after).
+    /// The first of all ids in byte order; no key has it. For [`Prune::usage_after`](crate::store::Prune::usage_after).
     ///
     /// ```
     /// use tower_api_keys::KeyId;
@@ -42,7 +41,7 @@ impl KeyId {
     /// ```
     pub const LEAST: Self = Self([b'-'; ID_LENGTH]);
 
-    /// The id that is written so.
+    /// The id with this text.
     ///
     /// # Errors
     /// [`InvalidKeyId`] unless the text is 20 base64url characters.
@@ -51,7 +50,7 @@ impl KeyId {
         Self::from_bytes(bytes).ok_or(InvalidKeyId(()))
     }
 
-    /// The id that is written so, if the bytes are characters of one.
+    /// The id with these characters, if they are valid.
     pub(super) fn from_bytes(bytes: &[u8; ID_LENGTH]) -> Option<Self> {
         all_base64url(bytes).then_some(Self(*bytes))
     }
@@ -125,7 +124,7 @@ impl From<KeyId> for String {
     }
 }
 
-/// The text is no id of a key.
+/// The text is not a valid id of a key.
 ///
 /// ```
 /// use tower_api_keys::key::KeyId;

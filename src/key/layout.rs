@@ -1,4 +1,4 @@
-//! Where the parts of a key stand, and the characters they are made of.
+//! The positions of a key's parts, and the characters they are made of.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 
@@ -14,9 +14,9 @@ pub(super) const SECRET_BYTES: usize = 33;
 pub(super) const RANDOM_LENGTH: usize = 44;
 /// Characters of the checksum.
 pub(super) const CHECKSUM_LENGTH: usize = 4;
-/// Characters behind the second dot.
+/// Characters after the second dot.
 pub(super) const SECRET_LENGTH: usize = RANDOM_LENGTH + CHECKSUM_LENGTH;
-/// Characters behind the prefix, both dots included.
+/// Characters after the prefix, including both dots.
 pub(super) const TAIL_LENGTH: usize = 1 + ID_LENGTH + 1 + SECRET_LENGTH;
 /// Characters of the longest brand.
 pub(super) const LONGEST_BRAND: usize = 16;
@@ -29,7 +29,7 @@ pub(super) const SHORTEST_KEY: usize = KIND_LENGTH + TAIL_LENGTH;
 /// A key with the longest brand.
 pub(super) const LONGEST_KEY: usize = LONGEST_PREFIX + TAIL_LENGTH;
 
-/// How far a text is looked at to say why it is no key, however long it is.
+/// How many bytes of a text are read to find out why it is no key.
 pub(super) const LOOKED_AT: usize = 256;
 
 /// A text cut where a key of its length has its dots. Nothing else is known about the parts.
@@ -55,7 +55,7 @@ pub(super) fn split(text: &[u8]) -> Option<Parts<'_>> {
 /// Whether a byte is a character of base64url (RFC 4648 §5).
 #[inline]
 pub(super) const fn is_base64url(byte: u8) -> bool {
-    // Letters differ by one bit from those of the other case, so that one comparison does for both.
+    // Letters differ by one bit between the cases, so one comparison covers both.
     (byte | 0x20).is_ascii_lowercase() | byte.is_ascii_digit() | (byte == b'-') | (byte == b'_')
 }
 

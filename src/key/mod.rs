@@ -8,9 +8,9 @@
 //!            4 base64url characters     checksum: CRC-32 (IEEE) of all before it, big endian, without its first byte
 //! ```
 //!
-//! Four characters hold three bytes, and each part is made of whole threes: no bit is left over, so there is one way to
-//! write a key. It has 74 characters, up to 91 with a brand. The checksum needs no service: scanners verify it offline.
-//! It finds slips of the hand and authenticates nothing.
+//! Four characters hold three bytes, and each part has a multiple of three bytes: no bit is left over, so there is only
+//! one way to write a key. It has 74 characters, at most 91 with a brand. Scanners can verify the checksum offline,
+//! without the service. It finds typing errors and authenticates nothing.
 //!
 //! ```
 //! use tower_api_keys::{KeyKind, key::KeyFormat};

@@ -1,4 +1,4 @@
-//! A key someone presented, still in the place it was read from.
+//! A key that a caller presented, still where it was read.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::KeyKind;
 
-/// A well-formed key: prefix, lengths, characters and checksum are right. Whether anybody issued it is another matter.
+/// A well-formed key: prefix, lengths, characters and checksum are right. It need not have been issued.
 ///
 /// Borrows the text it was parsed from and copies nothing of the secret. `Debug` shows prefix and id only; there is no
 /// `Clone`, `Display`, `PartialEq` or `Serialize`.
@@ -45,22 +45,22 @@ impl<'a> ParsedKey<'a> {
         self.id
     }
 
-    /// The kind the prefix names. Whether it is the record's kind is for the check to say.
+    /// The kind that the prefix names. The check compares it with the kind in the record.
     #[must_use]
     pub const fn kind(&self) -> KeyKind {
         self.prefix.kind()
     }
 
-    /// Which accepted prefix the key has.
+    /// The accepted prefix of the key.
     #[must_use]
     pub const fn prefix(&self) -> PrefixIndex {
         self.prefix
     }
 
-    /// What stands behind the second dot, checksum included: 48 ASCII characters.
+    /// The text after the second dot, including the checksum: 48 ASCII characters.
     ///
     /// # Security
-    /// This is the secret. Compare it, or what is derived from it, in constant time only.
+    /// This is the secret. Compare it, or values derived from it, in constant time only.
     #[must_use]
     pub const fn secret(&self) -> &'a [u8; SECRET_LENGTH] {
         self.secret
@@ -69,7 +69,7 @@ impl<'a> ParsedKey<'a> {
     /// The whole text.
     ///
     /// # Security
-    /// Whoever reads it can use the key. Do not log or store it.
+    /// A reader of this text can use the key. Do not log or store it.
     #[must_use]
     pub const fn expose_secret(&self) -> &'a str {
         self.text
@@ -90,10 +90,10 @@ impl fmt::Debug for ParsedKey<'_> {
     }
 }
 
-/// A text that has the length, an accepted prefix and the dots of a key, and nothing else checked.
+/// A text with the length, an accepted prefix and the dots of a key. Nothing else is checked.
 ///
-/// Enough to look an id up. Where a digest of the secret then equals a digest remembered from a full check, characters
-/// and checksum are proved with it; otherwise the text has to be parsed.
+/// Enough to look an id up. If a digest of the secret then equals a cached digest from a full check, characters and
+/// checksum are proved, too; otherwise the text has to be parsed.
 pub(crate) struct LocatedKey<'a> {
     pub(super) id: &'a [u8; ID_LENGTH],
     pub(super) secret: &'a [u8; SECRET_LENGTH],
@@ -101,19 +101,19 @@ pub(crate) struct LocatedKey<'a> {
 }
 
 impl<'a> LocatedKey<'a> {
-    /// What stands where an id stands. Any bytes.
+    /// The text where an id should be. Any bytes.
     #[inline]
     pub(crate) const fn id(&self) -> &'a [u8; ID_LENGTH] {
         self.id
     }
 
-    /// Which accepted prefix the text has.
+    /// The accepted prefix of the text.
     #[inline]
     pub(crate) const fn prefix(&self) -> PrefixIndex {
         self.prefix
     }
 
-    /// What stands where a secret stands. Any bytes.
+    /// The text where a secret should be. Any bytes.
     #[inline]
     pub(crate) const fn secret(&self) -> &'a [u8; SECRET_LENGTH] {
         self.secret

@@ -12,7 +12,7 @@ use crate::KeyKind;
 
 /// The whole text of a key, wiped from memory when dropped.
 ///
-/// Leaves through [`expose_secret`](Self::expose_secret) only; `Debug` shows prefix and id.
+/// Only [`expose_secret`](Self::expose_secret) gives the text; `Debug` shows prefix and id.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, key::KeyFormat};
@@ -47,7 +47,7 @@ use crate::KeyKind;
 /// needs_debug::<tower_api_keys::key::PlaintextKey>();
 /// ```
 pub struct PlaintextKey {
-    /// Has room for any key from the start: growing would leave a copy behind that nobody wipes.
+    /// Has room for any key from the start: growth would leave a copy behind that is not wiped.
     text: Zeroizing<String>,
     id: KeyId,
     kind: KeyKind,
@@ -61,7 +61,7 @@ impl PlaintextKey {
         key
     }
 
-    /// From a text this module made in what [`empty_text`] gave.
+    /// From a text that this module wrote into [`empty_text`].
     pub(super) const fn from_text(text: Zeroizing<String>, id: KeyId, kind: KeyKind) -> Self {
         Self { text, id, kind }
     }
@@ -69,7 +69,7 @@ impl PlaintextKey {
     /// The whole text.
     ///
     /// # Security
-    /// Whoever reads it can use the key. Show it once to the person it was made for; do not log or store it.
+    /// A reader of this text can use the key. Show it once to the person it was made for; do not log or store it.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
         &self.text
@@ -87,7 +87,7 @@ impl PlaintextKey {
         self.kind
     }
 
-    /// The text with `[REDACTED]` in place of the secret: safe to log.
+    /// The text with `[REDACTED]` instead of the secret: safe to log.
     #[must_use]
     pub fn redacted(&self) -> String {
         format!("{}[REDACTED]", before_secret(&self.text))

@@ -5,13 +5,14 @@ use std::fmt;
 use super::layout::{KIND_LENGTH, LONGEST_BRAND, LONGEST_PREFIX};
 use crate::KeyKind;
 
-/// Brands one service may accept beside the unbranded prefixes: room for many renamings, and a bound for look-ups.
+/// The most brands that one service may accept besides the unbranded prefixes: room for many renamings, and a bound for
+/// look-ups.
 const MOST_BRANDS: usize = 16;
 
 /// Which of the accepted prefixes a key begins with: a brand and a kind.
 ///
-/// Means something only together with the [`KeyFormat`](super::KeyFormat) it came from and with formats made from that
-/// by accepting more.
+/// Has a meaning only together with the [`KeyFormat`](super::KeyFormat) it came from and with formats made from that by
+/// accepting more.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, key::KeyFormat};
@@ -30,21 +31,21 @@ impl PrefixIndex {
         Self(brand * 2 + kind as u8)
     }
 
-    /// The kind the prefix names.
+    /// The kind that the prefix names.
     #[must_use]
     pub const fn kind(self) -> KeyKind {
         if self.0 % 2 == KeyKind::User as u8 { KeyKind::User } else { KeyKind::Team }
     }
 }
 
-/// The accepted prefixes. The first brand is the one to issue; an empty brand stands for none.
+/// The accepted prefixes. The first brand is the one to issue; an empty brand means none.
 #[derive(Clone, Debug)]
 pub(super) struct Prefixes {
     brands: Vec<Brand>,
 }
 
-/// A brand in place, padded with zeros. Behind a pointer, comparing an empty one would cost 80 ns: a vectored `memcmp`
-/// of no bytes at the dangling address of an empty box waits for the page that is not there.
+/// A brand, stored in place and padded with zeros. Behind a pointer, comparing an empty one would cost 80 ns: a
+/// vectored `memcmp` of no bytes at the dangling address of an empty box waits for a missing page.
 #[derive(Clone, Copy)]
 struct Brand {
     length: usize,
@@ -70,7 +71,7 @@ impl Brand {
         self.text.get(..self.length).unwrap_or(&self.text)
     }
 
-    /// Without a call where there is nothing to compare, as in a service without a brand.
+    /// Without a call if there is nothing to compare, as in a service without a brand.
     #[inline]
     fn is(&self, brand: &[u8]) -> bool {
         self.length == brand.len() && (brand.is_empty() || self.as_bytes() == brand)
@@ -119,12 +120,12 @@ impl Prefixes {
         self.brands.first().map_or("", Brand::as_str)
     }
 
-    /// All of them, the one to issue first.
+    /// All brands, the one to issue first.
     pub(super) fn brands(&self) -> impl Iterator<Item = &str> {
         self.brands.iter().map(Brand::as_str)
     }
 
-    /// Which accepted prefix this is, if one.
+    /// The accepted prefix that this is, if it is one.
     #[inline]
     pub(super) fn index(&self, prefix: &[u8]) -> Option<PrefixIndex> {
         let (brand, kind) = prefix.split_last_chunk::<KIND_LENGTH>()?;
@@ -148,8 +149,8 @@ impl Prefixes {
         first_word(text).is_some_and(|prefix| self.index(prefix).is_some())
     }
 
-    /// Where each accepted brand begins that stands, with its `_`, at the end of what is before a kind; no brand begins at
-    /// that end. In upper or lower case.
+    /// The beginning of each accepted brand that, with its `_`, is at the end of the text before a kind. Without a
+    /// brand, it is that end itself. In upper or lower case.
     pub(super) fn starts<'a>(&'a self, before_kind: &'a [u8]) -> impl Iterator<Item = usize> + use<'a> {
         self.brands.iter().filter_map(|brand| {
             if brand.length == 0 {
@@ -166,13 +167,13 @@ impl Prefixes {
     }
 }
 
-/// What stands before the first dot, if that can be a prefix.
+/// The text before the first dot, if that can be a prefix.
 pub(super) fn first_word(text: &[u8]) -> Option<&[u8]> {
     let dot = text.iter().take(LONGEST_PREFIX + 1).position(|&byte| byte == b'.')?;
     text.get(..dot)
 }
 
-/// A brand cannot be used.
+/// Why a brand cannot be used.
 ///
 /// ```
 /// use tower_api_keys::key::{InvalidBrandKind, KeyFormat};

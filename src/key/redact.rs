@@ -9,13 +9,13 @@ use super::{
 
 pub(super) const REDACTED: &str = "[REDACTED]";
 
-/// From so many characters on, part of a secret is worth hiding from people and refusing as a name.
+/// At this length or more, a part of a secret is worth hiding from people and refusing in a name.
 const SHORTEST_FRAGMENT: usize = 8;
 
-/// The text with `[REDACTED]` in place of the secret of every piece that looks like a key of any brand.
+/// The text with `[REDACTED]` instead of the secret in every part that looks like a key of any brand.
 ///
 /// Finds whole keys, keys that lost their end down to a single character of secret, and keys that lost their prefix.
-/// Borrows where nothing had to be replaced. Looks at the whole text once, whatever its length.
+/// Borrows if nothing had to be replaced. Reads the whole text once, at any length.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, key::{KeyFormat, redact}};
@@ -27,8 +27,8 @@ const SHORTEST_FRAGMENT: usize = 8;
 /// ```
 ///
 /// # Security
-/// A last net for texts that should hold no key. It knows keys by their shape, so a secret alone, without its id,
-/// passes.
+/// A last safety net for texts that should hold no key. It recognizes keys by their shape, so a secret alone, without
+/// its id, passes.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
     let mut redacted = String::new();
@@ -45,10 +45,10 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     Cow::Owned(redacted)
 }
 
-/// Whether a piece of the text looks like a key of any brand, or like what is left of one: 8 characters of its secret
-/// are enough.
+/// Whether a part of the text looks like a key of any brand, or like an incomplete one: 8 characters of its secret are
+/// enough.
 ///
-/// Names and labels that people give are refused by it.
+/// Used to refuse names and labels.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, key::{KeyFormat, contains_key}};
@@ -64,16 +64,16 @@ pub fn contains_key(text: &str) -> bool {
     secrets(text, SHORTEST_FRAGMENT).next().is_some()
 }
 
-/// Whether a text may hold the secret of a key: [a key](contains_key) or a run of characters as long as a secret, which
-/// has no mark of its own. For what strangers say of themselves, where no word is so long.
+/// Whether a text may hold the secret of a key: [a key](contains_key), or a run of characters as long as a secret,
+/// which has no other mark. For texts from strangers, where no word is that long.
 pub(crate) fn may_hold_secret(text: &str) -> bool {
     let runs = text.as_bytes().chunk_by(|one, two| is_base64url(*one) && is_base64url(*two));
     contains_key(text) || runs.map(<[u8]>::len).any(|length| length >= SECRET_LENGTH)
 }
 
-/// Where secrets of at least so many characters stand, in order and apart from each other.
+/// The positions of secrets of at least this length, in order and not overlapping.
 fn secrets(text: &str, shortest: usize) -> impl Iterator<Item = Range<usize>> {
-    // Bounds are beside dots and between base64url characters, so they never cut a character in two.
+    // Bounds are next to dots and between base64url characters, so they never split a character.
     seams(text.as_bytes()).filter_map(move |Seam { dot, id_length, kind }| {
         let behind = text.as_bytes().get(dot + 1..)?;
         let length = behind.iter().take_while(|byte| is_base64url(**byte)).count();

@@ -13,7 +13,7 @@ use crate::KeyKind;
 const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
 const BRANDED: &str = "acme_team.__79_Pv6-fj39vX08_Lx.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gI2ut";
 
-/// Accepts as many prefixes as a service may.
+/// A format with the most prefixes that a service may accept.
 fn widest() -> KeyFormat {
     ('b'..='p').fold(KeyFormat::branded("abcdefghijklmnop").unwrap().accepting_unbranded(), |format, letter| {
         format.accepting(&letter.to_string()).unwrap()
@@ -42,7 +42,7 @@ fn leaks(text: &str, secret: &str) -> bool {
     secret.as_bytes().windows(8).any(|window| text.contains(std::str::from_utf8(window).unwrap()))
 }
 
-/// What holds for every format and every text, fit for a fuzzer.
+/// Rules for every format and every text, usable by a fuzzer.
 fn assert_invariants(format: &KeyFormat, text: &[u8]) {
     let located = format.locate(text);
     match format.parse(text) {
@@ -70,7 +70,7 @@ fn assert_invariants(format: &KeyFormat, text: &[u8]) {
     }
 }
 
-/// What a text is refused for, and the id that it names all the same.
+/// Why a text is refused, and the id that it still names.
 fn named_in(format: &KeyFormat, text: &str) -> (MalformedReason, Option<String>) {
     let reason = format.diagnosis(text.as_bytes()).reason();
     let id = reason.leaves_an_id().then(|| format.id_in(text.as_bytes())).flatten();
@@ -98,7 +98,7 @@ fn what_is_left_of_a_key_names_its_id() {
     }
     let cut = &BRANDED[..60];
     assert_eq!(named_in(&acme, cut), (MalformedReason::Truncated, Some(of_acme.into())));
-    // Of another brand, which is none of ours.
+    // A key of another brand is not ours.
     assert_eq!(named_in(&unbranded, cut), (MalformedReason::UnknownPrefix, None));
 }
 
@@ -118,7 +118,7 @@ fn what_names_no_id_or_more_than_one_names_none() {
     ] {
         assert_eq!(named_in(&format, text).1, None, "{text}");
     }
-    // No further than a refusal looks at a text.
+    // Only within the part that a refusal reads.
     let behind = format!("{}{KEY}", " ".repeat(300));
     assert_eq!(format.id_in(behind.as_bytes()), None);
 }
@@ -351,7 +351,7 @@ fn for_each_slip(key: &[u8], mut check: impl FnMut(&[u8])) {
 }
 
 proptest! {
-    // Each case tries some 45,000 texts. That the checksum misses none of them for any key is proved beside it.
+    // Each case tries some 45,000 texts. The tests of the checksum prove that it misses none of them for any key.
     #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]

@@ -6,24 +6,25 @@ use crate::{
     usage::{Label, Source, UsageRow},
 };
 
-/// The most sources that are told apart in one [`Budget`]. What comes from more is counted under `other`, one for each
-/// label. A team's own machines are fewer; a key with more is shared with the world, and its list of sources no help to
-/// anybody.
+/// The most sources that are counted separately in one [`Budget`]. Further sources are counted under `other`, one for
+/// each label. A team's own machines are fewer. A key with more is shared with the public, and then its list of sources
+/// is of no use.
 pub(super) const MOST_SOURCES: usize = 64;
 
-/// Sources that share the room for so many. What a request proved tells them apart: who knows no more than a key's public
-/// id cannot take the room of those who have the key, nor who has a dead key that of those who still use it.
+/// Sources that share a limit. They are separated by what a request proved: a caller that knows only a key's public id
+/// cannot take the room of callers that have the key, and a caller with a dead key cannot take the room of those that
+/// still use it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Budget {
-    /// Each organization has room of its own for requests that name no key: the noise of one takes none from another.
+    /// Each organization has its own room for requests that name no key: one takes none from another.
     counted_for: CountedFor,
     proof: Proved,
-    /// And of these, each layer has room of its own: one that the world sees does not take that of one that a partner sees.
-    /// Empty for a key.
+    /// Within these, each layer has its own room: a public layer does not take that of a layer for a partner. Empty for
+    /// a key.
     label: Label,
 }
 
-/// The sources that a store has, of keys and of organizations for which that was read.
+/// The sources in the store, of the keys and organizations for which they were read.
 #[derive(Debug, Default)]
 pub(super) struct StoredSources {
     sources: HashMap<(CountedFor, Proved), HashSet<Source>>,
@@ -32,7 +33,7 @@ pub(super) struct StoredSources {
 const PROVED: [Proved; 4] = [Proved::Good, Proved::Dead, Proved::Elsewhere, Proved::Nothing];
 
 impl Budget {
-    /// That of such requests from this source.
+    /// The budget of such requests from this source.
     pub(super) fn new(counted_for: &CountedFor, proof: Proved, source: &Source) -> Self {
         let label = if counted_for.key().is_none() { source.shared_label().clone() } else { Label::default() };
         Self { counted_for: counted_for.clone(), proof, label }
@@ -46,20 +47,20 @@ impl Budget {
         self.proof
     }
 
-    /// Whether a source of the same key or organization, and of the same proof, takes room of this one.
+    /// Whether a source of the same key or organization, and of the same proof, uses room of this budget.
     fn has(&self, source: &Source) -> bool {
         self.counted_for.key().is_some() || *source.shared_label() == self.label
     }
 }
 
 impl StoredSources {
-    /// Those counted for these, none so far.
+    /// The sources for these, none so far.
     pub(super) fn of(read: impl IntoIterator<Item = CountedFor>) -> Self {
         let read = read.into_iter().flat_map(|counted_for| PROVED.map(|proof| (counted_for.clone(), proof)));
         Self { sources: read.map(|of| (of, HashSet::new())).collect() }
     }
 
-    /// The store has this row.
+    /// Adds a row that the store has.
     pub(super) fn add(&mut self, row: &UsageRow) {
         let Some(counted_for) = CountedFor::of(row) else { return };
         if let Some(sources) = self.sources.get_mut(&(counted_for, Outcome::of_word(&row.outcome).proves())) {
@@ -72,7 +73,7 @@ impl StoredSources {
         self.sources.get(&(counted_for.clone(), proof)).is_some_and(|sources| !sources.contains(source))
     }
 
-    /// How many more there is room for, beside what is counted under these, which stand for many.
+    /// How many more sources there is room for, not counting these, each of which sums up many.
     pub(super) fn room(&self, budget: &Budget, others: &HashSet<Source>) -> usize {
         let sources = self.sources.get(&(budget.counted_for.clone(), budget.proof)).into_iter().flatten();
         MOST_SOURCES.saturating_sub(sources.filter(|source| budget.has(source) && !others.contains(*source)).count())

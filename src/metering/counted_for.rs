@@ -1,13 +1,13 @@
-//! Alone, since budgets, pairs and slots all begin with it.
+//! In a file of its own, because budgets, pairs and slots all begin with it.
 
 use crate::{key::KeyId, owner::OrganizationId, usage::UsageRow};
 
-/// For whom a request is counted.
+/// The key or organization for which a request is counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum CountedFor {
-    /// The key that it named, which the store has.
+    /// The key that the request named and the store has.
     Key(KeyId),
-    /// It named none, and concerns this organization, or none of them.
+    /// The request named no key, and concerns this organization, or none.
     NoKey(Option<OrganizationId>),
 }
 
@@ -17,7 +17,7 @@ impl CountedFor {
         Self::NoKey(organization.cloned())
     }
 
-    /// For whom a row of a store was counted; none if that cannot be read.
+    /// What a row of a store was counted for; none if that cannot be read.
     pub(super) fn of(row: &UsageRow) -> Option<Self> {
         match (&row.key, &row.organization) {
             (Some(key), _) => KeyId::new(key).ok().map(Self::Key),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{outcome::Proved, usage::Source};
 
-/// Counts that are to be written, once it is known which of their sources there is room for.
+/// Counts to write, once it is known which of their sources there is room for.
 #[derive(Debug)]
 pub(super) struct Draft {
     slots: HashMap<SourceSlot, Count>,
@@ -28,8 +28,8 @@ impl Draft {
         unsure.map(|slot| slot.counted_for.clone()).collect()
     }
 
-    /// The counts, with `other` in the place of sources that are too many beside those that are in the store already; and
-    /// how many requests that concerned. Where it does, the sources with the most requests are kept.
+    /// The counts, with `other` instead of sources that are too many beside those in the store, and the number of
+    /// requests affected. The sources with the most requests are kept.
     pub(super) fn finish(self, stored: &StoredSources, pairs: &StoredPairs) -> (HashMap<SourceSlot, Count>, u64) {
         let slots = self.slots;
         let mut new: HashMap<Budget, HashMap<&Source, i64>> = HashMap::new();

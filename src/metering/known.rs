@@ -2,18 +2,18 @@ use std::collections::{HashMap, HashSet};
 
 use crate::usage::{InParts, Label, OriginWords, Source};
 
-/// The most sources that keys remember, of some 200 bytes each. Successes from more are counted with a lock.
+/// The most sources that keys share, of some 200 bytes each. Successes from more are counted with a lock.
 const MOST_KNOWN: usize = 65_536;
 
-/// How many sources are refused a place before the table is searched again for some that no key remembers any more.
+/// How many sources are refused a place before the table is searched for unused ones again.
 const PATIENCE: u32 = 10_000;
 
-/// The sources that keys remember, each once, with a number that names it for good.
+/// The sources that keys share, each once, with a number that never changes.
 #[derive(Debug, Default)]
 pub(super) struct KnownSources {
     by_parts: HashSet<Source>,
     by_id: HashMap<u32, Source>,
-    /// The labels of those that were forgotten last: a request that came from one may still be under way.
+    /// The labels of the sources that were dropped last: a request from one may still be running.
     forgotten: HashMap<u32, Label>,
     last_id: u32,
     sweep_at: usize,
@@ -32,7 +32,7 @@ impl KnownSources {
         if self.by_parts.len() >= MOST_KNOWN {
             return None;
         }
-        // Numbers are never used twice: whoever has an old one must not find another source by it.
+        // Numbers are never reused: an old number must not lead to another source.
         self.last_id = self.last_id.checked_add(1)?;
         let known = origin.to_source().numbered(self.last_id);
         self.by_parts.insert(known.clone());
@@ -44,12 +44,12 @@ impl KnownSources {
         self.by_id.get(&id)
     }
 
-    /// Under which source that is counted which came from one that was forgotten.
+    /// The source under which requests from a dropped source are counted.
     pub(super) fn in_place_of(&self, id: u32) -> Source {
         Source::other_of(self.forgotten.get(&id).unwrap_or(&Label::default()))
     }
 
-    /// As the next search of the table would, if nobody holds them.
+    /// Drops all sources, as the next search of the table would if they were unused.
     #[cfg(test)]
     pub(super) fn forget_all(&mut self) {
         self.patience = 0;
@@ -61,7 +61,7 @@ impl KnownSources {
             self.patience -= 1;
             return;
         }
-        // Held by the two tables alone.
+        // Referenced only by the two tables.
         let forgotten = self.by_id.extract_if(|_, source| source.holders() <= 2);
         self.forgotten = forgotten.map(|(id, source)| (id, source.shared_label().clone())).collect();
         let by_id = &self.by_id;

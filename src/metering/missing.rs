@@ -1,4 +1,4 @@
-//! How many owners of live keys a directory had not, when it was asked last.
+//! How many owners of live keys were missing in a directory when it was last asked.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::owner::{KeyKind, OrganizationId};
 
-/// Figures by organization and kind, each as of the last time that somebody asked about those. None before that.
+/// Numbers by organization and kind, each from the last time it was asked for. None before that.
 #[derive(Debug, Default)]
 pub(crate) struct MissingOwners(Mutex<BTreeMap<(OrganizationId, KeyKind), usize>>);
 
@@ -17,7 +17,7 @@ impl MissingOwners {
         missing.insert((organization.clone(), kind), owners);
     }
 
-    /// All together; none if nobody ever asked.
+    /// The sum; none if it was never asked for.
     pub(crate) fn sum(&self) -> Option<usize> {
         let missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (!missing.is_empty()).then(|| missing.values().sum())

@@ -1,4 +1,4 @@
-//! Counting uses where they happen, in memory, until they are written: bounded, and exact however often a write fails.
+//! Counts uses in memory until they are written: bounded, and exact no matter how often a write fails.
 
 mod budget;
 mod counted_for;

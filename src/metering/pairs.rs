@@ -1,4 +1,4 @@
-//! Alone, since it has a lock of its own.
+//! In a file of its own, because it has its own lock.
 
 use std::{
     collections::HashSet,
@@ -12,11 +12,12 @@ use crate::{outcome::Proved, usage::Source};
 /// The most pairs of key or organization and source that are known to be in the store, of some 18 bytes each.
 const MOST_PAIRS: usize = 1_000_000;
 
-/// Which pairs of key or organization and source this process has written, or found in the store: hashes of them. Two that share one are
-/// as likely as any two random numbers of 64 bits, and cost a list one source more than it should have.
+/// The pairs of key or organization and source that this process has written, or found in the store, as hashes. Two
+/// pairs with the same hash are as unlikely as with any random numbers of 64 bits; the cost is one source more in a
+/// list than allowed.
 #[derive(Debug, Default)]
 pub(super) struct StoredPairs {
-    /// Held for one look at a time: whoever counts may wait for it.
+    /// Held for one look-up at a time: a request that counts may wait for it.
     hashes: Mutex<HashSet<u64>>,
     hasher: RandomState,
 }

@@ -11,31 +11,31 @@ use crate::{
     usage::{Label, OriginWords, Parts, Source},
 };
 
-/// The most distinct counts kept between two flushes, beside the successes, whose cells the proof cache bounds. What
-/// comes on top is counted under no key, its organization if it has one, and the source `other`.
+/// The most distinct counts kept between two flushes, besides the successes, whose cells the cache of proofs limits.
+/// Further requests are counted under no key, their organization if they have one, and the source `other`.
 pub(super) const MOST_COUNTS: usize = 100_000;
 
-/// The most of those counts on top. Where organizations are even more, the rest is counted under none, of which there are
-/// only as many as outcomes.
+/// The most of those further counts. If there are even more organizations, the rest is counted under none, with one
+/// count for each outcome.
 pub(super) const MOST_BEYOND: usize = 10_000;
 
-/// The most counts of one budget between two flushes that the store is not known to have. More than it will have room
-/// for, since some of them may be there: those are known when they are written, and so is which come often. Few enough
-/// for a flood of names to leave room for other keys.
+/// The most counts of one budget between two flushes that are not known to be in the store. This is more than there
+/// will be room for, because some may be in the store: that is known when they are written, and so is which are
+/// frequent. It is small enough that a flood of names leaves room for other keys.
 const MOST_NEW: u32 = 256;
 
-/// What is counted together.
+/// Requests that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SourceSlot {
     pub(super) counted_for: CountedFor,
     pub(super) end: Outcome,
     pub(super) source: Source,
-    /// In UTC.
+    /// The day in UTC.
     pub(super) day: i32,
 }
 
-/// Hashes ids of keys in the store, organizations and labels. They are random, or those of the embedder and its customers,
-/// and nobody can make many of them as they like, so any mixture of their bits will do.
+/// Hashes ids of keys in the store, organizations and labels. They are random or chosen by the embedder and its
+/// customers, so a stranger cannot choose many, and any mixture of their bits will do.
 #[derive(Debug, Default)]
 struct IdHasher(u64);
 
@@ -54,18 +54,18 @@ impl Hasher for IdHasher {
     }
 }
 
-/// Counts by place.
+/// Counts by slot.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     slots: HashMap<SourceSlot, Count>,
-    /// How many of them the store is not known to have.
+    /// How many of them are not known to be in the store.
     new: HashMap<Budget, u32, BuildHasherDefault<IdHasher>>,
-    /// How many were counted under `other` for want of room.
+    /// How many requests were counted under `other` because there was no room.
     pub(super) folded: u64,
 }
 
 impl Counts {
-    /// Counts what came from there, under `other` if there are too many sources or counts.
+    /// Counts a request under its source, or under `other` if there are too many sources or counts.
     pub(super) fn add(
         &mut self,
         counted_for: &CountedFor,
@@ -84,7 +84,7 @@ impl Counts {
         }
     }
 
-    /// The source under which this is counted, an equal one that is there already if there is.
+    /// The source under which this is counted; an equal one that exists, if there is one.
     pub(super) fn source(
         &self,
         counted_for: &CountedFor,
@@ -104,7 +104,7 @@ impl Counts {
             slot.source = slot.source.folded();
         }
         if is_full && !self.slots.contains_key(&slot) {
-            // Under no key, but still under the organization, so that the noise of one takes no place from another.
+            // Under no key, but still under the organization, so that one takes no room from another.
             let (organization, source) = (slot.counted_for.into_organization(), Source::other_of(&Label::default()));
             slot = SourceSlot { counted_for: CountedFor::NoKey(organization), source, ..slot };
             if self.slots.len() >= MOST_COUNTS + MOST_BEYOND && !self.slots.contains_key(&slot) {
@@ -114,7 +114,7 @@ impl Counts {
         merge(&mut self.slots, slot, count);
     }
 
-    /// Whether there is room for one more, which is then taken unless the store is known to have this one.
+    /// Whether there is room for one more, and takes it unless this one is known to be in the store.
     fn is_room(&mut self, SourceSlot { counted_for, end, source, .. }: &SourceSlot, stored: &StoredPairs) -> bool {
         if stored.has(counted_for, end.proves(), source) {
             return true;
@@ -129,7 +129,7 @@ impl Counts {
         self.slots
     }
 
-    /// How many it takes room for, beside the counts.
+    /// The number of budgets, which take room besides the counts.
     #[cfg(test)]
     pub(super) fn budgets(&self) -> usize {
         self.new.len()
@@ -151,7 +151,7 @@ impl Hash for SourceSlot {
     }
 }
 
-/// A place that is looked for by the words of its source, for which no memory was taken.
+/// A slot that is looked up by the words of its source, without an allocation.
 trait SlotInWords {
     fn words(&self) -> (&CountedFor, &Outcome, Parts<'_>, i32);
 }
@@ -170,7 +170,8 @@ impl SlotInWords for (&CountedFor, &Outcome, Parts<'_>, i32) {
 
 impl Hash for dyn SlotInWords + '_ {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Neither the end, nor the label, nor the day: a key and a client have few, and hashing is most of what a count costs.
+        // Neither the outcome, nor the label, nor the day: a key and a client have few, and hashing is most of the cost
+        // of a count.
         let (counted_for, _, source, _) = self.words();
         match counted_for {
             CountedFor::Key(key) => state.write(key.as_bytes()),

@@ -8,15 +8,15 @@ use crate::{
     usage::{Origin, OriginWords, Source},
 };
 
-/// How many more sources a key counts without a lock, beside the first.
+/// How many sources a key counts without a lock, besides the first.
 const MORE: usize = 3;
 
-/// How often something happened on one day since it was last asked, and when first and last. Atomics, so that the warm
+/// How often something happened on one day since the last read, with the first and last time. Atomics, so that the warm
 /// path takes no lock.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// The day in the upper bits and the count in the lower ones: in one word, so that nothing is ever added to the count
-    /// of another day.
+    /// The day in the upper bits and the count in the lower ones: in one word, so that a count is never added to
+    /// another day.
     word: AtomicU64,
     first_at: AtomicI64,
     last_at: AtomicI64,
@@ -27,18 +27,18 @@ const COUNT_BITS: u32 = 40;
 
 const COUNT: u64 = (1 << COUNT_BITS) - 1;
 
-/// What became of what is to be counted.
+/// What happened to a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Added {
     /// Counted, for the first time since the tally was taken.
     First,
     /// Counted with others.
     More,
-    /// Not counted: what is there is of another day, and has to be taken first.
+    /// Not counted: the tally has another day, which has to be taken first.
     Not,
 }
 
-/// What a [`Tally`] came to: on one day.
+/// The value of a [`Tally`], for one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count {
     pub(super) count: i64,
@@ -46,7 +46,7 @@ pub(super) struct Count {
     pub(super) last_at: i64,
 }
 
-/// The successes of one key from the sources that used it first. Most keys have one, and take no room for more.
+/// The successes of one key from the sources that used it first. Most keys have one, and use no memory for more.
 #[derive(Debug, Default)]
 pub(crate) struct KeyUsage {
     first: Slot,
@@ -61,13 +61,13 @@ pub(super) struct Slot {
 }
 
 impl KeyUsage {
-    /// Where successes from the source that came first are counted, if it is this one, and which it is.
+    /// The counter of successes from the first source, and that source, if it is this one.
     #[inline]
     pub(super) fn first(&self, origin: Origin<'_>) -> Option<(&Source, &Tally)> {
         self.first.if_at_once(origin)
     }
 
-    /// Where successes from this source are counted, and which it is; none if it has come too late.
+    /// The counter of successes from this source, and the source; none if there are too many sources already.
     pub(super) fn slot(
         &self,
         origin: Origin<'_>,
@@ -86,14 +86,14 @@ impl KeyUsage {
         if self.first.source.get().is_some() {
             self.more.get_or_init(Box::default);
         }
-        // Another thread may have put the same one there meanwhile, or another one.
+        // Another thread may have added the same source meanwhile, or another one.
         self.slots().find_map(|slot| {
             slot.source.get_or_init(|| made.clone());
             slot.if_source(is_same)
         })
     }
 
-    /// The source that successes from here are counted under, if it is remembered.
+    /// The source under which successes from here are counted, if the key has it.
     pub(crate) fn source(&self, origin: Origin<'_>) -> Option<&Source> {
         self.slots().find_map(|slot| slot.if_at_once(origin)).map(|(source, _)| source)
     }
@@ -115,7 +115,7 @@ impl Slot {
         is_it(source).then_some((source, &self.tally))
     }
 
-    /// What came together, and from where.
+    /// Takes the count, and its source.
     pub(super) fn take(&self) -> Option<(Source, Count)> {
         let count = self.tally.take()?;
         Some((self.source.get().cloned().unwrap_or_default(), count))
@@ -123,7 +123,7 @@ impl Slot {
 }
 
 impl Tally {
-    /// It happened once more.
+    /// Counts one more.
     #[inline]
     pub(super) fn add(&self, now: Timestamp) -> Added {
         let word = self.word.load(Ordering::Relaxed);
@@ -136,16 +136,16 @@ impl Tally {
         self.add_slowly(now.as_millis())
     }
 
-    /// The first of a day, or beside another thread.
+    /// The first count of a day, or one at the same time as another thread.
     #[cold]
     fn add_slowly(&self, now: i64) -> Added {
-        // Times are of days up to 2,932,896.
+        // Days go up to 2,932,896.
         let day = u64::from(day_of(now).unsigned_abs());
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let (next, added) = if word & COUNT == 0 {
                 self.first_at.store(now, Ordering::Relaxed);
-                // The last time before may have been that of a clock that was wrong, and later than this.
+                // The last time may have come from a wrong clock, and be later than this one.
                 self.last_at.store(now, Ordering::Relaxed);
                 (day << COUNT_BITS | 1, Added::First)
             } else if has_room_on(word, now) {
@@ -161,7 +161,7 @@ impl Tally {
         }
     }
 
-    /// Written only when the millisecond turns: it costs more than the rest.
+    /// Written only when the millisecond changes: a write costs more than the rest.
     #[inline]
     fn note_last(&self, now: i64) {
         if self.last_at.load(Ordering::Relaxed) < now {
@@ -169,32 +169,32 @@ impl Tally {
         }
     }
 
-    /// What came together, if anything, and begins anew.
+    /// Takes the count, if there is any, and starts again at zero.
     pub(super) fn take(&self) -> Option<Count> {
         self.take_while(|| ())
     }
 
-    /// The same while something happens, so that a test can say what.
+    /// The same, with a function that runs meanwhile, for tests.
     fn take_while(&self, meanwhile: impl FnOnce()) -> Option<Count> {
-        // Nothing came: else what comes from here on would be taken with the first time of what came before.
+        // No counts: otherwise later counts would be taken with the first time of earlier ones.
         if self.word.load(Ordering::Acquire) & COUNT == 0 {
             return None;
         }
-        // Before the count is taken, after which the first of the next ones may be noted.
+        // Read before the count is taken: after that, the first time of the next count may be written.
         let first_at = self.first_at.load(Ordering::Relaxed);
         meanwhile();
         let word = self.word.swap(0, Ordering::AcqRel);
         let last_at = self.last_at.load(Ordering::Relaxed);
         let (day, count) = ((word >> COUNT_BITS) as i32, (word & COUNT) as i64);
-        // Who counted on another day at the same moment may have left its time.
+        // A thread that counted on another day at the same moment may have left its time.
         let (begins, ends) = bounds_of(day);
         let (first_at, last_at) = (first_at.min(last_at).clamp(begins, ends), last_at.clamp(begins, ends));
         (count > 0).then_some(Count { count, first_at, last_at })
     }
 }
 
-/// Whether there are counts already, of the day of this time, and one more fits. Asked on each check: by a product, since to
-/// find the day of a time takes a division.
+/// Whether there are counts of this time's day, and one more fits. Runs on each check: it multiplies, because finding
+/// the day of a time takes a division.
 #[inline]
 const fn has_room_on(word: u64, now: i64) -> bool {
     let (begins, _) = bounds_of((word >> COUNT_BITS) as i32);
@@ -210,12 +210,12 @@ impl Count {
         Self { count: 1, first_at: now.as_millis(), last_at: now.as_millis() }
     }
 
-    /// On which day it happened.
+    /// The day.
     pub(super) const fn day(&self) -> i32 {
         day_of(self.last_at)
     }
 
-    /// The same, where nothing happened after `now`: a clock was ahead then, and was set right since.
+    /// The same count, with no time after `now`: a clock was ahead, and has been corrected.
     pub(super) fn not_after(self, now: Timestamp) -> Self {
         let now = now.as_millis();
         Self { first_at: self.first_at.min(now), last_at: self.last_at.min(now), ..self }
@@ -237,7 +237,7 @@ mod tests {
         let now = Timestamp::from_millis(1_772_366_400_000).unwrap();
         let tally = Tally::default();
         let taken = tally.take_while(|| assert_eq!(tally.add(now), Added::First));
-        // Nothing had come when it began; what comes is for the next time then.
+        // There was no count when it began; a later one is taken the next time.
         assert_eq!(taken.or_else(|| tally.take()).unwrap_or(Count::once(now)), Count::once(now));
     }
 

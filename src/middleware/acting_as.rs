@@ -7,7 +7,7 @@ use tower_service::Service;
 use super::{anonymous::Anonymous, bound::Bound};
 use crate::principal::Principal;
 
-/// A stand-in for [`ApiKeyLayer`](super::ApiKeyLayer) in tests of handlers: every request comes from `principal`.
+/// A stand-in for [`ApiKeyLayer`](super::ApiKeyLayer) in tests of handlers: `principal` is the caller of every request.
 ///
 /// ```
 /// use http::Request;
@@ -30,7 +30,7 @@ pub const fn acting_as(principal: Principal) -> ActingAs {
     ActingAs { principal: Some(principal), is_bound: false }
 }
 
-/// As [`acting_as`], for requests without a key that an [optional](super::ApiKeyLayer::optional) layer lets through.
+/// Like [`acting_as`], for requests without a key that an [optional](super::ApiKeyLayer::optional) layer lets through.
 ///
 /// ```
 /// use http::Request;
@@ -65,8 +65,8 @@ pub struct ActingAs {
 }
 
 impl ActingAs {
-    /// As a layer [for](super::ApiKeyLayer::for_organization) the organization of the principal: for handlers that ask for
-    /// `extract::InOrganization`.
+    /// Acts like a layer [for](super::ApiKeyLayer::for_organization) the organization of the principal: for handlers
+    /// that ask for `extract::InOrganization`.
     ///
     /// ```
     /// use tower_api_keys::{OrganizationId, Principal, middleware::acting_as};
@@ -90,7 +90,7 @@ impl<S> Layer<S> for ActingAs {
     }
 }
 
-/// What [`ActingAs`] makes of a service.
+/// The service that [`ActingAs`] makes.
 ///
 /// ```
 /// use tower::Layer;

@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response: the inner service's, or that of a refusal.
+    /// The body of a response: that of the inner service, or that of a refusal.
     ///
     /// A body for any `B: Body<Data = Bytes>`: those of axum, hyper, tonic and http-body-util.
     ///

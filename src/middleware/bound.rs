@@ -2,8 +2,9 @@ use http::Extensions;
 
 use crate::{owner::TeamRef, principal::Principal};
 
-/// In the extensions of a request that a layer let through because of the organization, or the team of one, that it is
-/// about. For whom it was judged goes with it: it says nothing of another caller that a layer further in finds.
+/// In the extensions of a request that a layer let through because of the organization, or the team of one, that the
+/// request is about. Holds the caller that was judged: it does not apply to another caller that a layer further in
+/// finds.
 #[derive(Clone, Debug)]
 pub(crate) struct Bound {
     caller: Principal,
@@ -16,13 +17,13 @@ impl Bound {
         Self { caller, team: None }
     }
 
-    /// The same, of a request that is about this team, which is within the caller's reach.
+    /// Like [`of`](Self::of), for a request about this team, which the caller has access to.
     pub(crate) const fn to_team(caller: Principal, team: TeamRef) -> Self {
         Self { caller, team: Some(team) }
     }
 
-    /// Puts it where handlers find it. What a layer further out said of a team is not forgotten because of one that asks
-    /// for less.
+    /// Puts it where handlers find it. If a layer further out judged a team, a layer that asks for less does not erase
+    /// that.
     pub(crate) fn put_into(self, extensions: &mut Extensions) {
         let says_less = |known: &Self| self.team.is_none() && known.team.is_some() && known.is_for(&self.caller);
         if !extensions.get().is_some_and(says_less) {

@@ -1,4 +1,4 @@
-//! Keeping answers to keys, and refusals, out of caches.
+//! Keeps answers to keys, and refusals, out of caches.
 //!
 //! A shared cache may not reuse an answer to a request with `Authorization` unless the answer says so (RFC 9111 §3.5).
 //! It knows nothing of `x-api-key`, so the answer has to say what that rule would have.
@@ -11,7 +11,7 @@ use http::{
 /// What RFC 9111 §3.5 lets a service say to allow a shared cache after all, and what already forbids it.
 const DECIDED: [&[u8]; 5] = [b"public", b"s-maxage", b"must-revalidate", b"private", b"no-store"];
 
-/// Marks an answer as one that no cache keeps, and that depends on these headers of the request.
+/// Forbids every cache to keep an answer, and marks it as depending on these headers of the request.
 pub(crate) fn forbid(headers: &mut HeaderMap, vary: &HeaderValue) {
     let overruling: Vec<HeaderName> = headers.keys().filter(|name| overrules(name)).cloned().collect();
     for name in overruling {
@@ -33,14 +33,15 @@ pub(crate) fn protect(headers: &mut HeaderMap, vary: &HeaderValue) {
     }
 }
 
-/// Whether some caches heed this header more than `Cache-Control`: those for one kind of cache (RFC 9213, and older ones).
+/// Whether some caches obey this header before `Cache-Control`: headers for one kind of cache (RFC 9213, and older
+/// ones).
 fn overrules(name: &HeaderName) -> bool {
     let name = name.as_str();
     let is_older = ["edge-control", "expires", "surrogate-control", "x-accel-expires"].contains(&name);
     is_older || name.ends_with("-cache-control")
 }
 
-/// Appends the names that are not there yet.
+/// Appends the names that are missing.
 fn add_vary(headers: &mut HeaderMap, vary: &HeaderValue) {
     // Most answers have none: nothing is split, nothing compared.
     if !headers.contains_key(VARY) {
@@ -54,7 +55,7 @@ fn add_vary(headers: &mut HeaderMap, vary: &HeaderValue) {
         headers.append(VARY, vary.clone());
     } else {
         for name in absent {
-            // A part of a value of a header is one too.
+            // A part of a header value is a header value too.
             if let Ok(name) = HeaderValue::from_bytes(name) {
                 headers.append(VARY, name);
             }

@@ -1,4 +1,4 @@
-//! What a refusal is in HTTP and in gRPC.
+//! The HTTP and gRPC answer of each refusal code.
 
 use http::StatusCode;
 
@@ -12,12 +12,12 @@ pub(crate) enum Challenge {
     Error(&'static str),
 }
 
-/// How a kind of refusal is told, whatever its code.
+/// What the answers to one kind of refusal have in common.
 #[derive(Clone, Copy)]
 struct Kind {
     status: StatusCode,
-    /// 16 unauthenticated, 7 permission denied, 3 invalid argument, 8 resource exhausted, 14 unavailable, and 13 internal
-    /// where HTTP would say 500.
+    /// 16 unauthenticated, 7 permission denied, 3 invalid argument, 8 resource exhausted, 14 unavailable, and 13
+    /// internal where HTTP would say 500.
     grpc_status: u16,
     challenge: Challenge,
 }

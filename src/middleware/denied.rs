@@ -1,10 +1,10 @@
-//! The one thing that the layer knows of managing keys: how a denial is answered.
+//! The only knowledge that the layer has of managing keys: how a denial is answered.
 
 use super::Refusal;
 use crate::manage::{Denial, DenialReason};
 
-/// What a client may be told when it asked for keys to be managed and may not: the denial's own sentences, with the reason's
-/// code.
+/// The refusal of a client that asked to manage keys and may not: the denial's own sentences, with the code of its
+/// reason.
 ///
 /// ```
 /// use tower_api_keys::{manage::{Denial, DenialReason}, middleware::{Refusal, RefusalCode}};

@@ -30,9 +30,9 @@ use crate::{
 pin_project! {
     /// The future of the services of this module. Fails only if the inner service does.
     ///
-    /// A request that waits to be let in keeps nothing that the inner service got by being polled ready, such as the permit
-    /// of a limit: that is given back before the wait, and a clone of the service is polled ready after it. Dropped, the
-    /// future gives back the request, that clone, and its place in whatever check it waited for.
+    /// A request that waits to be let in holds nothing that the inner service got by being polled ready, such as the
+    /// permit of a limit. It is given back before the wait, and a clone of the service is polled ready after it. If the
+    /// future is dropped, it gives back the request, that clone, and its place in the check it waited for.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -61,25 +61,25 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        // In a box, so that the request costs no room in the future of a request that need not wait.
+        // Boxed, so that a future that need not wait has no space for the request.
         Waiting { waiting: Option<Box<Waiting<S, B>>> },
-        // Let in: the inner service may let it wait once more.
+        // Let in: the inner service may still make it wait.
         LetIn { unready: Option<Box<Unready<S, B>>>, finish: Finish },
         Inner { #[pin] future: S::Future, finish: Finish },
         Refused { #[pin] response: Ready<Box<Response<Bytes>>> },
     }
 }
 
-/// A request whose fate is not known yet, and a service that is not asked before it is.
+/// A request that is not decided yet, and a service that is not called before it is.
 struct Waiting<S, B> {
     question: PendingAnswer,
     unready: Unready<S, B>,
 }
 
 pub(crate) enum PendingAnswer {
-    /// Whose key is it?
+    /// Whose key it is.
     Key { check: BoxFuture<'static, Result<Accepted, AuthError>>, carried: Carried, settings: Arc<Settings> },
-    /// Is the caller of the organization, and has access to the team, that the request is about?
+    /// Whether the caller belongs to the organization, and has access to the team, that the request is about.
     Bound { answer: BoxFuture<'static, Result<Bound, RefusalCode>> },
 }
 
@@ -121,7 +121,7 @@ where
                     return response.poll(cx).map(|response| Ok(response.map(ResponseBody::refusal)));
                 }
                 StateProj::Waiting { waiting: slot } => {
-                    // Empty only if the check panicked and the future is polled once more: nothing can come of it.
+                    // Empty only if the check panicked and the future is polled once more: there is no answer to give.
                     let Some(mut waiting) = slot.take() else {
                         return Poll::Pending;
                     };
@@ -132,7 +132,7 @@ where
                         }
                         Poll::Ready(Err(response)) => State::refused(response),
                         Poll::Ready(Ok(finish)) => {
-                            // Drops the question, and with it what the check holds, before the next wait.
+                            // Drops the question before the next wait, and with it everything the check holds.
                             let Waiting { unready, .. } = *waiting;
                             State::LetIn { unready: Some(Box::new(unready)), finish }
                         }
@@ -158,7 +158,7 @@ where
 }
 
 impl PendingAnswer {
-    /// Once answered, makes the request what the inner service is to see, or is refused.
+    /// Once answered, prepares the request for the inner service, or refuses it.
     fn poll<B>(&mut self, request: &mut Request<B>, cx: &mut Context<'_>) -> Poll<Result<Finish, Response<Bytes>>> {
         Poll::Ready(match self {
             Self::Key { check, carried, settings } => match ready!(check.as_mut().poll(cx)) {

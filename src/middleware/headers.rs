@@ -8,7 +8,7 @@ use http::{
 
 pub(crate) static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// What a server needs for itself, and what browsers send unasked.
+/// Headers that a server needs for itself, and headers that browsers add by themselves.
 const RESERVED: [HeaderName; 10] = [
     AUTHORIZATION,
     CONNECTION,
@@ -22,18 +22,18 @@ const RESERVED: [HeaderName; 10] = [
     UPGRADE,
 ];
 
-/// What a request without a key has instead of one, as far as it helps the caller to know.
+/// What a request without a key has instead, as far as it helps the caller to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Instead {
     Nothing,
-    /// A user name and a password, which some clients take from a file and send instead of the header they were given.
+    /// A user name and a password, which some clients read from a file and send instead of the given header.
     Basic,
     KeyInQuery,
 }
 
 /// Which headers of a request carry keys. The default is both `Authorization: Bearer` and `x-api-key`.
 ///
-/// A header that is not read is not searched for keys either: it reaches the inner service as it came.
+/// A header that is not read is not searched for keys either: it reaches the inner service unchanged.
 ///
 /// ```
 /// use http::HeaderName;
@@ -51,19 +51,19 @@ pub struct KeyHeaders {
 }
 
 impl KeyHeaders {
-    /// `Authorization: Bearer`, and no other.
+    /// Only `Authorization: Bearer`.
     #[must_use]
     pub const fn only_bearer() -> Self {
         Self { bearer: true, key_header: None }
     }
 
-    /// `x-api-key`, and no other.
+    /// Only `x-api-key`.
     #[must_use]
     pub fn only_x_api_key() -> Self {
         Self { bearer: false, key_header: Some(X_API_KEY.clone()) }
     }
 
-    /// A header of this name, whose whole value is the key, and no other.
+    /// Only a header of this name, whose whole value is the key.
     ///
     /// # Errors
     /// [`InvalidKeyHeader`] for headers that mean something else: `Authorization`, `Cookie`, `Host` and the like.
@@ -71,10 +71,10 @@ impl KeyHeaders {
         Ok(Self { bearer: false, key_header: Some(key_header(name)?) })
     }
 
-    /// `Authorization: Bearer`, and a header of this name in the place of `x-api-key`.
+    /// `Authorization: Bearer`, and a header of this name instead of `x-api-key`.
     ///
-    /// Use no name with an underscore, such as `api_key`: nginx and other proxies drop such headers unless they are
-    /// told otherwise, and every request seems to come without a key.
+    /// Use no name with an underscore, such as `api_key`: nginx and other proxies drop such headers unless configured
+    /// otherwise, and every request then seems to come without a key.
     ///
     /// # Errors
     /// [`InvalidKeyHeader`] as for [`only`](Self::only).
@@ -94,7 +94,7 @@ impl KeyHeaders {
     pub(crate) fn vary(&self) -> HeaderValue {
         match (self.bearer, &self.key_header) {
             (true, Some(name)) if *name == X_API_KEY => HeaderValue::from_static("authorization, x-api-key"),
-            // Names of headers are always values of headers; `*` would be right for any.
+            // A header name is always a valid header value; `*` would be right in any case.
             (true, Some(name)) => HeaderValue::try_from(format!("authorization, {name}"))
                 .unwrap_or_else(|_| HeaderValue::from_static("*")),
             (_, None) => HeaderValue::from_static("authorization"),
@@ -102,7 +102,7 @@ impl KeyHeaders {
         }
     }
 
-    /// What a request without a key is told: what happened, and which headers are read here.
+    /// What the caller of a request without a key is told: what happened, and which headers are read here.
     pub(crate) fn advice(&self, instead: Instead) -> String {
         const BEARER: &str = "in the Authorization header, after the word Bearer and a space";
         let happened = match instead {

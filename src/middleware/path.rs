@@ -1,4 +1,4 @@
-//! What the path of a request says of an organization and a team.
+//! Finds an organization and a team in the path of a request.
 
 use std::{borrow::Cow, str};
 
@@ -8,12 +8,12 @@ use crate::owner::{OrganizationId, TeamId};
 
 /// A pattern that a whole path has to match, with the organization, the team or both in it.
 ///
-/// Matched as axum's router matches: literal segments byte by byte, a parameter takes one segment that is not empty and is
-/// percent-decoded once.
+/// Matched as axum's router matches: literal segments byte by byte, a parameter takes one segment that is not empty and
+/// is percent-decoded once.
 #[derive(Clone, Debug)]
 pub(crate) struct PathPattern {
     segments: Vec<Segment>,
-    /// Whether anything may follow, or nothing.
+    /// Whether anything may follow.
     has_tail: bool,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Matched {
     pub(crate) team: Option<TeamId>,
 }
 
-/// A pattern of paths that cannot be used, and why.
+/// Why a pattern of paths cannot be used.
 ///
 /// ```
 /// use tower_api_keys::middleware::RequireKeyLayer;
@@ -104,7 +104,7 @@ impl PathPattern {
 
     /// What is in the whole path, as the client sent it; none if it does not match, or if a segment is no id.
     pub(crate) fn find(&self, path: &str) -> Option<Matched> {
-        // `/teams/blue/../red`: a service behind this one may take it for a path of another team.
+        // `/teams/blue/../red`: a service behind this one may read it as a path of another team.
         if path.split('/').any(has_dots) {
             return None;
         }
@@ -136,7 +136,7 @@ impl Segment {
                 _ => Self::Other,
             });
         }
-        // As for axum, a brace that is meant as one is written twice.
+        // As in axum, a literal brace is written twice.
         let literal = text.replace("{{", "\u{0}").replace("}}", "\u{1}");
         if literal.contains(['{', '}']) || text.contains(['\u{0}', '\u{1}']) {
             return Err(Fault::Braces);
@@ -151,8 +151,8 @@ fn is_rest(segment: &str) -> bool {
     name.is_some_and(|name| !name.is_empty() && !name.contains(['{', '}', '*']))
 }
 
-/// Whether a program that normalizes paths drops this segment, and perhaps the one before it: `..`, also as `%2E%2E`, as
-/// `..%2F` or `..\`, which some take for two segments, and with parameters, as `..;x`.
+/// Whether a program that normalizes paths drops this segment, and perhaps the one before it: `..`, also as `%2E%2E`,
+/// as `..%2F` or `..\`, which some take for two segments, and with parameters, as `..;x`.
 fn has_dots(segment: &str) -> bool {
     let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\' | b';');
     unescaped(segment).split(is_separator).any(|part| matches!(part, b"." | b".."))
@@ -189,12 +189,13 @@ fn unescaped(segment: &str) -> Cow<'_, [u8]> {
 }
 
 fn hex(digits: &[u8; 2]) -> Option<u8> {
-    // Neither a sign nor a blank is a digit, though a parser of numbers takes the first.
+    // A number parser accepts a sign, which is no hexadecimal digit.
     let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
     is_hex.then(|| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok())?
 }
 
-/// The path as the client sent it: a nested router of axum has stripped what it was nested under from the request's own.
+/// The path as the client sent it: a nested router of axum has stripped what it was nested under from the request's
+/// own.
 pub(crate) fn original_path(request: &Parts) -> &str {
     #[cfg(feature = "axum")]
     if let Some(::axum::extract::OriginalUri(uri)) = request.extensions.get() {
@@ -247,7 +248,7 @@ mod tests {
         }
     }
 
-    /// What normalizes paths would find another team in these, or none.
+    /// A program that normalizes paths would find another team in these, or none.
     #[test]
     fn a_path_with_dots_for_segments_matches_nothing() {
         for pattern in ["/teams/{team}/…", "/teams/{team}/{kind}/{name}", "/teams/{team}/{*rest}"] {

@@ -1,4 +1,4 @@
-//! How refusals look on the wire.
+//! Refusals as HTTP and gRPC responses.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{key::MalformedReason, owner::KeyKind};
 
-/// What a refusal depends on where nothing else is said: where keys are, and what a client of gRPC sends.
+/// What a refusal depends on by default: the headers that carry keys, and what a gRPC client sends.
 const DEFAULT_VARY: &str = "authorization, x-api-key, content-type";
 
 /// In the extensions of a response that an [`ApiKeyLayer`](super::ApiKeyLayer) has given its shape, so that a layer
@@ -23,20 +23,20 @@ const DEFAULT_VARY: &str = "authorization, x-api-key, content-type";
 #[derive(Clone, Copy, Debug)]
 struct Presented;
 
-/// The settings of a layer that say how its refusals look.
+/// The settings of a layer for the form of its refusals.
 #[derive(Clone)]
 pub(crate) struct Presenter {
     realm: Realm,
     /// What the answer to a request with a key depends on.
     vary: HeaderValue,
-    /// What a refusal depends on: a gRPC call has another.
+    /// What a refusal depends on: a gRPC call gets a different one.
     refusal_vary: HeaderValue,
     body: Option<OwnBody>,
-    /// Whether a refusal looks different here from one that knows no layer.
+    /// Whether a refusal has the same form here as one made without a layer.
     is_default: bool,
 }
 
-/// An embedder's own shape of refusals.
+/// The embedder's own format of refusals.
 #[derive(Clone)]
 struct OwnBody(Arc<dyn Fn(&Refusal) -> RejectionBody + Send + Sync>);
 
@@ -73,10 +73,10 @@ impl Presenter {
         response
     }
 
-    /// Gives a refusal that came from within, and that no layer has shaped yet, the shape of this layer's own. Headers
-    /// that the inner service added stay, if they do not make caches keep it.
+    /// Gives the form of this layer to a refusal from further in that no layer has shaped yet. Headers that the inner
+    /// service added stay, unless they let caches keep it.
     pub(crate) fn present<B>(&self, refusal: &Refusal, shape: Shape, response: &mut Response<ResponseBody<B>>) {
-        // As it was made is as it would be made here.
+        // It already has the form that it would get here.
         let has_shape = self.is_default && shape == Shape::Http;
         if !has_shape && response.extensions().get::<Presented>().is_none() {
             let (mut parts, body) = self.response(refusal, shape).into_parts();
@@ -89,12 +89,12 @@ impl Presenter {
                 headers.remove(RETRY_AFTER);
                 headers.remove(WWW_AUTHENTICATE);
             }
-            // What the inner service's answer depends on stays, unless it is what all refusals say.
+            // Keeps what the inner service's answer depends on, unless it is the value of all refusals.
             parts.headers.remove(VARY);
             let varies: Vec<_> = headers.get_all(VARY).iter().filter(|vary| *vary != DEFAULT_VARY).cloned().collect();
             headers.remove(VARY);
             headers.extend(varies.into_iter().map(|vary| (VARY, vary)));
-            // Keeps what is not named here, replaces what is.
+            // Replaces the headers named here, keeps the others.
             headers.extend(parts.headers);
             response.extensions_mut().insert(Presented);
             *response.body_mut() = ResponseBody::refusal(body);
@@ -112,7 +112,7 @@ impl Presenter {
         response
     }
 
-    /// What no refusal goes without, whoever made it or changed it: no cache may answer others with it. Comes last.
+    /// Keeps every refusal out of caches, also after an embedder made or changed it. Comes last.
     fn seal(&self, headers: &mut HeaderMap) {
         caching::forbid(headers, &self.refusal_vary);
     }
@@ -153,17 +153,17 @@ impl Default for Presenter {
 
 fn with_content_type(vary: &HeaderValue) -> HeaderValue {
     let names = [vary.as_bytes(), b", content-type"].concat();
-    // Names of headers, and commas; `*` would be right for any.
+    // Header names and commas are valid; `*` would be right in any case.
     HeaderValue::from_bytes(&names).unwrap_or_else(|_| HeaderValue::from_static("*"))
 }
 
 impl Refusal {
-    /// The answer with a problem document (RFC 9457) as its body, for any service over `http` types. With axum, return the
-    /// refusal itself.
+    /// The answer with a problem document (RFC 9457) as its body, for any service over `http` types. With axum, return
+    /// the refusal itself.
     ///
-    /// Status, challenge, `Cache-Control: no-store`, `Vary` and `Retry-After` are those of the code, the realm is `api`.
-    /// The refusal is in the extensions of the response. An [`ApiKeyLayer`](super::ApiKeyLayer) outside makes the answer to
-    /// a gRPC call one that gRPC clients understand.
+    /// Status, challenge, `Cache-Control: no-store`, `Vary` and `Retry-After` are those of the code. The realm is
+    /// `api`. The refusal is in the extensions of the response. For a gRPC call, an [`ApiKeyLayer`](super::ApiKeyLayer)
+    /// outside turns it into an answer that gRPC clients understand.
     #[must_use]
     pub fn into_http<B>(self) -> Response<ResponseBody<B>> {
         let mut response = Presenter::default().response(&self, Shape::Http).map(ResponseBody::refusal);
@@ -171,7 +171,7 @@ impl Refusal {
         response
     }
 
-    /// The answer to this request, for a layer further out to shape if it is no gRPC call.
+    /// The answer to this request. A layer further out may still shape it if the request is no gRPC call.
     pub(crate) fn into_response_to<B>(self, request: &Request<B>) -> Response<Bytes> {
         let (presenter, shape) = (Presenter::default(), Shape::of(request));
         if shape != Shape::Http {
@@ -183,7 +183,7 @@ impl Refusal {
     }
 }
 
-/// The body of a refusal in an embedder's own shape, and what else differs from the default.
+/// The body of a refusal in your own format, and what else differs from the default.
 ///
 /// ```
 /// use tower_api_keys::middleware::{Refusal, RejectionBody};
@@ -208,22 +208,22 @@ impl RejectionBody {
         Self { content_type, text: text.into(), status: None, headers: HeaderMap::new() }
     }
 
-    /// A body of the content type `application/json`. The text is sent as it is.
+    /// A body of the content type `application/json`. The text is sent unchanged.
     #[must_use]
     pub fn json(text: impl Into<Bytes>) -> Self {
         Self::new(HeaderValue::from_static("application/json"), text)
     }
 
-    /// Another status than the code's own, for an API whose clients expect one. The code's own stays unless this one is
-    /// between 400 and 599: a refusal never looks like a success.
+    /// Sets another status than that of the code, for an API whose clients expect one. Only 400 to 599 have an effect:
+    /// a refusal never looks like a success.
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.status = (status.is_client_error() || status.is_server_error()).then_some(status);
         self
     }
 
-    /// One more header, or one instead of the layer's own. `Cache-Control` stays `no-store`, and `Vary` keeps the layer's
-    /// names beside yours: a shared cache could answer other callers with this refusal otherwise.
+    /// Adds a header, or replaces one of the layer's. `Cache-Control` stays `no-store`, and `Vary` keeps the layer's
+    /// names beside yours: otherwise a shared cache could answer other callers with this refusal.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -231,7 +231,7 @@ impl RejectionBody {
     }
 }
 
-/// RFC 9457. Without a `type` of its own, the title is the status in words.
+/// A problem document (RFC 9457). It has no `type`, so the title is the status in words.
 #[derive(Serialize)]
 struct Problem<'a> {
     r#type: &'static str,

@@ -1,7 +1,7 @@
-//! The readiness of an inner service belongs to requests that are let in.
+//! Keeps the readiness of an inner service for requests that are let in.
 //!
 //! A service that was polled ready may hold a permit of a limit, or a place in a queue. A request that is refused, or
-//! that waits to be checked, must not keep it: strangers would use up what is there for callers with a good key.
+//! that waits to be checked, must not keep it: strangers would use up what callers with a good key need.
 
 use std::{
     mem,
@@ -11,22 +11,22 @@ use std::{
 use http::Request;
 use tower_service::Service;
 
-/// Gives back what the service got by being polled ready: dropping the service drops it. A clone, which got nothing yet,
-/// takes its place.
+/// Gives back what the service got by being polled ready, by dropping the service. A clone that got nothing yet
+/// replaces it.
 pub(crate) fn give_back<S: Clone>(readied: &mut S) {
     let fresh = readied.clone();
     drop(mem::replace(readied, fresh));
 }
 
-/// A request that waits to be let in, and a service of its own that is polled ready only then.
+/// A request that waits to be let in, and its own clone of the service, which is polled ready only then.
 pub(crate) struct Unready<S, B> {
     service: S,
     pub(crate) request: Request<B>,
 }
 
 impl<S: Clone, B> Unready<S, B> {
-    /// Gives back what `readied` holds before the request waits. Neither the clone that goes with the request nor the one
-    /// that is left behind is ready.
+    /// Gives back what `readied` holds before the request waits. Neither the clone in the request nor the one left
+    /// behind is ready.
     pub(crate) fn new(readied: &mut S, request: Request<B>) -> Self {
         give_back(readied);
         Self { service: readied.clone(), request }

@@ -3,7 +3,8 @@ use http::HeaderValue;
 const LONGEST_REALM: usize = 128;
 const DEFAULT_REALM: &str = "api";
 
-/// What the challenge of a refusal calls the space that a key opens. Written between quotes, so it has none itself.
+/// The realm in the challenge of a refusal: the name of the space that a key opens. Sent between quotes, so it has none
+/// itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Realm(Box<str>);
 
@@ -17,7 +18,7 @@ impl Realm {
         Ok(Self(realm.into()))
     }
 
-    /// With the scopes that are needed, if that is the matter (RFC 6750 §3).
+    /// The challenge, with the scopes that are needed if scopes are missing (RFC 6750 §3).
     pub(crate) fn challenge(&self, error: Option<&'static str>, scope: Option<&str>) -> HeaderValue {
         let realm = &self.0;
         let mut challenge = format!("Bearer realm=\"{realm}\"");
@@ -27,7 +28,7 @@ impl Realm {
                 challenge = format!("{challenge}, {name}=\"{value}\"");
             }
         }
-        // Printable ASCII is always the value of a header.
+        // Printable ASCII is always a valid header value.
         HeaderValue::try_from(challenge).unwrap_or_else(|_| HeaderValue::from_static("Bearer realm=\"api\""))
     }
 }
@@ -38,7 +39,7 @@ impl Default for Realm {
     }
 }
 
-/// The text is no realm.
+/// The text is not a valid realm.
 ///
 /// ```
 /// # fn example(layer: tower_api_keys::ApiKeyLayer<tower_api_keys::store::MemoryStore>) {

@@ -11,13 +11,13 @@ use crate::{
     scope::{Scope, Scopes},
 };
 
-/// How long a client waits before it tries again, where nothing better is known.
+/// How long a client waits before it retries, if no better value is known.
 const DEFAULT_RETRY_SECONDS: u64 = 1;
 
-/// A request that was refused: the code, and what belongs to it. Holds nothing of the request.
+/// A refused request: the code and its details. Holds nothing of the request.
 ///
 /// The layers of this crate make refusals and leave them in the extensions of the response, for logs and metrics. A
-/// handler makes its own for what only it can know:
+/// handler makes its own for reasons that only it can know:
 ///
 /// ```
 /// use tower_api_keys::middleware::{Refusal, RefusalCode};
@@ -31,9 +31,9 @@ const DEFAULT_RETRY_SECONDS: u64 = 1;
 /// assert_eq!(response.extensions().get::<Refusal>().map(Refusal::code), Some(RefusalCode::PlanRequired));
 /// ```
 ///
-/// An [`ApiKeyLayer`](super::ApiKeyLayer) outside of the handler gives the answer the shape of its own refusals: realm,
-/// and body as told by [`rejection`](super::ApiKeyLayer::rejection), or that of gRPC for a gRPC call. Whatever
-/// else was done to its headers, no cache keeps it.
+/// An [`ApiKeyLayer`](super::ApiKeyLayer) outside the handler gives the answer the form of its own refusals: realm, and
+/// the body set by [`rejection`](super::ApiKeyLayer::rejection), or the gRPC form for a gRPC call. Caching is always
+/// forbidden, no matter how else its headers were changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     code: RefusalCode,
@@ -43,7 +43,7 @@ pub struct Refusal {
     detail: Cow<'static, str>,
 }
 
-/// What a key would have to have.
+/// What the key lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Needs {
     Kind(KeyKind),
@@ -59,7 +59,7 @@ impl Refusal {
         Self { code, reason: None, retry_after: None, needs: Needs::Nothing, detail: Cow::Borrowed(code.detail()) }
     }
 
-    /// A text that is no key, and why not.
+    /// The refusal of a text that is no key, with the reason.
     ///
     /// ```
     /// use tower_api_keys::{key::MalformedReason, middleware::Refusal};
@@ -78,9 +78,8 @@ impl Refusal {
         }
     }
 
-    /// A request that needs these scopes, with a key that does not have them all; or, where none is named, with a key that
-    /// has no scope. The sentence, the problem document and
-    /// the challenge (RFC 6750 §3) name them.
+    /// The refusal of a key that lacks at least one of these scopes or, if none is named, has no scope at all. The
+    /// sentence, the problem document and the challenge (RFC 6750 §3) name the scopes.
     ///
     /// ```
     /// use tower_api_keys::{Principal, Refusal, Scope};
@@ -119,7 +118,7 @@ impl Refusal {
         Self { needs, ..Self::new(RefusalCode::InsufficientScope).with_detail(detail) }
     }
 
-    /// A request that needs a key of this kind, with one of the other kind. The sentence and the problem document say which.
+    /// The refusal of a key of the wrong kind. The sentence and the problem document name the kind that is needed.
     ///
     /// ```
     /// use tower_api_keys::{KeyKind, Refusal};
@@ -143,13 +142,13 @@ impl Refusal {
         }
     }
 
-    /// When to ask again. Sent in whole seconds, rounded up, with status 503 and 429 only; default: one second.
+    /// When to retry. Sent in whole seconds, rounded up, and only with status 503 and 429. Default: one second.
     ///
     /// ```
     /// use std::time::Duration;
     /// use tower_api_keys::middleware::{Refusal, RefusalCode};
     ///
-    /// // In a limiter inside of the layer, where the principal tells whose request it is.
+    /// // In a limiter inside the layer, where the principal says whose request it is.
     /// let refusal = Refusal::new(RefusalCode::RateLimited).with_retry_after(Duration::from_millis(2_500));
     /// let response = refusal.into_http::<String>();
     /// assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"3".parse()?));
@@ -173,7 +172,7 @@ impl Refusal {
         self.reason
     }
 
-    /// The scopes that the request needs, with spaces between them, if the key lacks one and it is known which.
+    /// The scopes that the request needs, separated by spaces, if the key lacks one and the scopes are known.
     #[must_use]
     pub fn scope(&self) -> Option<&str> {
         match &self.needs {
@@ -182,7 +181,7 @@ impl Refusal {
         }
     }
 
-    /// The kind of key that the request needs, if the key is of the other one.
+    /// The kind of key that the request needs, if the key is of the other kind.
     #[must_use]
     pub const fn kind(&self) -> Option<KeyKind> {
         match self.needs {
@@ -197,14 +196,14 @@ impl Refusal {
         &self.detail
     }
 
-    /// When to ask again, if there is a guess.
+    /// When to retry, if there is an estimate.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// How many whole seconds a client should wait, where trying again can help: one, if nothing better is known. Rounded up,
-    /// since a client that waits no less than it was told is not refused again for nothing.
+    /// How many whole seconds a client should wait, if a retry can help: one, if no better value is known. Rounded up,
+    /// so that a client that waits as long as told is not refused again without need.
     pub(crate) fn retry_seconds(&self) -> Option<u64> {
         let in_seconds = |after: Duration| after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0)).max(1);
         let helps = matches!(self.code.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
@@ -217,13 +216,13 @@ impl Refusal {
         self
     }
 
-    /// No key, where these are the headers that are read.
+    /// The refusal of a request without a key, for the headers that are read.
     pub(crate) fn missing(advice: String) -> Self {
         Self::new(RefusalCode::MissingCredentials).with_detail(advice)
     }
 }
 
-/// What a client may be told of the error.
+/// What a client may learn of the error.
 impl From<&AuthError> for Refusal {
     fn from(error: &AuthError) -> Self {
         let refusal = match error.kind() {
@@ -240,8 +239,8 @@ impl From<&AuthError> for Refusal {
     }
 }
 
-/// 403 `wrong_team`, or 503 `store_unavailable` if the team's members could not be looked up. What went wrong there is
-/// for the service's log: it stays with the error.
+/// 403 `wrong_team`, or 503 `store_unavailable` if the team's members could not be looked up. The cause stays with the
+/// error, for the service's log.
 ///
 /// ```
 /// use tower_api_keys::{Principal, TeamId, UserId, middleware::Refusal};

@@ -1,4 +1,4 @@
-//! What the operator is told in the log, and the client is not.
+//! What the log tells the operator and the answer does not tell the client.
 
 use std::{
     error::Error,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::log::{Repeated, log};
 
-/// `what` was asked of the service, and the answer was an error.
+/// `what` was asked of the service, and it answered with an error.
 pub(crate) fn failed_look_up(what: &'static str, error: &(dyn Error + Send + Sync + 'static)) {
     static FAILED: ByName = ByName::new();
     if let Some(_times) = FAILED.happened(what) {
@@ -45,7 +45,7 @@ pub(crate) fn no_organization(what: &'static str) {
     }
 }
 
-/// What repeats itself, told apart by a name: two mistakes are two lines. By names in this crate, of which there are few.
+/// Repeated events, by name: two mistakes are two lines. All names are in this crate, so there are few.
 struct ByName(Mutex<Vec<(&'static str, Repeated)>>);
 
 impl ByName {
@@ -53,7 +53,7 @@ impl ByName {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// How often it happened of late, if the log is to tell of it now.
+    /// How often it happened since the last line, if a line is due now.
     fn happened(&self, what: &'static str) -> Option<u64> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.iter().any(|(of, _)| *of == what) {

@@ -6,10 +6,10 @@ use tower_service::Service;
 
 use super::headers::X_API_KEY;
 
-/// Marks the values of `Authorization` and `x-api-key` as sensitive, so that a trace layer inside of it prints
-/// `Sensitive` in their place.
+/// Marks the values of `Authorization` and `x-api-key` as sensitive, so that a trace layer inside it prints `Sensitive`
+/// instead.
 ///
-/// Goes outside of the trace layer, which goes outside of the [`ApiKeyLayer`](super::ApiKeyLayer).
+/// Goes outside the trace layer, which goes outside the [`ApiKeyLayer`](super::ApiKeyLayer).
 ///
 /// ```
 /// use http::Request;
@@ -38,7 +38,7 @@ impl MarkKeysSensitive {
         Self { key_header: X_API_KEY.clone() }
     }
 
-    /// Marks this header in the place of `x-api-key`, for layers told to read it by
+    /// Marks this header instead of `x-api-key`, for layers that read it because of
     /// [`key_headers`](super::ApiKeyLayer::key_headers).
     #[must_use]
     pub fn key_header(self, name: HeaderName) -> Self {
@@ -60,7 +60,7 @@ impl<S> Layer<S> for MarkKeysSensitive {
     }
 }
 
-/// What [`MarkKeysSensitive`] makes of a service.
+/// The service that [`MarkKeysSensitive`] makes.
 ///
 /// ```
 /// use tower::Layer;

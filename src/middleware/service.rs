@@ -27,7 +27,7 @@ use crate::{
     usage::Origin,
 };
 
-/// What [`ApiKeyLayer`](super::ApiKeyLayer) makes of a service.
+/// The service that [`ApiKeyLayer`](super::ApiKeyLayer) makes.
 ///
 /// ```
 /// use tower::Layer;
@@ -84,7 +84,7 @@ where
                 (self.authenticator.check(text, origin, settings.organization.as_ref(), from), carried)
             }
             Reading::Nothing if self.is_proved_abroad(request.extensions()) => {
-                // The layer further out that proved it counts that it was denied downstream.
+                // The layer further out that proved the key counts this denial.
                 let response = settings.presenter.refuse(Refusal::new(RefusalCode::WrongTeam), Shape::of(&request));
                 return self.turn_away(response);
             }
@@ -138,13 +138,14 @@ impl<S, R: KeyReader> ApiKeyService<S, R> {
         extensions.get::<Principal>().is_some_and(|principal| principal.proved_by() == self.authenticator.id())
     }
 
-    /// The same, of a key of another organization than the one whose keys are let through.
+    /// Like [`is_proved`](Self::is_proved), for a key of another organization than the one that is let through.
     fn is_proved_abroad(&self, extensions: &Extensions) -> bool {
         let is_foreign = |principal| self.settings.is_foreign(principal);
         self.is_proved(extensions) && extensions.get::<Principal>().is_some_and(is_foreign)
     }
 
-    /// Whose request without a key that is let through is; none if a layer of the same keys further out knows.
+    /// The caller of a request without a key that is let through; none if a layer of the same keys further out knows
+    /// it.
     fn caller_without_key(&self, extensions: &Extensions, origin: Origin<'_>) -> Option<Caller> {
         let visit = || self.authenticator.visit(origin, self.settings.organization.as_ref());
         if self.is_proved(extensions) { None } else { Some(Caller::Nobody(visit())) }
@@ -169,8 +170,8 @@ impl<S, R: KeyReader> ApiKeyService<S, R> {
         }
     }
 
-    /// Refuses what the headers alone condemn, and what stands in them in the place of a key. What the authenticator
-    /// refuses, it counts itself.
+    /// Refuses a request because of its headers alone: no key, too many, or a key in the wrong place. Refusals by the
+    /// authenticator are counted there.
     fn refuse<B>(&self, refusal: Refusal, request: &Request<B>, origin: Origin<'_>, text: &[u8]) -> Response<Bytes> {
         let organization = self.settings.organization.as_ref();
         self.authenticator.refused(refusal.code(), refusal.reason(), origin, organization, text);
@@ -179,8 +180,8 @@ impl<S, R: KeyReader> ApiKeyService<S, R> {
         response
     }
 
-    /// What the inner service got by being polled ready is for the next request: this one may come from a stranger whose
-    /// connection says nothing more.
+    /// The readiness of the inner service is kept for the next request: the connection of this one may belong to a
+    /// stranger and stay silent.
     fn turn_away<B>(&mut self, response: Response<Bytes>) -> ResponseFuture<S, B>
     where
         S: Service<Request<B>> + Clone,

@@ -23,17 +23,17 @@ use crate::{
     usage::Label,
 };
 
-/// What an [`ApiKeyLayer`](super::ApiKeyLayer) was told.
+/// The settings of an [`ApiKeyLayer`](super::ApiKeyLayer).
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) optional: bool,
-    /// Keys of this organization only, if there is one.
+    /// The only organization whose keys are accepted, if there is one.
     pub(crate) organization: Option<OrganizationId>,
     pub(crate) foreign_bearer: ForeignBearer,
     pub(crate) headers: KeyHeaders,
     pub(crate) keep_credentials: bool,
     pub(crate) private_responses: bool,
-    /// Of what comes through this layer.
+    /// The label of requests through this layer.
     pub(crate) label: Label,
     pub(crate) sources: Sources,
     pub(crate) presenter: Presenter,
@@ -59,9 +59,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Makes the request what the inner service is to see: no key, but whom it proved. Refuses a second key, beside
-    /// that of a layer of the same keys further out: what is between the two layers judged the other one.
-    // Always: in a call of its own, it has the compiler copy each request once more on its way to the inner service.
+    /// Prepares the request for the inner service: without the key, with the principal. Refuses a second key beside
+    /// that of a layer of the same keys further out: the services between the two layers judged the other key.
+    // Always inlined: as a call of its own, it makes the compiler copy each request once more on its way to the inner
+    // service.
     #[inline(always)]
     pub(crate) fn admit<B>(
         self: &Arc<Self>,
@@ -84,13 +85,14 @@ impl Settings {
         Ok(self.finish(carried.key_header && self.private_responses, Shape::of(request), pass.into()))
     }
 
-    /// Whether this principal is of another organization than the one whose keys are let through.
+    /// Whether this principal belongs to another organization than the one that is accepted.
     #[inline]
     pub(crate) fn is_foreign(&self, principal: &Principal) -> bool {
         self.organization.as_ref().is_some_and(|own| own != principal.organization())
     }
 
-    /// The answer to a good key of another organization. Its holder is told that it is not for here, and not what for.
+    /// The answer to a good key of another organization. It says that the key is not accepted here, not where it would
+    /// be.
     pub(crate) fn refuse_foreign(&self, accepted: Accepted, shape: Shape) -> Response<Bytes> {
         self.turn_down(RefusalCode::WrongTeam, accepted.into_parts().1, shape)
     }
@@ -104,7 +106,7 @@ impl Settings {
         self.presenter.refuse(Refusal::new(code), shape)
     }
 
-    /// As [`admit`](Self::admit), for a request whose key a layer of the same keys further out took and proved.
+    /// Like [`admit`](Self::admit), for a request whose key a layer of the same keys further out took and proved.
     pub(crate) fn admit_proved<B>(self: &Arc<Self>, request: &mut Request<B>) -> Finish {
         if self.organization.is_some()
             && let Some(principal) = request.extensions().get::<Principal>().cloned()
@@ -114,16 +116,17 @@ impl Settings {
         self.finish(false, Shape::of(request), Caller::default())
     }
 
-    /// As [`admit`](Self::admit), for a request without a key: no principal of other origin passes for one of ours.
+    /// Like [`admit`](Self::admit), for a request without a key: a principal of other origin must not pass as one of
+    /// ours.
     pub(crate) fn admit_anonymous<B>(self: &Arc<Self>, request: &mut Request<B>, caller: Caller) -> Finish {
         request.extensions_mut().remove::<Principal>();
         request.extensions_mut().insert(Anonymous);
         self.finish(false, Shape::of(request), caller)
     }
 
-    /// What remains to be done to the answer to a request that was let through as it is.
+    /// What remains to be done to the answer to a request that was let through.
     pub(crate) fn finish(self: &Arc<Self>, protect: bool, shape: Shape, caller: Caller) -> Finish {
-        // Counting references is work for all cores at once: done only where the answer needs it.
+        // Reference counts are contended between cores: counted only if the answer needs it.
         let needed = protect || !self.presenter.is_default();
         Finish { settings: needed.then(|| Arc::clone(self)), protect, shape, caller }
     }
@@ -152,17 +155,17 @@ impl Settings {
 #[derive(Default)]
 pub(crate) struct Finish {
     settings: Option<Arc<Settings>>,
-    /// The key came in a header that shared caches do not know.
+    /// The key was in a header that shared caches do not know.
     protect: bool,
-    /// What the caller understands, if the inner service refuses.
+    /// The form that the caller understands, if the inner service refuses.
     shape: Shape,
     caller: Caller,
 }
 
-/// Whose request it is, as far as it is to be counted if it is refused.
+/// The caller of a request, as far as it is counted if the request is refused.
 pub(crate) enum Caller {
     Key(UsageTicket),
-    /// In a box: a request with a key costs no room for one without.
+    /// Boxed, so that a request with a key has no space for it.
     Nobody(Option<Box<AnonymousUse>>),
 }
 
@@ -192,8 +195,8 @@ impl Finish {
 }
 
 impl Caller {
-    /// Counts that a good key was shown at a door that is not its own, or none where one is needed. What the service
-    /// itself lacks says nothing of either.
+    /// Counts that a good key was refused further in, or that a key was missing where one is needed. Failures of the
+    /// service itself are not counted.
     #[cold]
     fn denied_downstream(&self, code: RefusalCode, answer: &mut Extensions) {
         match self {

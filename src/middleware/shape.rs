@@ -5,7 +5,7 @@ use http::{
 
 const GRPC: &[u8] = b"application/grpc";
 
-/// Which form of a refusal the sender of a request understands.
+/// The form of refusal that the sender of a request understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// HTTP: a status and a body.
@@ -24,9 +24,10 @@ pub(crate) enum Dialect {
 }
 
 impl Shape {
-    /// A request is a gRPC call if it could be one: a `POST` whose only content type is one of gRPC's, in a version of HTTP
-    /// that carries it. Anything else that says it is one gets a status that logs, counters and caches understand.
-    // Most requests pay no more than a look at the method.
+    /// A request is treated as a gRPC call if it can be one: a `POST` whose only content type is one of gRPC's, in a
+    /// version of HTTP that carries it. Any other request that claims to be one gets a status that logs, counters and
+    /// caches understand.
+    // For most requests this costs one comparison of the method.
     #[inline]
     pub(crate) fn of<B>(request: &Request<B>) -> Self {
         if request.method() == Method::POST { of_post(request.version(), request.headers()) } else { Self::Http }
@@ -63,8 +64,8 @@ fn dialect(content_type: &[u8]) -> Option<Dialect> {
     }
 }
 
-/// Whether a layer further out made a gRPC call of a gRPC-Web one: the call keeps the version of HTTP it came in, and says
-/// that it understands trailers, as every gRPC call does.
+/// Whether a layer further out translated this gRPC call from gRPC-Web. Such a call keeps its version of HTTP, and says
+/// that it accepts trailers, as every gRPC call does.
 fn was_translated(version: Version, headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     version == Version::HTTP_11 && codings.any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))

@@ -14,33 +14,33 @@ use crate::{
     usage::{Label, NamedClient, Origin},
 };
 
-/// The longest text of such a function that is looked at, in bytes. It may be a header that a stranger sent.
+/// The longest text of such a function that is processed, in bytes. It may be a header from a stranger.
 const LOOKED_AT: usize = 1_024;
 
-/// How client and network of a request are found: what it is counted under beside key, outcome and the layer's
+/// How to find client and network of a request. It is counted under them, beside key, outcome and the layer's
 /// [label](super::ApiKeyLayer::source).
 ///
-/// The client is the name of the product that the `User-Agent` begins with: `curl` of `curl/8.5.0`. The version is left
-/// out, or each upgrade of a client would be another source, and the one before seem to have gone. A name that is no
-/// token (RFC 9110 §10.1.5), is longer than 256 bytes, holds a key, or has as many letters, digits, `-` and `_` in a
-/// row as the secret of one, is no client; of a long one, the first 64 characters are kept.
+/// The client is the product name at the beginning of the `User-Agent`: `curl` of `curl/8.5.0`. The version is left
+/// out: with it, each upgrade of a client would be another source, and the one before would seem to have gone. There is
+/// no client if the name is no token (RFC 9110 §10.1.5), is longer than 256 bytes, holds a key, or has as many letters,
+/// digits, `-` and `_` in a row as the secret of a key. Of a long name, the first 64 characters are kept.
 ///
-/// For each key, 64 sources are told apart, in all processes together as far as they see each other's counts: 64 of
-/// requests that were accepted, and beside them 64 of those that showed the key when it was dead, and 64 of those that
-/// proved nothing, so that who knows no more than a key's public id does not crowd out who has it. What comes from more
-/// is counted under the client `other`, one for each label; how often that happens is
-/// [`usage_sources_folded`](crate::auth::AuthMetrics::usage_sources_folded). Requests that name no key in the store are
-/// bounded in the same way, those with each label by themselves.
+/// For each key, 64 sources are distinguished, in all processes together as far as they see each other's counts: 64 of
+/// accepted requests, 64 of requests that showed the key when it was dead, and 64 of requests that proved nothing. So a
+/// caller that knows only a key's public id does not crowd out the caller that has the key. Requests from further
+/// sources are counted under the client `other`, one for each label;
+/// [`usage_sources_folded`](crate::auth::AuthMetrics::usage_sources_folded) says how often. Requests that name no key
+/// in the store have the same bound, separately for each label.
 ///
-/// What a service behind the layer refuses is counted under the source of its request if the answer carries a
-/// [`Refusal`](super::Refusal) in its extensions, as those of this crate do; a 403 of a handler's own is not seen, nor one
-/// whose extensions a layer in between took away.
+/// If a service behind the layer refuses a request, that is counted under its source if the answer carries a
+/// [`Refusal`](super::Refusal) in its extensions, as those of this crate do. Not seen: a handler's own 403, and an
+/// answer whose extensions a layer in between removed.
 ///
 /// ```
 /// use tower_api_keys::{ApiKeyLayer, middleware::Sources, usage::Source};
 ///
 /// # fn example<R>(layer: ApiKeyLayer<R>) -> Result<ApiKeyLayer<R>, tower_api_keys::InvalidId> {
-/// // `intake/curl@203.0.113.0/24`, where the service said how addresses are found.
+/// // `intake/curl@203.0.113.0/24`, if the service sets `addresses`.
 /// let sources = Sources::new().with_networks();
 /// # Ok(
 /// layer.source(Source::new("intake")?).sources(sources)
@@ -49,7 +49,7 @@ const LOOKED_AT: usize = 1_024;
 /// ```
 ///
 /// # Security
-/// Callers choose what their client says of itself: a source is a hint for people, and proves nothing.
+/// Callers choose the name of their client: a source is a hint for people, and proves nothing.
 #[derive(Clone, Default)]
 pub struct Sources {
     ignores_agent: bool,
@@ -76,26 +76,27 @@ impl Sources {
         Self::default()
     }
 
-    /// A function that names the client, in the place of the `User-Agent`; none for no client. It runs for each request, on
-    /// the thread that serves it: if it panics, that request fails as if a handler had.
+    /// A function that names the client, instead of the `User-Agent`; none for no client. It runs for each request, on
+    /// the thread that serves it. If it panics, that request fails as if a handler had panicked.
     ///
-    /// Of what it returns, characters that show nothing or turn the text around are left out, `/` becomes `_`, since a
-    /// line for people has it between label and client, and 64 characters are kept. A text that may hold the secret of
-    /// a key is no client, nor is one of more than 1,024 bytes.
+    /// From the returned text, invisible characters and those that change the direction of text are removed. `/`
+    /// becomes `_`, because it separates label and client in lines for people. 64 characters are kept. A text that may
+    /// hold the secret of a key is no client, nor is a text of more than 1,024 bytes.
     #[must_use]
     pub fn with_client(mut self, client: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.client = Some(Arc::new(client));
         self
     }
 
-    /// Adds the network of the client: `203.0.113.0/24`. Its address is found as the service said
-    /// ([`ApiKeysBuilder::addresses`](crate::ApiKeysBuilder::addresses)); if it did not, there is none. Default: no networks.
+    /// Adds the network of the client: `203.0.113.0/24`. Its address is found as set by
+    /// [`ApiKeysBuilder::addresses`](crate::ApiKeysBuilder::addresses); without that, there is no network. Default: no
+    /// networks.
     ///
-    /// Only the first 24 bits of an address are kept, 48 of one of version 6: a network, not a person. An IPv4 address that
-    /// is written as one of version 6 (`::ffff:203.0.113.7`) is taken for what it is.
+    /// Only the first 24 bits of an IPv4 address are kept, and 48 of an IPv6 address: a network, not a person. An IPv4
+    /// address written as IPv6 (`::ffff:203.0.113.7`) counts as IPv4.
     ///
     /// # Security
-    /// Addresses are personal data in many places, and 64 networks are soon reached by a key that roams.
+    /// Addresses are personal data in many places, and a key that moves between networks soon reaches 64 of them.
     #[must_use]
     pub fn with_networks(mut self) -> Self {
         self.keeps_networks = true;
@@ -109,27 +110,27 @@ impl Sources {
         self
     }
 
-    /// Does not look at the `User-Agent`. Default: it names the client, unless [`with_client`](Self::with_client) says who
-    /// does.
+    /// Does not look at the `User-Agent`. Default: it names the client, unless [`with_client`](Self::with_client) sets
+    /// a function.
     #[must_use]
     pub fn without_user_agent(mut self) -> Self {
         self.ignores_agent = true;
         self
     }
 
-    /// Whether there is more to ask than the user agent.
+    /// Whether there are functions to call besides reading the user agent.
     pub(crate) const fn asks(&self) -> bool {
         self.client.is_some() || self.keeps_networks
     }
 
-    /// Asks them for client and network.
+    /// Calls the functions for client and network.
     #[inline(never)]
     pub(crate) fn ask<B>(&self, request: &mut Request<B>, addresses: Option<&Addresses>) -> NamedClient {
         let address = addresses.filter(|_| self.keeps_networks);
         let address = address.and_then(|addresses| addresses.find(request.headers(), request.extensions()));
         let network = address.map(|address| self.written(address)).unwrap_or_default();
-        // Lent to the functions in the shape that they know, and put back: to take the request apart and together again
-        // would move all of it, on the path of those who do not ask, too.
+        // Lent to the functions in the form that they expect, and put back. Taking the request apart and building it
+        // again would move all of it, also for requests that call no function.
         let (mut parts, ()) = Request::new(()).into_parts();
         let swap = |request: &mut Request<B>, parts: &mut Parts| {
             mem::swap(request.method_mut(), &mut parts.method);
@@ -144,8 +145,8 @@ impl Sources {
         named
     }
 
-    /// From where a request with this user agent comes that arrived at a layer with this label, if that is what the
-    /// embedder's functions said.
+    /// The source of a request with this user agent at a layer with this label, with the results of the embedder's
+    /// functions.
     pub(crate) fn origin<'a>(
         &self,
         label: &'a Label,
@@ -186,13 +187,13 @@ impl Sources {
     }
 }
 
-/// What an embedder says, without what would disturb a list of sources, and short. Nothing of a text that may hold a
-/// secret, or that is endless.
+/// The embedder's text, shortened, without characters that would disturb a list of sources. Nothing of a text that may
+/// hold a secret, or that is too long.
 fn clean(client: &str) -> String {
     if client.len() > LOOKED_AT {
         return String::new();
     }
-    // As it is kept: a slash that becomes a letter of keys may join what is left of one.
+    // Checked as it is kept: a `/` that became `_`, a letter of keys, may join the parts of one.
     let shown = client.chars().filter(|character| !is_invisible(*character));
     let shown: String = shown.map(|character| if character == '/' { '_' } else { character }).collect();
     let client = shown.trim();

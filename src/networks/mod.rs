@@ -1,4 +1,4 @@
-//! Where a key may be used from.
+//! The networks that a key may be used from.
 
 use std::{
     fmt,
@@ -16,17 +16,18 @@ use crate::{
 };
 
 /// The networks that a key may be used from: 1 to 32, each as an address and a prefix length (CIDR), such as
-/// `203.0.113.0/24` and `2001:db8::/32`. An address alone is a network of one.
+/// `203.0.113.0/24` and `2001:db8::/32`. A single address is a network of one.
 ///
-/// An address is within if one of them contains it. An IPv4 address that is written as one of version 6
-/// (`::ffff:203.0.113.7`) is taken for what it is, in a list and of a caller: no list of version 6 contains an IPv4 address,
-/// and none of version 4 one of version 6. A program that reaches the service by both needs both.
+/// An address is allowed if one of the networks contains it. An IPv4 address written as IPv6 (`::ffff:203.0.113.7`)
+/// counts as IPv4, in a list and as a caller's address: an IPv6 network never contains an IPv4 address, and an IPv4
+/// network never an IPv6 address. A program that reaches the service by both needs both.
 ///
-/// An address with bits beyond its length, such as `203.0.113.7/24`, is refused: one of the two is a slip, and nobody can tell
-/// which. So is a length of nothing, which would be a list that allows everything: a key that may be used from anywhere has
-/// no list. More than 32 are refused, since every request looks at them one by one.
+/// A network with address bits beyond its length, such as `203.0.113.7/24`, is refused: one of the two is a mistake,
+/// and it is unknown which. Length 0 is refused, because it would allow everything: a key that may be used from
+/// anywhere has no list. More than 32 networks are refused, because every request checks them one by one.
 ///
-/// The text form is sorted, with each network once and single blanks between them; serde has the same as a list of texts.
+/// The text form is sorted, with each network once and single blanks between them; serde has the same as a list of
+/// texts.
 ///
 /// ```
 /// use tower_api_keys::Networks;
@@ -43,7 +44,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<String>", into = "Vec<String>")]
 pub struct Networks(
-    // Shared by what is remembered of a key and what is read of it.
+    // Shared by the cache and by records that are read.
     Arc<Vec<IpNet>>,
 );
 
@@ -56,7 +57,7 @@ impl Networks {
         let mut kept = Vec::new();
         for text in networks {
             kept.push(network(text.as_ref()).map_err(InvalidNetworks)?);
-            // No list that is accepted names so many twice.
+            // Refused before it is sorted, even if it only repeats networks.
             if kept.len() > 2 * MOST_NETWORKS {
                 return Err(InvalidNetworks(NetworkRule::TooMany));
             }
@@ -73,8 +74,9 @@ impl Networks {
     /// Whether one of them contains this address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        // By the bits that differ, since each request with such a key asks: `IpNet::contains` makes the first and the last
-        // address of each network anew, which is 213 instructions more for four of them. No length is 0.
+        // Compares the differing bits, because each request with such a key runs this: `IpNet::contains` computes the
+        // first and the last address of each network every time, which is 213 more instructions for four of them. No
+        // length is 0.
         match address.to_canonical() {
             IpAddr::V4(address) => self.0.iter().any(|network| match network {
                 IpNet::V4(four) => (four.addr().to_bits() ^ address.to_bits()) >> (32 - four.prefix_len()) == 0,
@@ -87,14 +89,14 @@ impl Networks {
         }
     }
 
-    /// Whether `wider` contains every address that these contain, however it is cut into networks.
+    /// Whether `wider` contains every address that these contain, no matter how it is split into networks.
     #[must_use]
     pub fn is_within(&self, wider: &Self) -> bool {
         let whole = IpNet::aggregate(&wider.0);
         self.0.iter().all(|network| whole.iter().any(|wide| wide.contains(network)))
     }
 
-    /// Each in its text form, in order.
+    /// The networks in their text form, in order.
     pub fn iter(&self) -> impl Iterator<Item = String> + '_ {
         self.0.iter().map(ToString::to_string)
     }
@@ -127,7 +129,7 @@ fn prefix_length(text: &str) -> Result<u8, NetworkRule> {
     text.parse().ok().filter(|_| is_plain).ok_or(NetworkRule::Text)
 }
 
-/// The IPv4 network that is written like this. One of version 6 that is wider than all of IPv4 is none.
+/// The IPv4 network that is written like this; none for an IPv6 network wider than all of IPv4.
 fn mapped(address: Ipv6Addr, length: u8) -> Option<Ipv4Net> {
     Ipv4Net::new(address.to_ipv4_mapped()?, length.checked_sub(96)?).ok()
 }
@@ -172,7 +174,7 @@ impl From<Networks> for Vec<String> {
     }
 }
 
-/// The texts are no list of networks.
+/// The texts are not a valid list of networks.
 ///
 /// ```
 /// use tower_api_keys::Networks;

@@ -22,7 +22,7 @@ fn each_network_has_one_form() {
         (&["::ffff:128.0.0.0/97"], "128.0.0.0/1"),
         (&["2001:DB8:0::/32"], "2001:db8::/32"),
         (&["2001:db8::1"], "2001:db8::1/128"),
-        // Not sorted as texts are.
+        // Not sorted like texts.
         (&["::1", "100.0.0.0/8", "9.0.0.0/8", "9.0.0.0/9"], "9.0.0.0/8 9.0.0.0/9 100.0.0.0/8 ::1/128"),
     ] {
         let networks = networks(list);
@@ -94,7 +94,7 @@ fn halves_are_the_whole() {
     assert!(!networks(&["10.0.0.0/8", "::1"]).is_within(&whole));
 }
 
-/// Bits of an address, and how many of them count. Version 4 in the low bits, with its own count.
+/// Bits of an address, and how many of them count. IPv4 in the low bits, with its own count.
 #[derive(Clone, Copy, Debug)]
 struct Model {
     is_four: bool,
@@ -139,7 +139,7 @@ impl Model {
 fn model() -> impl Strategy<Value = Model> {
     prop_oneof![
         (any::<u32>(), 1..=32_u32).prop_map(|(bits, length)| Model { is_four: true, bits: bits.into(), length }),
-        // Beyond the first, no such bits are an IPv4 address.
+        // Except for the first, these bits are never an IPv4 address.
         (any::<u128>(), 1..=128_u32).prop_map(|(bits, length)| Model { is_four: false, bits: bits | 1 << 127, length }),
     ]
 }
@@ -167,7 +167,7 @@ proptest! {
         if let IpAddr::V4(four) = address {
             prop_assert_eq!(networks.contains(four.to_ipv6_mapped().into()), expected);
         }
-        // Written as version 6, each is the same network.
+        // Written as IPv6, each is the same network.
         let mapped = models.iter().map(|model| match model.address(model.bits) {
             IpAddr::V4(_) => format!("::ffff:{}/{}", model.text().split('/').next().unwrap(), model.length + 96),
             IpAddr::V6(_) => model.text(),

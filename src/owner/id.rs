@@ -12,11 +12,12 @@ macro_rules! embedder_id {
     ($(#[$docs:meta])* $name:ident, $what:literal) => {
         $(#[$docs])*
         ///
-        /// The id is the embedder's own: 1 to 128 bytes of UTF-8, compared byte by byte. It holds nothing invisible: no
-        /// control or zero-width character, no mark of direction, no space but the common one, and that not at an end.
+        /// The id is the embedder's own: 1 to 128 bytes of UTF-8, compared byte by byte. It has no invisible
+        /// characters: no control or zero-width character, no direction mark, no space except the common one, and none
+        /// at either end.
         ///
-        /// Use one that never changes and never comes back, such as a UUID: no e-mail address, no slug.
-        /// Integers convert directly; anything that displays (a UUID, say) through
+        /// Use an id that never changes and is never reused, such as a UUID: no e-mail address, no slug. Integers
+        /// convert directly; anything that displays (a UUID, say) through
         #[doc = concat!("[`", stringify!($name), "::from_display`].")]
         ///
         /// ```
@@ -35,12 +36,12 @@ macro_rules! embedder_id {
             #[doc = concat!("The id of ", $what, ".")]
             ///
             /// # Errors
-            /// [`InvalidId`] if it is empty, longer than 128 bytes or has something invisible in it.
+            /// [`InvalidId`] if it is empty, longer than 128 bytes or has an invisible character.
             pub fn new(id: impl AsRef<str>) -> Result<Self, InvalidId> {
                 checked(id.as_ref()).map(|id| Self(id.into()))
             }
 
-            /// The id of anything that displays as one: a UUID, a number, a type of the embedder's own.
+            /// The id from any value that displays as one: a UUID, a number, a type of your own.
             ///
             /// # Errors
             /// [`InvalidId`] as for `new`.
@@ -116,7 +117,7 @@ macro_rules! embedder_id {
 
 /// Two ids that look alike are one id to a person, and two to a store.
 fn checked(id: &str) -> Result<&str, InvalidId> {
-    // Each stored id is looked at, and nearly all are like this.
+    // Each stored id is checked, and nearly all are like this.
     let is_plain = id.bytes().all(|byte| byte.is_ascii_graphic());
     let hides = |c: char| is_invisible(c) || (c.is_whitespace() && c != ' ');
     let is_padded = id.starts_with(' ') || id.ends_with(' ');
@@ -127,17 +128,17 @@ fn checked(id: &str) -> Result<&str, InvalidId> {
 }
 
 embedder_id! {
-    /// A customer of the service. Every key belongs to exactly one, and nothing of one is visible from another.
+    /// A customer of the service. Every key belongs to exactly one, and one customer sees nothing of another.
     OrganizationId, "an organization"
 }
 
 embedder_id! {
-    /// A person. A user's keys stop when the person is suspended or leaves.
+    /// A person. A user's keys stop working when the person is suspended or leaves.
     UserId, "a user"
 }
 
 embedder_id! {
-    /// A team. A team's keys outlive whoever made them.
+    /// A team. A team's keys still work after the person who made them leaves.
     TeamId, "a team"
 }
 
@@ -161,7 +162,7 @@ impl OrganizationId {
         Self::single_ref().clone()
     }
 
-    /// Whether it is that of a service that has only one.
+    /// Whether it is the organization of a service that has only one.
     pub(crate) fn is_single(&self) -> bool {
         &*self.0 == DEFAULT
     }
@@ -179,7 +180,7 @@ impl Default for OrganizationId {
     }
 }
 
-/// The text is no id of an organization, a user or a team.
+/// The text is not a valid id of an organization, a user or a team.
 ///
 /// ```
 /// use tower_api_keys::TeamId;
@@ -192,7 +193,7 @@ impl Default for OrganizationId {
 pub struct InvalidId(());
 
 words! {
-    /// Personal, or a team's. The first word of a key says which.
+    /// The kind of a key: personal, or a team's. The first word of a key says which.
     ///
     /// ```
     /// use tower_api_keys::KeyKind;
@@ -200,16 +201,16 @@ words! {
     /// assert_eq!(KeyKind::Team.as_str(), "team");
     /// ```
     pub enum KeyKind {
-        /// `user.…`: belongs to a person and dies with their access.
+        /// `user.…`: belongs to a person and stops working when that person loses access.
         User = "user",
-        /// `team.…`: belongs to a team and outlives its creator.
+        /// `team.…`: belongs to a team and still works after its creator leaves.
         Team = "team",
     }
 }
 
-/// Who a key belongs to, and so whose permissions it carries.
+/// The owner of a key, whose permissions it carries.
 ///
-/// Exhaustive on purpose: a service must say what either may do.
+/// Exhaustive on purpose: a service must decide what each may do.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, Owner, TeamId};

@@ -1,4 +1,4 @@
-//! Whose keys: organizations, users, teams.
+//! Owners of keys: organizations, users, teams.
 
 mod id;
 mod pair;

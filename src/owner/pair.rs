@@ -1,9 +1,9 @@
 use super::id::{OrganizationId, Owner, TeamId, UserId};
 
-/// A team of an organization: what a check compares.
+/// A team of an organization: use it to compare teams.
 ///
-/// Two customers may both have a team `engineering`. A team is the same as another one only if the organization is, too. A
-/// [`TeamId`] alone converts into the team of the [single](OrganizationId::single) organization.
+/// Two customers may both have a team `engineering`. Two teams are the same only if their organizations are the same,
+/// too. A [`TeamId`] alone converts into the team of the [single](OrganizationId::single) organization.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, TeamId, TeamRef};
@@ -17,7 +17,7 @@ use super::id::{OrganizationId, Owner, TeamId, UserId};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TeamRef {
-    /// The customer.
+    /// The organization.
     pub organization: OrganizationId,
     /// The team.
     pub team: TeamId,
@@ -48,7 +48,7 @@ impl From<TeamId> for TeamRef {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserRef {
-    /// The customer.
+    /// The organization.
     pub organization: OrganizationId,
     /// The user.
     pub user: UserId,
@@ -79,7 +79,7 @@ impl From<UserId> for UserRef {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OwnerRef {
-    /// The customer.
+    /// The organization.
     pub organization: OrganizationId,
     /// The user or team.
     pub owner: Owner,
@@ -97,8 +97,8 @@ impl From<UserRef> for OwnerRef {
     }
 }
 
-/// How a check names a team: by a [`TeamRef`], or by a [`TeamId`] alone, which means a team of the
-/// [single](OrganizationId::single) organization and is no team of any other one.
+/// The name of a team in a check: a [`TeamRef`], or a [`TeamId`] alone, which means a team of the
+/// [single](OrganizationId::single) organization and no team of any other one.
 ///
 /// Implemented for these two and for references to them, and for nothing else.
 ///
@@ -116,7 +116,7 @@ impl<T: sealed::Pair + Send + Sync + ?Sized> NamesTeam for T {}
 mod sealed {
     use super::{OrganizationId, TeamId, TeamRef};
 
-    /// No other type names a team: half of a pair must not pass for the whole.
+    /// No other type names a team: half of a pair must not count as the whole.
     pub trait Pair {
         fn pair(&self) -> (&OrganizationId, &TeamId);
     }

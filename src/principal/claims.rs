@@ -5,7 +5,7 @@ use std::sync::{
 
 use crate::{key::KeyId, networks::Networks, owner::OwnerRef, scope::Scopes, time::Timestamp};
 
-/// Claims, and what else whoever proved them keeps in the same piece of memory: a check that finds both in one place
+/// Claims, and other data of the code that proved them, in the same allocation: a check that finds both in one place
 /// counts one reference, not two.
 #[derive(Debug)]
 pub(crate) struct WithClaims<T: ?Sized> {
@@ -13,7 +13,7 @@ pub(crate) struct WithClaims<T: ?Sized> {
     pub(crate) rest: T,
 }
 
-/// What a [`Principal`](super::Principal) is made of. Slim, for every key that is remembered has them.
+/// The content of a [`Principal`](super::Principal). Small, because every cached key has one.
 #[derive(Debug)]
 pub(crate) struct Claims {
     pub(crate) owner: Arc<SharedOwner>,
@@ -25,7 +25,7 @@ pub(crate) struct Claims {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-/// A key's name, and what few keys have beside it: each remembered key has room for a name.
+/// A key's name, and details that few keys have: each cached key has room for a name.
 #[derive(Debug)]
 pub(crate) enum Particulars {
     Name(Box<str>),
@@ -43,7 +43,7 @@ pub(crate) struct More {
 }
 
 impl Particulars {
-    /// The first key of its chain of rotations, where that is another one.
+    /// The first key of its chain of rotations, if that is another key.
     pub(crate) fn new(name: &str, limits: Option<&str>, networks: Option<&Networks>, lineage: Option<KeyId>) -> Self {
         let name = name.into();
         if limits.is_none() && networks.is_none() && lineage.is_none() {
@@ -63,13 +63,13 @@ impl Particulars {
         self.more().and_then(|more| more.limits.as_deref())
     }
 
-    /// Where the key may be used from; from anywhere if none.
+    /// The networks that the key may be used from; anywhere if none.
     #[inline]
     pub(crate) fn networks(&self) -> Option<&Networks> {
         self.more().and_then(|more| more.networks.as_ref())
     }
 
-    /// The first key of its chain of rotations, where that is another one.
+    /// The first key of its chain of rotations, if that is another key.
     pub(crate) fn lineage(&self) -> Option<KeyId> {
         self.more().and_then(|more| more.lineage)
     }
@@ -83,7 +83,7 @@ impl Particulars {
     }
 }
 
-/// An owner, shared by the claims of all its keys that were read while nothing changed about it.
+/// An owner, shared by the claims of all its keys that were read while the owner did not change.
 #[derive(Debug)]
 pub(crate) struct SharedOwner {
     pub(crate) of: OwnerRef,
@@ -95,7 +95,7 @@ impl SharedOwner {
         Arc::new(Self { of, is_outdated: AtomicBool::new(false) })
     }
 
-    /// Something changed about the owner: what is read from now on has another one.
+    /// The owner changed: later reads get a new one.
     pub(crate) fn outdate(&self) {
         self.is_outdated.store(true, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! Who calls: what a checked key proves.
+//! The caller: what a checked key proves.
 
 mod claims;
 
@@ -18,7 +18,8 @@ use crate::{
 /// The caller of a request: a user or a team, proved by a key that was good when the request arrived.
 ///
 /// Cheap to clone. [`ApiKeyLayer`](crate::ApiKeyLayer) puts it into the request's extensions. For streams and sockets
-/// that outlive their request, wait for [`Authenticator::until_refused`](crate::Authenticator::until_refused) beside them.
+/// that outlive their request, wait for [`Authenticator::until_refused`](crate::Authenticator::until_refused) at the
+/// same time.
 ///
 /// ```
 /// use tower_api_keys::{Owner, Principal};
@@ -38,13 +39,13 @@ impl Principal {
         Self(Arc::new(WithClaims { claims, rest: () }))
     }
 
-    /// The principal whose claims these are, which keeps the rest of them alive.
+    /// The principal with these claims. It keeps the rest of the allocation alive.
     pub(crate) fn sharing<T: Send + Sync + RefUnwindSafe + 'static>(shared: Arc<WithClaims<T>>) -> Self {
         Self(shared)
     }
 
-    /// Whether the key may be used from wherever it could be used when `earlier` called. Nobody noted the address: that
-    /// would cost each request, and most keys may be used from anywhere.
+    /// Whether the key may be used from every network that it could be used from when `earlier` called. The address was
+    /// not stored: that would cost each request, and most keys may be used from anywhere.
     pub(crate) fn reaches_as_far_as(&self, earlier: &Self) -> bool {
         match (self.0.claims.particulars.networks(), earlier.0.claims.particulars.networks()) {
             (None, _) => true,
@@ -63,7 +64,7 @@ impl Principal {
         self.0.claims.proved_by
     }
 
-    /// The customer the key belongs to.
+    /// The organization the key belongs to.
     #[must_use]
     pub fn organization(&self) -> &OrganizationId {
         &self.0.claims.owner.of.organization
@@ -81,8 +82,8 @@ impl Principal {
         self.owner().kind()
     }
 
-    /// The user, if the key is personal. Of [this](Self::organization) organization: another one may have a user of the
-    /// same id.
+    /// The user, if the key is personal. Of [this](Self::organization) organization: another one may have a user with
+    /// the same id.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
         match self.owner() {
@@ -97,8 +98,8 @@ impl Principal {
         self.user().map(|user| UserRef::new(self.organization().clone(), user.clone()))
     }
 
-    /// The team, if the key is a team's. Of [this](Self::organization) organization: another one may have a team of the
-    /// same id.
+    /// The team, if the key is a team's. Of [this](Self::organization) organization: another one may have a team with
+    /// the same id.
     #[must_use]
     pub fn team(&self) -> Option<&TeamId> {
         match self.owner() {
@@ -119,8 +120,8 @@ impl Principal {
         &self.0.claims.key
     }
 
-    /// The id that stays the same when the key is rotated: that of the first key of its chain of rotations, which is the key's
-    /// own if it succeeds none. What meters, quotas and logs of the service go by that should not begin anew with each
+    /// The id that stays the same when the key is rotated: that of the first key of its chain of rotations, which is
+    /// the key's own id if it replaces none. Use it in meters, quotas and logs that should not start again with each
     /// successor.
     ///
     /// ```
@@ -143,7 +144,7 @@ impl Principal {
         self.0.claims.particulars.lineage().unwrap_or(self.0.claims.key)
     }
 
-    /// What people call the key; may be empty. As of the moment this node last read the key's record.
+    /// The name of the key; may be empty. It is as of the last time that this node read the key's record.
     #[must_use]
     pub fn key_name(&self) -> &str {
         self.0.claims.particulars.name()
@@ -161,25 +162,25 @@ impl Principal {
         self.scopes().allows(scope)
     }
 
-    /// What the service said of the key's limits when it was made, in its own words: a rate, a budget. Nothing here
-    /// enforces them. None if nothing was said.
+    /// The key's limits, in the words the service gave when the key was made: a rate, a budget. Nothing here enforces
+    /// them. None if none were given.
     #[must_use]
     pub fn limits(&self) -> Option<&str> {
         self.0.claims.particulars.limits()
     }
 
-    /// The first moment at which the key is refused, if it has one.
+    /// The first moment at which the key is refused, if it expires.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         self.0.claims.expires_at
     }
 
-    /// Whether this caller may work on what belongs to `team`, which is a [`TeamRef`], or a [`TeamId`] alone in a service
-    /// with a [single](OrganizationId::single) organization.
+    /// Whether this caller has access to `team`, a [`TeamRef`], or a [`TeamId`] alone in a service with a
+    /// [single](OrganizationId::single) organization.
     ///
-    /// A team key reaches its own team and no other. A user's key reaches the teams of its own organization that the user
-    /// is a member of, and only the embedder knows which: there is no way to let one pass without asking. Of another
-    /// organization no key reaches anything, whatever the ids are.
+    /// A team key has access to its own team and no other. A user's key has access to the teams of its own organization
+    /// that the user is a member of. Only the embedder knows which: no such key passes without that question. No key
+    /// has access to another organization, even if the ids are the same.
     ///
     /// ```
     /// use tower_api_keys::{Principal, TeamAccess, TeamRef};
@@ -206,8 +207,8 @@ impl Principal {
         }
     }
 
-    /// [`access_to`](Self::access_to) with the question answered by `membership`, which is asked for keys of users of the
-    /// team's own organization only.
+    /// Like [`access_to`](Self::access_to), with `membership` to answer the question. It is asked only for keys of
+    /// users of the team's own organization.
     ///
     /// ```
     /// # async fn example(principal: tower_api_keys::Principal) -> Result<(), Box<dyn std::error::Error>> {
@@ -253,7 +254,7 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// What [`Principal::access_to`] says.
+/// The answer of [`Principal::access_to`].
 ///
 /// ```
 /// use tower_api_keys::{TeamAccess, UserId};
@@ -272,7 +273,7 @@ pub enum TeamAccess<'a> {
     Refused,
 }
 
-/// Why [`Principal::authorize_team`] did not say yes.
+/// Why [`Principal::authorize_team`] refused.
 ///
 /// ```
 /// use tower_api_keys::TeamRefused;
@@ -290,7 +291,7 @@ pub enum TeamRefused<E> {
     Unknown(#[source] E),
 }
 
-/// Principals that no key proves, for tests of handlers.
+/// A principal without a key, for tests of handlers.
 ///
 /// ```
 /// use tower_api_keys::{Principal, Scope};
@@ -309,7 +310,7 @@ pub struct FakePrincipal {
 
 #[cfg(any(test, feature = "test-util"))]
 impl Principal {
-    /// Starts a principal for a test: user `alice` of the only organization, all scopes, unless told otherwise.
+    /// Starts a principal for a test: user `alice` of the single organization, all scopes, unless you set others.
     #[must_use]
     pub fn fake() -> FakePrincipal {
         let alice = Owner::User(UserId::new("alice").unwrap_or_else(|_| UserId::from(0_u32)));

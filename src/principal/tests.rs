@@ -42,7 +42,7 @@ fn equal_ids_of_two_organizations_are_two_teams() {
     assert_eq!(of("default").access_to(&engineering), TeamAccess::Granted);
 }
 
-/// Also of one whose organization is nearly the single one: by case, by being longer.
+/// Also not if the organization is almost the single one: different case, or longer.
 #[test]
 fn a_team_id_alone_grants_to_the_single_organization_only() {
     let engineering = TeamId::new("engineering").unwrap();

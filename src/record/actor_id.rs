@@ -8,7 +8,7 @@ use crate::{
     sentence::{Argument, Example},
 };
 
-/// Who did something, as records and events keep it: `user:alice`, `key:<id>` or `system:<label>`.
+/// The actor of a change, as kept in records and events: `user:alice`, `key:<id>` or `system:<label>`.
 ///
 /// ```
 /// use tower_api_keys::{UserId, record::ActorId};
@@ -83,7 +83,7 @@ impl Example for &ActorId {
     }
 }
 
-/// The text names no user, key or part of the system.
+/// The text is not a valid actor: it names no user, key or part of the system.
 ///
 /// ```
 /// use tower_api_keys::record::ActorId;
@@ -95,7 +95,7 @@ impl Example for &ActorId {
 #[error("an actor must be `user:`, `key:` or `system:`, followed by an id")]
 pub struct InvalidActorId(());
 
-/// Which part of the service acts by itself: `first start`, `command line`, `nightly job`.
+/// The part of the service that acts by itself: `first start`, `command line`, `nightly job`.
 ///
 /// 1 to 128 bytes without control characters.
 ///
@@ -112,13 +112,13 @@ impl SystemLabel {
     /// A label.
     ///
     /// # Errors
-    /// [`InvalidId`] if it is empty, longer than 128 bytes or has something invisible in it.
+    /// [`InvalidId`] if it is empty, longer than 128 bytes or has an invisible character.
     pub fn new(label: impl AsRef<str>) -> Result<Self, InvalidId> {
         // The same rule as for the embedder's ids.
         UserId::new(label).map(|id| Self(id.as_str().into()))
     }
 
-    /// Whoever has the whole text of a key, and does something about it.
+    /// A caller that has the whole text of a key and acts on it.
     #[cfg(any(test, feature = "manage"))]
     pub(crate) fn presented() -> Self {
         Self("presented".into())

@@ -1,7 +1,7 @@
 //! The columns of a key, once for all databases.
 
-/// Calls a macro with each column of a key in the order of [`KeyRow`], and how a database with types keeps it: text, bytes,
-/// a number, a time, words with blanks between them, or a JSON object.
+/// Calls a macro with each column of a key in the order of [`KeyRow`], and its type in typed databases: text, bytes, a
+/// number, a time, words separated by blanks, or a JSON object.
 macro_rules! with_key_columns {
     ($call:ident) => {
         $call! {

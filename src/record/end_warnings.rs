@@ -5,18 +5,18 @@ use crate::time::Timestamp;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The longest time before an end at which it can be told.
+/// The longest time before an end at which a warning can be given.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// The most times before an end at which it is told.
+/// The most warnings before an end.
 const MOST: usize = 8;
 
-/// How long before the end of a key that is told, in milliseconds, the nearest first; 0 is the end itself.
+/// How long before the end of a key to warn, in milliseconds, the nearest first; 0 is the end itself.
 #[derive(Clone, Debug)]
 pub(crate) struct EndWarnings(Arc<[i64]>);
 
 impl EndWarnings {
-    /// None if there are too many, or one is too long before.
+    /// None if there are too many, or one is too early.
     pub(crate) fn new(before: &[Duration]) -> Option<Self> {
         let millis = |before: &Duration| {
             let millis = i64::try_from(before.as_millis()).ok()?;
@@ -33,22 +33,23 @@ impl EndWarnings {
         self.0.is_empty()
     }
 
-    /// Each of them, the most urgent first, with the ends of which it is to be told at this time: those after the first of
-    /// two times, if there is one, and not after the second. What is nearer than another one is not told of as that one.
+    /// Each warning, the most urgent first, with the range of ends that are due for it now: after the first of the two
+    /// times, if there is one, and not after the second. An end that is due for a nearer warning is not due for the
+    /// others.
     pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = (i64, Option<Timestamp>, Timestamp)> {
         let nearer = once(None).chain(self.0.iter().map(Some));
         nearer.zip(self.0.iter()).map(move |(nearer, before)| {
             let after = match nearer {
                 Some(nearer) => Some(later(now, *nearer)),
-                // Of ends that are over, only the end itself is told.
+                // For ends in the past, only the end itself is told.
                 None => (*before > 0).then_some(now),
             };
             (*before, after, later(now, *before))
         })
     }
 
-    /// What is noted at a key that is made at this time: whoever gives it an end that is near already is told so by the
-    /// answer, and the next word is one that is nearer.
+    /// The mark of a key that is made at this time. If its end is near already, the answer to the caller says so, and
+    /// the next warning is a nearer one.
     pub(crate) fn of_new_key(&self, end: Option<Timestamp>, now: Timestamp) -> Warned {
         let nearest = |end: Timestamp| self.0.iter().find(|before| end <= later(now, **before)).copied();
         match end.map(|end| (end, nearest(end))) {
@@ -59,9 +60,9 @@ impl EndWarnings {
 }
 
 impl KeyRow {
-    /// Whether it is worth a word so many milliseconds before its end, or nearer: it ends then, is not revoked, and that
-    /// word, or one nearer to this very end, is not noted yet. What [`Write::WarnOfEnd`](crate::store::Write::WarnOfEnd)
-    /// asks.
+    /// Whether the key needs a warning this many milliseconds before this end: it ends then, is not revoked, and
+    /// neither this warning nor a nearer one is noted for this end. What
+    /// [`Write::WarnOfEnd`](crate::store::Write::WarnOfEnd) asks.
     ///
     /// ```
     /// use tower_api_keys::record::KeyRow;

@@ -8,7 +8,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// All that is known of one key, except how it is used, which lives beside the record and never in it.
+/// The record of one key: everything except its usage, which is stored separately.
 ///
 /// ```
 /// use tower_api_keys::{KeyKind, record::{KeyRecord, KeyRow}};
@@ -22,27 +22,27 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KeyRecord {
-    /// The customer it belongs to.
+    /// The organization it belongs to.
     pub organization: OrganizationId,
     /// The public middle part of its text.
     pub id: KeyId,
     /// The user or the team whose permissions it carries.
     pub owner: Owner,
-    /// What people call it; may be empty.
+    /// Its name; may be empty.
     pub name: KeyName,
-    /// Where it is installed, when it is due, which ticket asked for it.
+    /// Labels: where it is installed, when it is due, which ticket requested it.
     pub labels: Labels,
-    /// What is stored instead of its text.
+    /// The hash that is stored instead of its text.
     pub hash: KeyHash,
-    /// What it may do.
+    /// Its permissions.
     pub scopes: Scopes,
-    /// Where it may be used from; from anywhere if none.
+    /// The networks that it may be used from; anywhere if none.
     pub networks: Option<Networks>,
-    /// The embedder's own words about what it may consume; nothing here enforces them.
+    /// Its limits, in the embedder's own words; nothing here enforces them.
     pub limits: Option<Box<str>>,
-    /// Who is told about it.
+    /// The recipient of messages about it.
     pub responsible: Option<Responsible>,
-    /// Who made it. Whatever becomes of them, a team key goes on.
+    /// Who made it. A team key still works if its creator is suspended or leaves.
     pub created_by: ActorId,
     /// The key that made it, if one did.
     pub created_via_key: Option<KeyId>,
@@ -54,21 +54,21 @@ pub struct KeyRecord {
     pub revoked: Option<Revocation>,
     /// When it was paused, and by whom. A paused key is refused.
     pub paused: Option<Pause>,
-    /// The key it succeeds.
+    /// The key it replaces in a rotation.
     pub replaces: Option<KeyId>,
-    /// The first key of its chain of rotations: itself if it succeeds none.
+    /// The first key of its chain of rotations: itself if it replaces none.
     pub lineage: KeyId,
-    /// What its rotation did to the key it succeeds.
+    /// What its rotation did to the key it replaces.
     pub(crate) rotated: Rotated,
-    /// Of which end it was told that it comes.
+    /// The end that was told already.
     pub(crate) warned: Warned,
     /// Columns that this version keeps and does not use.
     pub(crate) reserved: Reserved,
-    /// 1 when it is made, one more with each update. Revoking is no update.
+    /// 1 when it is made, one more with each update. Revocation does not count.
     pub version: i64,
 }
 
-/// When and by whom a key was revoked. There is no way back.
+/// When and by whom a key was revoked. It cannot be undone.
 ///
 /// ```
 /// use tower_api_keys::{UserId, record::{ActorId, Revocation}};
@@ -81,11 +81,11 @@ pub struct KeyRecord {
 pub struct Revocation {
     /// When.
     pub at: Timestamp,
-    /// By whom; unknown if somebody's plain SQL did it.
+    /// By whom; unknown if it was done with plain SQL.
     pub by: Option<ActorId>,
 }
 
-/// When and by whom a key was paused: refused until somebody resumes it.
+/// When and by whom a key was paused: refused until it is resumed.
 ///
 /// ```
 /// use tower_api_keys::record::{KeyRecord, KeyRow};
@@ -99,11 +99,11 @@ pub struct Revocation {
 pub struct Pause {
     /// When.
     pub at: Timestamp,
-    /// By whom; unknown if plain SQL did it.
+    /// By whom; unknown if it was done with plain SQL.
     pub by: Option<ActorId>,
 }
 
-/// What a rotation did to the key that this one succeeds, so that it can be taken back.
+/// What a rotation did to the key that this one replaces, so that it can be undone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rotated {
     /// The expiry that it had before.
@@ -112,29 +112,29 @@ pub(crate) struct Rotated {
     pub(crate) grace_ends_at: Option<Timestamp>,
 }
 
-/// Of which end of a key it was told that it comes, and how long before it, as in the row.
+/// The end of a key that was told already, and how long before it, as in the row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Warned {
     pub(crate) end: Option<i64>,
     pub(crate) before_ms: Option<i64>,
 }
 
-/// Columns that this version hardly uses, so that a record becomes the row again that it was.
+/// Columns that this version hardly uses, kept so that a record converts back into the same row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reserved {
     pub(super) imported_from: Option<String>,
 }
 
 impl Reserved {
-    /// Where the text of a key comes from that was known before the key was made.
+    /// The origin of a key whose text was known before the key was made.
     const CONFIGURATION: &str = "configuration";
 
-    /// Those of such a key.
+    /// The columns of such a key.
     pub(crate) fn known_beforehand() -> Self {
         Self { imported_from: Some(Self::CONFIGURATION.to_owned()) }
     }
 
-    /// Whether they are those of such a key.
+    /// Whether these are the columns of such a key.
     pub(crate) fn is_known_beforehand(&self) -> bool {
         self.imported_from.as_deref() == Some(Self::CONFIGURATION)
     }
@@ -153,7 +153,7 @@ impl KeyRecord {
         self.revoked.is_none() && !self.is_expired(now)
     }
 
-    /// Whether its time is over: it is refused from the very millisecond it names.
+    /// Whether it has expired: it is refused at and after `expires_at`, to the millisecond.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|end| now >= end)

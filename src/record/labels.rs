@@ -9,11 +9,11 @@ use crate::{
     text::is_legible,
 };
 
-/// Up to 16 short pairs that say what a name cannot: where a key is installed, when its rotation is due, which ticket
-/// asked for it.
+/// At most 16 short pairs for what a name cannot say: where a key is installed, when its rotation is due, which ticket
+/// requested it.
 ///
-/// A label has 1 to 32 characters of `a-z`, `0-9`, `-`, `_` and `.`; a value has at most 128 characters, obeys
-/// the rules of a [`KeyName`](super::KeyName) beside, and contains no credential either.
+/// A label has 1 to 32 characters of `a-z`, `0-9`, `-`, `_` and `.`. A value has at most 128 characters, and follows
+/// the other rules of a [`KeyName`](super::KeyName): for example, it contains no credential.
 ///
 /// ```
 /// use tower_api_keys::record::Labels;
@@ -27,7 +27,7 @@ use crate::{
 pub struct Labels(BTreeMap<String, String>);
 
 impl Labels {
-    /// Labels and their values; of a label that is given twice, the last value.
+    /// Labels and their values; if a label is given twice, the last value counts.
     ///
     /// # Errors
     /// [`InvalidLabels`] if there are more than 16 or one breaks a rule above.
@@ -78,7 +78,7 @@ impl From<Labels> for BTreeMap<String, String> {
     }
 }
 
-/// The pairs cannot be a key's labels.
+/// The pairs are not valid labels of a key.
 ///
 /// ```
 /// use tower_api_keys::record::Labels;

@@ -9,11 +9,11 @@ use crate::{
     text::is_legible,
 };
 
-/// What people call a key: at most 100 characters, may be empty.
+/// The name of a key: at most 100 characters, may be empty.
 ///
-/// A name has no control character, none that reorders text and none that nobody sees: a joiner or a variation selector
-/// is right where it belongs to a word or an emoji. A name that contains a key or a credential of another service is
-/// refused: names are shown, logged and exported.
+/// A name has no control character, no character that reorders text and no invisible one; a joiner or a variation
+/// selector is allowed if it belongs to a word or an emoji. A name that contains a key or a credential of another
+/// service is refused, because names are shown, logged and exported.
 ///
 /// ```
 /// use tower_api_keys::record::KeyName;
@@ -72,7 +72,7 @@ impl From<KeyName> for String {
     }
 }
 
-/// The text cannot be a key's name.
+/// The text is not a valid name of a key.
 ///
 /// ```
 /// use tower_api_keys::record::KeyName;

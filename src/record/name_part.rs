@@ -6,14 +6,14 @@ use crate::{
     sentence::{Sentence, told_words},
 };
 
-/// A part of a [name](super::KeyName) to look for: at most 100 characters; the empty one is in every name.
+/// A part of a [name](super::KeyName) to search for: at most 100 characters; every name contains the empty part.
 ///
-/// Small letters and capitals are the same where each is one character and each is the other's: `É` and `é`, `Я` and `я`,
-/// but not `ß` and `SS`. All else is compared as it is: `%`, `_` and `*` stand for themselves, and an accent that is a
-/// character of its own is one.
+/// Small letters and capitals are the same if each is one character and the other's counterpart: `É` and `é`, `Я` and
+/// `я`, but not `ß` and `SS`. Everything else is compared literally: `%`, `_` and `*` have no special meaning, and an
+/// accent that is a character of its own counts as one.
 ///
-/// People paste keys into the wrong field: a part that contains a key or another credential is refused, and `Debug` prints
-/// what remains without secrets.
+/// People paste keys into the wrong field: a part that contains a key or another credential is refused, and `Debug`
+/// prints the part with secrets removed.
 ///
 /// ```
 /// use tower_api_keys::record::NamePart;
@@ -33,7 +33,7 @@ impl NamePart {
     /// A part of a name.
     ///
     /// # Errors
-    /// [`InvalidNamePart`] if it is longer than a name, or has in it what no name has: a control character or a credential.
+    /// [`InvalidNamePart`] if it is longer than a name, or has a control character or a credential, which no name has.
     pub fn new(part: impl AsRef<str>) -> Result<Self, InvalidNamePart> {
         let part = part.as_ref();
         if part.chars().count() > NAME.characters() {
@@ -54,15 +54,15 @@ impl NamePart {
         &self.small
     }
 
-    /// Whether the name has it somewhere.
+    /// Whether the name contains the part.
     #[must_use]
     pub fn is_in(&self, name: &str) -> bool {
         has_part(name, &self.small)
     }
 
-    /// The capitals of the part's letters, each once, and those letters in the same order: for a store that looks by itself.
-    /// A name has the part if it contains [the part](Self::as_str) once each of these capitals in it is replaced by its small
-    /// letter, as `translate(name, capitals, letters)` does in SQL.
+    /// The capitals of the part's letters, each once, and those letters in the same order: for a store that searches by
+    /// itself. A name contains the part if it contains [the text](Self::as_str) after each of these capitals is
+    /// replaced by its small letter, as with `translate(name, capitals, letters)` in SQL.
     ///
     /// ```
     /// use tower_api_keys::record::NamePart;
@@ -90,7 +90,7 @@ impl fmt::Debug for NamePart {
     }
 }
 
-/// The text cannot be part of a key's name.
+/// The text cannot be a part of a key's name.
 ///
 /// ```
 /// use tower_api_keys::record::NamePart;
@@ -125,7 +125,7 @@ told_words! {
     }
 }
 
-/// Whether the name has this part, which is in small letters.
+/// Whether the name contains this part, which is in small letters.
 pub(crate) fn has_part(name: &str, small: &str) -> bool {
     in_small_letters(name).contains(small)
 }
@@ -142,7 +142,7 @@ fn small(c: char) -> char {
     only(c.to_lowercase()).filter(|small| only(small.to_uppercase()) == Some(c)).unwrap_or(c)
 }
 
-/// The one character whose small letter this is, beside itself.
+/// The one other character whose small letter this is.
 fn capital(letter: char) -> Option<char> {
     only(letter.to_uppercase()).filter(|capital| *capital != letter && small(*capital) == letter)
 }
@@ -155,7 +155,7 @@ fn only(mut characters: impl Iterator<Item = char>) -> Option<char> {
 mod tests {
     use super::*;
 
-    /// As a store does that knows no letters.
+    /// The comparison of a store that does not know letters.
     fn is_translated_in(part: &NamePart, name: &str) -> bool {
         let (capitals, letters) = part.capitals();
         assert_eq!(capitals.chars().count(), letters.chars().count());

@@ -4,7 +4,7 @@ use super::row::{CorruptRow, time};
 use crate::{time::Timestamp, words::words};
 
 words! {
-    /// Who suspended an owner. Each suspension is ended only by itself, and an owner can be under both.
+    /// The kinds of suspension of an owner. Each is ended separately, and an owner can be under both.
     ///
     /// ```
     /// use tower_api_keys::Suspension;
@@ -20,8 +20,7 @@ words! {
     }
 }
 
-/// Whether an owner's keys are accepted: neither suspended nor closed. An owner of whom the store knows nothing is
-/// active.
+/// Whether an owner's keys are accepted: neither suspended nor closed. An owner that is not in the store is active.
 ///
 /// ```
 /// use tower_api_keys::record::{OwnerStatus, OwnerStatusRow, Suspension};
@@ -53,7 +52,8 @@ impl OwnerStatus {
         self.suspended_at.is_none() && self.plan_suspended_at.is_none() && self.closed_at.is_none()
     }
 
-    /// The status of an owner in an organization with that one: whatever holds for either, since the earlier of the two.
+    /// The status of an owner in an organization with that status: what holds for either, since the earlier time of the
+    /// two.
     pub(crate) fn within(self, organization: Self) -> Self {
         let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| one.into_iter().chain(other).min();
         Self {
@@ -63,13 +63,13 @@ impl OwnerStatus {
         }
     }
 
-    /// Whether the owner is under this suspension.
+    /// Whether this suspension is in effect.
     #[must_use]
     pub const fn has(&self, suspension: Suspension) -> bool {
         self.suspended_since(suspension).is_some()
     }
 
-    /// Since when the owner is under this suspension, if it is.
+    /// When this suspension began, if it is in effect.
     #[must_use]
     pub const fn suspended_since(&self, suspension: Suspension) -> Option<Timestamp> {
         match suspension {
@@ -84,8 +84,8 @@ impl OwnerStatus {
         self.closed_at
     }
 
-    /// Why the owner's keys are refused, and since when: of several reasons the one that lasts, then the one that a
-    /// person decided.
+    /// Why the owner's keys are refused, and since when. Of several reasons, the permanent one comes first, then the
+    /// one that a person decided.
     pub(crate) const fn stopped(&self) -> Option<(Stopped, Timestamp)> {
         match (self.closed_at, self.suspended_at, self.plan_suspended_at) {
             (Some(at), _, _) => Some((Stopped::Closed, at)),
@@ -111,7 +111,7 @@ pub struct OwnerStatusRow {
     pub suspended_at: Option<i64>,
     /// When the plan no longer included the owner's keys.
     pub plan_suspended_at: Option<i64>,
-    /// When the owner was closed for good.
+    /// When the owner was closed permanently.
     pub closed_at: Option<i64>,
 }
 

@@ -9,10 +9,10 @@ use crate::{
     text::is_legible,
 };
 
-/// Who is told about a key: an address, the id of a person or the name of a channel, in the service's own words. 1 to 128
-/// characters, and not blanks alone. Nothing here looks whether there is anybody.
+/// The recipient of messages about a key: an address, the id of a person or the name of a channel, in the service's own
+/// words. 1 to 128 characters, and not only blanks. This crate does not check whether the recipient exists.
 ///
-/// It keeps the rules of a [`KeyName`](super::KeyName), for the same reason: it is shown, logged and exported.
+/// It follows the rules of a [`KeyName`](super::KeyName), for the same reason: it is shown, logged and exported.
 ///
 /// ```
 /// use tower_api_keys::record::Responsible;
@@ -26,7 +26,7 @@ use crate::{
 pub struct Responsible(Box<str>);
 
 impl Responsible {
-    /// This one.
+    /// A recipient.
     ///
     /// # Errors
     /// [`InvalidResponsible`] if it breaks a rule above.
@@ -74,7 +74,7 @@ impl From<Responsible> for String {
     }
 }
 
-/// The text cannot say who is told about a key.
+/// The text is not a valid recipient.
 ///
 /// ```
 /// use tower_api_keys::record::Responsible;

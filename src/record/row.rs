@@ -11,8 +11,8 @@ use crate::{
 
 /// A key as stores keep it: plain columns, times in milliseconds since 1970.
 ///
-/// A store writes what it is given and gives back what it wrote, byte for byte; it checks nothing. What it gives back is
-/// checked by [`KeyRecord::try_from`]. `Debug` prints neither hash, tag nor proof.
+/// A store writes what it is given and returns it byte for byte; it checks nothing. [`KeyRecord::try_from`] checks what
+/// the store returns. `Debug` prints neither hash, tag nor proof.
 ///
 /// ```
 /// use tower_api_keys::record::{KeyRecord, KeyRow};
@@ -33,8 +33,8 @@ pub struct KeyRow {
     pub owner: String,
     /// [`KeyName`], at most 100 characters, may be empty.
     pub name: String,
-    /// [`Labels`] as a JSON object of strings, without blanks and sorted by name; `{}` for none. A store may bring it into
-    /// that form.
+    /// [`Labels`] as a JSON object of strings, without blanks and sorted by name; `{}` for none. A store may convert it
+    /// into that form.
     pub labels: String,
     /// The Argon2id hash, a PHC string.
     pub hash: String,
@@ -45,22 +45,22 @@ pub struct KeyRow {
     /// 32 bytes that prove to a node with the pepper of the hash which text matched it, if
     /// [proofs are stored](crate::hash::HasherConfig::with_stored_proofs).
     pub proof: Option<Vec<u8>>,
-    /// [`Scopes`](crate::Scopes) in their text form, words with a blank between them; empty for none.
+    /// [`Scopes`](crate::Scopes) in their text form, words separated by blanks; empty for none.
     pub scopes: String,
-    /// [`Networks`](crate::Networks) that the key may be used from in their text form, words with a blank between them; none:
-    /// from anywhere. An empty one is none of these, and a key that has it is refused.
+    /// [`Networks`](crate::Networks) that the key may be used from, in their text form, words separated by blanks;
+    /// none: from anywhere. An empty text is not none: a key that has it is refused.
     pub allowed_networks: Option<String>,
-    /// The embedder's own words about what the key may consume, carried in its
-    /// [`Principal`](crate::Principal::limits). This crate enforces nothing of it.
+    /// The key's limits, in the embedder's own words, carried in its [`Principal`](crate::Principal::limits). This
+    /// crate does not enforce them.
     pub limits: Option<String>,
     /// [`ActorId`].
     pub created_by: String,
     /// [`KeyId`] of the key that made it.
     pub created_via_key: Option<String>,
-    /// Where its text comes from, if not from here: `configuration` of a key that was
-    /// [known beforehand](crate::IssueKey::with_text). Others are reserved, and ignored by this version.
+    /// The origin of its text, if it was not generated here: `configuration` for a key that was [known
+    /// beforehand](crate::IssueKey::with_text). Other values are reserved, and ignored by this version.
     pub imported_from: Option<String>,
-    /// [`Responsible`]: who is told about the key, at most 128 characters.
+    /// [`Responsible`]: the recipient of messages about the key, at most 128 characters.
     pub responsible: Option<String>,
     /// When it was made.
     pub created_at: i64,
@@ -74,20 +74,20 @@ pub struct KeyRow {
     pub paused_at: Option<i64>,
     /// [`ActorId`] of who paused it.
     pub paused_by: Option<String>,
-    /// [`KeyId`] of the key it succeeds.
+    /// [`KeyId`] of the key it replaces in a rotation.
     pub replaces: Option<String>,
-    /// [`KeyId`] of the first key of its chain of rotations; its own if it succeeds none.
+    /// [`KeyId`] of the first key of its chain of rotations; its own if it replaces none.
     pub lineage: String,
-    /// The expiry that the key it succeeds had before the rotation; none if it had none, or if this key succeeds none.
+    /// The expiry that the replaced key had before the rotation; none if it had none, or if this key replaces none.
     /// Written when the key is inserted, and never changed.
     pub predecessor_expires_at: Option<i64>,
-    /// The end of grace that the rotation gave the key it succeeds; none if it gave none. Written when the key is
+    /// The end of grace that the rotation gave the replaced key; none if it gave none. Written when the key is
     /// inserted, and never changed.
     pub grace_ends_at: Option<i64>,
-    /// The expiry of which [`Write::WarnOfEnd`](crate::store::Write::WarnOfEnd) last noted that it was told, or the one of
-    /// which a new key needs no word. It counts for that expiry only: once the key has another one, nothing was told.
+    /// The expiry that [`Write::WarnOfEnd`](crate::store::Write::WarnOfEnd) last noted as told, or the one for which a
+    /// new key needs no warning. It counts only for that expiry: if the key gets another one, nothing was told.
     pub warned_end: Option<i64>,
-    /// So many milliseconds before it.
+    /// How many milliseconds before it that was.
     pub warned_before_ms: Option<i64>,
     /// 1 when inserted, one more with each update.
     pub version: i64,
@@ -111,8 +111,8 @@ impl OwnerRef {
 }
 
 impl KeyRow {
-    /// Whether it is neither revoked nor expired at this time, also where the rest of it cannot be read. What
-    /// `Guard::Live` asks, and the liveness of lists.
+    /// Whether it is neither revoked nor expired at this time, also if the rest of the row cannot be read. The same
+    /// rule as `Guard::Live` and the liveness filter of lists.
     ///
     /// ```
     /// use tower_api_keys::{Timestamp, record::KeyRow};
@@ -128,7 +128,8 @@ impl KeyRow {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now.as_millis() < end)
     }
 
-    /// When it ended, or is to end: when it was revoked or the first moment at which it is expired, whichever comes first.
+    /// When it ended, or is to end: when it was revoked or the first moment at which it is expired, whichever comes
+    /// first.
     #[must_use]
     pub fn ended_at(&self) -> Option<i64> {
         self.revoked_at.into_iter().chain(self.expires_at).min()
@@ -138,7 +139,7 @@ impl KeyRow {
         self.kind.parse().map_err(|_| CorruptRow("kind"))
     }
 
-    /// A row for documentation and tests of this crate. Nobody holds its key.
+    /// A row for documentation and tests of this crate. Its key does not exist.
     #[doc(hidden)]
     #[must_use]
     pub fn example() -> Self {
@@ -242,7 +243,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
             owner: Owner::new(kind, &row.owner).map_err(|_| corrupt("owner"))?,
             name: KeyName::new(&row.name).map_err(|_| corrupt("name"))?,
             labels: serde_json::from_str::<Labels>(&row.labels).map_err(|_| corrupt("labels"))?,
-            // A proof of another length than any has says nothing, like one that does not fit.
+            // A proof of the wrong length is ignored, like one that does not match.
             hash: KeyHash::from_parts(&row.hash, row.tag, pepper)
                 .map_err(|_| corrupt("hash"))?
                 .with_proof(row.proof.as_deref().and_then(|proof| proof.try_into().ok())),
@@ -250,7 +251,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
             created_by: actor("created_by", &row.created_by)?,
             created_via_key: row.created_via_key.as_deref().map(|text| key("created_via_key", text)).transpose()?,
             created_at: time("created_at", row.created_at)?,
-            // A list that nobody can read is not taken for none.
+            // A list that cannot be read does not count as none.
             networks: row
                 .allowed_networks
                 .as_deref()
@@ -273,7 +274,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
                 predecessor_expires_at: maybe_time("predecessor_expires_at", row.predecessor_expires_at)?,
                 grace_ends_at: maybe_time("grace_ends_at", row.grace_ends_at)?,
             },
-            // Not looked at more closely: a mark that makes no sense must not cost the key.
+            // Not checked further: an invalid mark must not make the key unreadable.
             warned: Warned { end: row.warned_end, before_ms: row.warned_before_ms },
             reserved: Reserved { imported_from: row.imported_from.clone() },
             version: if row.version >= 1 { row.version } else { return Err(corrupt("version")) },
@@ -281,7 +282,7 @@ impl TryFrom<&KeyRow> for KeyRecord {
     }
 }
 
-/// A row that this crate cannot have written, and the column that shows it. A request that meets one gets 503.
+/// A row that this crate cannot have written, and the column that shows it. A request with such a key gets 503.
 ///
 /// ```
 /// use tower_api_keys::record::{KeyRecord, KeyRow};

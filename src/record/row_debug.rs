@@ -1,5 +1,5 @@
-//! Alone, for its length: the derived one would print what a reader of a log could make texts from that fit a key's
-//! tag.
+//! In a file of its own because of its length. The derived `Debug` would print the tag; from it, a reader of a log
+//! could make texts that match it.
 
 use std::fmt;
 

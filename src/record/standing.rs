@@ -1,12 +1,12 @@
 use super::{KeyRecord, OwnerStatus, Stopped, Suspension};
 use crate::time::{ClockInDoubt, ClockReading, Timestamp};
 
-/// How things stand with a key at a moment: the first of these that fits, in the order in which callers are told.
+/// The state of a key at a moment: the first of these that applies, in the order in which callers are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Revoked,
     Expired,
-    /// Only one of the two times that it may be says that it has expired.
+    /// By only one of the two possible times it has expired.
     ClockUnsure(ClockInDoubt),
     Paused,
     OwnerClosed,
@@ -16,7 +16,7 @@ pub(crate) enum Standing {
     Good,
 }
 
-/// How things stand with a key of this owner, hash and text apart.
+/// The state of a key of this owner, apart from hash and text.
 pub(crate) fn standing(record: &KeyRecord, owner: &OwnerStatus, now: ClockReading) -> Standing {
     if record.revoked.is_some() {
         return Standing::Revoked;
@@ -37,7 +37,7 @@ fn of_owner(owner: &OwnerStatus) -> Standing {
     }
 }
 
-/// The same of a key of which only its end is still to be looked at.
+/// The state of a key of which only the end is still to be checked.
 #[inline]
 pub(crate) fn before_its_end(end: Timestamp, now: ClockReading) -> Standing {
     match now.has_passed(end) {

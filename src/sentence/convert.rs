@@ -1,4 +1,4 @@
-//! Arguments out of what the crate speaks of, and an example of each.
+//! Conversion of the crate's types into arguments, and an example of each.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ from! {
     usize => |number| Self::Number(number as u64);
 }
 
-/// What stands for an argument where sentences are listed.
+/// The example of an argument in the list of sentences.
 pub(crate) trait Example {
     fn example() -> Argument;
 }

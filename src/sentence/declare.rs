@@ -1,6 +1,6 @@
-//! How sentences are declared: each once, with its id and its English.
+//! Declares sentences: each once, with its id and its English text.
 
-/// Declares functions that each say one sentence, and one function that gives an example of each.
+/// Declares functions that each make one sentence, and one function that returns an example of each.
 ///
 /// ```text
 /// sentences! {
@@ -22,7 +22,7 @@ macro_rules! sentences {
             }
         )+
 
-        /// One of each.
+        /// An example of each sentence.
         $list_vis fn $list() -> Vec<$crate::sentence::Sentence> {
             vec![$({
                 let arguments =
@@ -33,8 +33,8 @@ macro_rules! sentences {
     };
 }
 
-/// Declares an enum of [words](crate::words::words) of which each is told in a sentence without arguments: its id is that
-/// of the enum, a dot and the word.
+/// Declares an enum of [words](crate::words::words), each with a sentence without arguments. The id of the sentence is
+/// that of the enum, a dot and the word.
 macro_rules! told_words {
     (
         $(#[$meta:meta])*

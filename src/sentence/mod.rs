@@ -1,9 +1,9 @@
-//! Sentences for people, which another language can say too.
+//! Sentences for people, in a form that can be translated.
 //!
-//! A [`Sentence`] is an id, named arguments and the English text. The id is stable and names what is said; the arguments
-//! are what it speaks of: a number, a time, a key, a person. The English is a template with places for the arguments, and
-//! is put together when it is asked for, so that a program can say the same in another language, or call people by their
-//! names. [`manage::sentences`](crate::manage::sentences) lists every sentence there is.
+//! A [`Sentence`] is an id, named arguments and the English text. The id is stable and says which sentence it is. The
+//! arguments are what the sentence is about: a number, a time, a key, a person. The English text is a template with
+//! places for the arguments. It is filled in on request, so that a program can translate the sentence, or show people's
+//! names. [`manage::sentences`](crate::manage::sentences) lists all sentences.
 
 mod convert;
 mod declare;

@@ -8,7 +8,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A sentence for people: which one, what it speaks of, and how it reads in English.
+/// A sentence for people: its id, its arguments, and its English text.
 ///
 /// It serializes as `{"id": …, "arguments": {name: {"type": …, "value": …}}, "text": …}`.
 ///
@@ -23,8 +23,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sentence {
     id: Cow<'static, str>,
-    /// The English, with a place `{name}` for each argument. `{name:one|other}` chooses by a number, or by whether an owner
-    /// is a user or a team.
+    /// The English text, with a place `{name}` for each argument. `{name:one|other}` chooses by a number, or by whether
+    /// an owner is a user or a team.
     template: Cow<'static, str>,
     arguments: Vec<Given>,
 }
@@ -34,12 +34,12 @@ pub struct Sentence {
 struct Given {
     name: &'static str,
     argument: Argument,
-    /// What the text says in place of the argument.
+    /// The text to show instead of the argument.
     said: Option<Box<str>>,
 }
 
 impl Sentence {
-    /// With all that the template names.
+    /// A sentence with all arguments that the template names.
     pub(crate) fn new(
         id: impl Into<Cow<'static, str>>,
         template: impl Into<Cow<'static, str>>,
@@ -49,25 +49,25 @@ impl Sentence {
         Self { id: id.into(), template: template.into(), arguments: arguments.into_iter().map(given).collect() }
     }
 
-    /// What is said, in words of snake case with dots between: `flag.vague_name`. Stable.
+    /// The id: words in snake case, separated by dots, such as `flag.vague_name`. Stable.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The English, with `{name}` where an argument belongs, and `{name:one|other}` where a word goes by it: by a number,
-    /// the first for 1; by an owner, the first for a user and the second for a team. For who translates it.
+    /// The English text, with `{name}` for an argument, and `{name:one|other}` for a word that depends on it: by a
+    /// number, the first word for 1; by an owner, the first word for a user and the second for a team. For translators.
     #[must_use]
     pub fn template(&self) -> &str {
         &self.template
     }
 
-    /// What it speaks of, by name.
+    /// The arguments, by name.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = (&'static str, &Argument)> {
         self.arguments.iter().map(|given| (given.name, &given.argument))
     }
 
-    /// The argument of this name.
+    /// The argument with this name.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&Argument> {
         self.given(name).map(|given| &given.argument)
@@ -77,8 +77,8 @@ impl Sentence {
         self.arguments.iter().find(|given| given.name == name)
     }
 
-    /// The English text, with another text for those arguments that `say` has one for: the name of a person in place of
-    /// an id, a time as people read it.
+    /// The English text, with other texts for the arguments for which `say` returns one: a person's name instead of an
+    /// id, or a time in a form for people.
     ///
     /// ```
     /// use tower_api_keys::{UserId, record::ActorId, sentence::Argument};
@@ -98,7 +98,7 @@ impl Sentence {
         fill(self, &say)
     }
 
-    /// The same sentence, whose text says what `say` has for an argument, in its parts too.
+    /// The same sentence with the texts that `say` returns for arguments, also in its parts.
     pub(crate) fn saying<'s>(&self, say: &dyn Fn(&Argument) -> Option<&'s str>) -> Self {
         let mut saying = self.clone();
         for Given { argument, said, .. } in &mut saying.arguments {
@@ -112,8 +112,8 @@ impl Sentence {
         saying
     }
 
-    /// The text as the text of an error: without a capital and without the last full stop, as far as they are its own. What
-    /// somebody is called, or called something, stays as it is.
+    /// The text as the text of an error: without a first capital and without the last full stop, if these belong to the
+    /// sentence. Names that people gave are not changed.
     pub(crate) fn as_error(&self) -> impl fmt::Display + use<> {
         let mut sentence = self.clone();
         sentence.begin_small();
@@ -142,7 +142,7 @@ impl Sentence {
         }
     }
 
-    /// The sentence that is this argument.
+    /// The argument of this name that is a sentence.
     fn part(&mut self, name: &str) -> Option<&mut Self> {
         match &mut self.arguments.iter_mut().find(|given| given.name == name)?.argument {
             Argument::Sentence(part) => Some(part),
@@ -224,7 +224,7 @@ pub(crate) fn joined<'a>(sentences: impl IntoIterator<Item = &'a Sentence>) -> S
     sentences.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// What a [`Sentence`] speaks of.
+/// An argument of a [`Sentence`].
 ///
 /// It serializes as `{"type": "number", "value": 2}`, with the type in snake case.
 ///
@@ -239,7 +239,7 @@ pub(crate) fn joined<'a>(sentences: impl IntoIterator<Item = &'a Sentence>) -> S
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Argument {
-    /// A length of time, in whole milliseconds.
+    /// A duration, in whole milliseconds.
     DurationMs(u64),
     /// A key.
     Key(KeyId),
@@ -247,17 +247,17 @@ pub enum Argument {
     List(Vec<String>),
     /// A number.
     Number(u64),
-    /// A part of the sentence that is a sentence or a few words of its own.
+    /// A part of the sentence that is itself a sentence or a few words.
     Sentence(Box<Sentence>),
-    /// From where requests come.
+    /// The source of requests.
     Source(Place),
     /// A part of the service that acts by itself.
     System(String),
     /// A team.
     Team(TeamId),
-    /// What somebody wrote or named: a label, a program, a sentence of the service.
+    /// A text that a person chose: a label, a program, a sentence of the service.
     Text(String),
-    /// A moment.
+    /// A time.
     Time(Timestamp),
     /// A person.
     User(UserId),
@@ -265,7 +265,7 @@ pub enum Argument {
     Word(String),
 }
 
-/// A [`Source`](crate::usage::Source) in a sentence: its parts, empty where nothing is known.
+/// A [`Source`](crate::usage::Source) in a sentence: its parts, empty if not known.
 ///
 /// ```
 /// use tower_api_keys::sentence::Argument;
@@ -281,7 +281,7 @@ pub enum Argument {
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Place {
-    /// What the layer is called that was asked.
+    /// The label of the layer.
     pub label: String,
     /// The program that called.
     pub client: String,
@@ -298,7 +298,7 @@ impl Place {
     }
 }
 
-/// How it reads in English.
+/// The English text.
 impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -317,7 +317,7 @@ impl fmt::Display for Argument {
     }
 }
 
-/// A length of time in one unit, in whole numbers.
+/// A duration in one unit, in whole numbers.
 struct Length(u64);
 
 impl fmt::Display for Length {
@@ -337,9 +337,9 @@ impl fmt::Display for Length {
     }
 }
 
-/// The text of a sentence, where `say` has the text of some arguments.
+/// The text of a sentence, with the texts that `say` returns for arguments.
 ///
-/// What the template names and the sentence does not have stays as it is written: tests find it.
+/// A place whose argument is missing stays in the text: tests find it.
 fn fill(sentence: &Sentence, say: &dyn Fn(&Argument) -> Option<String>) -> String {
     let mut text = String::with_capacity(sentence.template().len());
     let mut rest = sentence.template();

@@ -2,10 +2,10 @@ use std::{fmt, time::Duration};
 
 use super::timestamp::Timestamp;
 
-/// Where the time comes from. Nothing else in this crate reads the wall clock.
+/// The source of the time. Nothing else in this crate reads the wall clock.
 ///
-/// An implementation may be asked from any thread, on every request: it should answer in nanoseconds and move back only
-/// where it was wrong before. [`SystemClock`](super::SystemClock) is the default; the feature `test-util` has a
+/// An implementation is called from any thread, on every request. It should answer in nanoseconds, and move back only
+/// if it was wrong before. [`SystemClock`](super::SystemClock) is the default; the feature `test-util` has a
 /// `ManualClock`.
 ///
 /// ```
@@ -23,23 +23,23 @@ use super::timestamp::Timestamp;
 /// assert!(Frozen(Timestamp::MIN).reading().is_certain());
 /// ```
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The present, as far as this clock trusts itself: the time that is written down.
+    /// The present, as far as this clock trusts itself: the time that is stored.
     fn now(&self) -> Timestamp;
 
-    /// The present and what speaks against it. A clock that never doubts itself is certain, which is the default.
+    /// The present, and a second time if there is doubt. By default there is no doubt.
     fn reading(&self) -> ClockReading {
         ClockReading::certain(self.now())
     }
 
-    /// Which start of which machine this is, if the clock can tell, which it cannot by default.
+    /// Identifies the start of this machine, if the clock knows it. Default: it does not.
     ///
-    /// Two clocks of one machine are one witness of the time. Before audit events are deleted, two have to agree.
+    /// Two clocks of one machine are one witness of the time. Audit events are deleted only if two witnesses agree.
     fn boot(&self) -> Option<Boot> {
         None
     }
 }
 
-/// What a clock shows: one time, or two while nobody can say which of them is right.
+/// What a clock shows: one time, or two while it is unknown which is right.
 ///
 /// ```
 /// use tower_api_keys::{ClockReading, Timestamp};
@@ -56,18 +56,18 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockReading {
     now: Timestamp,
-    /// The same, unless there is doubt.
+    /// Equal to `now`, unless there is doubt.
     other: Timestamp,
 }
 
 impl ClockReading {
-    /// There is one time.
+    /// A reading with one time.
     #[must_use]
     pub const fn certain(now: Timestamp) -> Self {
         Self { now, other: now }
     }
 
-    /// It is `now` as far as the clock trusts itself, but the wall clock shows `other`.
+    /// A reading with two times: `now` as far as the clock trusts itself, and `other` from the wall clock.
     #[must_use]
     pub const fn doubted(now: Timestamp, other: Timestamp) -> Self {
         Self { now, other }
@@ -79,25 +79,25 @@ impl ClockReading {
         self.now
     }
 
-    /// Whether there is one time only.
+    /// Whether there is only one time.
     #[must_use]
     pub fn is_certain(self) -> bool {
         self.now == self.other
     }
 
-    /// The earlier of the two times. By it, what may still live lives.
+    /// The earlier of the two times. Use it for what may still be alive.
     #[must_use]
     pub fn earliest(self) -> Timestamp {
         self.now.min(self.other)
     }
 
-    /// The later of the two times. What may be used for a limited time goes by it.
+    /// The later of the two times. Use it for what may be used for a limited time.
     #[must_use]
     pub fn latest(self) -> Timestamp {
         self.now.max(self.other)
     }
 
-    /// Whether it is `time` already, or later: of a key that expires then, whether it has expired.
+    /// Whether `time` has been reached. If a key expires at `time`: whether it has expired.
     ///
     /// # Errors
     /// [`ClockInDoubt`] if one of the two times says so and the other does not.
@@ -107,7 +107,7 @@ impl ClockReading {
     }
 }
 
-/// The clock jumped, and what was asked depends on whether it is right now or was before.
+/// The clock jumped, and the answer depends on which of its two times is right.
 ///
 /// The doubt ends when the wall clock goes back to where it was, or has stayed where it is for 30 seconds.
 ///
@@ -121,7 +121,7 @@ impl ClockReading {
 #[error("the clock of this node jumped, and the right time is not known yet: try again in 30 seconds")]
 pub struct ClockInDoubt(());
 
-/// A start of a machine.
+/// One start of a machine.
 ///
 /// ```
 /// use std::time::Duration;
@@ -132,8 +132,8 @@ pub struct ClockInDoubt(());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boot {
-    /// No other start of any machine has it.
+    /// Unique for this start of this machine.
     pub id: [u8; 16],
-    /// How long ago it was, by a clock that nobody sets and that goes on while the machine is suspended.
+    /// How long ago it was, by a clock that cannot be set and that continues while the machine is suspended.
     pub age: Duration,
 }

@@ -25,13 +25,13 @@ pub struct Day(
 );
 
 impl Day {
-    /// The day of this time.
+    /// The day that contains this time.
     #[must_use]
     pub const fn of(time: Timestamp) -> Self {
         Self(day_of(time.as_millis()))
     }
 
-    /// So many days after 1970-01-01: the nearest one that there is.
+    /// The day with this number, counted from 1970-01-01, or the nearest valid one.
     pub(crate) const fn numbered(number: i32) -> Self {
         Self::of(Timestamp::clamped(bounds_of(number).0))
     }
@@ -72,7 +72,7 @@ impl Serialize for Day {
 #[inline]
 pub(crate) const fn day_of(millis: i64) -> i32 {
     let day = millis.div_euclid(MILLIS_PER_DAY);
-    // Of a time that is none, some day: all times between 1970 and 9999 have one.
+    // An invalid time gets some day: all times between 1970 and 9999 have one.
     if day > i32::MAX as i64 {
         i32::MAX
     } else if day < i32::MIN as i64 {

@@ -2,7 +2,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{clock::ClockReading, timestamp::Timestamp};
 
-/// A wall clock that was set to another time is believed after so long.
+/// How long a wall clock that was set to another time is doubted.
 pub(crate) const LONGEST_DOUBT: Duration = Duration::from_secs(30);
 
 const LONGEST_DOUBT_MILLIS: i64 = 30_000;
@@ -10,19 +10,19 @@ const LONGEST_DOUBT_MILLIS: i64 = 30_000;
 /// How far the wall clock may be set within [`LONGEST_DOUBT`] without a doubt: small corrections are everyday.
 const TOLERANCE_MILLIS: i64 = 3_000;
 
-/// Holds a wall clock, which anybody may set, against a steady one, which nobody can: it counts the time since the machine
+/// Compares a wall clock, which can be set, with a steady one, which cannot: it counts the time since the machine
 /// started, suspended or not.
 ///
-/// A jump between the two, in either direction, is doubted until it has lasted. What is taken back before leaves nothing
-/// behind. A wall clock that is wrong from the beginning is not noticed, but it is followed when it is set right.
+/// A jump between the two, in either direction, is doubted until it has lasted. A jump that is undone before has no
+/// effect. A wall clock that is wrong from the beginning is not noticed, but it is followed when it is corrected.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// How things stood when the wall clock was trusted last; it is renewed no sooner than after [`LONGEST_DOUBT`], so that
+    /// The offset when the wall clock was last trusted. It is renewed at the earliest after [`LONGEST_DOUBT`], so that
     /// many small steps are noticed like one large one.
     trusted: Option<Offset>,
     /// Where the wall clock jumped to.
     doubt: Option<Offset>,
-    /// The latest time that was said to be the present.
+    /// The latest time that was returned as the present.
     latest: i64,
 }
 
@@ -30,16 +30,16 @@ pub(super) struct Watch {
 #[derive(Clone, Copy, Debug)]
 struct Offset {
     millis: i64,
-    /// Since when, by the steady clock.
+    /// When it began, by the steady clock.
     since: i64,
 }
 
 impl Watch {
-    /// What follows from a wall clock that shows `wall` at some moment within `steady`, all in milliseconds.
+    /// The reading for a wall clock that shows `wall` at some moment within `steady`, all in milliseconds.
     pub(super) fn look(&mut self, wall: i64, steady: RangeInclusive<i64>) -> ClockReading {
         let (earliest, present) = (*steady.start(), *steady.end());
         let trusted = *self.trusted.get_or_insert(Offset { millis: wall - present, since: present });
-        // Of the moments at which the wall clock may have been read, the one that speaks for it most.
+        // Of the moments at which the wall clock may have been read, the one most in its favour.
         let offset_from = |reference: i64| wall - (wall - reference).clamp(earliest, present);
 
         let offset = offset_from(trusted.millis);
@@ -64,7 +64,7 @@ impl Watch {
         ClockReading::doubted(now, Timestamp::clamped(wall))
     }
 
-    /// This time, or the latest one that was said where it is just before that: a small step back is waited for.
+    /// This time, or the latest returned one if this is just before it: after a small step back, the time waits.
     fn not_before(&mut self, millis: i64) -> Timestamp {
         let ahead = self.latest - millis;
         if !(0..=TOLERANCE_MILLIS).contains(&ahead) {
@@ -73,7 +73,7 @@ impl Watch {
         Timestamp::clamped(self.latest)
     }
 
-    /// Somebody said that the present is this time, which is just before or after the last look.
+    /// Notes that this time was returned as the present, just before or after the last check.
     pub(super) fn said(&mut self, millis: i64) {
         if (0..=TOLERANCE_MILLIS).contains(&millis.saturating_sub(self.latest)) {
             self.latest = millis;
@@ -94,7 +94,7 @@ mod tests {
     const START: i64 = 1_772_366_400_000;
     const DAY: i64 = 86_400_000;
 
-    /// Two clocks, and what is made of them.
+    /// Two clocks, and their watch.
     #[derive(Default)]
     struct Clocks {
         watch: Watch,

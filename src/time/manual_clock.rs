@@ -29,7 +29,7 @@ pub struct ManualClock {
     boot: u64,
 }
 
-/// Tells the machines of a process apart.
+/// Numbers the machines of a process.
 static BOOTS: AtomicU64 = AtomicU64::new(1);
 
 struct State {
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl ManualClock {
-    /// A clock that stands at `start`, of a machine that starts now.
+    /// A clock that shows `start`, of a machine that starts now.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
         let state = State { wall: start.as_millis(), steady: 0, watch: Watch::default() };
@@ -56,8 +56,8 @@ impl ManualClock {
         state.steady = Timestamp::clamped(state.steady.saturating_add(millis)).as_millis();
     }
 
-    /// Sets the wall clock to another time without any passing, as an administrator does, or somebody who forges the time.
-    /// As with [`SystemClock`](super::SystemClock), a jump of more than 3 seconds is doubted until 30 seconds have passed.
+    /// Sets the wall clock to another time without any passing, as an administrator or an attacker may do. As with
+    /// [`SystemClock`](super::SystemClock), a jump of more than 3 seconds is doubted until 30 seconds have passed.
     ///
     /// ```
     /// use std::time::Duration;

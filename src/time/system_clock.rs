@@ -14,20 +14,21 @@ use super::{
     timestamp::Timestamp,
 };
 
-/// So long after it was held against the steady clock, the wall clock is taken at its word. Reading both for each request
-/// would cost more than all the rest of this; and within such a time the wall clock cannot have jumped further than this.
+/// After a comparison with the steady clock, the wall clock is trusted for this long. To read both for each request
+/// would cost more than everything else here; and within this time the wall clock cannot have jumped further than this.
 const WINDOW_MILLIS: i64 = 1_000;
 
-/// The clock of the operating system, which is doubted where it jumps.
+/// The clock of the operating system, which is doubted if it jumps.
 ///
-/// A wall clock that is set more than 3 seconds ahead or back is not believed before it has stayed there for 30 seconds,
-/// by a clock that nobody sets: on Linux `CLOCK_BOOTTIME`, which goes on while the machine is suspended. Until then this
-/// clock goes on from where it was, and its [`reading`](Clock::reading) shows both times. One that is set back again within
-/// the 30 seconds leaves nothing behind. A smaller step back is waited for: the time stands until the wall clock has caught
-/// up. A clock that is wrong when the service starts cannot be known to be; it is followed when it is set right.
+/// A wall clock that is set more than 3 seconds forward or back is not believed until it has kept the new time for 30
+/// seconds, by a clock that cannot be set: on Linux `CLOCK_BOOTTIME`, which continues while the machine is suspended.
+/// Until then this clock continues from where it was, and its [`reading`](Clock::reading) shows both times. If it is
+/// set back again within the 30 seconds, there is no effect. After a smaller step back the time waits until the wall
+/// clock has caught up. A clock that is wrong when the service starts cannot be detected; it is followed when it is
+/// corrected.
 ///
-/// On Linux 5.18 and newer it is the kernel's clock of the last tick (`CLOCK_REALTIME_COARSE`), which is 1 to 10
-/// milliseconds old, and up to 60 where a virtual processor was taken away: nodes of a fleet differ by more, and reading
+/// On Linux 5.18 and newer it is the kernel's clock of the last tick (`CLOCK_REALTIME_COARSE`). It is 1 to 10
+/// milliseconds old, or 60 at most if a virtual processor was taken away. Nodes of a fleet differ by more, and reading
 /// it takes a quarter of the time.
 ///
 /// ```
@@ -39,9 +40,9 @@ const WINDOW_MILLIS: i64 = 1_000;
 /// assert!(clock.reading().is_certain());
 /// ```
 pub struct SystemClock {
-    /// The latest time that was said to be the present.
+    /// The latest time that was returned as the present.
     latest: AtomicI64,
-    /// What the wall clock showed when it was held against the steady one last; [`NEVER`] while it is doubted.
+    /// What the wall clock showed at the last comparison with the steady one; [`NEVER`] while it is doubted.
     checked: AtomicI64,
     watch: Mutex<Watch>,
 }
@@ -55,20 +56,20 @@ impl SystemClock {
         let (latest, checked) = (self.latest.load(Ordering::Relaxed), self.checked.load(Ordering::Relaxed));
         if is_within(wall, checked, WINDOW_MILLIS) {
             if wall > latest {
-                // Written only when the millisecond turns: cores share the line, they do not fight for it.
+                // Written only when the millisecond changes, so that cores do not contend for the cache line.
                 self.latest.fetch_max(wall, Ordering::Relaxed);
                 return ClockReading::certain(Timestamp::clamped(wall));
             }
             if wall == latest {
                 return ClockReading::certain(Timestamp::clamped(wall));
             }
-            // It went back, for however little: one that is set back again and again would stay within the time for which
-            // it is taken at its word. Or another thread was a moment ahead, or wrote a time that is not believed any more.
+            // It went back, if only a little: a clock that is set back again and again would stay within the time for
+            // which it is trusted. Or another thread was a moment ahead, or wrote a time that is no longer believed.
         }
         self.check(wall_millis)
     }
 
-    /// Holds the wall clock against the steady one.
+    /// Compares the wall clock with the steady one.
     #[cold]
     #[inline(never)]
     fn check(&self, wall_millis: impl FnOnce() -> i64) -> ClockReading {
@@ -124,7 +125,7 @@ mod tests {
     fn look(clock: &SystemClock, ahead: i64) -> ClockReading {
         let wall = || wall_millis() + ahead;
         let first = wall();
-        // As `read`, with a wall clock of the test's own.
+        // Like `read`, with the test's own wall clock.
         if is_within(first, clock.checked.load(Ordering::Relaxed), WINDOW_MILLIS) {
             clock.read(first)
         } else {
@@ -165,7 +166,7 @@ mod tests {
     fn a_wall_clock_that_goes_back_is_not_taken_at_its_word() {
         let clock = SystemClock::default();
         let before = clock.now().as_millis();
-        // As if it had been held against the steady clock a while ago, and shown a later time since.
+        // As if it had been compared with the steady clock a while ago, and shown a later time since.
         clock.checked.store(before - 500, Ordering::Relaxed);
         assert_eq!(clock.read(before + 400), ClockReading::certain(Timestamp::clamped(before + 400)));
         assert_eq!(clock.checked.load(Ordering::Relaxed), before - 500);

@@ -13,20 +13,20 @@ pub(super) fn wall_millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX).min(LAST_MILLI)
 }
 
-/// Milliseconds since the machine started, asleep or awake, by a clock that nobody sets.
+/// Milliseconds since the machine started, suspended or not, by a clock that cannot be set.
 #[cfg(target_os = "linux")]
 pub(super) fn steady_millis() -> i64 {
     linux::millis(rustix::time::ClockId::Boottime)
 }
 
-/// Milliseconds by a clock that nobody sets. Where it does not go on while the machine is suspended, a suspend is doubted
-/// like any other jump.
+/// Milliseconds by a clock that cannot be set. If it stops while the machine is suspended, a suspension is doubted like
+/// any other jump.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn steady_millis() -> i64 {
     monotonic_millis()
 }
 
-/// What the kernel calls this start of the machine.
+/// The kernel's id of this start of the machine.
 #[cfg(target_os = "linux")]
 pub(super) fn boot_id() -> Option<[u8; 16]> {
     static BOOT: std::sync::OnceLock<Option<[u8; 16]>> = std::sync::OnceLock::new();
@@ -37,24 +37,24 @@ pub(super) fn boot_id() -> Option<[u8; 16]> {
     })
 }
 
-/// Nobody says.
+/// Not known on this system.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn boot_id() -> Option<[u8; 16]> {
     None
 }
 
-/// How far [`monotonic_millis`] may be behind. Where the processor that counts Linux's ticks is taken away, another one
-/// does so after `MAX_STALLED_JIFFIES`, 5 ticks (kernel/time/tick-sched.c, since 5.18): the sixth makes up for it, and
-/// there are at least a hundred a second.
+/// How far [`monotonic_millis`] may be behind. If the processor that counts Linux's ticks is taken away, another one
+/// takes over after `MAX_STALLED_JIFFIES`, 5 ticks (kernel/time/tick-sched.c, since 5.18): the sixth tick catches up,
+/// and there are at least a hundred a second.
 pub(crate) const LARGEST_LAG_MILLIS: u64 = 60;
 
-/// Milliseconds by a clock that nobody sets, as of the last tick.
+/// Milliseconds by a clock that cannot be set, as of the last tick.
 #[cfg(target_os = "linux")]
 pub(crate) fn monotonic_millis() -> i64 {
     linux::millis(linux::clocks().monotonic)
 }
 
-/// Milliseconds by a clock that nobody sets.
+/// Milliseconds by a clock that cannot be set.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn monotonic_millis() -> i64 {
     static BEGUN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
@@ -70,7 +70,7 @@ mod linux {
         time::{ClockId, clock_gettime},
     };
 
-    /// The clocks this kernel has for those who ask often.
+    /// The clocks of this kernel for frequent reads.
     #[derive(Clone, Copy)]
     pub(super) struct Clocks {
         pub(super) wall: ClockId,

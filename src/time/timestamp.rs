@@ -22,7 +22,7 @@ pub(super) const LAST_MILLI: i64 = 253_402_300_799_999;
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(
-    /// One more than the milliseconds: with the zero to spare, a time that may be missing takes no more room than one.
+    /// One more than the milliseconds: because zero is unused, an optional time takes no more memory than a time.
     NonZeroU64,
 );
 
@@ -33,10 +33,10 @@ impl Timestamp {
     /// The last millisecond of the year 9999, the last one RFC 3339 can write.
     pub const MAX: Self = Self::clamped(LAST_MILLI);
 
-    /// A point so many milliseconds after 1970-01-01T00:00:00Z.
+    /// The point this many milliseconds after 1970-01-01T00:00:00Z.
     ///
     /// # Errors
-    /// [`TimestampError`] outside of [`Timestamp::MIN`]`..=`[`Timestamp::MAX`].
+    /// [`TimestampError`] outside [`Timestamp::MIN`]`..=`[`Timestamp::MAX`].
     pub const fn from_millis(millis: i64) -> Result<Self, TimestampError> {
         if millis < 0 || millis > LAST_MILLI {
             return Err(TimestampError(()));
@@ -64,8 +64,8 @@ impl Timestamp {
         Self::clamped(self.as_millis().saturating_sub(millis))
     }
 
-    /// Whether `now` lies less than this long behind this time. It does not if this time is yet to come: then a clock
-    /// that was wrong noted it.
+    /// Whether this time is less than this long before `now`. A time in the future is not: it was noted by a wrong
+    /// clock.
     pub(crate) fn is_recent(self, length: Duration, now: Self) -> bool {
         (self..self.saturating_add(length)).contains(&now)
     }
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// The text or number is no point in time between the years 1970 and 9999.
+/// The text or number is not a point in time between the years 1970 and 9999.
 ///
 /// ```
 /// use tower_api_keys::Timestamp;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Source, UsageRow, UsageTotals};
 use crate::{outcome::Outcome, record::CorruptRow, sentence::told_words, time::Timestamp};
 
-/// How often a key was used with one outcome from one source, in all its time.
+/// How often a key was used with one outcome from one source, over all time.
 ///
 /// ```
 /// use tower_api_keys::usage::{Outcome, UsageCount, UsageRow};
@@ -22,27 +22,27 @@ use crate::{outcome::Outcome, record::CorruptRow, sentence::told_words, time::Ti
 pub struct UsageCount {
     /// How the requests ended.
     pub outcome: Outcome,
-    /// From where they came.
+    /// The source they came from.
     pub source: Source,
     /// How many there were, at least 1.
     pub count: i64,
-    /// When the first of them came.
+    /// The time of the first one.
     pub first_at: Timestamp,
-    /// When the last of them came.
+    /// The time of the last one.
     pub last_at: Timestamp,
 }
 
-/// How far the clocks of a fleet may be apart without one of them being wrong.
+/// How far the clocks of a fleet may differ without counting as wrong.
 pub(crate) const LARGEST_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// Whether a time lies so far ahead of the present that the clock was wrong by which it was noted.
+/// Whether a time is so far in the future that it was noted by a wrong clock.
 pub(crate) fn is_of_a_wrong_clock(time: Timestamp, now: Timestamp) -> bool {
     time > now.saturating_add(LARGEST_SKEW)
 }
 
 impl UsageCount {
-    /// When the last of them came, as far as that can be known. A time in the future says nothing but that a clock was
-    /// wrong; there was the first request then, unless its time says no more.
+    /// The time of the last one, as far as it is known. A time in the future only means that a clock was wrong; then it
+    /// is the time of the first one, unless that is in the future, too.
     pub(crate) fn last_known_at(&self, now: Timestamp) -> Option<Timestamp> {
         [self.last_at, self.first_at].into_iter().find(|at| !is_of_a_wrong_clock(*at, now))
     }
@@ -63,7 +63,7 @@ impl TryFrom<&UsageRow> for UsageCount {
     }
 }
 
-/// All that was counted of one key, or of requests that name none: by outcome and source.
+/// All counts of one key, or of requests without a key, by outcome and source.
 ///
 /// ```
 /// use tower_api_keys::usage::{CallHistory, UsageDetail};
@@ -79,8 +79,8 @@ pub struct UsageDetail {
 }
 
 told_words! {
-    /// Whether whoever has a key ever called with it: "the service never called" is another fault than "it called, and
-    /// failed".
+    /// Whether the holder of a key ever called with it: "the service never called" is another fault than "it called,
+    /// and failed".
     ///
     /// ```
     /// use tower_api_keys::usage::CallHistory;
@@ -88,7 +88,7 @@ told_words! {
     /// assert!(CallHistory::Never.sentence().to_string().starts_with("No request with this key has arrived"));
     /// ```
     pub enum CallHistory as "call_history",
-    /// What it means, in a sentence for whoever looks after the key.
+    /// What it means, in a sentence for the people who manage the key.
     pub sentence {
         /// It was accepted at least once.
         Accepted = "accepted": "Requests with this key have arrived, and at least one was accepted.",
@@ -103,7 +103,7 @@ told_words! {
 }
 
 impl UsageDetail {
-    /// The detail of these rows, which are those of one key.
+    /// The detail from these rows, which are the rows of one key.
     ///
     /// # Errors
     /// [`CorruptRow`] if one of them cannot be read.
@@ -116,19 +116,19 @@ impl UsageDetail {
         self.counts.iter().filter(|count| count.outcome == Outcome::Accepted)
     }
 
-    /// The requests that were refused, or let in and then refused by what is behind the door.
+    /// The requests that were refused, or accepted and then denied behind the layer.
     pub fn refusals(&self) -> impl Iterator<Item = &UsageCount> {
         self.counts.iter().filter(|count| count.outcome != Outcome::Accepted)
     }
 
-    /// The requests that ended so, over all sources, at most [`i64::MAX`].
+    /// The number of requests with this outcome, over all sources, at most [`i64::MAX`].
     #[must_use]
     pub fn with_outcome(&self, outcome: impl Into<Outcome>) -> i64 {
         let outcome = outcome.into();
         sum(self.counts.iter().filter(|count| count.outcome == outcome))
     }
 
-    /// Whether anybody ever called with it.
+    /// Whether the key was ever used in a request.
     #[must_use]
     pub fn call_history(&self) -> CallHistory {
         match (self.successes().next(), self.refusals().next()) {

@@ -7,7 +7,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// The requests that ended in one way, over all sources.
+/// The requests with one outcome, over all sources.
 ///
 /// ```
 /// use tower_api_keys::usage::UsageDetail;
@@ -26,16 +26,16 @@ pub struct OutcomeSummary {
     pub meaning: Sentence,
     /// How many there were, at least 1.
     pub count: i64,
-    /// When the first of them came.
+    /// The time of the first one.
     pub first_at: Timestamp,
-    /// When the last of them came.
+    /// The time of the last one.
     pub last_at: Timestamp,
-    /// From where they came, each once; the source of the last one first.
+    /// Their sources, each once, the source of the last request first.
     pub sources: Vec<Source>,
 }
 
 impl UsageDetail {
-    /// The requests by how they ended, what was seen last first.
+    /// The requests by outcome, the most recent outcome first.
     #[must_use]
     pub fn by_outcome(&self) -> Vec<OutcomeSummary> {
         let mut counts: Vec<_> = self.counts.iter().collect();

@@ -1,11 +1,11 @@
-//! How often, when and from where keys are used, and what is refused.
+//! Usage: how often, when and from where keys are used, and which requests are refused.
 //!
-//! Every request is counted by key, [`Outcome`] and [`Source`], with the first and the last time: also one that shows
-//! no key, or a text that is none, so that a caller who never called is told from one whose calls fail. Counts are
-//! written in the background and at [`shutdown`](crate::ApiKeys::shutdown); each is written once, however often a write
-//! fails. [`KeyManager::usage`](crate::KeyManager::usage) reads those of a key, and
-//! [`refusals_without_key`](crate::KeyManager::refusals_without_key) those that name none. Where requests come from is
-//! set up by [`Sources`](crate::middleware::Sources); a line in the audit trail for each attempt by
+//! Every request is counted by key, [`Outcome`] and [`Source`], with the first and the last time. This includes
+//! requests without a key or with a text that is no key, so that you can distinguish a caller that never called from
+//! one whose calls fail. Counts are written in the background and at [`shutdown`](crate::ApiKeys::shutdown). Each is
+//! written once, no matter how often a write fails. [`KeyManager::usage`](crate::KeyManager::usage) reads the counts of
+//! a key, and [`refusals_without_key`](crate::KeyManager::refusals_without_key) those without a key. Set up sources
+//! with [`Sources`](crate::middleware::Sources), and a line in the audit trail for each attempt with
 //! [`access_log`](crate::ApiKeysBuilder::access_log).
 
 mod detail;

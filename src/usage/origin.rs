@@ -1,18 +1,17 @@
 use super::{Source, parts::Parts, source::Label};
 use crate::{key::may_hold_secret, lengths::CLIENT_CHARACTERS};
 
-/// How many bytes of a user agent are looked at. A name that does not end there is none.
+/// How many bytes of a user agent are searched. A name that does not end within them is none.
 const LOOKED_AT: usize = 256;
 
-/// From where a request comes, as it was found there: made into a [`Source`] only if nobody remembers one that says the
-/// same.
+/// The source of a request as it was found, made into a [`Source`] only if no equal one is cached.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin<'a> {
-    /// A layer's label, and the request's `User-Agent` as it came.
+    /// A layer's label, and the request's `User-Agent` unchanged.
     Agent(&'a Label, Option<&'a [u8]>),
-    /// A layer's label, and client and network in words that were cleaned. By reference: an origin is copied on each check.
+    /// A layer's label, and client and network in cleaned words. By reference: an origin is copied on each check.
     Named(&'a Label, &'a NamedClient),
-    /// Known as a whole.
+    /// A known source.
     Source(&'a Source),
 }
 
@@ -23,15 +22,15 @@ pub(crate) struct NamedClient {
     pub(crate) network: String,
 }
 
-/// An origin in words. What a stranger says of itself was cleaned for it, which is work to be done before a lock is
-/// taken: so what is behind a lock takes nothing else.
+/// An origin in words. A stranger's text is cleaned for it, and that work must be done before a lock is taken: code
+/// behind a lock takes only this type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OriginWords<'a> {
     parts: Parts<'a>,
     of: Of<'a>,
 }
 
-/// What a source of these words shares with others.
+/// What a source with these words shares with others.
 #[derive(Clone, Copy, Debug)]
 enum Of<'a> {
     Layer(&'a Label),
@@ -44,7 +43,7 @@ impl<'a> Origin<'a> {
         product(agent)
     }
 
-    /// Whether nothing is known of it, as far as that can be told at once.
+    /// Whether nothing is known of it, by a quick check.
     #[inline]
     pub(crate) fn is_nowhere_at_once(&self) -> bool {
         match self {
@@ -54,26 +53,26 @@ impl<'a> Origin<'a> {
         }
     }
 
-    /// Whether it is this source, as far as that can be told at once.
+    /// Whether it is this source, by a quick check.
     #[inline]
     pub(crate) fn is_at_once(&self, source: &Source) -> bool {
         match self {
             Self::Agent(label, agent) => source.is_of_layer(label, |client| match agent {
                 None => client.is_empty(),
-                // A name that is remembered has nothing in it that ends a name.
+                // A stored name has no character that ends a name.
                 Some(agent) => {
                     !client.is_empty()
                         && agent.strip_prefix(client.as_bytes()).is_some_and(|rest| ends_name(rest.first()))
                 }
             }),
             Self::Named(..) => false,
-            // A check outside of a layer says nothing.
+            // A check outside a layer has no origin.
             Self::Source(known) if known.is_empty() => source.is_empty(),
             Self::Source(known) => known.is(source),
         }
     }
 
-    /// What it says in words.
+    /// The origin in words.
     pub(crate) fn words(self) -> OriginWords<'a> {
         match self {
             Self::Source(source) => OriginWords { parts: source.parts(), of: Of::Known(source) },
@@ -105,8 +104,8 @@ impl<'a> OriginWords<'a> {
     }
 }
 
-/// The name of the product that a `User-Agent` begins with (RFC 9110 §10.1.5), which is a token: its first 64 characters.
-/// None if it is none, is endless, or may hold the secret of a key.
+/// The name of the product that a `User-Agent` begins with (RFC 9110 §10.1.5), which is a token: its first 64
+/// characters. None if it is no token, is too long, or may hold the secret of a key.
 fn product(agent: &[u8]) -> Option<&str> {
     let (start, rest) = agent.split_at(agent.len().min(LOOKED_AT));
     let end = match start.iter().position(|byte| ends_name(Some(byte))) {
@@ -117,7 +116,7 @@ fn product(agent: &[u8]) -> Option<&str> {
     let name = start.get(..end)?;
     let is_token = !name.is_empty() && name.iter().all(|byte| is_token_character(*byte));
     let name = std::str::from_utf8(name).ok().filter(|_| is_token)?;
-    // All of it, or a part of the key might be left.
+    // The whole name is checked; otherwise a part of the key might be left.
     if may_hold_secret(name) { None } else { name.get(..name.len().min(CLIENT_CHARACTERS)) }
 }
 

@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::time::{Timestamp, day_of};
 
-/// The most days that one call reads, and the fewest that are kept: a year, and a month beside it.
+/// The most days that one call reads, and the most that are kept: a year and a month.
 pub(crate) const DAYS: i32 = 400;
 
-/// A count of requests with the same key, or with none and concerning the same organization, and with the same outcome,
-/// label, client and network, as stores keep it.
+/// A count as stores keep it: requests with the same key, or without a key and about the same organization, and with
+/// the same outcome, label, client and network.
 ///
-/// In a batch, `count` is what came since the batch before. In a store it is the sum, `first_at` the least and `last_at`
-/// the greatest of all batches.
+/// In a batch, `count` is the number since the batch before. In a store it is the sum, `first_at` the earliest and
+/// `last_at` the latest of all batches.
 ///
 /// ```
 /// use tower_api_keys::usage::UsageRow;
@@ -33,23 +33,23 @@ pub(crate) const DAYS: i32 = 400;
 pub struct UsageRow {
     /// [`KeyId`](crate::key::KeyId); none for a refusal that names no key in the store.
     pub key: Option<String>,
-    /// [`OrganizationId`](crate::OrganizationId): which one a refusal without a key concerns, in a service of several.
-    /// None if it concerns none of them. Always none beside a key, since the key's record says whose it is.
+    /// [`OrganizationId`](crate::OrganizationId): the one that a refusal without a key concerns, in a service of
+    /// several. None if it concerns none of them. Always none with a key, because the key's record has it.
     pub organization: Option<String>,
     /// The word of an [`Outcome`](super::Outcome).
     pub outcome: String,
-    /// What the layer is called that was asked; at most 128 bytes, empty if it has no name.
+    /// The label of the layer; at most 128 bytes, empty if it has none.
     pub label: String,
-    /// The program that called, as [`Sources`](crate::middleware::Sources) says; at most 64 characters, empty if that is
+    /// The program that called, as found by [`Sources`](crate::middleware::Sources); at most 64 characters, empty if
     /// not known.
     pub client: String,
-    /// The address it called from, `203.0.113.7`, or its network, `203.0.113.0/24`; empty if that is not kept.
+    /// The address it called from, `203.0.113.7`, or its network, `203.0.113.0/24`; empty if addresses are not kept.
     pub network: String,
     /// How many requests, at least 1.
     pub count: i64,
-    /// When the first of them came, in milliseconds since 1970.
+    /// The time of the first one, in milliseconds since 1970.
     pub first_at: i64,
-    /// When the last of them came, in milliseconds since 1970.
+    /// The time of the last one, in milliseconds since 1970.
     pub last_at: i64,
 }
 
@@ -67,8 +67,8 @@ impl UsageRow {
 
 #[cfg(test)]
 impl UsageRow {
-    /// A count from here, in the shorthand of tests: `label/client@network`, where each may be left out, or a client
-    /// alone. The rest is for the test to say.
+    /// A count from this source, in the shorthand of tests: `label/client@network`, where each may be left out, or a
+    /// client alone. The test sets the rest.
     pub(crate) fn seen_from(source: &str) -> Self {
         let (named, network) = source.split_once('@').unwrap_or((source, ""));
         let (label, client) = named.split_once('/').unwrap_or(("", named));
@@ -101,17 +101,18 @@ impl UsageRow {
 pub struct UsageDayRow {
     /// [`KeyId`](crate::key::KeyId).
     pub key: String,
-    /// The day in UTC: days since 1970-01-01, 0 to 2,932,896, which is the last one of the year 9999.
+    /// The day in UTC: days since 1970-01-01, 0 to 2,932,896, the last day of the year 9999.
     pub day: i32,
     /// Requests that were accepted.
     pub accepted: i64,
-    /// Requests that were refused, or let in and then refused by what is behind the door, which are among the accepted
-    /// ones too.
+    /// Requests that were refused, or accepted and then denied behind the layer. The latter are also among the accepted
+    /// ones.
     pub refused: i64,
 }
 
 impl UsageRow {
-    /// The day in UTC of the last of them: days since 1970-01-01. What a node counts is all of one day.
+    /// The day in UTC of the last request: days since 1970-01-01. All requests that a node counts in a row are of one
+    /// day.
     ///
     /// ```
     /// use tower_api_keys::{Timestamp, usage::UsageRow};
@@ -136,7 +137,7 @@ impl UsageDayRow {
         self.accepted.saturating_add(self.refused)
     }
 
-    /// What these counts come to on the days of their keys, in the order of key and day.
+    /// The sums of these counts by key and day, sorted by key and day.
     ///
     /// ```
     /// use tower_api_keys::usage::{UsageDayRow, UsageRow};
@@ -165,7 +166,8 @@ impl UsageDayRow {
     }
 }
 
-/// What one writer counted since an earlier batch. A store that sees the same `(writer, sequence)` again does nothing.
+/// The counts of one writer since its previous batch. A store that sees the same `(writer, sequence)` again does
+/// nothing.
 ///
 /// ```
 /// use tower_api_keys::usage::UsageBatch;
@@ -181,8 +183,8 @@ pub struct UsageBatch {
     pub sequence: i64,
     /// The counts: at most 10,000.
     pub rows: Vec<UsageRow>,
-    /// Counts by day, each key and day once: at most 10,000. They sum up the counts of this and of earlier batches: a
-    /// writer holds them back, and sends those of ten minutes at once.
+    /// Counts by day, each key and day once: at most 10,000. They are sums over this and earlier batches: a writer
+    /// sends them every ten minutes.
     pub days: Vec<UsageDayRow>,
 }
 
@@ -205,17 +207,17 @@ impl UsageBatch {
 pub struct UsageTotals {
     /// Requests that were accepted.
     pub successes: i64,
-    /// When the last of them came: what people call *last used*.
+    /// The time of the last one: what people call *last used*.
     pub last_success_at: Option<Timestamp>,
-    /// Requests that were refused: a wrong secret, a dead key that somebody still tries, or a good one at the wrong door,
-    /// which is among the successes too.
+    /// Requests that were refused: a wrong secret, a dead key that is still tried, or a good key that was denied behind
+    /// the layer. The last kind is also among the successes.
     pub failures: i64,
-    /// When the last of them came.
+    /// The time of the last one.
     pub last_failure_at: Option<Timestamp>,
 }
 
 impl UsageTotals {
-    /// Of two keys together.
+    /// The totals of two keys together.
     #[cfg_attr(not(any(test, feature = "manage")), expect(dead_code, reason = "whoever looks after keys adds them up"))]
     pub(crate) fn and(&self, other: &Self) -> Self {
         Self {

@@ -14,14 +14,14 @@ use super::{
 };
 use crate::owner::{InvalidId, UserId};
 
-/// The client of sources that are too many to tell apart.
+/// The client that sums up too many sources.
 const OTHER: &str = "other";
 
-/// From where a key is used: the label of a layer in the embedder's words (`intake`), the client that called (`curl`),
+/// The source of requests: the label of a layer in the embedder's words (`intake`), the client that called (`curl`),
 /// and the network it called from (`203.0.113.0/24`). Each may be empty. Cheap to clone.
 ///
-/// `Display` writes it in one line for people, `intake/curl@203.0.113.0/24`, without what is empty. That line is never
-/// read again: two sources that look alike in it are two. `Serialize` writes an object with the three parts.
+/// `Display` writes it as one line for people, `intake/curl@203.0.113.0/24`, without empty parts. That line is never
+/// parsed: two sources with the same line are still two. `Serialize` writes an object with the three parts.
 ///
 /// ```
 /// use tower_api_keys::usage::Source;
@@ -35,24 +35,24 @@ const OTHER: &str = "other";
 /// ```
 ///
 /// # Security
-/// Callers choose what their client says of itself: a source is a hint for people, and proves nothing.
+/// Callers choose the name of their client: a source is a hint for people, and proves nothing.
 #[derive(Clone, Default)]
 pub struct Source(Option<Arc<Whole>>);
 
 struct Whole {
-    /// Its place in the table of sources that keys remember; 0 if it has none.
+    /// Its number in the table of sources that keys share; 0 if it has none.
     id: u32,
     label: Label,
     client: Box<str>,
     network: Box<str>,
 }
 
-/// The label of a layer, which its sources share: two of one layer are equal at once.
+/// The label of a layer, shared by its sources: comparing two labels of one layer is quick.
 #[derive(Clone, Default)]
 pub(crate) struct Label(Option<Arc<str>>);
 
 impl Source {
-    /// A label alone.
+    /// A source with only a label.
     ///
     /// # Errors
     /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
@@ -62,7 +62,7 @@ impl Source {
         Ok(Self::of_parts(Parts { label: label.as_str(), ..Parts::default() }))
     }
 
-    /// The same with this client: `curl`. Default: none.
+    /// This source with this client: `curl`. Default: none.
     ///
     /// # Errors
     /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
@@ -71,7 +71,7 @@ impl Source {
         Ok(Self::of_parts(Parts { client: client.as_str(), ..self.parts() }))
     }
 
-    /// The same with this address, or network of addresses: `203.0.113.0/24`. Default: none.
+    /// This source with this address, or network of addresses: `203.0.113.0/24`. Default: none.
     ///
     /// # Errors
     /// [`InvalidId`] if it is empty, longer than 128 bytes or has a control character.
@@ -80,25 +80,25 @@ impl Source {
         Ok(Self::of_parts(Parts { network: network.as_str(), ..self.parts() }))
     }
 
-    /// What the layer is called, empty if it has no name.
+    /// The label of the layer, empty if it has none.
     #[must_use]
     pub fn label(&self) -> &str {
         self.0.as_ref().map_or("", |whole| whole.label.as_str())
     }
 
-    /// The program that called, empty if that is not known.
+    /// The program that called, empty if not known.
     #[must_use]
     pub fn client(&self) -> &str {
         self.0.as_ref().map_or("", |whole| &whole.client)
     }
 
-    /// The address it called from, or its network; empty if that is not kept.
+    /// The address it called from, or its network; empty if addresses are not kept.
     #[must_use]
     pub fn network(&self) -> &str {
         self.0.as_ref().map_or("", |whole| &whole.network)
     }
 
-    /// Whether nothing is known of it.
+    /// Whether all three parts are empty.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -113,7 +113,7 @@ impl Source {
         })
     }
 
-    /// Whether it is that of a layer with this label, of no network, and of a client that is meant.
+    /// Whether it is a source with this label, without a network, and with a matching client.
     #[inline]
     pub(super) fn is_of_layer(&self, label: &Label, is_client: impl FnOnce(&str) -> bool) -> bool {
         match &self.0 {
@@ -122,7 +122,7 @@ impl Source {
         }
     }
 
-    /// That of these words, whatever they are.
+    /// The source with these words.
     pub(crate) fn of_parts(parts: Parts<'_>) -> Self {
         Self::of_layer(&Label::of(parts.label), parts.client, parts.network)
     }
@@ -149,7 +149,7 @@ impl Source {
         self.0.as_ref().map_or(0, |whole| whole.id)
     }
 
-    /// Equal without a look at the words where that can be.
+    /// Equality, without a comparison of the words if possible.
     #[inline]
     pub(crate) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
@@ -166,23 +166,22 @@ impl Source {
         self.0.as_ref().map_or(NONE, |whole| &whole.label)
     }
 
-    /// The source under which it is counted where there are too many to tell apart: `other`, with its label if it has
-    /// one.
+    /// The source under which it is counted when there are too many: `other`, with its label if it has one.
     pub(crate) fn folded(&self) -> Self {
         Self::other_of(self.shared_label())
     }
 
-    /// The source of what a layer with this label counts of sources that are too many.
+    /// The source under which a layer with this label counts too many sources.
     pub(crate) fn other_of(label: &Label) -> Self {
         Self::of_layer(label, OTHER, "")
     }
 
-    /// Whether it stands for many.
+    /// Whether it sums up many sources.
     pub(crate) fn is_other(&self) -> bool {
         self.client() == OTHER && self.network().is_empty()
     }
 
-    /// How many hold it.
+    /// The number of references to it.
     pub(crate) fn holders(&self) -> usize {
         self.0.as_ref().map_or(0, Arc::strong_count)
     }
@@ -209,7 +208,7 @@ impl Label {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// Equal without a look at the words where that can be.
+    /// Equality, without a comparison of the words if possible.
     #[inline]
     pub(super) fn is(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

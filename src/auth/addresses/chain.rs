@@ -1,17 +1,17 @@
-//! Headers to which each proxy adds at the right end. What stands left of the trusted part is anybody's, and nothing in it
-//! may change what is read: so they are read from the right.
+//! Headers to which each proxy appends at the right end. A stranger may have written what is left of the trusted part,
+//! and that must not change what is read. So these headers are read from the right.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::HeaderMap;
 
-/// The element at this place, counted from the right, 1 for the last one. Several lines are one list, in their order.
+/// The element at this position, counted from the right; 1 is the last one. Several lines are one list, in their order.
 ///
-/// Commas within quotes part nothing. None if a quote has no other in its line, or if a backslash stands in what is read:
-/// nobody writes an address with one, and it would hide a quote.
+/// Commas inside quotes do not separate. None if a line has an unmatched quote, or if the part that is read has a
+/// backslash: no address is written with one, and it would hide a quote.
 pub(super) fn nth_from_the_right<'a>(headers: &'a HeaderMap, name: &str, place: u8) -> Option<&'a str> {
     let mut left = place;
-    // A map gives the values of one name from both ends.
+    // A header map iterates over the values of one name from both ends.
     let mut lines = headers.get_all(name).iter();
     while let Some(line) = lines.next_back() {
         let line = line.as_bytes();
@@ -47,8 +47,8 @@ fn trimmed(element: &[u8]) -> Option<&str> {
     Some(element.trim_matches([' ', '\t']))
 }
 
-/// An entry of `X-Forwarded-For`: an address, with a port or without. What some write for version 6 without brackets has
-/// none.
+/// An entry of `X-Forwarded-For`: an address, with or without a port. IPv6 without brackets, as some proxies write it,
+/// has no port.
 pub(super) fn forwarded_for(entry: &str) -> Option<IpAddr> {
     entry.parse().ok().or_else(|| node(entry))
 }
@@ -70,7 +70,7 @@ pub(super) fn forwarded(element: &str) -> Option<IpAddr> {
     node(found?)
 }
 
-/// Parted by the semicolons that stand in no quotes.
+/// Split at the semicolons outside quotes.
 fn pairs(element: &str) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     element.split(move |character| {
@@ -79,7 +79,7 @@ fn pairs(element: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// An address of version 4, or one of version 6 in brackets, each with a port or without (RFC 7239 §6).
+/// An IPv4 address, or an IPv6 address in brackets, with or without a port (RFC 7239 §6).
 fn node(text: &str) -> Option<IpAddr> {
     if let Some(six) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         return six.parse::<Ipv6Addr>().ok().map(IpAddr::V6);

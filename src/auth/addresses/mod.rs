@@ -1,4 +1,4 @@
-//! From which address a request comes.
+//! Finds the address that a request comes from.
 
 mod chain;
 
@@ -7,22 +7,22 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use chain::{forwarded, forwarded_for, nth_from_the_right};
 use http::{Extensions, HeaderMap};
 
-/// How the address is found that a request comes from: for keys with a list of [`Networks`](crate::Networks), and for
-/// [`Sources`](crate::middleware::Sources) that keep networks. Said once, in
-/// [`ApiKeysBuilder::addresses`](crate::ApiKeysBuilder::addresses), so that both mean the same, and so that no key gets a
-/// list where nobody looks.
+/// How to find the address that a request comes from: for keys with a list of [`Networks`](crate::Networks), and for
+/// [`Sources`](crate::middleware::Sources) that keep networks. Set once, in
+/// [`ApiKeysBuilder::addresses`](crate::ApiKeysBuilder::addresses), so that both use the same address, and so that no
+/// key gets a list that is never checked.
 ///
-/// Take the one that fits what is in front of the service:
+/// Choose by what is in front of the service:
 ///
-/// | in front of the service | take |
+/// | in front of the service | use |
 /// |---|---|
 /// | nothing | [`peer`](Self::peer) |
-/// | proxies that add to `X-Forwarded-For` | [`forwarded_for`](Self::forwarded_for), with how many they are |
-/// | proxies that add to `Forwarded` (RFC 7239) | [`forwarded`](Self::forwarded), with how many they are |
+/// | proxies that add to `X-Forwarded-For` | [`forwarded_for`](Self::forwarded_for), with their number |
+/// | proxies that add to `Forwarded` (RFC 7239) | [`forwarded`](Self::forwarded), with their number |
 /// | something else | [`by`](Self::by) |
-/// | callers that are not HTTP | [`given`](Self::given) |
+/// | callers that do not use HTTP | [`given`](Self::given) |
 ///
-/// Where no address is found, a key with a list is refused, and all others are not affected.
+/// If no address is found, a key with a list is refused. Other keys are not affected.
 ///
 /// ```
 /// use tower_api_keys::{ApiKeys, auth::Addresses, store::MemoryStore};
@@ -36,9 +36,9 @@ use http::{Extensions, HeaderMap};
 /// ```
 ///
 /// # Security
-/// A header is as good as the proxy that wrote it. Whoever reaches the service past the proxies writes what they like: let
-/// nobody but them connect to it. Of a header that many wrote, only what the trusted proxies wrote is read: it stands at the
-/// right end, and what a client sent stands left of it.
+/// A header is only as good as the proxy that wrote it. A caller that reaches the service past the proxies can write
+/// anything: allow connections from the proxies only. If several parties wrote a header, only the part of the trusted
+/// proxies is read. It is at the right end; what a client sent is left of it.
 #[derive(Clone)]
 pub struct Addresses(Way);
 
@@ -50,7 +50,7 @@ enum Way {
     Given,
 }
 
-/// A function of the embedder's.
+/// The embedder's function.
 trait Find: Send + Sync {
     fn find(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr>;
 }
@@ -62,7 +62,7 @@ impl<F: Fn(&HeaderMap, &Extensions) -> Option<IpAddr> + Send + Sync> Find for F 
 }
 
 impl Addresses {
-    /// That of the connection, which the server leaves in an extension of this type.
+    /// The address of the connection, which the server puts into an extension of this type.
     ///
     /// ```
     /// use std::net::SocketAddr;
@@ -71,67 +71,71 @@ impl Addresses {
     ///
     /// // axum, with `into_make_service_with_connect_info::<SocketAddr>()`
     /// let addresses = Addresses::peer(|peer: &ConnectInfo<SocketAddr>| peer.0.ip());
-    /// // a server that leaves the bare address there
+    /// // a server that puts the bare address there
     /// let addresses = Addresses::peer(SocketAddr::ip);
     /// ```
     ///
     /// # Security
-    /// Behind a proxy this is the proxy's address: a list with that in it lets everybody in who comes through it.
+    /// Behind a proxy this is the proxy's address: a list that contains it admits all callers that come through the
+    /// proxy.
     #[must_use]
     pub fn peer<T: Send + Sync + 'static>(address: impl Fn(&T) -> IpAddr + Send + Sync + 'static) -> Self {
         Self::by(move |_, extensions| extensions.get::<T>().map(&address))
     }
 
-    /// The one that the outermost of this many trusted proxies saw, as `X-Forwarded-For` says: the entry at this place,
-    /// counted from the right through all lines of the header. 1 to 255 proxies, each of which must add one entry.
+    /// The address that the outermost of this many trusted proxies saw, according to `X-Forwarded-For`: the entry at
+    /// this position, counted from the right through all lines of the header. 1 to 255 proxies, each of which must add
+    /// exactly one entry.
     ///
-    /// There is no address where the header has fewer entries, or where that entry is none: a name, `unknown`, nothing. A
-    /// port behind it is left out.
+    /// There is no address if the header has fewer entries, or if that entry is not an address: a name, `unknown`, or
+    /// empty. A port behind the address is ignored.
     #[must_use]
     pub const fn forwarded_for(proxies: u8) -> Self {
         Self(Way::ForwardedFor { proxies })
     }
 
-    /// The same as `Forwarded` says (RFC 7239): the `for` of the element at this place, counted from the right.
+    /// Like [`forwarded_for`](Self::forwarded_for), for `Forwarded` (RFC 7239): the `for` of the element at this
+    /// position, counted from the right.
     ///
-    /// There is no address where the header has fewer elements, or where that one has no `for`, two of them, a name such as
-    /// `unknown` or `_hidden`, or breaks the grammar.
+    /// There is no address if the header has fewer elements, or if that element has no `for`, two of them, a name such
+    /// as `unknown` or `_hidden`, or breaks the grammar.
     #[must_use]
     pub const fn forwarded(proxies: u8) -> Self {
         Self(Way::Forwarded { proxies })
     }
 
-    /// What this function finds. It runs for requests with a key that has a list, for those whose key has to be looked up,
-    /// and for all if [`Sources`](crate::middleware::Sources) keep networks; on the thread that serves the request: if it
-    /// panics, that request fails as if a handler had.
+    /// The address that this function finds. It runs for requests whose key has a list or has to be looked up, and for
+    /// all requests if [`Sources`](crate::middleware::Sources) keep networks. It runs on the thread that serves the
+    /// request; if it panics, that request fails as if a handler had panicked.
     ///
     /// ```
     /// use tower_api_keys::auth::Addresses;
     ///
-    /// // A proxy that replaces the header, whatever the client sent.
+    /// // A proxy that replaces the header, no matter what the client sent.
     /// let addresses = Addresses::by(|headers, _| headers.get("x-real-ip")?.to_str().ok()?.parse().ok());
     /// ```
     ///
     /// # Security
-    /// Never take the first entry of a list that clients can begin.
+    /// Never use the first entry of a list that clients can begin.
     #[must_use]
     pub fn by(address: impl Fn(&HeaderMap, &Extensions) -> Option<IpAddr> + Send + Sync + 'static) -> Self {
         Self(Way::By(Arc::new(address)))
     }
 
-    /// The one that is given to [`Authenticator::authenticate_from`](crate::Authenticator::authenticate_from): for a service
-    /// that is not HTTP, and for a node that only manages keys while others check them. A layer finds none.
+    /// The address given to [`Authenticator::authenticate_from`](crate::Authenticator::authenticate_from): for a
+    /// service that does not use HTTP, and for a node that manages keys while others check them. A layer finds no
+    /// address.
     #[must_use]
     pub const fn given() -> Self {
         Self(Way::Given)
     }
 
-    /// Whether the setting makes sense.
+    /// Whether the number of proxies is valid.
     pub(super) const fn is_in_range(&self) -> bool {
         !matches!(self.0, Way::Forwarded { proxies: 0 } | Way::ForwardedFor { proxies: 0 })
     }
 
-    /// That of a request, as it came.
+    /// The address of a request, before it is changed.
     pub(crate) fn find(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
         let found = match &self.0 {
             Way::By(function) => function.find(headers, extensions),
@@ -156,7 +160,7 @@ impl fmt::Debug for Addresses {
     }
 }
 
-/// What is known of where a call comes from, before anybody has to look.
+/// What is known of a call's origin, before a search.
 #[derive(Clone, Copy)]
 pub(crate) enum CameFrom<'a> {
     /// What the caller of the authenticator said.

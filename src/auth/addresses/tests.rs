@@ -21,18 +21,18 @@ fn entries_of_x_forwarded_for_are_counted_from_the_right() {
         (2, &["1.1.1.1", "203.0.113.7, 10.0.0.1"], Some("203.0.113.7")),
         (2, &["1.1.1.1, 203.0.113.7", "10.0.0.1"], Some("203.0.113.7")),
         (3, &["203.0.113.7", "10.0.0.1", "10.0.0.2"], Some("203.0.113.7")),
-        // Fewer than there are proxies: never the leftmost.
+        // Fewer entries than proxies: never the leftmost one.
         (2, &["203.0.113.7"], None),
         (3, &["203.0.113.7, 10.0.0.1"], None),
         (255, &["203.0.113.7"], None),
         (1, &[], None),
-        // Ports, brackets, version 6, and IPv4 that is written like it.
+        // Ports, brackets, IPv6, and IPv4 written as IPv6.
         (1, &["203.0.113.7:443"], Some("203.0.113.7")),
         (1, &["[2001:db8::7]:443"], Some("2001:db8::7")),
         (1, &["[2001:db8::7]"], Some("2001:db8::7")),
         (1, &["2001:db8::7"], Some("2001:db8::7")),
         (1, &["::ffff:203.0.113.7"], Some("203.0.113.7")),
-        // What is no address has none, and no other entry steps in.
+        // An entry that is no address gives none, and no other entry replaces it.
         (1, &["203.0.113.7, unknown"], None),
         (1, &["203.0.113.7, _hidden"], None),
         (1, &["203.0.113.7,"], None),
@@ -80,7 +80,7 @@ fn elements_of_forwarded_are_counted_from_the_right() {
         (1, &["for=203.0.113.7;"], None),
         (1, &["203.0.113.7"], None),
         (1, &["for=203.0.113.7,"], None),
-        // A client's quote that is open reaches nothing that a proxy wrote.
+        // An open quote from a client does not reach the proxy's part.
         (1, &["for=1.1.1.1;by=\", for=203.0.113.7"], Some("203.0.113.7")),
         (1, &["for=\"x, for=\"[2001:db8::7]\""], Some("2001:db8::7")),
         (2, &["by=\"", "for=203.0.113.7", "for=10.0.0.1"], Some("203.0.113.7")),
@@ -109,7 +109,7 @@ fn no_proxies_are_no_setting() {
 }
 
 proptest! {
-    /// Whatever a client sends, in however many lines: what the proxies add decides alone.
+    /// Only what the proxies add decides, no matter what a client sends in how many lines.
     #[test]
     fn nothing_that_a_client_sends_moves_the_address(
         sent in proptest::collection::vec("[ -~\t]{0,40}|(for=)?\"?1\\.1\\.1\\.1[\",;]{0,3}", 0..4),

@@ -8,10 +8,10 @@ use crate::{
     store::{Calls, Ledger, StoreError},
 };
 
-/// Writes what was counted to the store, at an interval and when asked.
+/// Writes the counts to the store, at an interval and on request.
 pub(crate) struct UsageFlusher<S> {
     store: Calls<Arc<S>>,
-    /// One flush at a time: the one whose turn it is has what is to be written.
+    /// One flush at a time: the lock holds what is to be written.
     turn: tokio::sync::Mutex<Unwritten>,
     meter: Arc<Meter>,
     interval: Duration,
@@ -43,7 +43,7 @@ impl<S: Ledger> UsageFlusher<S> {
         flushes.begin();
         let flushed = unwritten.flush(&self.store, days, || self.meter.time()).await;
         if flushed.is_err() {
-            // Whoever flushes tells of it.
+            // The caller of the flush reports it.
             flushes.fail();
         } else if flushes.succeed(start) && self.again.happened().is_some() {
             log!(info, "usage is written again");
@@ -51,13 +51,13 @@ impl<S: Ledger> UsageFlusher<S> {
         flushed
     }
 
-    /// Starts flushing at the interval, unless that is under way, for as long as somebody holds the flusher. Does nothing
-    /// outside of a tokio runtime.
+    /// Starts to flush at the interval, unless that is running, until the last other reference to the flusher is
+    /// dropped. Does nothing outside a tokio runtime.
     pub(crate) fn start(self: &Arc<Self>) {
         self.background.start(|| {
             take_turns(Arc::downgrade(self), self.interval, |flusher| async move {
                 if let Err(_error) = flusher.flush(Days::IfDue).await {
-                    // Repeated at the next turn; the counts wait, bounded.
+                    // The next turn tries again; the counts wait, bounded.
                     if let Some(_times) = flusher.failed.happened() {
                         let _error = &_error as &dyn std::error::Error;
                         log!(warn, times = _times, error = _error, "usage could not be written");

@@ -1,4 +1,5 @@
-//! What goes on beside requests: usage is written, old rows are pruned, ends of keys are told, attempts are logged, old hashes are improved.
+//! Work beside the requests: writes usage, prunes old rows, warns of ending keys, writes the access log, improves
+//! hashes.
 
 mod access_log;
 mod ends;

@@ -21,10 +21,11 @@ use crate::{
 /// The most (key, action) pairs whose last report is remembered.
 const MOST_REPORTS: usize = 1_024;
 
-/// The same thing about the same key is reported once in so long: who can cause a report cannot fill the trail.
+/// The same report about the same key is written once in this time: a caller that can cause reports must not fill the
+/// trail.
 const REPORT_AGAIN: Duration = Duration::from_secs(3_600);
 
-/// What an authenticator sets right or reports in passing. Nobody waits for it and no request fails by it.
+/// Repairs and reports that an authenticator makes in passing. No request waits for them or fails because of them.
 pub(crate) trait Upkeep: Send + Sync {
     /// Starts what runs at intervals, once.
     fn start(&self);
@@ -39,13 +40,13 @@ pub(crate) trait Upkeep: Send + Sync {
     fn report(&self, action: Action, id: KeyId, owner: OwnerRef, now: Timestamp);
 }
 
-/// The most proofs that wait to be written.
+/// The most proofs that wait for a write.
 const PROOF_PLACES: usize = 4_096;
 
-/// The most that are being written at once: changes that somebody waits for come between them.
+/// The most proofs that are written at once: changes that a caller waits for come between them.
 const PROOF_WRITERS: usize = 2;
 
-/// Upkeep by way of a store.
+/// Upkeep through a store.
 pub(crate) struct StoreUpkeep<S> {
     store: Calls<Arc<S>>,
     flusher: Arc<UsageFlusher<S>>,
@@ -58,7 +59,7 @@ pub(crate) struct StoreUpkeep<S> {
     reports: Mutex<HashMap<(KeyId, Action), Timestamp>>,
     /// Reports that could not be written.
     unwritten: Arc<Repeated>,
-    /// Hashes and proofs that could not be.
+    /// Hashes and proofs that could not be written.
     unimproved: Arc<Repeated>,
 }
 
@@ -89,7 +90,7 @@ impl<S: Ledger> StoreUpkeep<S> {
         }
     }
 
-    /// From now on, the lines that come in here are written to the store.
+    /// Starts an access log: its lines are written to the store.
     pub(crate) fn make_access_log(&mut self, meter: &Arc<Meter>) -> Arc<AccessLog> {
         let lines = Arc::new(AccessLog::new(Arc::clone(meter)));
         self.attempts = Some(Arc::new(AccessLogWriter::new(self.store.clone(), Arc::clone(&lines))));
@@ -155,7 +156,7 @@ impl<S: Ledger> Upkeep for StoreUpkeep<S> {
     }
 
     fn store_proof(&self, id: KeyId, proved: KeyHash) {
-        // Where there is no room, the next node to meet the key for the first time writes it.
+        // If there is no room, the next node that checks the key for the first time writes it.
         let Ok(place) = Arc::clone(&self.proof_places).try_acquire_owned() else { return };
         let (store, writers) = (self.store.clone(), Arc::clone(&self.proof_writers));
         let unimproved = Arc::clone(&self.unimproved);
@@ -191,7 +192,7 @@ impl<S: Ledger> Upkeep for StoreUpkeep<S> {
     }
 }
 
-/// Old hashes and missing proofs cost runs, and a role that may not write them would never be noticed.
+/// Old hashes and missing proofs cost runs. Without a warning, a role that may not write them would never be noticed.
 fn warn_of(unimproved: &Repeated, _error: &StoreError) {
     if let Some(_times) = unimproved.happened() {
         let _error = _error as &dyn std::error::Error;

@@ -12,23 +12,23 @@ use crate::{
     time::{Clock, ClockReading, Timestamp},
 };
 
-/// How far two witnesses of the time may be apart.
+/// The largest difference between two witnesses of the time.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A node from which nothing was heard for so long is not asked about the present.
+/// A node that was silent for this long is no witness of the present.
 const SILENCE: Duration = Duration::from_secs(900);
 
-/// A machine that runs for so long has had its clock set, if anything sets it.
+/// After this uptime, a machine's clock has been set, if anything sets it.
 const SETTLED: Duration = Duration::from_secs(3_600);
 
 /// The most machines whose clocks are remembered.
 pub(super) const MOST_CLOCKS: usize = 64;
 
-/// This node, as one of those that tell each other what their clocks show.
+/// This node, among the nodes that share what their clocks show.
 pub(super) struct Here {
     clock: Arc<dyn Clock>,
     begun: Instant,
-    /// The name of this node's clock, which those of one machine share.
+    /// The name of this node's clock, which all nodes on one machine share.
     name: String,
 }
 
@@ -47,12 +47,12 @@ impl Here {
         &self.name
     }
 
-    /// How long this machine, or at least this process, runs, by a clock that nobody sets.
+    /// How long this machine, or at least this process, has been running, by a clock that cannot be set.
     pub(super) fn ran(&self) -> Duration {
         self.clock.boot().map_or_else(|| self.begun.elapsed(), |boot| boot.age)
     }
 
-    /// Takes out the clocks of those that are no nodes any more, and the earliest of too many.
+    /// Removes the clocks of nodes that are gone, and the earliest if there are too many.
     pub(super) fn forget_the_gone(&self, witness: &Witness, clocks: &mut BTreeMap<String, i64>) {
         let ran = self.ran();
         clocks.retain(|id, _| !witness.is_gone(id, ran));
@@ -65,33 +65,33 @@ impl Here {
     }
 }
 
-/// Whether somebody else confirms what the clock of this node shows, so that what is old by it may be deleted.
+/// Whether another witness confirms this node's clock, so that what is old by it may be deleted.
 #[derive(Debug, Default)]
 pub(in crate::auth) struct Witness {
-    /// What the clock showed when it was last known to have jumped, or first; and how long the machine ran then.
+    /// What the clock showed when it last jumped, or at first, and the uptime of the machine then.
     base: Option<(Timestamp, Duration)>,
-    /// How long the machine ran when its clock jumped by more than a day.
+    /// The uptime of the machine when its clock jumped by more than a day.
     jumped: Option<Duration>,
     others: HashMap<String, Other>,
 }
 
-/// What is known of another node, or of this machine before it started again.
+/// What is known of another node, or of this machine before a restart.
 #[derive(Debug)]
 struct Other {
     said: i64,
-    /// How long this machine ran when that was new.
+    /// The uptime of this machine when that was new.
     since: Duration,
-    /// It said something else before: it runs while this node does.
+    /// Its note has changed: it runs at the same time as this node.
     is_alive: bool,
 }
 
-/// What is known of the time at one moment.
+/// The evidence of the time at one moment.
 pub(in crate::auth) struct Testimony<'a> {
-    /// What the clock of this node shows, which it does not doubt.
+    /// What the clock of this node shows, if the node has no doubt about it.
     pub(in crate::auth) now: Timestamp,
-    /// How long this machine, or at least this process, runs, by a clock that nobody sets.
+    /// How long this machine, or at least this process, has been running, by a clock that cannot be set.
     pub(in crate::auth) ran: Duration,
-    /// What the clocks of other machines showed when their nodes last said so, in milliseconds since 1970.
+    /// What the clocks of other machines showed when their nodes last wrote it, in milliseconds since 1970.
     pub(in crate::auth) others: &'a BTreeMap<String, i64>,
     /// The time of the newest event that is not the line of an attempt.
     pub(in crate::auth) newest_event: Option<Timestamp>,
@@ -102,9 +102,9 @@ pub(in crate::auth) struct Testimony<'a> {
 pub(in crate::auth) enum Contradiction {
     /// The clock was set within the last day, and there is no other node.
     Jumped,
-    /// The node that spoke last showed another time.
+    /// The node that was heard last showed another time.
     OtherNode,
-    /// The last event is longer ago than this machine runs, or yet to come.
+    /// The last event is older than the uptime of this machine, or in the future.
     NewestEvent,
 }
 
@@ -124,7 +124,7 @@ impl Witness {
             }
             (earlier, is_confirmed) = (now.min(said), other.is_alive);
         }
-        // What did not change since this node started may be what it said itself, before its machine started again.
+        // A note that has not changed since this node started may be its own, from before its machine restarted.
         if is_confirmed {
             return Ok(earlier);
         }
@@ -138,8 +138,8 @@ impl Witness {
         if is_ahead || is_long_ago { Err(Contradiction::NewestEvent) } else { Ok(earlier) }
     }
 
-    /// The present, if it is confirmed to have come: what is told to have happened by then has. Another node is believed
-    /// to go on since it spoke, and a clock that is behind tells late, which is no lie.
+    /// The present, if it is confirmed to have come: then everything up to it has happened. Another node's clock is
+    /// assumed to have run since it was heard. A clock that is behind makes warnings late, which is not false.
     pub(in crate::auth) fn present(&mut self, testimony: &Testimony<'_>) -> Result<Timestamp, Contradiction> {
         let Testimony { now, ran, newest_event, .. } = *testimony;
         self.listen(testimony);
@@ -151,7 +151,7 @@ impl Witness {
                 latest = latest.max(Some(shows));
                 near = if is_near(now, shows) { near.min(shows) } else { near };
             } else if shows < now && !is_near(now, shows) {
-                // It may be dead for long, or be right: that shows when it speaks again, or does not.
+                // The other node may be dead, or it may be right: its next note, or its absence, will show.
                 latest = latest.max(Some(shows));
             }
         }
@@ -165,7 +165,7 @@ impl Witness {
         if is_long_ago && ran < SETTLED { Err(Contradiction::NewestEvent) } else { Ok(now) }
     }
 
-    /// Takes in what the clocks show.
+    /// Records what the clocks show.
     fn listen(&mut self, testimony: &Testimony<'_>) {
         let Testimony { now, ran, others, .. } = *testimony;
         self.watch(now, ran);
@@ -179,7 +179,7 @@ impl Witness {
         }
     }
 
-    /// Whether another node has said nothing for a day, so that it is none any more.
+    /// Whether another node was silent for a day, and so counts as gone.
     pub(in crate::auth) fn is_gone(&self, id: &str, ran: Duration) -> bool {
         self.others.get(id).is_some_and(|other| ran.saturating_sub(other.since) > DAY)
     }
@@ -314,7 +314,7 @@ mod tests {
             let told = present(&mut witness, 30 * HOUR, minutes, said(other), 0);
             assert_eq!(told, Err(Contradiction::OtherNode), "{minutes}");
         }
-        // What fell silent before this node began is no witness; a clock that is behind is late.
+        // A node that fell silent before this one started is no witness; a clock that is behind is late.
         let mut witness = Witness::default();
         let told = [1_000, 1_015, 1_016].map(|minutes| present(&mut witness, 30 * HOUR, minutes, said(0), 0));
         assert_eq!(told, [Err(Contradiction::OtherNode), Err(Contradiction::OtherNode), Ok(30 * HOUR)]);
@@ -348,7 +348,7 @@ mod tests {
             let heard = hear(&mut witness, 4_800 + hours as i64, hours, &before);
             assert_eq!(heard, Err(Contradiction::NewestEvent), "{hours} hours after its start");
         }
-        // One that goes on is another one.
+        // A clock that still moves is another node.
         let mut witness = Witness::default();
         assert_eq!(hear(&mut witness, 4_800, 0, &before), Err(Contradiction::NewestEvent));
         let after = BTreeMap::from([("before".to_owned(), time(4_801).as_millis())]);

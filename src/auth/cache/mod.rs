@@ -1,4 +1,4 @@
-//! What a node remembers of keys that it proved.
+//! The cache: what a node remembers of keys that it proved.
 
 use std::{
     hash::{BuildHasher, Hash, Hasher, RandomState},
@@ -23,13 +23,15 @@ const STRIPES: usize = 64;
 /// No epoch ever has this number: an entry with it is not current.
 const STALE: u64 = 0;
 
-/// Keys that were proved on this node: a text that matched a hash, or was hashed, and the record as it was read last.
+/// The keys that were proved on this node: a text that matched a hash, or was hashed, and the record as it was last
+/// read.
 ///
-/// A proof is never a permission. It holds as long as the stored hash does, while the record beside it counts only as
-/// long as it is [current](Self::is_current): a change marks it unknown and leaves the proof.
+/// A proof is never a permission. It is valid as long as the stored hash is. The record beside it counts only while it
+/// is [current](Self::is_current): a change makes the record unknown and keeps the proof.
 pub(super) struct ProofCache {
     entries: Cache<ById, Arc<WithClaims<Entry>>>,
-    /// What a record read from the store must not be older than. Taken before the read, compared when it is remembered.
+    /// What a record read from the store must not be older than. Taken before the read, compared when the record is
+    /// cached.
     stripes: Box<[Mutex<u64>]>,
     hasher: RandomState,
     owners: Mutex<Owners>,
@@ -54,19 +56,19 @@ impl ById {
     }
 }
 
-/// What is kept of a proved key beside its claims.
+/// What is kept of a proved key besides its claims.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) digest: Digest,
     pub(super) prefix: PrefixIndex,
-    /// Of the hash that was matched.
+    /// The fingerprint of the hash that was matched.
     pub(super) fingerprint: [u8; 16],
     pub(super) usage: KeyUsage,
     /// The epoch in which the record was read, or stale.
     epoch: AtomicU64,
 }
 
-/// What is remembered of a key.
+/// What is cached of a key.
 pub(super) struct Proof {
     pub(super) digest: Digest,
     pub(super) prefix: PrefixIndex,
@@ -93,7 +95,7 @@ impl ProofCache {
         }
     }
 
-    /// How many keys are remembered.
+    /// How many keys are cached.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -102,13 +104,12 @@ impl ProofCache {
         self.entries.get(&ById(*id))
     }
 
-    /// The same, without taking it for used: what a stranger says of a key keeps it no longer.
+    /// The same, without marking it as used: a stranger must not keep a key in the cache by naming it.
     pub(super) fn peek(&self, id: &[u8; 20]) -> Option<Arc<WithClaims<Entry>>> {
         self.entries.peek(&ById(*id))
     }
 
-    /// Whether nothing changed about the entry's key and owner since its record was read, as far as the changes that
-    /// were applied tell.
+    /// Whether the entry's key and owner are unchanged since its record was read, as far as the applied changes show.
     pub(super) fn is_current(&self, entry: &WithClaims<Entry>) -> bool {
         entry.rest.epoch.load(Ordering::Acquire) == self.epoch.load(Ordering::Acquire)
             && !entry.claims.owner.is_outdated()
@@ -118,24 +119,25 @@ impl ProofCache {
         Ticket { epoch: self.epoch.load(Ordering::Acquire), stripe: *self.stripe(id), owners: self.owners().changes() }
     }
 
-    /// Remembers a proof, and the record beside it if no change that was applied since the ticket concerns it.
+    /// Caches a proof, and the record beside it if no change applied since the ticket concerns it.
     ///
-    /// The record must be good, but for its expiry: only what may be accepted is remembered as current.
+    /// The record must be good, apart from its expiry: only acceptable records are cached as current.
     pub(super) fn remember(&self, ticket: Ticket, proof: Proof) -> Arc<WithClaims<Entry>> {
         let id = proof.claims.key;
-        // Invalidation takes the same locks: it comes before, and the ticket shows it, or after, and finds the entry.
+        // Invalidation takes the same locks. It comes before this, and the ticket shows it, or after, and finds the
+        // entry.
         let stripe = self.stripe(&id);
         let mut owners = self.owners();
         let unchanged = *stripe == ticket.stripe && owners.changes() == ticket.owners;
-        // Somebody read a later record meanwhile.
+        // Another task read a later record meanwhile.
         if !unchanged && let Some(entry) = self.entries.get(&ById::new(&id)).filter(|entry| self.is_current(entry)) {
             return entry;
         }
         self.insert(&mut owners, proof, if unchanged { ticket.epoch } else { STALE })
     }
 
-    /// Remembers a proof without a record: what became of the key is read at its next use. What is remembered of the key
-    /// already stays as it is.
+    /// Caches a proof without a record: the record is read at the next use of the key. An entry that exists is not
+    /// changed.
     pub(super) fn remember_proof(&self, proof: Proof) {
         let _stripe = self.stripe(&proof.claims.key);
         let mut owners = self.owners();
@@ -170,7 +172,7 @@ impl ProofCache {
         self.owners().organization_changed(organization);
     }
 
-    /// Everything may have changed: no record is known any more, every proof still is.
+    /// Everything may have changed: no record is current any more, every proof still is.
     pub(super) fn all_changed(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }

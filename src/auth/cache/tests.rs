@@ -9,7 +9,7 @@ use crate::{
     scope::Scopes,
 };
 
-/// As many as are remembered unless told otherwise.
+/// The default capacity.
 const KEYS: usize = 100_000;
 
 fn team(number: usize) -> OwnerRef {
@@ -41,13 +41,13 @@ thread_local! {
     static DIGESTS: DigestKey = DigestKey::new().unwrap();
 }
 
-/// A key of the team, remembered as of now.
+/// A key of the team, cached as current.
 fn remembered(cache: &ProofCache, owner: OwnerRef) -> Arc<WithClaims<Entry>> {
     let proof = proof(0, owner);
     cache.remember(cache.ticket(&proof.claims.key), proof)
 }
 
-/// What a full cache asks of the allocator, and the note that a key was used, for each key, in bytes.
+/// The allocations of a full cache, with the note that a key was used, in bytes per key.
 fn bytes_of_each(keys_of_an_owner: usize) -> usize {
     let mut cache = None;
     let info = measure(|| {
@@ -64,7 +64,7 @@ fn bytes_of_each(keys_of_an_owner: usize) -> usize {
     bytes
 }
 
-// Both leave some bytes to machines with many cores, on which the cache has more parts.
+// Both limits leave some bytes for machines with many cores, on which the cache has more parts.
 #[test]
 fn a_remembered_key_of_ten_weighs_no_more_than_promised() {
     let bytes = bytes_of_each(10);
@@ -77,7 +77,7 @@ fn a_remembered_key_with_an_owner_of_its_own_weighs_no_more_than_documented() {
     assert!(bytes <= 420, "{bytes} bytes");
 }
 
-/// What makes the record of a key of the first team unknown.
+/// The changes that make the record of a key of the first team unknown.
 const CHANGES: [fn(&ProofCache, &KeyId); 3] =
     [|cache, key| cache.key_changed(key), |cache, _| cache.owner_changed(&team(1)), |cache, _| cache.all_changed()];
 
@@ -126,7 +126,7 @@ fn owners_whose_keys_are_forgotten_are_forgotten_too() {
         let organization = OrganizationId::new(format!("organization-{number}")).unwrap();
         let owner = OwnerRef { organization, ..team(number) };
         remembered(&cache, owner.clone());
-        // An owner that changed is known no longer; its organization is for a while.
+        // An owner that changed is dropped from the list; its organization stays for a while.
         if number % 2 == 0 {
             cache.owner_changed(&owner);
         }

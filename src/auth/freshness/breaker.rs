@@ -14,11 +14,11 @@ use tokio::{
 
 use crate::{auth::trouble::Trouble, store::StoreError};
 
-/// How long after an attempt that failed the next one begins.
+/// The pause between a failed attempt and the next one.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A way to the store, for as long as it is known to be blocked: requests are refused at once then, instead of each
-/// finding it out for itself, and one task tries again and again. The first success opens the way.
+/// A way to the store. While it is known to be blocked, requests are refused at once instead of finding out one by one,
+/// and one task tries again and again. The first success opens the way.
 pub(in crate::auth) struct Breaker {
     trouble: Arc<Trouble>,
     /// Whether there is anything in the state, so that a request need not look.
@@ -35,21 +35,21 @@ struct State {
     next: u64,
 }
 
-/// The task that tries.
+/// The task that tries again.
 struct Prober {
     number: u64,
-    /// When it was last seen at work.
+    /// When it last worked.
     seen_at: Instant,
 }
 
-/// What a way leads to.
+/// What the breaker protects.
 pub(in crate::auth) trait Probed: Send + Sync + 'static {
     fn breaker(&self) -> &Breaker;
 
-    /// How long an attempt takes at most.
+    /// The longest time that an attempt takes.
     fn limit(&self) -> Duration;
 
-    /// Tries, and tells the breaker what came of it.
+    /// Tries, and tells the breaker the result.
     fn probe(self: &Arc<Self>) -> impl Future<Output = ()> + Send;
 }
 
@@ -66,7 +66,7 @@ impl Breaker {
         self.state().failure.clone()
     }
 
-    /// The way is blocked, by this.
+    /// Marks the way as blocked by this failure.
     pub(in crate::auth) fn is_blocked(&self, error: &Arc<StoreError>) {
         let before = {
             let mut state = self.state();
@@ -78,9 +78,9 @@ impl Breaker {
         }
     }
 
-    /// Something got through.
+    /// Marks the way as free: a request got through.
     pub(in crate::auth) fn is_free(&self) {
-        // A write to a line that others read, only when there is something to write.
+        // Others read this cache line: it is written only if there is something to write.
         if !self.is_watched.load(Ordering::Relaxed) {
             return;
         }
@@ -95,8 +95,8 @@ impl Breaker {
         }
     }
 
-    /// The number of a new prober, unless there is one that was seen within this time: it may be part of a runtime that
-    /// stands still.
+    /// The number of a new prober, unless one has worked within this time: an older one may be part of a runtime that
+    /// is stalled.
     fn register(&self, patience: Duration) -> Option<u64> {
         let mut state = self.state();
         if state.prober.as_ref().is_some_and(|prober| prober.seen_at.elapsed() < patience) {
@@ -109,7 +109,7 @@ impl Breaker {
         Some(number)
     }
 
-    /// Whether this prober is still to try.
+    /// Whether this prober should continue.
     fn goes_on(&self, number: u64) -> bool {
         let mut state = self.state();
         let Some(prober) = state.prober.as_mut().filter(|prober| prober.number == number) else { return false };
@@ -117,7 +117,7 @@ impl Breaker {
         true
     }
 
-    /// This prober ended, however that came: the next request that is refused starts another one.
+    /// Notes that this prober ended, no matter how: the next request that is refused starts another one.
     fn dismiss(&self, number: u64) {
         let mut state = self.state();
         if state.prober.as_ref().is_some_and(|prober| prober.number == number) {
@@ -130,11 +130,11 @@ impl Breaker {
     }
 }
 
-/// Has a task try until something gets through, for as long as somebody else holds what is tried, unless one is at it.
-/// Does nothing outside of a tokio runtime.
+/// Starts a task that tries until a request gets through, unless one is running. It ends when the last other reference
+/// to `of` is dropped. Does nothing outside a tokio runtime.
 pub(in crate::auth) fn start_probing<P: Probed>(of: &Arc<P>) {
     let Ok(runtime) = Handle::try_current() else { return };
-    // Twice what it may take, since a busy machine is no runtime that stands still.
+    // Twice the longest time: a busy machine is not a stalled runtime.
     let patience = of.limit().saturating_add(PAUSE).saturating_mul(2);
     if let Some(number) = of.breaker().register(patience) {
         let registered = Registered { of: Arc::downgrade(of), number };
@@ -166,7 +166,7 @@ async fn probe<P: Probed>(registered: Registered<P>) {
         if !of.breaker().goes_on(registered.number) {
             break;
         }
-        // Not held meanwhile: the store is closed when everybody else lets go of it.
+        // Not held meanwhile: the store is closed when all others have dropped it.
         drop(of);
         sleep(PAUSE).await;
     }

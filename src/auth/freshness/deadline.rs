@@ -2,7 +2,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::time::Instant;
 
-/// Until when a request waits for the store, in all. What has a limit of its own does not count.
+/// How long a request waits for the store, in total. Work with a limit of its own does not count.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::auth) struct Deadline(Instant);
 
@@ -19,7 +19,7 @@ impl Deadline {
         self.0.saturating_duration_since(Instant::now())
     }
 
-    /// Does something that the store has no part in.
+    /// Does work that the store has no part in.
     pub(in crate::auth) async fn apart<T>(&mut self, work: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let done = work.await;

@@ -17,70 +17,70 @@ use tokio::{
 use super::{deadline::Deadline, wait::Round};
 use crate::store::StoreError;
 
-/// Reads that are shared: whoever asks while one is under way waits for the next, which begins after they asked.
+/// Shared reads: a caller that asks during a read waits for the next one, which begins after it asked.
 ///
-/// A request that is alone drives its read itself. Once others wait, or it is dropped, a task does: whoever drops a
-/// request, or does not poll it, must not take the others' read away.
+/// A request that is alone drives its read itself. Once others wait, or the request is dropped, a task does: a request
+/// that is dropped or not polled must not take the others' read away.
 pub(super) struct JointReads<T> {
     state: Mutex<State<T>>,
-    /// While the only request that waits drives what reads.
+    /// The read, while the only waiting request drives it.
     alone: Mutex<Alone<T>>,
 }
 
-/// What reads, while a request drives it.
+/// A read that a request drives.
 enum Alone<T> {
-    /// Nothing, or a task does.
+    /// No read, or a task drives it.
     Nothing,
     /// Between two polls.
     Resting(Driven<T>),
-    /// It is being polled, outside of the lock. Whoever wants to take over leaves a runtime for it.
+    /// It is being polled, outside the lock. A request that wants to take over leaves its runtime here.
     Polled { round: Arc<Round<T>>, wanted: Option<Handle> },
 }
 
-/// What reads, and the request that drives it.
+/// A read, and the request that drives it.
 struct Driven<T> {
     running: BoxFuture<'static, ()>,
     driver: Waker,
-    /// What that request waits for. It may be polled when it drives no more, and another one does.
+    /// What that request waits for. It may be polled when it no longer drives the read, and another request does.
     round: Arc<Round<T>>,
 }
 
 struct State<T> {
     is_running: bool,
-    /// Whether that is driven by a request, which nobody else waits with.
+    /// Whether a request drives the read, and no other waits for it.
     is_alone: bool,
-    /// Whether others came since it began to run.
+    /// Whether other requests came since it began.
     is_shared: bool,
-    /// What reads, by the number of those before it.
+    /// The number of the task that reads, after all before it.
     task: u64,
-    /// When that was last seen at work.
+    /// When that task last worked.
     seen_at: Option<Instant>,
-    /// The next read, if anybody waits for it.
+    /// The next read, if a request waits for it.
     next: Option<Arc<Round<T>>>,
 }
 
 /// Why the log was not read.
 pub(in crate::auth) enum Unread {
-    /// It takes too long, for this request.
+    /// It took too long for this request.
     Late(StoreError),
     /// It cannot be read, which concerns every request.
     Outage(Arc<StoreError>),
 }
 
-/// Who reads.
+/// The source that is read.
 pub(super) trait JointReader: Send + Sync + 'static {
-    /// What a read brings.
+    /// The result of a read.
     type Read: Clone + Send + Sync;
 
     fn reads(&self) -> &JointReads<Self::Read>;
 
-    /// Within this time a read that is driven is seen at work.
+    /// A read that is driven shows work within this time.
     fn patience(&self) -> Duration;
 
     /// How long a read waits for others to join it.
     fn coalescing(&self) -> Duration;
 
-    /// Reads, and notes how that ended.
+    /// Reads, and notes the outcome.
     fn read_once(self: &Arc<Self>) -> impl Future<Output = Result<Self::Read, Arc<StoreError>>> + Send;
 }
 
@@ -108,8 +108,8 @@ pub(super) async fn join<R: JointReader>(of: &Arc<R>, deadline: Deadline) -> Res
     match AssertUnwindSafe(waiting).catch_unwind().await {
         Ok(Some(outcome)) => outcome.map_err(Unread::Outage),
         Ok(None) => {
-            // What reads may stand still: it is part of the runtime of a request that came before, which nobody may be
-            // driving any more. Then another task takes over.
+            // The reading task may be stalled: it belongs to the runtime of an earlier request, which may not be driven
+            // any more. Then another task takes over.
             let task = of.reads().state().task_after(of.patience());
             if let Some(task) = task {
                 tokio::spawn(run(of, task));
@@ -120,7 +120,7 @@ pub(super) async fn join<R: JointReader>(of: &Arc<R>, deadline: Deadline) -> Res
     }
 }
 
-/// Reads while it waits, unless others wait too.
+/// Drives the read while it waits, unless others wait too.
 async fn drive<R: JointReader>(
     of: &Arc<R>,
     task: u64,
@@ -136,29 +136,29 @@ async fn drive<R: JointReader>(
         return round.wait(deadline.at()).await;
     }
     let _driving = Driving { reads, round, runtime };
-    // A read ends in its own time, which is looked at as long as it is driven.
+    // A read has its own time limit, which is checked while it is driven.
     let mut late = pin!((deadline.left() < of.patience()).then(|| sleep_until(deadline.at())));
     let mut wait = pin!(round.wait(deadline.at()));
     let ended = poll_fn(|context| {
         if !reads.poll_alone(round, context) || round.has_ended() {
-            // Not before: whoever waits for the round is woken by its end.
+            // Not before: the end of the round wakes those who wait for it.
             return wait.as_mut().poll(context);
         }
         late.as_mut().as_pin_mut().map_or(Poll::Pending, |late| late.poll(context).map(|()| None))
     })
     .await;
     if let Some(Err(_)) = &ended {
-        // The task that tries again has its turn: what failed once costs this request only.
+        // Lets the prober run: a single failure costs only this request.
         tokio::task::yield_now().await;
     }
     ended
 }
 
-/// Has a task go on with what a request drove alone; or begin anew, if nobody polled that request for too long: what the
-/// store said meanwhile would pass for late.
+/// Has a task continue the read that a request drove alone. If that request was not polled for too long, the task
+/// starts a new read: an answer that the store gave meanwhile would look late.
 fn take_over<R: JointReader>(of: &Arc<R>, runtime: &Handle) {
     let reads = of.reads();
-    // Twice what it may take, since a busy machine is no request that nobody polls.
+    // Twice the longest time: a busy machine is not an abandoned request.
     let task = reads.state().task_after(of.patience().saturating_mul(2));
     match task {
         None => reads.leave_to_task(runtime),
@@ -177,7 +177,7 @@ fn run<R: JointReader>(of: &Arc<R>, task: u64) -> BoxFuture<'static, ()> {
 }
 
 impl<T> JointReads<T> {
-    /// Whether the one who waits for this round still has something to drive.
+    /// Polls the read that a request drives alone. Returns whether the caller waiting for this round still drives it.
     fn poll_alone(&self, round: &Arc<Round<T>>, context: &mut Context<'_>) -> bool {
         let Some(mut driven) = self.take(round, Alone::Polled { round: Arc::clone(round), wanted: None }) else {
             return false;
@@ -186,7 +186,7 @@ impl<T> JointReads<T> {
         let mut alone = self.alone();
         let wanted = match &mut *alone {
             Alone::Polled { round: polled, wanted } if Arc::ptr_eq(polled, round) => wanted.take(),
-            // Given up meanwhile, for another one.
+            // Replaced by another read meanwhile.
             _ => return false,
         };
         *alone = Alone::Nothing;
@@ -205,7 +205,7 @@ impl<T> JointReads<T> {
         }
     }
 
-    /// What this request drives, if it does and is not polling it. `next` takes its place.
+    /// The read that this request drives, if it does and is not polling it. `next` replaces it.
     fn take(&self, round: &Arc<Round<T>>, next: Alone<T>) -> Option<Driven<T>> {
         let mut alone = self.alone();
         match mem::replace(&mut *alone, next) {
@@ -217,7 +217,7 @@ impl<T> JointReads<T> {
         }
     }
 
-    /// Leaves what a request drives alone to a task.
+    /// Gives the read that a request drives alone to a task.
     fn leave_to_task(&self, runtime: &Handle) {
         let mut alone = self.alone();
         match mem::replace(&mut *alone, Alone::Nothing) {
@@ -258,13 +258,13 @@ impl<T> State<T> {
         Some(self.task)
     }
 
-    /// Whether nobody came since this task was begun. Who comes later finds it alone.
+    /// Whether no request came since this task began. A later one finds it alone.
     const fn stays_alone(&mut self) -> bool {
         self.is_alone = !self.is_shared;
         self.is_alone
     }
 
-    /// The number of a new task, unless the one there is was seen at work within this time.
+    /// The number of a new task, unless the existing one has worked within this time.
     fn task_after(&mut self, patience: Duration) -> Option<u64> {
         if !self.is_running || self.seen_at.is_some_and(|seen| seen.elapsed() < patience) {
             return None;
@@ -276,14 +276,14 @@ impl<T> State<T> {
 }
 
 impl<T> Driven<T> {
-    /// In a task; the request waits with the others from now on.
+    /// Continues in a task; the request now waits with the others.
     fn go_on(self, runtime: &Handle) {
         runtime.spawn(self.running);
         self.driver.wake();
     }
 }
 
-/// A request that reads for itself. When it ends or is dropped, what it drove goes on without it.
+/// A request that reads for itself. When it ends or is dropped, its read continues without it.
 struct Driving<'a, T> {
     reads: &'a JointReads<T>,
     round: &'a Arc<Round<T>>,
@@ -298,8 +298,8 @@ impl<T> Drop for Driving<'_, T> {
     }
 }
 
-/// The one that reads. However it ends, by running out of work, by a panic or with its runtime, nobody waits for it
-/// in vain and the next to ask starts another.
+/// The task that reads. No matter how it ends, by running out of work, by a panic or with its runtime: no request waits
+/// for it in vain, and the next request starts another.
 struct Running<R: JointReader> {
     of: Arc<R>,
     task: u64,
@@ -316,7 +316,7 @@ impl<R: JointReader> Running<R> {
             let Some(round) = self.next() else { break };
             let read = ReadUnderWay(round);
             let outcome = self.of.read_once().await;
-            // Those who wait for the next read need not find out for themselves.
+            // Requests that wait for the next read need not find out for themselves.
             if let Err(error) = &outcome
                 && let Some(next) = self.next()
             {
@@ -329,7 +329,7 @@ impl<R: JointReader> Running<R> {
         }
     }
 
-    /// Who waits for the next read; nobody ends the task, in the same breath.
+    /// The round that waits for the next read. If there is none, ends the task under the same lock.
     fn next(&mut self) -> Option<Arc<Round<R::Read>>> {
         let mut state = self.of.reads().state();
         if state.task != self.task {
@@ -358,7 +358,7 @@ impl<R: JointReader> Drop for Running<R> {
     }
 }
 
-/// A read under way. However it ends, by a panic or with its runtime, nobody waits for it in vain.
+/// A read that is running. No matter how it ends, by a panic or with its runtime: no request waits for it in vain.
 struct ReadUnderWay<T: Clone>(Arc<Round<T>>);
 
 impl<T: Clone> Drop for ReadUnderWay<T> {

@@ -11,19 +11,22 @@ use crate::{
     store::{Calls, Head, KeyReader},
 };
 
-/// After a read the next hint waits so long: a burst of changes is a read of them all. A hint that brings nothing doubles
-/// it, up to the interval: hints prove nothing, and a store that gives them without end must not be read without end.
+/// The pause after a read before the next hint counts: a burst of changes becomes one read. A hint without a change
+/// doubles the pause, at most to the interval: hints prove nothing, and a store that sends them endlessly must not be
+/// read endlessly.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long the store is held after everybody else let go of it.
+/// How long the store is held after all others have dropped it.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// Reads the change log four times within each bound, and when the store says that it moved, so that no request has to.
+/// Reads the change log four times within each bound, and when the store says that it changed, so that no request has
+/// to.
 #[derive(Default)]
 pub(in crate::auth) struct LeaseKeeper(Background);
 
 impl LeaseKeeper {
-    /// Starts reading, unless that is under way, for as long as somebody holds the reader. Needs a tokio runtime.
+    /// Starts to read, unless that is running, until the last other reference to the reader is dropped. Needs a tokio
+    /// runtime.
     pub(in crate::auth) fn start<R: KeyReader>(&self, log: &Arc<LogReader<R>>, bound: Duration) {
         self.0.start(|| keep(Arc::downgrade(log), bound / 4));
     }
@@ -33,7 +36,7 @@ async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
     let (mut pause, mut head, mut is_hinted) = (SHORTEST_PAUSE, None, false);
     while let Some(reader) = log.upgrade() {
         let next = Instant::now() + interval;
-        // A read that fails renews nothing: requests then ask for themselves, and are refused if they cannot.
+        // A read that fails renews nothing: requests then ask the store themselves, and are refused if they cannot.
         reader.refresh().await;
         let applied = reader.applied();
         if applied != head {
@@ -43,13 +46,14 @@ async fn keep<R: KeyReader>(log: Weak<LogReader<R>>, interval: Duration) {
         }
         head = applied;
         let store = reader.store();
-        // Only the store is held while there is nothing to do.
+        // While it waits, it holds only the store.
         drop(reader);
         is_hinted = wait(&log, &store, head, Instant::now() + pause, next).await;
     }
 }
 
-/// Waits until `next`, or for the store's hint from `pause` on, or until nobody holds the reader. Whether it was a hint.
+/// Waits until `next`, or for a hint of the store after `pause`, or until the reader is dropped. Returns whether it was
+/// a hint.
 async fn wait<R: KeyReader>(
     log: &Weak<LogReader<R>>,
     store: &Arc<R>,

@@ -1,4 +1,4 @@
-//! Whether what is remembered is current enough for a request: reads of the change log, and what bounds them.
+//! Keeps the cache current enough for requests: reads of the change log, and their limits.
 
 mod breaker;
 mod deadline;

@@ -12,28 +12,28 @@ use crate::{
     time::Clock,
 };
 
-/// A log that goes on tells a reader of so many changes; one that is further behind may be told to begin anew without
-/// anything being wrong.
+/// A continuous log lists this many changes to a reader. A reader that is further behind may be told to start again,
+/// with nothing wrong.
 const FAR_BEHIND: i64 = 1_000;
 
-/// No log has this head.
+/// A head that no log has.
 const NOWHERE: Head = Head { position: i64::MIN, change: [0; 16] };
 
-/// Brings what the store's change log says into the cache. Reads are [shared](JointReads).
+/// Applies the store's change log to the cache. Reads are [shared](JointReads).
 pub(in crate::auth) struct LogReader<R> {
     store: Calls<Arc<R>>,
     cache: Arc<ProofCache>,
     clock: Arc<dyn Clock>,
     lease: Arc<Lease>,
     meter: Arc<Meter>,
-    /// Those that wait for a change of their key.
+    /// The streams that wait for a change of their key.
     streams: Arc<Streams>,
     /// How long a read waits for others to join it.
     coalescing: Duration,
-    /// The head up to which changes are in the cache; [`NOWHERE`] before there is one.
+    /// The head up to which the cache has the changes; [`NOWHERE`] before the first.
     applied: HeadCell,
     reads: JointReads<Currency>,
-    /// The log cannot be read.
+    /// Blocks while the log cannot be read.
     breaker: Breaker,
     reset: Repeated,
     lost: Repeated,
@@ -42,9 +42,9 @@ pub(in crate::auth) struct LogReader<R> {
 /// What a read of the change log proves of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::auth) enum Currency {
-    /// What is marked current, is.
+    /// The entries marked current are current.
     Tracked,
-    /// Nothing: the store keeps no log.
+    /// Nothing is proved: the store keeps no log.
     Untracked,
 }
 
@@ -79,8 +79,8 @@ impl<R: KeyReader> LogReader<R> {
         self.store.try_head().is_some_and(|head| self.applied() == Some(head))
     }
 
-    /// Waits, as long as a request may, for a read of the change log that begins after this call, and for the cache to
-    /// know what it brought. While the log is known not to be readable, nobody waits.
+    /// Waits for a read of the change log that begins after this call, and until the cache has its changes, as long as
+    /// a request may. While the log is known to be unreadable, no request waits.
     pub(in crate::auth) async fn read(self: &Arc<Self>, deadline: Deadline) -> Result<Currency, Unread> {
         if let Some(failure) = self.failure() {
             return Err(Unread::Outage(failure));
@@ -88,14 +88,14 @@ impl<R: KeyReader> LogReader<R> {
         join(self, deadline).await
     }
 
-    /// The same for a task that no request waits for.
+    /// The same for a task without a waiting request.
     pub(in crate::auth) async fn refresh(self: &Arc<Self>) {
         if self.failure().is_none() {
             drop(join(self, Deadline::after(self.patience() * 2)).await);
         }
     }
 
-    /// Why the log cannot be read, if that is known.
+    /// Why the log cannot be read, if it is known to be unreadable.
     pub(in crate::auth) fn failure(self: &Arc<Self>) -> Option<Arc<StoreError>> {
         let failure = self.breaker.failure()?;
         start_probing(self);
@@ -111,7 +111,7 @@ impl<R: KeyReader> LogReader<R> {
                 keys.iter().for_each(|key| self.cache.key_changed(key));
                 owners.iter().for_each(|owner| self.cache.owner_changed(owner));
                 organizations.iter().for_each(|organization| self.cache.organization_changed(organization));
-                // After the cache: a stream that began to wait meanwhile looks there.
+                // After the cache: a stream that began to wait meanwhile reads the cache.
                 self.streams.changed(&keys, &owners, &organizations);
                 Some(head)
             }
@@ -123,22 +123,23 @@ impl<R: KeyReader> LogReader<R> {
             }
         };
         if let Some(head) = head {
-            // After the cache knows: who sees this head sees what it brought.
+            // After the cache has them: a reader of this head also sees its changes.
             self.applied.set(head);
         }
         self.lease.renew(start);
         Ok(Currency::Tracked)
     }
 
-    /// Where this node knew a place in the log, a reset means that it fell far behind, that many things changed at once, or
-    /// that the log is not the one it was: of a restored backup, or of a standby that had not received all of it.
+    /// If this node knew a position in the log, a reset means one of three things: the node fell far behind, many
+    /// things changed at once, or the log is another one, of a restored backup or of a standby that had not received
+    /// everything.
     fn report_reset(&self, now: Head) {
         let Some(before) = self.applied() else { return };
         let is_near = now.position.saturating_sub(before.position) < FAR_BEHIND;
-        // At the very place where it was, the log is the one it was; and an empty one had nothing to lose.
+        // With the same head, the log is the same; and an empty log had nothing to lose.
         let is_lost = is_near && now != before && before != Head::EMPTY;
         self.meter.log_reset(is_lost);
-        // Two servers that answer in turns are told apart by each read.
+        // Two servers that answer in turns cause a reset at each read.
         let repeated = if is_lost { &self.lost } else { &self.reset };
         let Some(_times) = repeated.happened() else { return };
         if is_lost {
@@ -164,7 +165,7 @@ impl<R: KeyReader> LogReader<R> {
         Arc::clone(self.store.inner())
     }
 
-    /// The head up to which changes are in the cache.
+    /// The head up to which the cache has the changes.
     pub(in crate::auth) fn applied(&self) -> Option<Head> {
         Some(self.applied.head()).filter(|head| *head != NOWHERE)
     }
@@ -180,7 +181,7 @@ impl<R: KeyReader> Probed for LogReader<R> {
     }
 
     async fn probe(self: &Arc<Self>) {
-        // The read tells the breaker.
+        // The read reports to the breaker.
         drop(join(self, Deadline::after(self.patience() * 2)).await);
     }
 }

@@ -12,21 +12,21 @@ use tokio::{
 
 use crate::store::StoreError;
 
-/// How much longer than asked for one may wait, so that not everybody has a timer.
+/// How much longer than its deadline a request may wait, so that not every request needs a timer.
 const LAG: Duration = Duration::from_millis(50);
 
-/// Something that any number of requests wait for, and that ends in one way for all of them: however many they are, a few
-/// of each runtime have a timer. A runtime may stand still, so that no other's requests can rely on its timers.
+/// An event that any number of requests wait for, with one outcome for all. A few requests of each runtime have a
+/// timer, no matter how many wait. A runtime may stall, so requests of other runtimes cannot rely on its timers.
 #[derive(Debug)]
 pub(in crate::auth) struct Round<T> {
     outcome: OnceLock<Result<T, Arc<StoreError>>>,
     ended: Notify,
-    /// The runtimes in which one of those who wait looks at the time, and until when.
+    /// The runtimes in which a waiting request watches the time, and until when.
     timed: Mutex<Vec<(Option<Id>, Instant)>>,
 }
 
 impl<T: Clone> Round<T> {
-    /// Ends it, unless it has ended. How it ended.
+    /// Ends it, unless it has ended. Returns how it ended.
     pub(in crate::auth) fn end(
         &self,
         outcome: impl FnOnce() -> Result<T, Arc<StoreError>>,
@@ -41,13 +41,13 @@ impl<T: Clone> Round<T> {
         self.outcome.get().is_some()
     }
 
-    /// Waits until it ends; none if that is not so by the deadline. Dropping it costs the others nothing.
+    /// Waits for the end; none if it does not come by the deadline. Dropping the future costs the others nothing.
     pub(in crate::auth) async fn wait(&self, deadline: Instant) -> Option<Result<T, Arc<StoreError>>> {
         let mut timed = None;
         let mut is_late = false;
         loop {
             let mut ended = pin!(self.ended.notified());
-            // In line before the look: an end after it is noticed.
+            // Registered before the check: a later end is noticed.
             ended.as_mut().enable();
             if let Some(outcome) = self.outcome.get() {
                 return Some(outcome.clone());
@@ -55,7 +55,7 @@ impl<T: Clone> Round<T> {
             if is_late {
                 return None;
             }
-            // Kept until the end of the wait: to give it up is to wake everybody.
+            // Kept until the end of the wait: dropping it wakes all others.
             timed = timed.or_else(|| self.look_at_the_time(deadline));
             if timed.is_some() {
                 is_late = timeout_at(deadline, ended).await.is_err();
@@ -68,7 +68,7 @@ impl<T: Clone> Round<T> {
 }
 
 impl<T> Round<T> {
-    /// None if another of this runtime does, and soon enough.
+    /// None if another request of this runtime watches the time, and soon enough.
     fn look_at_the_time(&self, deadline: Instant) -> Option<Timed<'_, T>> {
         let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
         let mut timed = self.timed();
@@ -90,7 +90,8 @@ impl<T> Default for Round<T> {
     }
 }
 
-/// Looks at the time for all of its runtime. Gone before the end, it wakes the others, and one of them does.
+/// Watches the time for all requests of its runtime. If it is dropped before the end, it wakes the others, and one of
+/// them takes over.
 struct Timed<'a, T> {
     round: &'a Round<T>,
     runtime: Option<Id>,

@@ -1,4 +1,4 @@
-//! The counters behind the metrics, on the path of each check.
+//! The counters behind the metrics, used by each check.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -23,8 +23,7 @@ use crate::{
 #[cfg(feature = "metrics")]
 use super::publish;
 
-/// Counts what checks cost and how they end. Only the first check of a thread takes a lock or
-/// memory to be counted.
+/// Counts what checks cost and how they end. Only the first check of a thread takes a lock or allocates.
 pub(crate) struct Meter {
     checks: ThreadLocal<CheckCounts>,
     pub(super) freshness_reads: Attempts,
@@ -42,8 +41,8 @@ pub(crate) struct Meter {
     described: std::sync::Once,
 }
 
-/// What the checks of one thread came to. In cache lines of its own, or threads would wait for each other's writes: 128
-/// bytes, since processors fetch lines of 64 in pairs.
+/// The counts of one thread's checks. In cache lines of their own, so that threads do not wait for each other's writes:
+/// 128 bytes, since processors fetch lines of 64 in pairs.
 #[derive(Default)]
 #[repr(align(128))]
 struct CheckCounts {
@@ -54,8 +53,8 @@ struct CheckCounts {
     reasons: [OwnCounter; MalformedReason::ALL.len()],
 }
 
-/// A counter that one thread at a time adds to, while others may look: a load and a store, for a third of what it costs
-/// to add as one of several.
+/// A counter that one thread at a time adds to, while others may read it: a load and a store, at a third of the cost of
+/// an atomic addition.
 #[derive(Default)]
 struct OwnCounter(AtomicU64);
 
@@ -85,7 +84,7 @@ impl Meter {
         }
     }
 
-    /// What is remembered of this key was enough to judge it.
+    /// The cache was enough to judge this key.
     pub(super) fn hit(&self) {
         self.checks().hits.add();
     }
@@ -95,12 +94,12 @@ impl Meter {
         self.checks().misses.add();
     }
 
-    /// A proof beside the stored hash spared a run.
+    /// A proof beside the stored hash saved a run.
     pub(super) fn proved_at_rest(&self) {
         self.checks().proofs_at_rest.add();
     }
 
-    /// The change log began anew; `is_lost` if it is not the one it was.
+    /// The change log was read from the start; `is_lost` if it is not the same log.
     pub(super) fn log_reset(&self, is_lost: bool) {
         add(&self.log_resets);
         if is_lost {
@@ -118,12 +117,12 @@ impl Meter {
         counter.map(OwnCounter::add);
     }
 
-    /// The counters of this thread. When it has ended, a later one goes on with them.
+    /// The counters of this thread. After it ends, a later thread reuses them.
     fn checks(&self) -> &CheckCounts {
         self.checks.get_or_default()
     }
 
-    /// What all threads counted there.
+    /// The sum of this counter over all threads.
     fn sum(&self, counter: impl Fn(&CheckCounts) -> Option<&OwnCounter>) -> u64 {
         self.checks.iter().filter_map(counter).map(|counter| value(&counter.0)).fold(0, u64::wrapping_add)
     }
@@ -136,12 +135,12 @@ impl Meter {
         self.access_log_dropped.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// Whose figures are among those of the authenticator.
+    /// Adds the figures of this recorder to those of the authenticator.
     pub(super) fn watch(&self, usage: &Arc<UsageRecorder>) {
         self.usage.get_or_init(|| Arc::clone(usage));
     }
 
-    /// The present, as it is written down.
+    /// The current time, as it is stored.
     pub(super) fn time(&self) -> Timestamp {
         self.clock.now()
     }
@@ -150,7 +149,7 @@ impl Meter {
         Moment::now(&*self.clock)
     }
 
-    /// All figures, each as of its own moment.
+    /// All figures, each read at its own moment.
     pub(super) fn read(&self) -> AuthMetrics {
         let queue = self.hasher.queue_figures();
         let (read, flush) = (self.freshness_reads.last(), self.usage_flushes.last());
@@ -208,13 +207,13 @@ impl Meter {
     }
 }
 
-/// Something that is done again and again, and fails at times.
+/// A repeated action that fails at times.
 #[derive(Default)]
 pub(super) struct Attempts {
     begun: AtomicU64,
     failed: AtomicU64,
     is_failing: AtomicBool,
-    /// The start of the last one that succeeded.
+    /// The start of the last success.
     last: Mutex<Option<Moment>>,
 }
 
@@ -226,11 +225,11 @@ impl Attempts {
     /// The attempt that began at `start` succeeded. Returns whether the one before had failed.
     pub(super) fn succeed(&self, start: Moment) -> bool {
         *self.lock() = Some(start);
-        // A write to a line that others read, only when there is something to write.
+        // Others read this cache line: it is written only if there is something to write.
         self.is_failing.load(Ordering::Relaxed) && self.is_failing.swap(false, Ordering::Relaxed)
     }
 
-    /// An attempt failed. Returns whether it is the first to.
+    /// An attempt failed. Returns whether the one before had not.
     pub(super) fn fail(&self) -> bool {
         add(&self.failed);
         !self.is_failing.swap(true, Ordering::Relaxed)

@@ -53,8 +53,8 @@ fn threads_share_no_cache_line_and_leave_their_counters_to_the_next() {
         own.extend([scope.spawn(count), scope.spawn(count)].map(|thread| thread.join().unwrap()));
     });
     assert!(own[0].abs_diff(own[1]) >= size_of::<CheckCounts>() && own.iter().all(|address| address % 128 == 0));
-    // Of a thousand threads one after the other, no more than there are at a time have counters of their own: those of the
-    // other tests of this program, at most.
+    // Of a thousand threads in sequence, only as many have their own counters as run at the same time: at most those of
+    // the other tests of this program.
     for _ in 0..1_000 {
         std::thread::scope(|scope| scope.spawn(|| meter.hit()).join().unwrap());
     }
@@ -77,7 +77,7 @@ fn each_reason_has_a_counter_of_its_own() {
 
 #[test]
 fn each_code_of_an_authenticator_has_a_counter() {
-    /// To be asked here, so that a new kind does not compile before it is in the list below.
+    /// A new kind does not compile before it is listed here and below.
     const fn is_listed(kind: AuthErrorKind) -> bool {
         match kind {
             AuthErrorKind::Malformed(_) => false,

@@ -7,7 +7,8 @@ use crate::{
     store::StoreError,
 };
 
-/// Why a stream should not go on as it is: the answer of [`Authenticator::until_refused`](crate::Authenticator::until_refused).
+/// Why a stream should not continue as it is: the result of
+/// [`Authenticator::until_refused`](crate::Authenticator::until_refused).
 ///
 /// ```
 /// use tower_api_keys::auth::StreamEnd;
@@ -23,17 +24,17 @@ use crate::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StreamEnd {
-    /// The key may do less than the principal could, or its limits are others; requests with it are accepted. This is
-    /// who calls now: close the stream, or go on if this one is allowed what the stream needs, and wait with it.
+    /// The key may do less than the principal could, or has other limits; requests with it are accepted. This is the
+    /// current principal: close the stream; or, if this principal may do all that the stream needs, continue and wait
+    /// with it.
     Narrowed(Principal),
-    /// Requests with the key are refused, as this says: it was revoked or paused, or it expired, or its owner is
-    /// suspended or closed. Never [temporary](AuthErrorKind::is_temporary). Close the stream, and let the client not
-    /// come back with this key.
+    /// Requests with the key are refused with this error: it was revoked or paused, it expired, or its owner is
+    /// suspended or closed. Never [temporary](AuthErrorKind::is_temporary). Close the stream, and tell the client not
+    /// to come back with this key.
     Refused(AuthError),
-    /// For longer than a request waits for the store, nobody could say whether the key is good: requests get 503.
-    /// Nothing is known against the key, and its holder should keep it. Close the stream with a code that makes
-    /// the client come back later. To go on for some time nevertheless, wait again: while it is so, this comes again
-    /// after the same time.
+    /// For longer than a request waits for the store, it is unknown whether the key is good: requests get 503. The key
+    /// may be good, and its holder should keep it. Close the stream with a code that makes the client come back later.
+    /// To continue for some time, wait again: while the state lasts, this answer comes again after the same time.
     Unsure(AuthError),
 }
 
@@ -46,8 +47,8 @@ impl StreamEnd {
         Self::Unsure(AuthError::new(AuthErrorKind::StoreUnavailable).with_source(StoreError::unavailable(why)))
     }
 
-    /// The code that a request would be refused with; of a key that may do less, the one for requests that it is not
-    /// enough for.
+    /// The code that a request would be refused with. For a narrowed key: the code of requests that need more than it
+    /// may do.
     #[must_use]
     pub const fn code(&self) -> RefusalCode {
         match self {
@@ -56,7 +57,7 @@ impl StreamEnd {
         }
     }
 
-    /// Whether the same key may be accepted a moment later, with all that it could do.
+    /// Whether the same key may be accepted a moment later, with all its former permissions.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unsure(_))

@@ -1,5 +1,5 @@
-//! Waiting for the end of a key: streams and sockets that outlive the request they began with. One task looks for all
-//! that wait.
+//! Waits for the end of a key: for streams and sockets that outlive the request they began with. One task serves all of
+//! them.
 
 mod end;
 mod streams;

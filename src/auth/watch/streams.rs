@@ -19,33 +19,33 @@ use crate::{
     time::{ClockReading, Timestamp},
 };
 
-/// What is said to whom, once no lock is held any more: to wake a stream is to run what is not ours.
+/// Answers to send once no lock is held: waking a stream runs foreign code.
 type Answers = Vec<(oneshot::Sender<StreamEnd>, StreamEnd)>;
 
 /// The streams that wait for the end of their key.
 #[derive(Default)]
 pub(in crate::auth) struct Streams {
     state: Mutex<State>,
-    /// Wakes the task: a key is to be looked at.
+    /// Wakes the task: a key is due.
     pub(super) stirred: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// By key, then in the order in which they came.
+    /// By key, then in order of arrival.
     streams: BTreeMap<(KeyId, u64), Stream>,
-    /// Tells streams apart, and turns.
+    /// Numbers streams and turns.
     next: u64,
-    /// The keys of those.
+    /// The keys of these streams.
     keys: HashMap<KeyId, WatchedKey>,
     /// When keys expire.
     ends: BTreeSet<(Timestamp, KeyId)>,
-    /// Keys to be looked at, in this order, each once.
+    /// Keys that are due, in this order, each once.
     due: BTreeMap<Turn, KeyId>,
-    /// The start of the last look that was as current as requests want it.
+    /// The start of the last check that was as current as requests require.
     heard_at: Option<Instant>,
     task: Option<Task>,
-    /// How many tasks there were.
+    /// The number of tasks so far.
     tasks: u64,
     is_closed: bool,
 }
@@ -56,8 +56,8 @@ struct Stream {
     answer: oneshot::Sender<StreamEnd>,
 }
 
-/// A place in the order of looks: first the keys that the change log named, then the others, each in the order in which
-/// they became due.
+/// A place in the order of checks: first the keys that the change log named, then the others, each in the order in
+/// which they became due.
 type Turn = (Urgency, u64);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,17 +69,17 @@ enum Urgency {
 struct WatchedKey {
     owner: OwnerRef,
     streams: usize,
-    /// When it is to be looked at, if it may have changed since it was.
+    /// When it is due, if it may have changed since the last check.
     due: Option<Turn>,
     expires_at: Option<Timestamp>,
-    /// Since when nobody can say how things stand.
+    /// Since when it is unknown whether the key is good.
     unsure_since: Option<Instant>,
 }
 
-/// The task that looks for all.
+/// The task that serves all streams.
 struct Task {
     number: u64,
-    /// When it was last seen at work.
+    /// When it last worked.
     seen_at: Instant,
 }
 
@@ -90,7 +90,7 @@ pub(super) struct Place {
     number: u64,
 }
 
-/// The streams of an authenticator: none waits for longer than that lives.
+/// The streams of an authenticator: none waits for longer than the authenticator lives.
 pub(in crate::auth) struct Watching(Arc<Streams>);
 
 impl Watching {
@@ -111,7 +111,7 @@ impl Drop for Watching {
 }
 
 impl Streams {
-    /// A place for a stream of this caller, and its answer. What changes from now on makes its key due.
+    /// A place for a stream of this caller, and its answer. Later changes make its key due.
     pub(super) fn enter(self: &Arc<Self>, principal: Principal) -> (Place, oneshot::Receiver<StreamEnd>) {
         let (answer, answered) = oneshot::channel();
         let key = *principal.key_id();
@@ -136,7 +136,7 @@ impl Streams {
         (Place { streams: Arc::clone(self), key, number }, answered)
     }
 
-    /// The log says that these changed.
+    /// The log says that these have changed.
     pub(in crate::auth) fn changed(&self, keys: &[KeyId], owners: &[OwnerRef], organizations: &[OrganizationId]) {
         let mut state = self.state();
         if state.keys.is_empty() {
@@ -163,7 +163,7 @@ impl Streams {
         }
     }
 
-    /// This key has to be looked at: what its stream knows of it may be old.
+    /// This key has to be checked: what its stream knows of it may be old.
     pub(super) fn is_due(&self, key: &KeyId) {
         if self.state().is_due(key, Urgency::Named) {
             self.stirred.notify_one();
@@ -188,18 +188,18 @@ impl Streams {
         Some(key)
     }
 
-    /// What a look at a key brought, for all its streams. They bear with what is temporary for a while.
+    /// The result of a check of a key, for all its streams. They tolerate temporary failures for a while.
     pub(super) fn looked(&self, key: &KeyId, found: Result<Principal, AuthError>, patience: Duration) {
         let answers = self.state().looked(key, found, patience);
         tell(answers);
     }
 
-    /// The store was heard, by what began then.
+    /// The store answered a read that began then.
     pub(super) fn heard(&self, start: Instant) {
         self.state().heard_at = Some(start);
     }
 
-    /// It was not: those who have borne with that for long enough are told.
+    /// The store did not answer: streams that have tolerated this for long enough are told.
     pub(super) fn unheard(&self, error: &AuthError, patience: Duration) {
         let answers = {
             let mut state = self.state();
@@ -212,8 +212,8 @@ impl Streams {
         tell(answers);
     }
 
-    /// The number of a new task, unless there is one that was seen at work within this time: it may be part of a runtime
-    /// that stands still.
+    /// The number of a new task, unless one has worked within this time: an older one may be part of a runtime that is
+    /// stalled.
     pub(super) fn new_task(&self, patience: Duration) -> Option<u64> {
         let mut state = self.state();
         let is_at_work = |task: &Task| task.seen_at.elapsed() < patience;
@@ -223,13 +223,13 @@ impl Streams {
         state.tasks += 1;
         let number = state.tasks;
         if state.task.replace(Task { number, seen_at: Instant::now() }).is_some() {
-            // It may have stopped in the middle of a look.
+            // It may have stopped in the middle of a check.
             state.are_due(|_| true);
         }
         Some(number)
     }
 
-    /// Whether this task is to go on: somebody waits, and no other does it.
+    /// Whether this task should continue: a stream waits, and no other task serves it.
     pub(super) fn goes_on(&self, number: u64) -> bool {
         let mut state = self.state();
         let somebody_waits = !state.keys.is_empty();
@@ -241,7 +241,7 @@ impl Streams {
         somebody_waits
     }
 
-    /// This task ended, however that came.
+    /// This task ended, no matter how.
     pub(super) fn task_ended(&self, number: u64) {
         let mut state = self.state();
         if state.task.as_ref().is_some_and(|task| task.number == number) {
@@ -250,7 +250,7 @@ impl Streams {
         }
     }
 
-    /// How many streams wait, of how many keys, and whether a task looks for them.
+    /// How many streams wait, of how many keys, and whether a task serves them.
     #[cfg(test)]
     pub(super) fn count(&self) -> (usize, usize, bool) {
         let state = self.state();
@@ -264,7 +264,7 @@ impl Streams {
 }
 
 impl State {
-    /// Whether this key is watched, and so is due now.
+    /// Makes this key due. Returns whether it is watched.
     fn is_due(&mut self, key: &KeyId, urgency: Urgency) -> bool {
         let Some(watched) = self.keys.get_mut(key) else { return false };
         if watched.due.is_none_or(|(before, _)| urgency < before) {
@@ -325,7 +325,7 @@ impl State {
         }
     }
 
-    /// Takes these out, with what each is to be told.
+    /// Removes these streams. Returns what to tell each.
     fn end(&mut self, places: Vec<(KeyId, u64)>, of: impl Fn(&Principal) -> StreamEnd) -> Answers {
         let streams = places.into_iter().filter_map(|(key, number)| self.leave(key, number));
         streams.map(|stream| (stream.answer, of(&stream.principal))).collect()
@@ -343,7 +343,7 @@ impl State {
             }
         }
         if self.keys.is_empty() {
-            // Room for thousands is not kept for nobody.
+            // Frees the room for thousands of entries.
             self.keys = HashMap::new();
         }
         Some(stream)
@@ -357,7 +357,7 @@ impl State {
 }
 
 impl Place {
-    /// When the store was heard last.
+    /// When the store last answered.
     pub(super) fn heard_at(&self) -> Option<Instant> {
         self.streams.state().heard_at
     }
@@ -366,12 +366,13 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let stream = self.streams.state().leave(self.key, self.number);
-        // Not under the lock: the last of a principal frees memory, and its answer wakes nobody any more.
+        // Not under the lock: dropping the last reference to a principal frees memory. Its answer wakes nothing any
+        // more.
         drop(stream);
     }
 }
 
-/// Whether a stream may go on as it began: the same caller may do all that it could, from wherever it could.
+/// Whether a stream may continue as it began: the same caller may do all that it could, from every network it could.
 pub(super) fn goes_on(before: &Principal, now: &Principal) -> bool {
     before.is_same_caller(now)
         && now.reaches_as_far_as(before)
@@ -381,7 +382,7 @@ pub(super) fn goes_on(before: &Principal, now: &Principal) -> bool {
 
 fn tell(answers: Answers) {
     for (answer, end) in answers {
-        // One that is dropped just now needs none.
+        // A stream that was just dropped needs no answer.
         drop(answer.send(end));
     }
 }

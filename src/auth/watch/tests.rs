@@ -31,7 +31,7 @@ fn count<R>(of: &Authenticator<R>) -> (usize, usize, bool) {
     of.0.watching.streams().count()
 }
 
-/// Lets the task see that nobody waits.
+/// Lets the task see that no stream waits.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(60)).await;
 }
@@ -42,7 +42,7 @@ async fn whoever_is_dropped_frees_their_place_at_once_and_the_last_ends_the_task
     let (one, two) = (caller(&keys).await, caller(&keys).await);
     let authenticator = keys.authenticator();
     tokio::time::pause();
-    // Not polled, it has no place.
+    // A future that was not polled has no place.
     drop(authenticator.until_refused(&one));
     assert_eq!(count(&authenticator), (0, 0, false));
     let mut streams: Vec<_> = (0..10_000)
@@ -62,7 +62,7 @@ async fn whoever_is_dropped_frees_their_place_at_once_and_the_last_ends_the_task
     assert_eq!(count(&authenticator).0, 0);
     settle().await;
     assert_eq!(count(&authenticator), (0, 0, false));
-    // And a new one is told as the first was.
+    // A new one is told like the first one.
     let end = tokio::spawn(authenticator.until_refused(&two));
     settle().await;
     revoke(&keys, two.key_id()).await;
@@ -89,7 +89,7 @@ async fn what_waits_keeps_neither_the_authenticator_nor_the_store() {
         let why = std::error::Error::source(&error).and_then(|store| store.source()).unwrap().to_string();
         assert_eq!(why, "the authenticator was dropped");
     }
-    // What runs beside the checks ends by itself.
+    // Background work ends by itself.
     tokio::time::sleep(Duration::from_secs(7_200)).await;
     assert_eq!(Arc::strong_count(&store), 1);
 }
@@ -126,13 +126,13 @@ fn a_stream_outlives_the_runtime_in_which_the_task_began() {
         let first = runtime();
         let mut of_first = Box::pin(authenticator.until_refused(&callers[0]));
         first.block_on(async { assert!(futures_util::poll!(&mut of_first).is_pending()) });
-        // From now on nobody drives it.
+        // Nothing drives it any more.
         let _stands_still = if is_dropped { None } else { Some(first) };
         second.block_on(async {
             tokio::time::pause();
             let mut end = Box::pin(authenticator.until_refused(&callers[1]));
             assert!(futures_util::poll!(&mut end).is_pending());
-            // Longer than anybody waits for the store.
+            // Longer than any request waits for the store.
             assert!(tokio::time::timeout(Duration::from_secs(10), &mut end).await.is_err());
             revoke(&keys, callers[1].key_id()).await;
             let end = tokio::time::timeout(Duration::from_millis(50), end).await.unwrap();
@@ -142,7 +142,7 @@ fn a_stream_outlives_the_runtime_in_which_the_task_began() {
     }
 }
 
-/// While the store is silent clients come back again and again, each with a key that has to be looked at.
+/// While the store is silent, clients come back again and again, each with a key that has to be checked.
 #[tokio::test]
 async fn what_came_and_went_leaves_nothing_behind() {
     let keys = keys().await;
@@ -157,7 +157,7 @@ async fn what_came_and_went_leaves_nothing_behind() {
             let mut stream = Box::pin(authenticator.until_refused(caller));
             assert!(futures_util::poll!(&mut stream).is_pending());
         }
-        // Here it is asserted that no key is to be looked at twice.
+        // This asserts that no key is due twice.
         assert_eq!(count(&authenticator), (1, 1, true));
     }
     drop(lasting);

@@ -30,46 +30,47 @@ use crate::{
     store::{Calls, Head, KeyReader},
 };
 
-/// How often the task looks at the clock, and at the store unless that has to be heard less often.
+/// How often the task checks the clock, and the store unless that needs less.
 const TICK: Duration = Duration::from_millis(25);
 
-/// Between two looks, whatever changes.
+/// The shortest pause between two checks, no matter what changes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 /// How often keys of a store without a change log are looked up.
 const UNTRACKED_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many keys are looked at a time: the look-ups of requests must find places beside them.
+/// How many keys are checked at a time: look-ups of requests need places beside them.
 const LOOKS_AT_A_TIME: usize = 8;
 
-/// After so long the change log is read again, however many keys are still to be looked at.
+/// After this time the change log is read again, no matter how many keys are still due.
 const LONGEST_LOOKS: Duration = Duration::from_millis(50);
 
-/// How long after its time a stream looks itself whether there is a task: a busy machine is no runtime that stands still.
+/// How long after its deadline a stream checks itself whether there is a task: a busy machine is not a stalled runtime.
 const GRACE: Duration = Duration::from_millis(250);
 
 impl<R: KeyReader> Authenticator<R> {
     /// Waits until requests with the key that proved this principal would be refused, or could do less. For streams and
-    /// sockets: beside what they send, they wait for this, and close when it comes.
+    /// sockets: wait for this while you send, and close when it resolves.
     ///
-    /// It comes at once if that is so already, so nothing is missed between the request and this call. A key that ends
-    /// or is narrowed on any node is noticed within 25 ms and a read of the change log
-    /// [under strict freshness](Freshness::Strict), and as soon as requests would notice it
-    /// [under a bound](Freshness::Bounded); its expiry within 25 ms. A store without a change log is asked for each key
-    /// once a second. If nobody can say how things stand for longer than a request waits for the store
-    /// ([`answer_timeout`](crate::auth::AuthSettings::with_answer_timeout)), that is the answer, too: [`StreamEnd::Unsure`].
+    /// It resolves at once if that is already so: nothing is missed between the request and this call. If a key ends or
+    /// is narrowed on any node, this is noticed within 25 ms and a read of the change log [under strict
+    /// freshness](Freshness::Strict), and as soon as requests would notice it [under a bound](Freshness::Bounded).
+    /// Expiry is noticed within 25 ms. A store without a change log is asked for each key once a second. If it is
+    /// unknown for longer than a request waits for the store
+    /// ([`answer_timeout`](crate::auth::AuthSettings::with_answer_timeout)) whether the key is good, the result is
+    /// [`StreamEnd::Unsure`].
     ///
-    /// From which address a stream came is not noted. So it ends, with the code `network_not_allowed`, when the
-    /// [networks](crate::Networks) that its key may be used from no longer contain all that it could be used from: whoever
-    /// calls from one that is left is let in again.
+    /// The address that a stream came from is not stored. So if the [networks](crate::Networks) of its key no longer
+    /// contain all that they contained, the stream ends with the code `network_not_allowed`. Callers from a network
+    /// that is still in the list are let in again.
     ///
-    /// However many wait, one task reads the change log for all of them, once in 25 ms and not at all where the store
-    /// knows its head at once or freshness is bounded; and looks up each key that may have changed once. Nothing runs
-    /// when nobody waits. A stream that waits takes some 1.2 KB, the task around it included.
+    /// One task reads the change log for all streams, no matter how many: once in 25 ms, and not at all if the store
+    /// knows its head at once or freshness is bounded. It looks up each key that may have changed once. Nothing runs
+    /// while no stream waits. A stream that waits takes some 1.2 KB, including the task around it.
     ///
-    /// Counts nothing, as [`recheck`](Self::recheck). Dropping the future is harmless and frees what it holds. It needs a
-    /// tokio runtime with time, or it answers [`StreamEnd::Unsure`]; and so it does once the authenticator, and all that
-    /// it was cloned into, is dropped: this future keeps neither it nor the store.
+    /// Counts nothing, like [`recheck`](Self::recheck). Dropping the future is harmless and frees what it holds. It
+    /// needs a tokio runtime with time, or it resolves to [`StreamEnd::Unsure`]. It also does so after the
+    /// authenticator and all its clones are dropped: this future keeps neither the authenticator nor the store alive.
     ///
     /// ```
     /// use std::time::Duration;
@@ -98,7 +99,7 @@ impl<R: KeyReader> Authenticator<R> {
 
 /// Waits until the key of this caller is refused, or may do less.
 ///
-/// What waits holds neither the store nor the authenticator, so that both can be closed.
+/// A waiting stream holds neither the store nor the authenticator, so that both can be closed.
 async fn wait<R: KeyReader>(of: Weak<Inner<R>>, principal: Principal) -> StreamEnd {
     if Handle::try_current().is_err() {
         return StreamEnd::unavailable("there is no tokio runtime");
@@ -120,8 +121,8 @@ async fn in_place<R: KeyReader>(of: Weak<Inner<R>>, principal: Principal) -> Str
             Either::Left((Err(_), _)) => return StreamEnd::unavailable("the authenticator was dropped"),
             Either::Right(((), answer)) => answer,
         };
-        // The task tells who waits when their time is up. Here it is up: no task is at work, or the machine stood still,
-        // and the task with it. The first time one is started, if need be.
+        // The task tells waiting streams when their time is up. If a stream gets here, no task is running, or the
+        // machine was stalled, and the task with it. The first time, a task is started if needed.
         let heard_at = place.heard_at().map_or(since, |heard_at| heard_at.max(since));
         let now = Instant::now();
         if now.duration_since(heard_at) < patience + GRACE {
@@ -142,7 +143,7 @@ impl<R: KeyReader> Inner<R> {
         self.start_background_work();
         let streams = self.watching.streams();
         let entered = streams.enter(principal.clone());
-        // After it has a place: what is applied before shows here, what is applied later makes the key due.
+        // After it has a place: changes applied before show here, later changes make the key due.
         if !self.remembered(principal.key_id()).is_some_and(|now| now.is_ok_and(|now| goes_on(&principal, &now))) {
             streams.is_due(principal.key_id());
         }
@@ -150,7 +151,7 @@ impl<R: KeyReader> Inner<R> {
         (entered.0, entered.1, self.patience)
     }
 
-    /// Starts the task, unless it is at work.
+    /// Starts the task, unless it is running.
     fn start_watching(self: &Arc<Self>) {
         let (streams, Ok(runtime)) = (self.watching.streams(), Handle::try_current()) else { return };
         if let Some(number) = streams.new_task(self.patience + GRACE) {
@@ -159,7 +160,7 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    /// Hears the store, as a request would. What that proves of the cache, and when to do it again.
+    /// Asks the store, as a request would. Returns what that proves of the cache, and when to ask again.
     async fn hear(&self, streams: &Streams) -> (Option<Currency>, Instant) {
         let start = Instant::now();
         match self.current(Deadline::after(self.patience)).await {
@@ -181,7 +182,7 @@ impl<R: KeyReader> Inner<R> {
         }
     }
 
-    /// Looks at keys that may have changed. Whether there are more of them.
+    /// Checks keys that may have changed. Returns whether there are more.
     async fn look_at_due(&self, streams: &Streams, currency: Currency) -> bool {
         streams.expire(self.clock.reading());
         let begun = Instant::now();
@@ -192,7 +193,7 @@ impl<R: KeyReader> Inner<R> {
                 let is_unsure = found.as_ref().is_err_and(|error| error.kind().is_temporary());
                 streams.looked(&key, found, self.patience);
                 if is_unsure {
-                    // It is due again, at the next tick.
+                    // The key is due again, at the next tick.
                     return;
                 }
             }
@@ -201,14 +202,14 @@ impl<R: KeyReader> Inner<R> {
         begun.elapsed() >= LONGEST_LOOKS
     }
 
-    /// What gives word of changes, where nothing else reads the log for it.
+    /// The source of hints of changes, if no other task reads the log for them.
     fn hints(&self) -> Option<(Arc<R>, Head)> {
         let (store, head) = (self.log.store(), self.log.applied()?);
         (self.freshness == Freshness::Strict && !self.log.is_current_now()).then_some((store, head))
     }
 }
 
-/// The task that looks for all streams, for as long as there are any.
+/// The task that serves all streams, while there are any.
 struct Watcher {
     streams: Arc<Streams>,
     number: u64,
@@ -217,8 +218,8 @@ struct Watcher {
 impl Watcher {
     async fn run<R: KeyReader>(self, of: Weak<Inner<R>>) {
         let (mut currency, mut hear_at) = (None, Instant::now());
-        // A hint that brought nothing is the last until the next tick: hints prove nothing, and a store that gives them
-        // without end must not be read without end.
+        // After a hint without a change, no hint counts until the next tick: hints prove nothing, and a store that
+        // sends them endlessly must not be read endlessly.
         let mut hinted_at = None;
         while self.streams.goes_on(self.number)
             && let Some(inner) = of.upgrade()
@@ -232,7 +233,7 @@ impl Watcher {
                 None => false,
             };
             let hints = inner.hints().filter(|(_, head)| hinted_at != Some(*head));
-            // Not held meanwhile: the store is closed when everybody else lets go of it.
+            // Not held meanwhile: the store is closed when all others have dropped it.
             drop(inner);
             sleep(SHORTEST_PAUSE).await;
             let tick = hear_at.min(Instant::now() + TICK);
@@ -243,7 +244,7 @@ impl Watcher {
         }
     }
 
-    /// Waits until this tick, until a key is due, or for a hint: then the head that it was given for.
+    /// Waits until this tick, until a key is due, or for a hint. Returns the head of the hint.
     async fn wait<R: KeyReader>(&self, tick: Instant, hints: Option<(Arc<R>, Head)>) -> Option<Head> {
         let stirred = pin!(self.streams.stirred.notified());
         let hint = pin!(async {

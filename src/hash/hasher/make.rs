@@ -1,4 +1,4 @@
-//! New hashes: one run each, in the turn of those who ask.
+//! New hashes: one run each, in the turns of the requesters.
 
 use tokio::{sync::oneshot, time::timeout};
 

@@ -25,29 +25,29 @@ use super::{
 };
 use crate::random::random_bytes;
 
-/// New hashes that may wait for a thread. While checks wait too, these take a second for each 37 on two cores.
+/// New hashes that may wait for a thread. While checks wait, too, 37 of these take a second on two cores.
 const ISSUE_PLACES: usize = 256;
 
-/// Re-hashes that may wait for a thread. The next use of the key asks again.
+/// Re-hashes that may wait for a thread. If there is no place, the next use of the key tries again.
 const REHASH_PLACES: usize = 16;
 
-/// The longest that issuing and re-hashing wait.
+/// The longest wait of new hashes and re-hashes.
 const HASH_WAIT: Duration = Duration::from_secs(10);
 
 /// Makes hashes and checks texts against them, on threads of its own. Cheap to clone.
 ///
 /// - There is one thread for each core, by default, with memory for one run. Threads start with the first runs and end
 ///   when the last clone is dropped. On Linux they run at nice 19.
-/// - Where other work leaves those threads no core for 100 ms, a thread of normal priority takes over what they do not get
-///   to, one run at a time. It has memory for one run, as long as there is work.
-/// - While checks wait, at most one run of four makes a new hash. Re-hashing comes when nothing else waits. Each has a
-///   bounded number of places; when they are taken the answer is an error at once.
-/// - Checks of one text against one hash that meet share one run, and for 30 seconds its answer. Of different texts for
-///   one public id, one at a time is queued.
-/// - A caller that stops waiting leaves its run in the queue. When it asks again, it finds the run or its answer.
+/// - If other work leaves those threads no core for 100 ms, a thread of normal priority takes over their work, one run
+///   at a time. While there is work, it has memory for one run.
+/// - While checks wait, at most one run of four makes a new hash. Re-hashes run when nothing else waits. Each kind has
+///   a limited number of places; when they are taken, the answer is an error at once.
+/// - Checks of the same text against the same hash share one run, and for 30 seconds its answer. Of different texts for
+///   one public id, only one at a time is queued.
+/// - A caller that stops waiting leaves its run in the queue. If it asks again, it finds the run or its answer.
 ///
-/// Memory in use is that of the threads, plus about 200 bytes for each run that waits and 100 for each of at most 4,096
-/// remembered answers.
+/// Memory use is that of the threads, plus about 200 bytes for each run that waits and 100 for each of at most 4,096
+/// kept answers.
 ///
 /// The asynchronous methods need a tokio runtime with time enabled, and panic without one.
 ///
@@ -72,10 +72,10 @@ const HASH_WAIT: Duration = Duration::from_secs(10);
 pub struct Hasher(Arc<Inner>);
 
 impl Hasher {
-    /// A hasher. No thread is started yet and no memory is taken.
+    /// Makes a hasher. No thread is started yet and no memory is taken.
     ///
     /// # Errors
-    /// [`HasherSetupError`] if a number in the configuration makes no sense, or if the operating system gives no
+    /// [`HasherSetupError`] if a number in the configuration is out of range, or if the operating system gives no
     /// randomness.
     pub fn new(config: HasherConfig) -> Result<Self, HasherSetupError> {
         config.refuse_nonsense()?;
@@ -104,7 +104,7 @@ impl Hasher {
 
     /// The hash of the whole text of a new key, with the current pepper and cost.
     ///
-    /// A quarter of the runs are for new hashes while checks wait, and as many as there are otherwise. Once the future is
+    /// While checks wait, a quarter of the runs are for new hashes; otherwise all of them can be. If the future is
     /// dropped, the hash is not run.
     ///
     /// # Errors
@@ -114,14 +114,14 @@ impl Hasher {
         self.make(Urgency::Issue, None, text, self.0.params, self.0.peppers.current_id()).await
     }
 
-    /// The same for somebody who has one such hash in the queue at a time: their others wait for their turn, at most 15.
-    /// As many as like ask for hashes, each gets as many as any other.
+    /// The same for a requester that has one such hash in the queue at a time: at most 15 others of the requester wait
+    /// for their turn. Any number of requesters may ask; each gets the same share.
     pub(crate) async fn hash_for(&self, requester: Requester, text: &str) -> Result<KeyHash, HashError> {
         self.make(Urgency::Issue, Some(requester), text, self.0.params, self.0.peppers.current_id()).await
     }
 
-    /// Refuses a text that cannot be that of the key, in under a microsecond. A text that is not refused has proved
-    /// nothing: it goes on to [`Hasher::verify`].
+    /// Refuses a text that cannot be that of the key, in under a microsecond. A text that is not refused is not proved:
+    /// check it with [`Hasher::verify`].
     ///
     /// # Errors
     /// [`TagErrorKind::Mismatch`], or [`TagErrorKind::UnknownPepper`] if the record names a pepper this node does not
@@ -133,17 +133,18 @@ impl Hasher {
 
     /// Proves that the whole text of a key is the one that was hashed. `id` is the public id in the text.
     ///
-    /// Asked again within 30 s it answers without a run. A proof is not a permission: whether the key is revoked is
-    /// not known here. Dropping the future is harmless; the run stays in the queue.
+    /// A repeated call within 30 s answers without a run. A proof is not a permission: the hasher does not know whether
+    /// the key is revoked. Dropping the future is harmless; the run stays in the queue.
     ///
     /// # Errors
     /// - [`VerifyErrorKind::Mismatch`]: another text.
     /// - [`VerifyErrorKind::Overloaded`]: at once if the queue is full, or after
     ///   [`HasherConfig::with_check_wait`].
     /// - [`VerifyErrorKind::Starved`]: after that wait, if no core was free to hash for most of it.
-    /// - [`VerifyErrorKind::Corrupt`]: a pepper this node does not know, or a cost it does not accept. Found out before
+    /// - [`VerifyErrorKind::Corrupt`]: a pepper this node does not know, or a cost it does not accept. Checked before
     ///   any memory is taken.
-    /// - [`VerifyErrorKind::Failed`]: the run panicked or found no memory. Only those who waited for that run see it.
+    /// - [`VerifyErrorKind::Failed`]: the run panicked or found no memory. Only callers that waited for that run see
+    ///   it.
     pub async fn verify(&self, id: [u8; 20], text: &str, stored: &KeyHash) -> Result<(), VerifyError> {
         let secrets = self.0.accept(stored).ok_or(VerifyError::new(VerifyErrorKind::Corrupt))?;
         let (wait, starved_before) = (self.0.check_wait, self.0.pool.figures().starved);
@@ -159,7 +160,7 @@ impl Hasher {
         }
     }
 
-    /// The same for somebody who has one such run in the queue at a time, as [`hash_for`](Self::hash_for) does.
+    /// The same for a requester that has one such run in the queue at a time, like [`hash_for`](Self::hash_for).
     pub(crate) async fn verify_for(
         &self,
         requester: Requester,
@@ -172,18 +173,18 @@ impl Hasher {
         self.verify(id, text, stored).await
     }
 
-    /// Whether the proof beside the hash says that this text matched it: then [`Hasher::verify`] would find the same. None
-    /// is asked unless [stored proofs](HasherConfig::with_stored_proofs) are switched on, nor of a hash that this node
-    /// would not run. False says nothing against the text.
+    /// Whether the proof beside the hash says that this text matched it: then [`Hasher::verify`] would find the same.
+    /// Always false unless [stored proofs](HasherConfig::with_stored_proofs) are switched on, and for a hash that this
+    /// node would not run. False does not mean that the text is wrong.
     #[must_use]
     pub fn is_proved(&self, text: &str, stored: &KeyHash) -> bool {
-        // The tag last: most callers have asked for it, and most hashes of a node without proofs have none.
+        // The tag last: most callers have checked it, and most hashes of a node without proofs have no proof.
         self.0.accept(stored).is_some_and(|secrets| secrets.is_proved(text, stored).into())
             && self.check_tag(text, stored).is_ok()
     }
 
-    /// The hash with a proof that the text was found to match it by [`Hasher::verify`]. None if proofs are not stored, or
-    /// the hash has no pepper.
+    /// The hash with a proof that [`Hasher::verify`] found this text to match it. None if proofs are not stored, or the
+    /// hash has no pepper.
     pub(crate) fn with_proof_of(&self, text: &str, verified: &KeyHash) -> Option<KeyHash> {
         let proved = self.0.accept(verified)?.proved(text, verified.clone());
         proved.proof().is_some().then_some(proved)
@@ -203,10 +204,11 @@ impl Hasher {
         self.0.accept(stored).is_some()
     }
 
-    /// The stored hash is behind: its pepper is older than the current one, or its cost is weaker than the current one.
+    /// Whether the stored hash should be replaced: its pepper is older than the current one, or its cost is weaker than
+    /// the current one.
     ///
-    /// Upward only, so that nodes with different configurations never undo each other's work. A cost is weaker if it is
-    /// less in one respect and not more in the other; no pepper is older than every pepper.
+    /// Only upward, so that nodes with different configurations never undo each other's work. A cost is weaker if it is
+    /// lower in one respect and not higher in the other; no pepper is older than every pepper.
     #[must_use]
     pub fn wants_rehash(&self, stored: &KeyHash) -> bool {
         self.0.accept(stored).is_some() && self.0.improved(stored) != (stored.params(), stored.pepper())
@@ -215,20 +217,20 @@ impl Hasher {
     /// A new hash of a text that [`Hasher::verify`] found to match `stored`, with the newer pepper and the stronger
     /// cost of the two.
     ///
-    /// Waits until nothing else does. Dropping the future gives up the place.
+    /// Waits until no other run waits. Dropping the future gives up the place.
     ///
     /// # Errors
-    /// As [`Hasher::hash`], and [`HashErrorKind::Corrupt`] if `stored` is not one this node can check.
+    /// As for [`Hasher::hash`], and [`HashErrorKind::Corrupt`] if `stored` is not one this node can check.
     pub async fn rehash(&self, text: &str, stored: &KeyHash) -> Result<KeyHash, HashError> {
         self.0.accept(stored).ok_or(HashError::new(HashErrorKind::Corrupt))?;
         let (params, pepper) = self.0.improved(stored);
         self.make(Urgency::Rehash, None, text, params, pepper).await
     }
 
-    /// For each known pepper, 16 bytes that tell it from every other and reveal nothing about it.
+    /// For each known pepper, 16 bytes that distinguish it from all others and reveal nothing about it.
     ///
-    /// The first node to know a pepper leaves its value in the store; a node whose value under the same id differs has
-    /// a wrong pepper, and must not start.
+    /// The first node that knows a pepper leaves its value in the store. A node whose value under the same id differs
+    /// has a wrong pepper, and must not start.
     #[must_use]
     pub fn key_check_values(&self) -> Vec<(PepperId, [u8; 16])> {
         self.0.peppers.known().map(|(id, pepper)| (id, key_check_value(pepper))).collect()
@@ -281,7 +283,7 @@ impl Hasher {
             match self.0.runs.ask(&self.0.pool, id, question, Instant::now().into_std(), job) {
                 Next::Answered(answer) => return Ok(answer),
                 Next::Join(mut outcome) => {
-                    // Either way the run has ended; one that failed left no answer.
+                    // In both cases the run has ended; a failed one left no answer.
                     let answer = outcome.wait_for(Option::is_some).await.map_err(VerifyError::failed)?;
                     return answer.ok_or(VerifyError::new(VerifyErrorKind::Failed));
                 }
@@ -321,7 +323,7 @@ struct Inner {
 }
 
 impl Inner {
-    /// What it takes to run the stored hash, if it may be run.
+    /// What is needed to run the stored hash, if it may be run.
     fn accept(&self, stored: &KeyHash) -> Option<&Secrets> {
         self.secrets.get(&stored.pepper()).filter(|_| self.accepted.contains(stored.params()))
     }
@@ -332,8 +334,8 @@ impl Inner {
         (params, stored.pepper().max(self.peppers.current_id()))
     }
 
-    /// The whole text counts, not the id: a wrong text with the id of a key is another question. So does the hash: after
-    /// a re-hash, and after a restored backup, what was proved before is not asked.
+    /// Covers the whole text, not the id: a wrong text with the id of a key is another question. Covers the hash, too:
+    /// after a re-hash or a restored backup, earlier answers are not used.
     fn question(&self, text: &str, stored: &KeyHash) -> RunId {
         let mut hasher = blake3::Hasher::new_keyed(&self.question_key);
         hasher.update(&stored.fingerprint()).update(text.as_bytes());
@@ -346,7 +348,7 @@ impl Inner {
         Work::new(secrets, params, text, salt, &self.meter)
     }
 
-    /// Whether the hashing threads got no core for most of a wait, of which they had starved for so long before.
+    /// Whether the hashing threads got no core for most of a wait. `before` is how long they had starved when it began.
     fn has_starved(&self, before: Duration, waited: Duration) -> bool {
         self.pool.starved_for().saturating_sub(before) > waited / 2
     }

@@ -17,11 +17,11 @@ use crate::lengths::HASH;
 /// What a record stores instead of a key: a PHC string of Argon2id, the [`Tag`], the id of the pepper of both, and the
 /// [stored proof](super::HasherConfig::with_stored_proofs) if there is one.
 ///
-/// A value of this type has a PHC string in exactly the form this crate writes: `$argon2id$v=19$m=…,t=…,p=1$salt$hash`
-/// with 16 bytes of salt and 32 of hash, and costs within [`Argon2Params`].
+/// The PHC string is always in exactly the form that this crate writes: `$argon2id$v=19$m=…,t=…,p=1$salt$hash` with 16
+/// bytes of salt and 32 of hash, and costs within [`Argon2Params`].
 ///
-/// It does not implement `PartialEq`: a text is checked by [`Hasher`](super::Hasher), and whether a record still has
-/// the hash it had before is asked by [`KeyHash::fingerprint`].
+/// It does not implement `PartialEq`: [`Hasher`](super::Hasher) checks a text, and [`KeyHash::fingerprint`] tells
+/// whether a record still has the same hash.
 ///
 /// ```
 /// use tower_api_keys::hash::{Argon2Params, CorruptHashKind, KeyHash};
@@ -54,10 +54,10 @@ pub struct KeyHash {
 }
 
 impl KeyHash {
-    /// A hash as a store kept it: the PHC string, the tag, and the number of the pepper if there was one. Without a
-    /// [proof](Self::with_proof).
+    /// A hash from the columns of a store: the PHC string, the tag, and the number of the pepper if there was one.
+    /// Without a [proof](Self::with_proof).
     ///
-    /// No memory is taken for what the string asks for, whatever it asks.
+    /// No memory is taken for the cost that the string names.
     ///
     /// # Errors
     /// [`CorruptHash`] for every string that this crate does not write.
@@ -67,8 +67,8 @@ impl KeyHash {
         Ok(Self { phc: phc.into(), tag, pepper, proof: None, params, salt, output })
     }
 
-    /// With the proof that a store keeps beside it, or without one. No promise is made by it: one that does not fit is as
-    /// good as none.
+    /// With the proof that a store keeps beside it, or without one. The proof is not checked here: one that does not
+    /// match counts as none.
     #[must_use]
     pub fn with_proof(self, proof: Option<[u8; 32]>) -> Self {
         Self { proof: proof.map(StoredProof::from_bytes), ..self }
@@ -104,12 +104,12 @@ impl KeyHash {
         self.params
     }
 
-    /// Answers "is it the hash it was before?" in 16 bytes of BLAKE3 over all parts but the proof, which says the same of
-    /// it whenever it is made. It proves nothing about any text.
+    /// Answers "is it still the same hash?" in 16 bytes of BLAKE3 over all parts except the proof, which does not
+    /// change the hash. It proves nothing about any text.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 16] {
         let mut hasher = blake3::Hasher::new_derive_key("tower-api-keys v1 hash fingerprint");
-        // Parts of fixed length first, so that no two hashes feed the same bytes.
+        // Parts of fixed length first, so that no two hashes give the same bytes.
         hasher.update(&self.tag.to_bytes());
         hasher.update(&[u8::from(self.pepper.is_some())]);
         hasher.update(&self.pepper.map_or(0, PepperId::as_u32).to_be_bytes());
@@ -131,7 +131,7 @@ impl KeyHash {
             "$argon2id$v=19$m={},t={},p=1${}${}",
             params.memory_kib(),
             params.iterations(),
-            // 16 and 32 bytes always fit 22 and 43 characters. An empty field could never pass for a hash.
+            // 16 and 32 bytes always fit 22 and 43 characters. An empty field is never a valid hash.
             Base64Unpadded::encode(&salt, &mut salt_text).unwrap_or_default(),
             Base64Unpadded::encode(&output, &mut output_text).unwrap_or_default(),
         );
@@ -151,8 +151,8 @@ impl KeyHash {
     }
 }
 
-/// What a PHC string says, if it is exactly as this crate writes it: one hash has one text. A wrong secret costs this, so
-/// it takes a fraction of a microsecond.
+/// The parts of a PHC string, if it is exactly in the form that this crate writes: one hash has one text. A wrong
+/// secret costs this call, so it takes a fraction of a microsecond.
 fn parts(phc: &str) -> Option<(Argon2Params, [u8; SALT_LENGTH], [u8; OUTPUT_LENGTH])> {
     let rest = phc.strip_prefix("$argon2id$v=19$m=")?;
     let (memory_kib, rest) = rest.split_once(",t=")?;
@@ -162,13 +162,13 @@ fn parts(phc: &str) -> Option<(Argon2Params, [u8; SALT_LENGTH], [u8; OUTPUT_LENG
     Some((params, bytes(salt)?, bytes(output)?))
 }
 
-/// A number without sign and leading zeros.
+/// A number without a sign and without leading zeros.
 fn decimal(text: &str) -> Option<u32> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|_| is_plain)
 }
 
-/// As many bytes as that, in unpadded base64 without spare bits.
+/// `N` bytes in unpadded base64 without spare bits.
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let decoded = Base64Unpadded::decode(text, &mut bytes).ok()?.len();
@@ -178,7 +178,7 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 /// What is wrong with a string that this crate does not write.
 #[cold]
 fn diagnosis(phc: &str) -> CorruptHash {
-    // Length and alphabet first: nothing behind this line sees more than a few bytes of unknown origin.
+    // Length and alphabet first: the code after this line sees only a few bytes of unknown origin.
     if phc.len() > HASH.bytes() || !phc.is_ascii() {
         return CorruptHash::new(CorruptHashKind::Syntax);
     }
@@ -202,7 +202,7 @@ fn diagnosis(phc: &str) -> CorruptHash {
     } else if parsed.hash.is_none_or(|hash| hash.as_bytes().len() != OUTPUT_LENGTH) {
         CorruptHashKind::Output
     } else {
-        // Order, key ids, associated data and anything else that is not read.
+        // Order, key ids, associated data and everything else that is not read.
         CorruptHashKind::Syntax
     })
 }
@@ -213,7 +213,7 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// A stored hash that this crate did not write. The record is damaged, or somebody changed it.
+/// A stored hash that this crate did not write. The record is damaged, or was changed.
 ///
 /// ```
 /// use tower_api_keys::hash::{CorruptHashKind, KeyHash};
@@ -260,11 +260,11 @@ pub enum CorruptHashKind {
     Algorithm,
     /// Not 32 bytes of hash.
     Output,
-    /// A cost is missing or outside of [`Argon2Params`], or parallelism is not 1.
+    /// A cost is missing or outside [`Argon2Params`], or parallelism is not 1.
     Params,
     /// Not 16 bytes of salt.
     Salt,
-    /// No PHC string, or not in the one form this crate writes.
+    /// Not a PHC string, or not in the form that this crate writes.
     Syntax,
     /// Another version than 19 (0x13).
     Version,

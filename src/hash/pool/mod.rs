@@ -1,5 +1,5 @@
-//! The crate's own threads for hashing: one per permit, each with memory of its own, at the lowest priority, and one of
-//! normal priority for when those get no core.
+//! The crate's own threads for hashing: one per permit, each with its own memory, at the lowest priority; and one of
+//! normal priority for times when those get no core.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -16,7 +16,7 @@ use super::{
     starvation::{SeenThread, Snapshot, WINDOW, Watch},
 };
 
-/// How many threads, how many jobs may wait, and how it is known that the threads get no core.
+/// How many threads there are, how many jobs may wait, and how to measure that the threads get no core.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) threads: usize,
@@ -45,7 +45,7 @@ impl Pool {
     /// Queues the job that `make` makes, which is not called if there is no place.
     pub(super) fn submit(&self, urgency: Urgency, make: impl FnOnce() -> Queued) -> Result<(), Refused> {
         let mut state = self.0.lock();
-        // A thread that was woken and has not come yet counts as idle: it is spoken for by a job that waits.
+        // A thread that was woken but does not run yet counts as idle, but a waiting job already needs it.
         if state.workers.len() < self.0.limits.threads && state.idle <= state.queue.len() {
             match self.0.start_worker(&mut state) {
                 Err(error) if state.workers.is_empty() => return Err(Refused::NoThread(error)),
@@ -53,7 +53,7 @@ impl Pool {
             }
         }
         state.queue.push(urgency, self.0.limits.places, make).map_err(|()| Refused::Full)?;
-        // The relief thread looks by itself as long as there is work, unless the job has to wait for it.
+        // While there is work, the relief thread checks by itself. It is woken only if the job has to wait for it.
         let wakes_relief = !std::mem::replace(&mut state.is_watched, true) || state.watch.is_starving();
         drop(state);
         self.0.work.notify_one();
@@ -73,7 +73,7 @@ impl Pool {
         QueueFigures { starved: state.watch.starved_for(), ..state.queue.figures() }
     }
 
-    /// For how long the hashing threads starved, as of now, whether or not the relief thread itself got to look.
+    /// How long the hashing threads have starved up to now, even if the relief thread could not run its check.
     pub(super) fn starved_for(&self) -> Duration {
         self.0.look();
         self.0.lock().watch.starved_for()
@@ -88,7 +88,7 @@ impl Drop for Pool {
         drop(state);
         self.0.work.notify_all();
         self.0.relief.notify_all();
-        // Outside of the lock: a job that is dropped speaks to those who wait for it.
+        // Outside the lock: dropping a job notifies its waiting callers.
         drop(orphans);
     }
 }
@@ -97,9 +97,9 @@ struct Shared {
     limits: Limits,
     cores: usize,
     state: Mutex<State>,
-    /// For the hashing threads: there is a job.
+    /// Tells the hashing threads that there is a job.
     work: Condvar,
-    /// For the relief thread: there is work again after a time without, or a job for it.
+    /// Tells the relief thread that there is work after a pause, or a job for it.
     relief: Condvar,
 }
 
@@ -109,13 +109,13 @@ struct State {
     workers: Vec<Worker>,
     idle: usize,
     has_relief: bool,
-    /// The relief thread looks at intervals.
+    /// The relief thread checks at intervals.
     is_watched: bool,
     watch: Watch,
     is_closed: bool,
 }
 
-/// A hashing thread, as others see it.
+/// What other threads see of a hashing thread.
 #[derive(Default)]
 struct Worker {
     clock: Clock,
@@ -151,7 +151,7 @@ impl State {
         Some(next)
     }
 
-    /// What a thread has begun and waited longest for, and was not taken over yet.
+    /// The job that a thread began and that waited longest, if it was not taken over yet.
     fn oldest_begun(&mut self) -> Option<Arc<Job>> {
         let begun = self.workers.iter_mut().filter_map(|worker| worker.begun.as_mut());
         let oldest = begun.filter(|begun| !begun.is_taken_over).min_by_key(|begun| begun.made_at)?;
@@ -161,7 +161,7 @@ impl State {
 }
 
 impl Shared {
-    /// Nothing that can panic runs under the lock, and the state is whole at every point: poison means nothing.
+    /// No code under the lock can panic, and the state is consistent at every point: poison has no meaning.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,7 +170,7 @@ impl Shared {
         if !state.has_relief && self.limits.measure.is_some() {
             let shared = Arc::clone(self);
             let relief = thread::Builder::new().name("api-key-relief".to_owned()).spawn(move || shared.relieve());
-            // Without it, threads started from here on keep their priority.
+            // Without it, threads that start later keep their priority.
             state.has_relief = relief.is_ok();
         }
         let (shared, number) = (Arc::clone(self), state.workers.len());
@@ -192,11 +192,11 @@ impl Shared {
         }
     }
 
-    /// At nice 19 a warm request overtakes a hash: its p99 stays near idle while hashes take what is left of the cores. On
-    /// Linux the priority belongs to the thread; elsewhere it would slow the whole process. Where it is forbidden, hashes
-    /// are merely less polite.
+    /// At nice 19 a warm request is scheduled before a hash: its p99 stays near that of an idle machine while hashes
+    /// use the rest of the cores. On Linux the priority belongs to the thread; elsewhere it would slow the whole
+    /// process. If the system forbids it, hashes only compete more.
     ///
-    /// An unprivileged thread cannot take this back. So only one whose processor time is watched gives way.
+    /// An unprivileged thread cannot undo this. So only a thread whose processor time is measured lowers its priority.
     fn make_way(&self, number: usize) {
         let clock = self.limits.measure.filter(|_| self.lock().has_relief).and_then(|measure| measure());
         #[cfg(target_os = "linux")]
@@ -208,7 +208,7 @@ impl Shared {
         }
     }
 
-    /// Waits for a job. None once the pool is closed.
+    /// Waits for a job. None after the pool is closed.
     fn next_job(&self, number: usize) -> Option<Arc<Job>> {
         let mut state = self.lock();
         loop {
@@ -228,8 +228,8 @@ impl Shared {
         }
     }
 
-    /// The relief thread: watches whether the hashing threads get a core, and runs what they do not get to, one job at a
-    /// time. Its memory is there only as long as there is work.
+    /// The relief thread: checks whether the hashing threads get a core, and runs what they do not get to, one job at a
+    /// time. It has memory only while there is work.
     fn relieve(&self) {
         let (mut memory, mut taken_before) = (Memory::default(), 0);
         loop {
@@ -263,8 +263,8 @@ impl Shared {
         }
     }
 
-    /// If the hashing threads starve, the job that waited longest with one of them, or else the next in the queue.
-    /// Whether it was begun comes with it.
+    /// If the hashing threads starve: the job that waited longest on one of them, or else the next in the queue, and
+    /// whether it was begun.
     fn take_over(&self) -> Option<(Arc<Job>, bool)> {
         let mut state = self.lock();
         if !state.watch.is_starving() || state.is_closed {
@@ -286,7 +286,7 @@ impl Shared {
             return;
         }
         let clocks: Vec<Clock> = state.workers.iter().map(|worker| worker.clock.clone()).collect();
-        // Files are read without the lock.
+        // The files are read without the lock.
         drop(state);
         let times = clocks.iter().map(|clock| match clock {
             Clock::NotYet => Some(Duration::ZERO),

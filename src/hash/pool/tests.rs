@@ -14,7 +14,7 @@ use crate::hash::{
 
 const ONE_THREAD: Limits = Limits { threads: 1, places: Places { issue: 2, check: 2, rehash: 1 }, measure: None };
 
-/// The thread looks as if it never got a core, whatever it does.
+/// The thread seems never to get a core, no matter what it does.
 const STARVING: Limits = Limits { measure: Some(no_time), ..ONE_THREAD };
 
 struct NoTime;
@@ -44,7 +44,7 @@ fn occupy(pool: &Pool) -> Sender<()> {
     let released = Mutex::new(released);
     let run = move || {
         begun.send(()).unwrap();
-        // The relief thread may run it again: it must be free for what comes after.
+        // The relief thread may run it again: it must be free for later jobs.
         if let Ok(released) = released.try_lock() {
             let _ = released.recv();
         }
@@ -171,7 +171,7 @@ fn hashing_threads_have_the_lowest_priority() {
     assert_eq!(rustix::process::getpriority_process(None).unwrap(), before);
 }
 
-/// It could be left without a core, and nothing would tell.
+/// It could be left without a core without notice.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_thread_that_cannot_be_measured_keeps_its_priority() {
@@ -268,7 +268,7 @@ fn a_panic_of_the_relief_thread_leaves_the_run_to_the_first_one() {
     tries.recv().unwrap();
     drop(release);
     assert_eq!(ends.recv().unwrap().as_deref(), Some("api-key-hash-0"));
-    // And it still relieves.
+    // The relief thread still works.
     let gate = occupy(&pool);
     let (notes, received) = channel();
     note(&pool, Urgency::Check, &notes, "after").unwrap();

@@ -1,37 +1,37 @@
-//! What kinds of characters a text has: those of keys, those that people and programs put around them, and those that
+//! The kinds of characters in a text: those of keys, those that people and programs put around them, and those that
 //! look like them.
 
 use std::str::{self, Utf8Chunk};
 
 use crate::{key::layout::is_base64url, text::is_ignorable};
 
-/// A byte order mark that somebody took for three characters of Latin-1.
+/// A byte order mark that was read as three characters of Latin-1.
 const MISREAD_MARK: &[u8] = "\u{ef}\u{bb}\u{bf}".as_bytes();
 
-/// What kinds of characters a text has.
+/// The kinds of characters in a text.
 #[derive(Clone, Copy)]
 pub(super) struct CharacterKinds(u16);
 
 impl CharacterKinds {
     pub(super) const BRACKET: u16 = 1;
     pub(super) const COLON: u16 = 2;
-    /// `-`, `_` and the dot: of keys, and no letters.
+    /// `-`, `_` and the dot: characters of keys that are no letters.
     const JOINT: u16 = 4;
-    /// What a masked copy has in place of the secret.
+    /// What a masked copy has instead of the secret.
     pub(super) const MASK: u16 = 8;
     const NOT_ASCII: u16 = 16;
-    /// What is left of ASCII.
+    /// The rest of ASCII.
     const OTHER: u16 = 32;
     pub(super) const QUOTE: u16 = 64;
-    /// Also what nobody sees.
+    /// Includes invisible characters.
     pub(super) const SPACE: u16 = 128;
     pub(super) const STAR: u16 = 256;
-    /// Beyond ASCII, and none of the others: look-alikes of dashes, dots and letters among them.
+    /// Beyond ASCII, and none of the others; includes look-alikes of dashes, dots and letters.
     pub(super) const STRANGE: u16 = 512;
-    /// Letters and digits of ASCII, and of scripts that no encoding of one byte mistakes for something else.
+    /// Letters and digits of ASCII, and of scripts that no one-byte encoding confuses with something else.
     pub(super) const WORD: u16 = 1024;
 
-    /// The class of each byte: a table gives the reason in tens of nanoseconds.
+    /// The class of each byte: with a table the reason takes tens of nanoseconds.
     #[expect(clippy::indexing_slicing, reason = "the loop ends where the table does, and runs in the compiler")]
     const CLASSES: [u16; 256] = {
         let mut classes = [0; 256];
@@ -48,7 +48,7 @@ impl CharacterKinds {
         if is_plain(text) { Self(if text.is_empty() { 0 } else { Self::WORD }) } else { Self::in_odd_text(text) }
     }
 
-    // Not inlined, nor is what else few texts need: the way of texts that are nearly keys has to stay short.
+    // Not inlined, like other code that few texts need: the path of texts that are nearly keys has to stay short.
     #[inline(never)]
     fn in_odd_text(text: &[u8]) -> Self {
         #[expect(clippy::indexing_slicing, reason = "there is a class for each of 256 bytes")]
@@ -82,7 +82,7 @@ impl CharacterKinds {
         Self(kinds(first_character(text)) | kinds(last_character(text)))
     }
 
-    /// The kinds of the characters that are not ASCII, be they UTF-8 or of one byte each.
+    /// The kinds of the characters that are not ASCII, in UTF-8 or of one byte each.
     fn beyond_ascii(mut text: &[u8]) -> u16 {
         let mut seen = 0;
         if let Some(rest) = text.strip_prefix(MISREAD_MARK) {
@@ -96,11 +96,11 @@ impl CharacterKinds {
         seen
     }
 
-    /// By the properties `Quotation_Mark` and `White_Space` of the Unicode Character Database, by what programs may leave
-    /// out, and by what else people type and paste for these.
+    /// By the properties `Quotation_Mark` and `White_Space` of the Unicode Character Database, by what programs may
+    /// leave out, and by what people type and paste instead.
     fn of_character(character: char) -> u16 {
         match character {
-            // Primes, accents and angle brackets among them.
+            // Includes primes, accents and angle brackets.
             '\u{ab}'
             | '\u{b4}'
             | '\u{bb}'
@@ -137,8 +137,7 @@ impl CharacterKinds {
         }
     }
 
-    /// A byte that belongs to no UTF-8, as Latin-1 and Windows-1252 read it: clients send those, a byte for a
-    /// character.
+    /// A byte outside UTF-8, as read by Latin-1 and Windows-1252: some clients send those, one byte for each character.
     const fn of_lone_byte(byte: u8) -> u16 {
         match byte {
             0x82 | 0x84 | 0x8b | 0x91..=0x94 | 0x9b | 0xab | 0xb4 | 0xbb => Self::QUOTE,
@@ -152,7 +151,7 @@ impl CharacterKinds {
         self.0 & class != 0
     }
 
-    /// Whether there is anything that people see, and that they do not take for the edge of the key.
+    /// Whether there is anything visible that people do not mistake for the edge of the key.
     pub(super) const fn has_text(self) -> bool {
         self.has(!(Self::QUOTE | Self::SPACE | Self::STRANGE))
     }
@@ -179,13 +178,13 @@ fn last_character(text: &[u8]) -> &[u8] {
     (2..=4).filter_map(of_length).find(is_one).or_else(|| of_length(1)).unwrap_or_default()
 }
 
-/// How many characters a text has, where each byte that belongs to no UTF-8 is one.
+/// How many characters a text has, where each byte outside UTF-8 counts as one.
 pub(super) fn count(text: &[u8]) -> usize {
     text.utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum()
 }
 
-/// Whether a text has nothing but the characters of keys in it, as most have. By 16 at a time, for which there are
-/// vector instructions, and the last 16 once more: what is left over would be looked at one by one.
+/// Whether a text has only characters of keys, as most have. Checks 16 at a time, for which there are vector
+/// instructions, and the last 16 a second time: otherwise the remainder would be checked one by one.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     let is_odd = |byte: u8| u8::from(!(is_base64url(byte) | (byte == b'.')));

@@ -1,8 +1,8 @@
 //! Says why a text is no key.
 //!
-//! Runs only for texts that are refused already, so a mistake here costs a worse sentence and never a wrong admission.
-//! It looks at the first 256 bytes at most. It allocates nothing, except for a text longer than a key that has escapes
-//! or lines in it.
+//! Runs only for texts that are already refused, so a mistake here makes a sentence worse and never admits a wrong
+//! text. It looks at the first 256 bytes at most. It allocates nothing, except for a text longer than a key that has
+//! escapes or lines in it.
 
 mod characters;
 mod placeholder;
@@ -23,16 +23,16 @@ use super::{
 const WORD: &[u8] = b"bearer";
 const HEADER: &[u8] = b"authorization";
 
-/// The first reason that fits.
+/// The first reason that applies.
 #[cold]
 pub(super) fn diagnose<'a>(prefixes: &Prefixes, foreign: &ForeignPrefixes, text: &'a [u8]) -> MalformedKey {
     let head = text.get(..LOOKED_AT).unwrap_or(text);
     let seen = CharacterKinds::in_text(head);
     let (bare, behind_bearer) = bare(prefixes, head, seen);
-    // What begins like one of ours is ours, whatever a foreign prefix or a word in it looks like.
+    // A text that begins like one of our keys is ours, even if it looks like a foreign prefix or has words in it.
     let known = |word: Option<&'a [u8]>| word.filter(|word| prefixes.index(word).is_some());
     let prefix = known(first_word(bare));
-    // Nothing shorter has a key in it and something else.
+    // A shorter text cannot hold a key and something else.
     let is_longer = head.len() > prefix.map_or(SHORTEST_KEY, |prefix| prefix.len() + TAIL_LENGTH);
     if is_longer && let Some(reason) = of_longer(prefixes, foreign, head, bare, seen, behind_bearer) {
         return MalformedKey::new(reason);
@@ -55,7 +55,7 @@ pub(super) fn diagnose<'a>(prefixes: &Prefixes, foreign: &ForeignPrefixes, text:
     } else if has_look_alikes(head, seen, prefix.is_some()) {
         MalformedReason::Alphabet
     } else {
-        // As long as the whole text: nothing was taken off.
+        // As long as the whole text: nothing was removed.
         let prefix = if bare.len() == text.len() { prefix } else { known(first_word(text)) };
         // Without a dot, all of it may be a prefix.
         match prefix.or_else(|| known(Some(text))) {
@@ -85,7 +85,7 @@ fn of_longer(
     is_encoded.then_some(MalformedReason::Encoded)
 }
 
-/// The reason for a text with an accepted prefix, and with nothing in it that could be said in words.
+/// The reason for a text with an accepted prefix, and with no more specific problem.
 fn structural(prefix: &[u8], text: &[u8]) -> MalformedReason {
     let length = prefix.len() + TAIL_LENGTH;
     if text.len() < length {
@@ -101,8 +101,8 @@ fn structural(prefix: &[u8], text: &[u8]) -> MalformedReason {
     MalformedReason::Checksum
 }
 
-/// Whether it is meant as a key of ours, by its beginning or by its length in characters, and some of these are none of
-/// a key's: an en dash, a full stop of another script, letters of one.
+/// Whether it is meant as a key of ours, by its beginning or its length in characters, and some of its characters are
+/// not those of keys: an en dash, a full stop of another script, letters of another script.
 fn has_look_alikes(head: &[u8], seen: CharacterKinds, has_prefix: bool) -> bool {
     let is_as_long = || {
         let count = count(head);
@@ -111,7 +111,7 @@ fn has_look_alikes(head: &[u8], seen: CharacterKinds, has_prefix: bool) -> bool 
     seen.has(CharacterKinds::STRANGE) && (has_prefix || is_as_long())
 }
 
-/// What has the shape of a key of ours within a longer text: the first that is whole, if one is.
+/// A part of a longer text with the shape of a key of ours: the first whole one, if there is one.
 struct Inside<'a> {
     before: &'a [u8],
     key: &'a [u8],
@@ -136,14 +136,14 @@ impl<'a> Inside<'a> {
         Some(Self { before, key, after, is_whole: found.is_whole, has_next })
     }
 
-    /// What is wrong with what is around it; none if it is no key of ours, as far as that can be told.
+    /// What is wrong with the text around it; none if it is no key of ours, as far as is known.
     fn reason(&self, prefixes: &Prefixes, behind_bearer: bool) -> Option<MalformedReason> {
         if !self.is_whole {
             // It was masked at its full length.
             if is_crossed_out(self.key) {
                 return Some(MalformedReason::Placeholder);
             }
-            // What it is glued to may be part of another prefix.
+            // The text that it is glued to may be part of another prefix.
             if self.before.last().is_some_and(|byte| is_base64url(*byte)) {
                 return None;
             }
@@ -181,15 +181,15 @@ impl<'a> Inside<'a> {
     }
 }
 
-/// Whether the text begins with an accepted prefix and an id, as what is left of a key does.
+/// Whether the text begins with an accepted prefix and an id, as an incomplete key does.
 fn has_id(prefixes: &Prefixes, text: &[u8]) -> bool {
     let Some(word) = first_word(text).filter(|word| prefixes.index(word).is_some()) else { return false };
     let id = text.get(word.len() + 1..).and_then(<[u8]>::first_chunk::<ID_LENGTH>);
     id.is_some_and(|id| all_base64url(id))
 }
 
-/// The reason for a key that stands in a credential of another kind, by what is before it. Where the scheme is missing
-/// or is a wrong one, that comes first: the caller that then writes `Bearer` is told the rest.
+/// The reason for a key in a credential of another kind, by the text before it. A missing or wrong scheme comes first:
+/// a caller that then writes `Bearer` is told the rest.
 pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
     if !before.windows(WORD.len()).any(|word| word.eq_ignore_ascii_case(WORD)) {
         return MalformedReason::MissingScheme;
@@ -206,13 +206,13 @@ pub(super) fn misplaced(before: &[u8]) -> MalformedReason {
     }
 }
 
-/// The text without what people wrap keys in, and whether the word `Bearer` was part of that.
+/// The text without the characters that people wrap keys in, and whether the word `Bearer` was part of that.
 fn bare<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) -> (&'a [u8], bool) {
     let has_wraps = seen.has(CharacterKinds::SPACE | CharacterKinds::COLON | CharacterKinds::QUOTE);
     let unwrapped = |text| if has_wraps { unwrapped(text) } else { text };
     let mut bare = unwrapped(text);
     let mut behind_bearer = false;
-    // Each word found shortens the text; nobody means the ninth.
+    // Each word found shortens the text; a ninth one is not meant.
     for _ in 0..8 {
         let Some(rest) = behind_word(prefixes, bare, seen) else { break };
         bare = unwrapped(rest);
@@ -221,7 +221,7 @@ fn bare<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) -> (&'a [
     (bare, behind_bearer)
 }
 
-/// What stands behind the word `Bearer`, if the text has it as a word, or stuck to the front of a key.
+/// The text after the word `Bearer`, if the text has it as a word, or stuck to the front of a key.
 fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) -> Option<&'a [u8]> {
     let ends_word = |rest: &[u8]| match rest.first() {
         None => true,
@@ -236,7 +236,7 @@ fn behind_word<'a>(prefixes: &Prefixes, text: &'a [u8], seen: CharacterKinds) ->
     {
         return Some(rest);
     }
-    // Further inside it is a word only where something separates it from what follows.
+    // Further inside, it is a word only if something separates it from what follows.
     if !seen.has(CharacterKinds::SPACE | CharacterKinds::COLON) {
         return None;
     }

@@ -1,12 +1,12 @@
-//! What stands where a key should have been put: names, references that nobody resolved, and copies without the secret.
+//! Placeholders where a key should be: names, unresolved references, and copies without the secret.
 
 use super::characters::CharacterKinds;
 use crate::key::{layout::SHORTEST_KEY, prefix::Prefixes};
 
-/// What programs write in place of a secret.
+/// What programs write instead of a secret.
 const CENSORED: [&[u8]; 4] = [b"redacted", b"filtered", b"masked", b"hidden"];
 
-/// Before the colon of a reference to a secret, a file or a variable, where no `//` follows it.
+/// Before the colon of a reference to a secret, a file or a variable, if no `//` follows.
 const STORES: [&[u8]; 40] = [
     b"akeyless",
     b"akv",
@@ -53,7 +53,7 @@ const STORES: [&[u8]; 40] = [
 /// Before the dot of a reference that has nothing but letters, digits and dots in it.
 const CONTEXTS: [&[u8]; 7] = [b"config", b"env", b"local", b"secrets", b"settings", b"var", b"vars"];
 
-/// Whether somebody took the secret out: `user.….[REDACTED]`, `user.****`, `user.<id>.<secret>`, `user.xxxxxxxx`.
+/// Whether the secret was removed: `user.….[REDACTED]`, `user.****`, `user.<id>.<secret>`, `user.xxxxxxxx`.
 #[inline]
 pub(super) fn is_masked(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) -> bool {
     text.ends_with(b"...")
@@ -70,7 +70,7 @@ fn is_censored(text: &[u8]) -> bool {
 #[inline(never)]
 fn is_masked_by_signs(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) -> bool {
     let bracketed = || {
-        // Something described, not a list of strings, nor a key that somebody put in brackets.
+        // A description, not a list of strings, nor a key in brackets.
         let is_open = |pair: &[u8]| matches!(pair, [b'<' | b'[', letter] if letter.is_ascii_alphabetic());
         let inside = text.get(text.windows(2).position(is_open)? + 1..)?;
         Some(inside.iter().any(|byte| matches!(byte, b'>' | b']')) && !prefixes.begin(inside))
@@ -80,7 +80,7 @@ fn is_masked_by_signs(prefixes: &Prefixes, text: &[u8], seen: CharacterKinds) ->
         || seen.has(CharacterKinds::MASK)
 }
 
-/// Whether it ends with a character again and again, as no secret does.
+/// Whether it ends with one repeated character, as no secret does.
 pub(super) fn is_crossed_out(text: &[u8]) -> bool {
     text.last_chunk::<8>().is_some_and(|end| {
         let [first, ..] = end;
@@ -88,10 +88,10 @@ pub(super) fn is_crossed_out(text: &[u8]) -> bool {
     })
 }
 
-/// Whether this stands where a key should have been put.
+/// Whether this is a placeholder for a key.
 #[inline]
 pub(super) fn is_placeholder(text: &[u8], seen: CharacterKinds) -> bool {
-    // No name has as many letters as a key, and nothing else in it.
+    // No name has as many letters as a key and nothing else.
     let may_be_one = text.len() < SHORTEST_KEY || !seen.is_plain();
     may_be_one && is_name_or_reference(text, seen)
 }
@@ -101,7 +101,7 @@ fn is_name_or_reference(text: &[u8], seen: CharacterKinds) -> bool {
     is_word(text) || is_drawn(text) || is_plain_reference(text) || (!seen.is_plain() && is_reference(text, seen))
 }
 
-/// One sign again and again, and nothing else.
+/// One repeated sign, and nothing else.
 fn is_drawn(text: &[u8]) -> bool {
     matches!(text, [first @ (b'x' | b'X' | b'*' | b'.' | b'-' | b'_' | b'#' | b'?' | b'0'), _, _, ..]
         if text.iter().all(|byte| byte == first))
@@ -114,7 +114,7 @@ fn is_plain_reference(text: &[u8]) -> bool {
             && begins_with_one_of(&CONTEXTS, text, b'.'))
 }
 
-/// What shells, templates, configurations and programs put in place of a secret, to be replaced by it.
+/// References to a secret in shells, templates, configurations and programs, to be replaced by it.
 fn is_reference(text: &[u8], seen: CharacterKinds) -> bool {
     match text {
         // An expression of some workflow engines.
@@ -145,7 +145,7 @@ fn is_call(text: &[u8]) -> bool {
 
 /// `/run/secrets/key`, `./key`, `~/key`, `C:\key`, `projects/1/secrets/key`.
 fn is_path(text: &[u8]) -> bool {
-    // A `/` is in base64, too: there, a word of small letters and a second one do not follow it.
+    // Base64 has `/`, too, but not followed by two words of small letters.
     let has_segment = |rest: &[u8]| {
         let word = rest.iter().take_while(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-')).count();
         word >= 2 && matches!(rest.get(word), None | Some(b'/'))
@@ -215,7 +215,7 @@ fn is_word(text: &[u8]) -> bool {
         || is.iter().any(|word| behind_letters(text, word).is_some_and(<[u8]>::is_empty))
 }
 
-/// What stands behind the word, in any case and however its parts are joined: `YOUR_API_KEY`, `your-api-key`.
+/// The text after the word, in any case and no matter how its parts are joined: `YOUR_API_KEY`, `your-api-key`.
 fn behind_letters<'a>(mut text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
     let mut word = word.iter();
     let mut expected = word.next()?;

@@ -276,7 +276,7 @@ fn reference_that_was_not_resolved_is_a_placeholder() {
             "config('services.acme.key')",
         ],
     );
-    // In quotes, and behind the word.
+    // In quotes, and after the word.
     assert_code("placeholder", &["\"op://vault/item/field\"", "Bearer vault:secret/api", "'__KEY__'"]);
 }
 
@@ -340,7 +340,7 @@ fn key_with_text_around_it_is_no_placeholder() {
     ] {
         assert_code("text_around", &[&text]);
     }
-    // Masked at its full length it is one.
+    // A key masked at its full length is a placeholder.
     assert_code(
         "placeholder",
         &[&format!("{}{}", &KEY[..26], "x".repeat(48)), &format!("<{}{}>", &KEY[..26], "x".repeat(48))],
@@ -365,7 +365,7 @@ fn two_keys_in_one_line_are_told_as_two() {
         "two_keys",
         &[&format!("{KEY}{KEY}"), &format!("{}, {KEY}", &KEY[..60]), &format!("\"{KEY}\", \"{KEY}\"")],
     );
-    // The second one of another service, or what only begins like one.
+    // The second is a key of another service, or only begins like one.
     assert_code(
         "too_long",
         &[&format!("{KEY},ghp_16C7e42F292c6912E7710c838347Ae178B4a"), &format!("{KEY}, user.name")],
@@ -586,7 +586,7 @@ fn look_alikes_are_characters_that_no_key_has() {
     ] {
         assert_eq!(refusal(&text).reason(), MalformedReason::Alphabet, "{}", text.escape_ascii());
     }
-    // What is neither a key's length nor begins like one is not taken for one.
+    // A text without a key's length and beginning does not count as one.
     assert_code("unknown_prefix", &["\u{e9}", "schl\u{fc}ssel", "\u{43a}\u{43b}\u{44e}\u{447}"]);
 }
 
@@ -679,7 +679,7 @@ fn codes_and_advice_are_distinct_and_advice_is_one_sentence() {
         assert!(advice.ends_with('.') && advice.matches('.').count() == 1 && !advice.contains("  "), "{advice}");
         assert!(reason.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
         assert!(!MalformedKey::new(reason).to_string().ends_with('.'));
-        // As stores keep it: `malformed_key.` and the code.
+        // The word in stores: `malformed_key.` and the code.
         assert!(reason.as_str().len() <= "foreign_credential".len(), "{reason}");
     }
 }

@@ -1,14 +1,14 @@
-//! Keys that something encoded on their way: in base64, also of UTF-16, in hexadecimal digits, with escapes, or in
-//! UTF-16 that was read as bytes.
+//! Keys that were encoded on their way: in base64, also of UTF-16, in hexadecimal digits, with escapes, or in UTF-16
+//! that was read as bytes.
 
 use zeroize::Zeroizing;
 
 use super::layout::{LONGEST_BRAND, SHORTEST_KEY};
 
-/// `user.` and `team.` as they look within base64 and in hexadecimal digits, as far as nothing around them shows.
+/// `user.` and `team.` within base64 and in hexadecimal digits: the characters that do not depend on their neighbours.
 ///
-/// In base64 it depends on how many bytes of its group of three stand before it. Both alphabets write keys alike: no
-/// three characters of a key make one of the two in which they differ.
+/// In base64 they depend on how many bytes of their group of three come before. Both alphabets write keys alike: no
+/// three characters of a key give one of the two characters in which the alphabets differ.
 const MARKS: [Mark; 14] = [
     Mark { text: *b"dXNlci", code: Code::Base64 { before: 0, width: 1 } },
     Mark { text: *b"VzZXIu", code: Code::Base64 { before: 1, width: 1 } },
@@ -16,7 +16,7 @@ const MARKS: [Mark; 14] = [
     Mark { text: *b"dGVhbS", code: Code::Base64 { before: 0, width: 1 } },
     Mark { text: *b"RlYW0u", code: Code::Base64 { before: 1, width: 1 } },
     Mark { text: *b"0ZWFtL", code: Code::Base64 { before: 2, width: 1 } },
-    // The same in UTF-16, which is what PowerShell and .NET call Unicode. In both byte orders there is a zero between two
+    // The same in UTF-16, which is what PowerShell and .NET call Unicode. In both byte orders a zero is between two
     // characters.
     Mark { text: *b"dQBzAG", code: Code::Base64 { before: 0, width: 2 } },
     Mark { text: *b"UAcwBl", code: Code::Base64 { before: 1, width: 2 } },
@@ -30,11 +30,11 @@ const MARKS: [Mark; 14] = [
 
 /// Characters of a mark.
 const MARK: usize = 6;
-/// So many bytes may belong to a prefix before its kind.
+/// How many bytes before the kind may belong to a prefix.
 const BRAND: usize = LONGEST_BRAND + 1;
-/// Bytes around a mark that are decoded: a brand, the key, and what is left of two groups of base64.
+/// Bytes around a mark that are decoded: a brand, the key, and the rest of two groups of base64.
 const AROUND: usize = BRAND + SHORTEST_KEY + 5;
-/// No name of a scheme is so long, and every line of base64 that a tool breaks is longer.
+/// No name of a scheme is this long, and all lines of base64 that tools break are longer.
 const SHORTEST_LINE: usize = 32;
 /// Where the dots of a key are, counted from its kind.
 const DOTS: [usize; 2] = [4, 25];
@@ -47,7 +47,7 @@ struct Mark {
 
 #[derive(Clone, Copy)]
 enum Code {
-    /// So many bytes of its first group stand before the kind, and each character of a key has so many.
+    /// How many bytes of the first group come before the kind, and the bytes of each character of a key.
     Base64 {
         before: usize,
         width: usize,
@@ -71,10 +71,11 @@ const MARKED: [[u16; 256]; 3] = {
     marked
 };
 
-/// Whether something in this text, decoded once, is what the function looks for. It is shown each part that may be a
-/// key, with enough of what stands before it for the longest prefix.
+/// Whether a part of this text, decoded once, satisfies the function. The function gets each part that may be a key,
+/// with enough text before it for the longest prefix.
 ///
-/// Takes time by the length of the text, and memory only if the text has blanks or escapes. What is decoded is wiped.
+/// Takes time in proportion to the length of the text, and memory only if the text has blanks or escapes. Decoded text
+/// is wiped.
 pub(super) fn any_decoded(text: &[u8], mut is_it: impl FnMut(&[u8]) -> bool) -> bool {
     any_marked(text, &mut is_it)
         || joined(text).is_some_and(|text| any_marked(&text, &mut is_it))
@@ -102,7 +103,7 @@ fn is_marked(text: &[u8], place: usize, window: &[u8], mut is_it: impl FnMut(&[u
     })
 }
 
-/// An encoded text from the beginning of what may be a brand on. Its characters have this number of bits.
+/// An encoded text, beginning with a possible brand. Each of its characters has this number of bits.
 struct Coded<'a, const BITS: usize> {
     text: &'a [u8],
     /// Which of its bytes is the first of the kind.
@@ -112,21 +113,21 @@ struct Coded<'a, const BITS: usize> {
 }
 
 impl<'a, const BITS: usize> Coded<'a, BITS> {
-    /// The fewest characters that hold whole bytes, and how many these are.
+    /// The fewest characters that hold whole bytes, and the number of those bytes.
     const GROUP: (usize, usize) = if BITS == 6 { (4, 3) } else { (2, 1) };
 
-    /// Of a mark that begins here, in whose first group so many bytes stand before the kind.
+    /// The coded text of a mark that begins here, with `before` bytes before the kind in its first group.
     fn at(text: &'a [u8], mark: usize, before: usize, width: usize) -> Option<Self> {
         let (characters, bytes) = Self::GROUP;
-        // A mark begins with the first character that shows nothing of the byte before.
+        // A mark begins with the first character that does not depend on the byte before.
         let group = mark.checked_sub(if before == 0 { 0 } else { before + 1 })?;
         let groups = text.get(..group)?.rchunks_exact(characters).take((BRAND * width).div_ceil(bytes));
         let groups = groups.take_while(|group| group.iter().all(|character| Self::value(*character).is_some())).count();
         Some(Self { text: text.get(group - groups * characters..)?, kind: groups * bytes + before, width })
     }
 
-    /// Whether something here, decoded, is what the function looks for. Two dots in their places come first: to decode
-    /// at each word `user` would cost more than all the rest.
+    /// Whether the text here, decoded, satisfies the function. Checks for two dots in their places first: to decode at
+    /// each word `user` would cost more than all the rest.
     fn holds(&self, is_it: impl FnOnce(&[u8]) -> bool) -> bool {
         if !DOTS.iter().all(|dot| self.byte(self.kind + dot * self.width) == Some(b'.')) {
             return false;
@@ -141,7 +142,7 @@ impl<'a, const BITS: usize> Coded<'a, BITS> {
         decoded.get(..length).is_some_and(is_it)
     }
 
-    /// Its byte of this number.
+    /// Its byte with this number.
     fn byte(&self, number: usize) -> Option<u8> {
         let (first, last) = (number * 8 / BITS, (number * 8 + 7) / BITS);
         let mut bits = 0_u16;
@@ -158,15 +159,15 @@ impl<'a, const BITS: usize> Coded<'a, BITS> {
     }
 }
 
-/// The text without blanks, if something long stands before one: tools break base64 into lines, and a line break turns
-/// into a blank on its way into a header, and into `\n` on its way into JSON.
+/// The text without blanks, if a long run comes before one: tools break base64 into lines, and a line break becomes a
+/// blank on its way into a header, and `\n` on its way into JSON.
 fn joined(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let mut rest = text.trim_ascii();
     let has_breaks = rest.iter().fold(false, |any, &byte| any | matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\\'));
     if !has_breaks {
         return None;
     }
-    // Its full size at once: to grow would leave copies behind.
+    // Allocated at full size: growth would leave copies behind.
     let mut joined = Zeroizing::new(Vec::with_capacity(rest.len()));
     let (mut line, mut is_broken) = (0, false);
     while let [byte, behind @ ..] = rest {
@@ -187,15 +188,15 @@ fn joined(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     is_broken.then_some(joined)
 }
 
-/// The text without the escapes of addresses, of programming languages, of HTML, of mails (RFC 2047) and of quoted strings
-/// (RFC 9110 §5.6.4), and without the zeros that UTF-16 has beside each character, if it has any.
+/// The text without the escapes of addresses, of programming languages, of HTML, of e-mails (RFC 2047) and of quoted
+/// strings (RFC 9110 §5.6.4), and without the zeros that UTF-16 has beside each character, if it has any.
 fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let has_escapes = text.iter().fold(false, |any, &byte| any | matches!(byte, 0 | b'%' | b'\\' | b'&'));
     // A `=` is in many credentials.
     if !has_escapes && !text.windows(2).any(|pair| matches!(pair, [b'=', b'2' | b'5'])) {
         return None;
     }
-    // Its full size at once: to grow would leave copies behind.
+    // Allocated at full size: growth would leave copies behind.
     let mut unescaped = Zeroizing::new(Vec::with_capacity(text.len()));
     while let [byte, rest @ ..] = text {
         let (byte, rest) = escape(text).unwrap_or((*byte, rest));
@@ -207,7 +208,7 @@ fn unescaped(mut text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(unescaped)
 }
 
-/// The ASCII character that a text begins with an escape of, and what follows.
+/// The ASCII character whose escape the text begins with, and the rest.
 fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     match text {
         [b'%', b'u' | b'U', b'0', b'0', rest @ ..]
@@ -224,7 +225,7 @@ fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
         }
         [b'\\', b'0' | b'1', _, _, rest @ ..] => Some((number(text.get(1..4)?, 8)?, rest)),
         [b'\\', byte @ (b'.' | b'-' | b'_'), rest @ ..] => Some((*byte, rest)),
-        // Only what mails escape of a key: a brand may stand behind a `=`, and many begin like a number.
+        // Only what e-mails escape of a key: a brand may follow a `=`, and many begin like a number.
         [b'=', digits @ ..] => {
             let (digits, rest) = digits.split_at_checked(2)?;
             Some((number(digits, 16).filter(|byte| matches!(byte, b'.' | b'-' | b'_'))?, rest))
@@ -244,14 +245,14 @@ fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
-/// What stands before the end of an escape, which is soon, and behind it.
+/// The text before the end of an escape, which is near, and the text after it.
 fn up_to(end: u8, text: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = text.iter().take(9).position(|byte| *byte == end)?;
     Some((text.get(..length)?, text.get(length + 1..)?))
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u8> {
-    // A sign would be read, too.
+    // A sign would be accepted, too.
     if !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
     }

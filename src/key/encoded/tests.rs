@@ -84,7 +84,7 @@ fn key_in_base64_is_found_in_lines_that_were_joined_by_blanks() {
             }
         }
     }
-    // What is no key in itself is none for standing beside something.
+    // Parts that are no key do not become one because they are next to each other.
     assert!(!finds(&format!("Custom {} {}", &KEY[..50], &KEY[50..])));
 }
 

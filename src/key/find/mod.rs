@@ -10,9 +10,9 @@ use super::{
 };
 use crate::owner::KeyKind;
 
-/// A key that stands somewhere in a text. Says where, and copies nothing of it but the id.
+/// A key found in a text. Holds its position, and copies only the id.
 ///
-/// [`KeyFormat::find_in`](super::KeyFormat::find_in) finds them.
+/// Made by [`KeyFormat::find_in`](super::KeyFormat::find_in).
 ///
 /// ```
 /// use tower_api_keys::key::KeyFormat;
@@ -27,30 +27,30 @@ use crate::owner::KeyKind;
 pub struct KeyInText {
     /// Its bytes in the text, from the prefix to the checksum: 74 to 91 of them.
     pub at: Range<usize>,
-    /// Its id, as the text has it.
+    /// Its id, as in the text.
     pub id: KeyId,
     /// The kind that its prefix names.
     pub kind: KeyKind,
     /// Whether these bytes are a well-formed key: the prefix is in lower case and the checksum is right. Otherwise at
-    /// least one character is not the one that was issued, and all the others are those of a secret.
+    /// least one character differs from the issued key, and all others may be those of a secret.
     pub is_whole: bool,
 }
 
-/// All keys with an accepted prefix, in the order of their places.
+/// All keys with an accepted prefix, in order of position.
 pub(super) fn find<'a>(text: &'a [u8], prefixes: &'a Prefixes) -> impl Iterator<Item = KeyInText> + use<'a> {
     seams(text).filter_map(move |seam| key_at(text, &seam, prefixes))
 }
 
-/// The dot between what may be an id, or its end, and what may be a secret.
+/// The dot between a possible id, or the end of one, and a possible secret.
 pub(super) struct Seam {
     pub(super) dot: usize,
-    /// How many characters of an id stand before it: 1 to 20.
+    /// How many characters of an id come before it: 1 to 20.
     pub(super) id_length: usize,
-    /// The word before that, where the id has its full length and a dot before it. In any case, of any brand.
+    /// The word before the id, if the id has its full length and a dot before it. In upper or lower case, of any brand.
     pub(super) kind: Option<KeyKind>,
 }
 
-/// All places of a text where an id and a secret may meet. Looks at each byte, and at 26 more for each dot.
+/// All positions where an id and a secret may join. Reads each byte, and 26 more for each dot.
 pub(super) fn seams(text: &[u8]) -> impl Iterator<Item = Seam> {
     dots(text).filter_map(move |dot| {
         let before = text.get(..dot)?;
@@ -61,7 +61,7 @@ pub(super) fn seams(text: &[u8]) -> impl Iterator<Item = Seam> {
     })
 }
 
-/// Where the dots are. Most texts have few, and vector instructions pass over what has none.
+/// The positions of the dots. Most texts have few, and vector instructions skip parts without one.
 fn dots(text: &[u8]) -> impl Iterator<Item = usize> {
     const STRIDE: usize = 32;
     let strides = text.chunks(STRIDE).enumerate();
@@ -72,7 +72,7 @@ fn dots(text: &[u8]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The kind that a text ends with, and a dot behind it.
+/// The kind at the end of a text, followed by a dot.
 fn kind_before(text: &[u8]) -> Option<KeyKind> {
     let [rest @ .., b'.'] = text else { return None };
     let word = rest.last_chunk::<KIND_LENGTH>()?;
@@ -81,8 +81,8 @@ fn kind_before(text: &[u8]) -> Option<KeyKind> {
 
 /// The key around this dot, if it has an accepted prefix.
 ///
-/// Anything may stand before the prefix: people glue keys to words. So `old_user.…` may be a key of another brand or one
-/// without a brand behind `old_`. The checksum tells them apart, because it covers the prefix.
+/// Any text may come before the prefix: people glue keys to words. So `old_user.…` may be a key of the brand `old`, or
+/// a key without a brand after `old_`. The checksum decides, because it covers the prefix.
 fn key_at(text: &[u8], seam: &Seam, prefixes: &Prefixes) -> Option<KeyInText> {
     let kind = seam.kind?;
     let (before, behind) = text.split_at_checked(seam.dot)?;
@@ -111,7 +111,7 @@ fn key_at(text: &[u8], seam: &Seam, prefixes: &Prefixes) -> Option<KeyInText> {
     (!is_of_another_brand).then(|| key(longest, false))
 }
 
-/// Where a brand may begin whose `_` is the last of the text.
+/// The possible beginnings of a brand whose `_` is the last character of the text.
 fn brand_starts(text: &[u8]) -> impl Iterator<Item = usize> {
     let brand = text.strip_suffix(b"_").unwrap_or_default();
     let letters = |byte: &&u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

@@ -48,7 +48,7 @@ fn damaged_key_is_found_and_said_to_be_damaged() {
         let start = text.to_lowercase().find("user").unwrap();
         assert_eq!(found(&KeyFormat::unbranded(), &text), [(&text[start..], text.contains("VhAZ") && start > 0)]);
     }
-    // The longest prefix counts where no checksum says which.
+    // If no checksum decides, the longest prefix counts.
     let damaged = BRANDED.replace("2ut", "2uu");
     assert_eq!(found(&branded().accepting_unbranded(), &damaged), [(damaged.as_str(), false)]);
 }
@@ -85,9 +85,9 @@ fn key_of_another_brand_is_somebody_elses() {
         assert_eq!(found(&KeyFormat::unbranded(), &text), [], "{text:?}");
         assert_eq!(found(&branded(), &text), [], "{text:?}");
     }
-    // One without a brand is not accepted by a format that has one.
+    // A format with a brand does not accept a key without one.
     assert_eq!(found(&branded(), KEY), []);
-    // With a wrong checksum nobody can tell: it may be a key without a brand behind a word.
+    // With a wrong checksum it is unknown: it may be a key without a brand after a word.
     let damaged =
         format!("{}!", &globex[..globex.len() - 1]).replace("!", if globex.ends_with('A') { "B" } else { "A" });
     assert_eq!(found(&KeyFormat::unbranded(), &damaged), [(&damaged["globex_".len()..], false)]);
@@ -99,7 +99,7 @@ fn whole_key_is_found_behind_one_that_lost_its_end() {
     assert_eq!(found(&KeyFormat::unbranded(), &text), [(&text[..74], false), (KEY, true)]);
 }
 
-/// The description of a key in a text, place by place.
+/// The definition of a key in a text, checked at each position.
 fn naive(text: &[u8], brands: &[&str]) -> Vec<(Range<usize>, bool)> {
     let alphabet = |bytes: &[u8]| bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
     let is_right = |key: &[u8]| checksum(&key[..key.len() - 4]) == key[key.len() - 4..];

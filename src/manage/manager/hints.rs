@@ -67,7 +67,7 @@ impl KeyManager {
     ///
     /// Each team that the rights name is asked about as by [`can`](Self::can). An admin of the organization and the
     /// system get all teams that the [`Directory`](crate::manage::Directory) lists and the policy allows: at most
-    /// 1,000, with one question. Where there may be more than is listed here, [`find_teams_to_issue_for`](Self::find_teams_to_issue_for)
+    /// 1,000, with one question. Where there may be more, [`find_teams_to_issue_for`](Self::find_teams_to_issue_for)
     /// searches by a part of the name. A directory that does not list teams, or fails to, adds none; a name that it
     /// does not give is unknown.
     ///

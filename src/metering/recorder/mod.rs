@@ -1,4 +1,4 @@
-//! Where uses are counted first: on the path of each check.
+//! The first place where uses are counted: on the path of each check.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ use crate::{
     usage::{Origin, OriginWords, Source},
 };
 
-/// As many as there are of [`MalformedReason`].
+/// The number of values of [`MalformedReason`].
 const REASONS: usize = MalformedReason::ALL.len();
 
 /// Counts until they are [taken](super::Unwritten) to be written.
@@ -33,15 +33,15 @@ const REASONS: usize = MalformedReason::ALL.len();
 pub(crate) struct UsageRecorder {
     used: Mutex<Used>,
     known: Mutex<KnownSources>,
-    /// Texts that are no keys, from no source in particular and of no organization's concern, by reason: refused before
-    /// anything is looked up, and counted without a lock.
+    /// Texts that are no keys, without a source and without an organization, by reason: refused before any look-up, and
+    /// counted without a lock.
     malformed: [Tally; REASONS],
     counts: Mutex<Counts>,
-    /// What the store has.
+    /// The pairs that the store has.
     stored: StoredPairs,
-    /// How many were counted under `other` since the start, but for those that [`Counts`] knows.
+    /// How many requests were counted under `other` since the start, apart from those in [`Counts`].
     folded: AtomicU64,
-    /// How many were dropped since the start, because the store does not take a value of theirs.
+    /// How many requests were dropped since the start, because the store does not accept a value of their count.
     refused: AtomicU64,
     written_until: Until,
     days_written_until: Until,
@@ -60,7 +60,7 @@ impl Default for Until {
 
 impl Until {
     fn set(&self, time: Timestamp) {
-        // Whoever reads this time reads all that was dropped until then.
+        // A reader of this time also sees all that was dropped before.
         self.0.store(time.as_millis(), Ordering::Release);
     }
 
@@ -74,7 +74,7 @@ pub(crate) trait Counted: fmt::Debug + Send + Sync {
     /// The key.
     fn key(&self) -> KeyId;
 
-    /// Where they are counted.
+    /// Where its successes are counted.
     fn usage(&self) -> &KeyUsage;
 }
 
@@ -82,16 +82,16 @@ pub(crate) trait Counted: fmt::Debug + Send + Sync {
 #[derive(Debug, Default)]
 struct Used {
     keys: Vec<Arc<dyn Counted>>,
-    /// The number of keys at which those that nobody else remembers any more are counted with the rest.
+    /// The number of keys at which keys that only this list holds are counted with the rest.
     sweep_at: usize,
 }
 
-/// Under which source a success was counted.
+/// The source under which a success was counted.
 #[derive(Clone, Debug)]
 pub(crate) enum SuccessSource {
-    /// One that the key remembers, by its number.
+    /// A source of the key itself, by its number.
     Known(u32),
-    /// One of more than that.
+    /// Another source.
     Other(Source),
 }
 
@@ -116,7 +116,7 @@ impl UsageRecorder {
         }
     }
 
-    /// The key was accepted, and not from where it was used first.
+    /// The key was accepted, from another source than its first.
     #[inline(never)]
     fn success_elsewhere<C: Counted + 'static>(
         &self,
@@ -135,7 +135,7 @@ impl UsageRecorder {
         SuccessSource::Other(counts.source(&key, &Outcome::Accepted, words, now))
     }
 
-    /// Counts what a tally did not, and notes the key where it is the first.
+    /// Counts what a tally did not, and notes the key if this is its first count.
     #[cold]
     fn begin<C: Counted + 'static>(
         &self,
@@ -154,7 +154,7 @@ impl UsageRecorder {
         }
     }
 
-    /// Takes what a tally has, of a day that is over, to be written with the rest.
+    /// Takes the counts that a tally has of a past day, to be written with the rest.
     fn put_aside(&self, counted_for: &CountedFor, end: &Outcome, source: &Source, tally: &Tally) {
         if let Some(count) = tally.take() {
             lock(&self.counts).add(counted_for, end, Origin::Source(source).words(), count, &self.stored);
@@ -169,9 +169,10 @@ impl UsageRecorder {
         used.keys.push(key);
     }
 
-    /// A proof that was pushed out leaves its count behind. While nothing can be written, there is no end of such.
+    /// A proof that was dropped from the cache leaves its count behind. While nothing can be written, there may be any
+    /// number of them.
     fn sweep(&self, used: &mut Used) {
-        // A key is there once for each source it was used from: two that nobody else holds would keep each other alive.
+        // A key is listed once for each source it was used from: otherwise two entries would keep each other alive.
         let address = |key: &Arc<dyn Counted>| Arc::as_ptr(key).cast::<()>();
         used.keys.sort_unstable_by_key(address);
         used.keys.dedup_by_key(|key| address(key));
@@ -212,14 +213,14 @@ impl UsageRecorder {
         }
     }
 
-    /// The key was accepted, as was counted, and what it asked for was refused.
+    /// The key was accepted, which was counted, and the request was denied.
     pub(crate) fn denied_downstream(&self, key: KeyId, code: RefusalCode, seen: &SuccessSource, now: Timestamp) {
         let source = match seen {
             SuccessSource::Other(source) => source.clone(),
             SuccessSource::Known(id) => {
                 let known = lock(&self.known);
                 known.by_id(*id).cloned().unwrap_or_else(|| {
-                    // Forgotten only if the key was meanwhile, and the table was full.
+                    // The source is gone only if the key is, too, and the table was full.
                     self.folded.fetch_add(1, Ordering::Relaxed);
                     known.in_place_of(*id)
                 })
@@ -228,24 +229,24 @@ impl UsageRecorder {
         self.refusal(&CountedFor::Key(key), code, None, Origin::Source(&source), now);
     }
 
-    /// Requests that were counted under `other` since the start, for there were too many sources to tell apart.
+    /// Requests that were counted under `other` since the start, because there were too many sources.
     pub(crate) fn folded(&self) -> u64 {
-        // Together: what moves from one to the other is never missing from both.
+        // Read under one lock: what moves from one to the other is never missing in both.
         let counts = lock(&self.counts);
         self.folded.load(Ordering::Relaxed) + counts.folded
     }
 
-    /// How many owners of live keys their directory has not.
+    /// How many owners of live keys are missing in their directory.
     pub(crate) const fn missing(&self) -> &MissingOwners {
         &self.missing
     }
 
-    /// What the store has.
+    /// The pairs that the store has.
     pub(super) const fn stored(&self) -> &StoredPairs {
         &self.stored
     }
 
-    /// How many requests are counted nowhere, because the store does not take a value of their count.
+    /// How many requests are counted nowhere, because the store does not accept a value of their count.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -259,31 +260,31 @@ impl UsageRecorder {
         self.folded.fetch_add(folded, Ordering::Relaxed);
     }
 
-    /// The store has what was counted until then.
+    /// The store has all counts up to this time.
     pub(super) fn has_written(&self, until: Timestamp) {
         self.written_until.set(until);
     }
 
-    /// The same of the days.
+    /// The store has all days up to this time.
     pub(super) fn has_written_days(&self, until: Timestamp) {
         self.days_written_until.set(until);
     }
 
-    /// Until when the store has what this process counted; none before the first time.
+    /// The time up to which the store has this process's counts; none before the first write.
     pub(crate) fn written_until(&self) -> Option<Timestamp> {
         self.written_until.get()
     }
 
-    /// The same of the days.
+    /// The time up to which the store has this process's days; none before the first write.
     pub(crate) fn days_written_until(&self) -> Option<Timestamp> {
         self.days_written_until.get()
     }
 
-    /// Takes what was counted until `now`.
+    /// Takes the counts up to `now`.
     pub(super) fn take(&self, now: Timestamp) -> HashMap<SourceSlot, Count> {
         let mut counts = self.drain();
         let late = counts.extract_if(|_, count| count.last_at > now.as_millis() || count.first_at > now.as_millis());
-        // That they came later than now was a clock's mistake, and so was the day.
+        // A time later than now came from a wrong clock, and so did its day.
         for (slot, count) in late.collect::<Vec<_>>() {
             let count = count.not_after(now);
             merge(&mut counts, SourceSlot { day: count.day(), ..slot }, count);
@@ -299,7 +300,7 @@ impl UsageRecorder {
             mem::take(&mut *counts)
         };
         let mut slots = counts.into_slots();
-        // A key whose proof was pushed out and found again is there twice: a batch names each count once.
+        // A key whose proof was dropped and found again is listed twice: a batch names each count once.
         for key in &used.keys {
             for (source, count) in key.usage().slots().filter_map(|slot| slot.take()) {
                 let (counted_for, end) = (CountedFor::Key(key.key()), Outcome::Accepted);
@@ -317,7 +318,7 @@ impl UsageRecorder {
     }
 }
 
-/// A panic elsewhere leaves counts as they are: each is a whole number at any moment.
+/// A panic elsewhere does not damage counts: each is complete at any moment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -186,7 +186,7 @@ fn the_noise_of_one_organization_takes_no_room_from_another() {
     for concerned in [Some("globex"), None] {
         assert!(of(concerned).len() == 10 && of(concerned).iter().all(|row| row.client.starts_with("quiet-")));
     }
-    // 64 of them are told apart, and all are counted.
+    // 64 of them are counted separately, and all are counted.
     let noisy = of(Some("acme"));
     assert_eq!((noisy.len(), noisy.iter().map(|row| row.count).sum::<i64>()), (65, 1_010));
     assert_eq!(recorder.folded(), 1_010 - 64);
@@ -210,7 +210,7 @@ fn organizations_share_the_bound_of_all_counts() {
         day: 0,
     };
     assert_eq!(lock(&recorder.counts).slots()[&other(NOBODY)].count, 50);
-    // Who has a place on top keeps it.
+    // An organization that has a place among the further counts keeps it.
     let last = most - 1;
     refuse(last);
     let concerned = organization(&format!("org-{last}"));

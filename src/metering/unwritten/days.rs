@@ -8,33 +8,33 @@ use crate::{
     usage::{UsageDayRow, UsageRow},
 };
 
-/// How long counts by day wait to be written, so that they cost next to nothing beside the counts that are written every
-/// ten seconds: a day is read days later.
+/// How long counts by day wait to be written, so that they cost almost nothing compared with the counts that are
+/// written every ten seconds: a day is usually read days later.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// The most of them that wait: some 7 MB.
+/// The most counts that wait: some 7 MB.
 pub(super) const MOST_HELD: usize = 100_000;
 
 /// Which counts by day a flush writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Days {
-    /// All that wait: somebody wants to read them, or nobody will come back for them.
+    /// All that wait: they are about to be read, or the process ends.
     All,
-    /// All if the first of them has waited for ten minutes, or they are too many to wait; else none.
+    /// All if the first of them has waited for ten minutes, or there are too many; else none.
     IfDue,
 }
 
-/// What the store has of the counts, and not yet of their days.
+/// Counts that are in the store, but not yet in its days.
 #[derive(Debug, Default)]
 pub(super) struct HeldDays {
-    /// Accepted and refused.
+    /// The accepted and the refused requests.
     sums: HashMap<(KeyId, i32), (i64, i64)>,
     /// When the first of them was taken from the counters.
     since: Option<Timestamp>,
 }
 
 impl HeldDays {
-    /// Adds counts that the store has, taken from the counters at this time.
+    /// Adds counts that are in the store and were taken from the counters at this time.
     pub(super) fn add(&mut self, rows: &[UsageRow], taken_at: Timestamp) {
         for UsageDayRow { key, day, accepted, refused } in UsageDayRow::sums(rows) {
             let Ok(key) = KeyId::new(&key) else { continue };
@@ -44,9 +44,9 @@ impl HeldDays {
         }
     }
 
-    /// Takes what is to be written now, in the order of key and day.
+    /// Takes what to write now, sorted by key and day.
     pub(super) fn take(&mut self, days: Days, now: Timestamp) -> Vec<UsageDayRow> {
-        // A clock that was set back makes nobody wait.
+        // A clock that was set back causes no wait.
         let is_due = |since: Timestamp| now < since || now >= since.saturating_add(LONGEST_WAIT);
         if days == Days::IfDue && self.sums.len() < MOST_HELD && !self.since.is_some_and(is_due) {
             return Vec::new();

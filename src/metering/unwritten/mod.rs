@@ -1,4 +1,4 @@
-//! What was counted, from the counters into the store: each count once, whatever fails.
+//! Writes counts from the counters to the store: each count once, even if writes fail.
 
 mod days;
 
@@ -23,47 +23,48 @@ use crate::{
 
 pub(crate) use self::days::Days;
 
-/// The most rows in one batch, be they counts or days: a store writes one in less than a tenth of a second.
+/// The most rows in one batch, counts and days together: a store writes one in less than a tenth of a second.
 const ROWS_PER_BATCH: usize = 10_000;
 
 /// The most keys, or organizations, that a store is asked about at a time.
 const KEYS_PER_READ: usize = 1_000;
 
-/// The fewest, unless what it has of some cannot be read: with fewer, the first flush after an outage would take long.
+/// The fewest, unless some rows cannot be read: with fewer, the first flush after an outage would take long.
 const FEWEST_PER_READ: usize = 16;
 
-/// What was counted, on its way into the store. Every count ends up in exactly one batch, and a batch keeps its sequence
-/// number until the store has it or refuses it, so that a repeated flush counts once.
+/// Counts on their way into the store. Every count ends up in exactly one batch. A batch keeps its sequence number
+/// until the store has it or refuses it, so that a repeated flush counts once.
 ///
-/// Who calls it has it alone: batches are written in order.
+/// The caller has exclusive access: batches are written in order.
 #[derive(Debug)]
 pub(crate) struct Unwritten {
     recorder: Arc<UsageRecorder>,
     writer: [u8; 16],
-    /// Of the last batch that the store has.
+    /// The sequence of the last batch that the store has.
     sequence: i64,
     stage: Stage,
-    /// When the counts were taken that are under way, or were written last.
+    /// When the counts were taken that are being written, or were written last.
     taken_at: Timestamp,
     held: HeldDays,
-    /// How many keys or organizations to ask about at a time: fewer after a read that failed, which may have asked for too much.
+    /// How many keys or organizations to ask about at a time: fewer after a read that failed, which may have asked for
+    /// too much.
     keys_per_read: usize,
     unreadable: Repeated,
     refused: Repeated,
 }
 
-/// How far what was taken from the counters has come.
+/// The progress of counts taken from the counters.
 #[derive(Debug)]
 enum Stage {
-    /// Nothing is under way.
+    /// No write is running.
     Idle,
-    /// It waits for what the store has of its keys.
+    /// The draft waits for the stored sources of its keys.
     Draft(Draft),
-    /// It is in batches, of which the first may be in the store.
+    /// The batches, of which the first may be in the store.
     Batches(VecDeque<UsageBatch>),
 }
 
-/// What writing counts needs of a store, each call of which ends.
+/// What is needed of a store to write counts. Each call ends.
 pub(crate) trait UsageStore: Sync {
     /// [`Ledger::usage`].
     fn stored(&self, of: &UsageScope) -> impl Future<Output = Result<Vec<UsageRow>, StoreError>> + Send;
@@ -83,7 +84,7 @@ impl<S: Ledger> UsageStore for Calls<S> {
 }
 
 impl Unwritten {
-    /// What this recorder counts, signed as `writer`, which no other may share in this store.
+    /// The counts of this recorder, signed as `writer`, which must be unique in this store.
     pub(crate) fn new(recorder: Arc<UsageRecorder>, writer: [u8; 16]) -> Self {
         let (stage, unreadable, refused) = (Stage::Idle, Repeated::new(), Repeated::new());
         Self {
@@ -99,24 +100,24 @@ impl Unwritten {
         }
     }
 
-    /// Writes everything that was counted before this call, and these `days` of it. It may be dropped at any wait: the
-    /// next one goes on. `now` tells the time at which the counts are taken, none of which came later.
+    /// Writes everything that was counted before this call, and these `days` of it. The future may be dropped at any
+    /// point: the next call continues. `now` gives the time at which the counts are taken; none of them is later.
     ///
-    /// A process that ends without a flush of all days loses those that wait, though the store has the counts.
+    /// A process that ends without a flush of all days loses the waiting days, although the store has the counts.
     ///
     /// # Errors
-    /// Those of [`Ledger::usage`], but for rows that cannot be read, and of [`Ledger::record_usage`]. The counts are
-    /// kept; the next flush repeats the batch that failed, and a store that has it already counts it once. A row with a
-    /// value that the store does not take is dropped, counted and told of, and no error, so that it keeps back no others.
+    /// Those of [`Ledger::usage`], except for unreadable rows, and of [`Ledger::record_usage`]. The counts are kept:
+    /// the next flush repeats the failed batch, and a store that already has it counts it once. A row with a value that
+    /// the store does not accept is dropped, counted and reported without an error, so that it does not block others.
     pub(crate) async fn flush(
         &mut self,
         store: &impl UsageStore,
         days: Days,
         now: impl FnOnce() -> Timestamp,
     ) -> Result<(), StoreError> {
-        // What is left from before comes first.
+        // What remains from before comes first.
         self.write(store).await?;
-        // Once: with what is counted meanwhile it would never end on a busy service.
+        // Only once: with the counts that arrive meanwhile it would never end on a busy service.
         self.taken_at = now();
         self.stage = Stage::Draft(Draft::new(self.recorder.take(self.taken_at)));
         self.write(store).await?;
@@ -130,7 +131,7 @@ impl Unwritten {
         Ok(())
     }
 
-    /// Writes what was taken. It is at its stage whatever fails.
+    /// Writes what was taken. The stage stays correct even if a write fails.
     async fn write(&mut self, store: &impl UsageStore) -> Result<(), StoreError> {
         if let Stage::Draft(draft) = &self.stage {
             let unsure = draft.unsure(self.recorder.stored());
@@ -144,18 +145,18 @@ impl Unwritten {
         }
         let mut portion = Portion::new(ROWS_PER_BATCH);
         while let Stage::Batches(batches) = &mut self.stage {
-            // Shorter only behind a refusal: what may be in the store comes again whole.
+            // Shortened only after a refusal: a batch that may be in the store is repeated unchanged.
             shorten_first(batches, portion.rows());
             let Some(batch) = batches.front_mut() else {
                 self.stage = Stage::Idle;
                 break;
             };
-            // The same number as long as it is not in the store. One that was refused is not: its parts may have it.
+            // The same number until it is in the store. A refused batch is not there, so its parts may use the number.
             batch.sequence = self.sequence + 1;
             match store.record(batch).await {
                 Ok(()) => {
                     self.sequence += 1;
-                    // Now, and not before: days are as exact as the counts that they sum up.
+                    // Only now: days are as exact as the counts that they sum up.
                     self.held.add(&batch.rows, self.taken_at);
                     batches.pop_front();
                     portion.written();
@@ -173,12 +174,12 @@ impl Unwritten {
         Ok(())
     }
 
-    /// A row that stands alone, and that the store does not take.
+    /// Drops a single row that the store does not accept.
     fn drop_refused(&self, batch: &UsageBatch, _error: &StoreError) {
         let (rows, days) = (batch.rows.iter().map(|row| row.count), batch.days.iter().map(UsageDayRow::requests));
         self.recorder.add_refused(rows.chain(days).map(i64::unsigned_abs).sum());
         if let Some(_times) = self.refused.happened() {
-            // Without the row: it holds what a caller says of itself.
+            // Logged without the row: it has text from the caller.
             let _error = _error as &dyn std::error::Error;
             log!(
                 error,
@@ -189,7 +190,7 @@ impl Unwritten {
         }
     }
 
-    /// These rows in batches, which are made of them by `of`.
+    /// These rows in batches, which `of` makes from them.
     fn batches<T>(
         &self,
         mut rows: Vec<T>,
@@ -199,15 +200,15 @@ impl Unwritten {
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(ROWS_PER_BATCH));
             let (rows, days) = of(mem::replace(&mut rows, rest));
-            // Their numbers follow when they are written.
+            // Their numbers are set when they are written.
             batches.push_back(UsageBatch { writer: self.writer, sequence: 0, rows, days });
         }
         batches
     }
 
-    /// Of the keys that were used from where this process has not seen them written before, the sources in the store:
-    /// other processes write too, and earlier ones did. The same of the organizations that refusals without a key concern.
-    /// None of a key whose rows cannot be read: its counts are written all the same, and those of the others.
+    /// The sources in the store for keys that were used from somewhere this process has not seen written: other
+    /// processes and earlier ones write, too. The same for the organizations of refusals without a key. None for a key
+    /// whose rows cannot be read: its counts are still written, and those of the others.
     async fn stored_sources(
         &mut self,
         store: &impl UsageStore,
@@ -254,7 +255,8 @@ impl Unwritten {
     }
 }
 
-/// Leaves the first batch `most` rows, and puts the rest behind it. Before the store is asked, which may be dropped.
+/// Limits the first batch to `most` rows, and puts the rest after it. Done before the store is asked, because that
+/// future may be dropped.
 fn shorten_first(batches: &mut VecDeque<UsageBatch>, most: usize) {
     if let Some(first) = batches.front_mut()
         && first.len() > most

@@ -14,16 +14,16 @@ use crate::{
     usage::{Origin, Source},
 };
 
-/// A store that answers at once, and fails as often as it is told to.
+/// A store that answers at once, and fails as often as configured.
 #[derive(Debug, Default)]
 pub(in crate::metering) struct Table {
-    /// What it was asked to write, whether it did or not.
+    /// The batches it was asked to write, written or not.
     asked: Mutex<Vec<UsageBatch>>,
     written: Mutex<Vec<UsageBatch>>,
     reads: AtomicUsize,
     failing_reads: AtomicUsize,
     failing_writes: AtomicUsize,
-    /// It takes no batch with a key whose id ends so.
+    /// It refuses batches with a key whose id ends like this.
     refuses: Option<&'static str>,
 }
 
@@ -63,7 +63,7 @@ fn refuse(recorder: &UsageRecorder, number: usize, millis: i64) {
     recorder.refusal(&CountedFor::Key(key), RefusalCode::InvalidKey, None, Origin::Source(&Source::default()), at);
 }
 
-/// Of all flushes that say nothing else: no time passes.
+/// The time of all flushes that give no other: no time passes.
 fn now() -> Timestamp {
     Timestamp::from_millis(1_000).unwrap()
 }
@@ -143,7 +143,7 @@ async fn a_flush_that_is_dropped_goes_on_where_it_was() {
     let (recorder, mut unwritten, table) = fixture();
     let slow = Slow(table);
     refuse(&recorder, 1, 5);
-    // At its first wait, which is for what the store has.
+    // At its first wait, which is for the stored sources.
     assert!(unwritten.flush(&slow, Days::IfDue, now).now_or_never().is_none());
     refuse(&recorder, 1, 6);
     unwritten.flush(&slow, Days::IfDue, now).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_flush_that_is_dropped_goes_on_where_it_was() {
     assert_eq!(counts, [(1, 1), (2, 1)]);
 }
 
-/// The keys of what was written, of batches that have one number each, in order.
+/// The number of keys in the written batches, which have one number each, in order.
 fn written_keys(table: &Table) -> usize {
     let written = table.written();
     let numbers: Vec<_> = written.iter().map(|batch| batch.sequence).collect();
@@ -167,7 +167,7 @@ fn refuse_without_key(recorder: &UsageRecorder, concerned: Option<&str>, client:
     recorder.refusal(&counted_for, code, None, Origin::Source(&source), now());
 }
 
-/// What another process wrote takes the room of just the organization that it concerns.
+/// Rows of another process take only the room of their organization.
 #[test]
 fn the_room_that_is_left_is_that_of_each_organization() {
     for (stored, folded) in [(63, 1), (64, 2), (300, 2)] {
@@ -189,7 +189,7 @@ fn the_room_that_is_left_is_that_of_each_organization() {
     }
 }
 
-/// Rows that cannot be read are those of one organization, which keeps back no others.
+/// Unreadable rows belong to one organization, which does not block others.
 #[test]
 fn an_organization_that_cannot_be_read_is_counted_like_the_others() {
     /// Has 64 sources of each organization, of which one is unreadable.
@@ -244,7 +244,7 @@ fn a_refused_batch_is_halved_with_its_own_number() {
     let table = Table { refuses: Some("3"), ..table };
     (0..4).for_each(|number| refuse(&recorder, number, 5));
     flush(&mut unwritten, &table).unwrap();
-    // What is refused is in no store: its parts have the number that it had.
+    // A refused batch is not in the store: its parts use its number.
     let asked = table.asked.lock().unwrap();
     assert!(asked.iter().is_sorted_by_key(|batch| batch.sequence) && asked[0].sequence == 1, "{asked:?}");
     drop(asked);
@@ -258,7 +258,7 @@ fn a_store_that_takes_nothing_is_not_asked_without_end() {
     (0..2_000).for_each(|number| refuse(&recorder, number, 5));
     assert_eq!(flush(&mut unwritten, &table).unwrap_err().kind(), StoreErrorKind::Refused);
     assert_eq!(table.asked.lock().unwrap().len(), 1_001);
-    // The next ones go on from there.
+    // The next flushes continue from there.
     let flushes = (1..).find(|_| flush(&mut unwritten, &table).is_ok());
     assert_eq!((flushes, recorder.refused()), (Some(2), 2_000));
 }
@@ -274,7 +274,7 @@ fn what_is_refused_behind_an_unknown_outcome_is_halved_too() {
     assert_eq!((written_keys(&table), recorder.refused()), (2, 1));
 }
 
-/// Of all that was written, as [`Table`] counts it.
+/// The days of everything that was written, as [`Table`] counts it.
 fn days(table: &Table) -> Vec<(String, i32, i64, i64)> {
     let written = table.written();
     let days = written.into_iter().flat_map(|batch| batch.days);
@@ -302,7 +302,7 @@ fn days_wait_for_ten_minutes_and_are_written_once() {
     assert_eq!(days(&table), []);
     assert_eq!(recorder.written_until().unwrap().as_millis(), begun + 10 * MINUTE - 1);
     assert_eq!(recorder.days_written_until(), None);
-    // Nothing was counted since: the days are written all the same.
+    // Nothing was counted since: the days are still written.
     flush_at(&mut unwritten, &table, Days::IfDue, begun + 10 * MINUTE).unwrap();
     let expected = [("1".to_owned(), 0, 0, 2), ("1".to_owned(), 1, 0, 1), ("2".to_owned(), 1, 0, 1)];
     assert_eq!(days(&table), expected);
@@ -313,18 +313,18 @@ fn days_wait_for_ten_minutes_and_are_written_once() {
     assert_eq!(days(&table), expected);
 }
 
-/// How many uses came before a time, of these.
+/// How many of these uses came before a time.
 fn before(uses: &[i64], until: Option<Timestamp>) -> i64 {
     uses.iter().filter(|use_| until.is_some_and(|until| **use_ < until.as_millis())).count() as i64
 }
 
-/// What happens between two looks.
+/// What happens between two checks.
 #[derive(Clone, Copy, Debug)]
 enum Happens {
     /// A key is used, and time passes.
     Use(usize),
     Flush(Days),
-    /// The store fails so many of its next reads and writes.
+    /// The store fails this many of its next reads and writes.
     Fails(usize, usize),
 }
 
@@ -354,7 +354,7 @@ proptest! {
                 Happens::Flush(days) => {
                     let flushed = flush_at(&mut unwritten, &table, days, millis);
                     let until = recorder.written_until();
-                    // A flush that failed before it wrote all of what it took moves nothing.
+                    // A flush that failed before it wrote everything it took does not move the times.
                     if flushed.is_ok() {
                         prop_assert_eq!(until.map(Timestamp::as_millis), Some(millis));
                     } else {
@@ -367,7 +367,7 @@ proptest! {
                     table.failing_writes.store(writes, Ordering::Relaxed);
                 }
             }
-            // In the order in which an answer takes them: the times, what was dropped, the counts.
+            // In the order in which an answer reads them: the times, the dropped requests, the counts.
             let (until, days_until) = (recorder.written_until(), recorder.days_written_until());
             let dropped = recorder.refused() as i64;
             let written: i64 = table.written().iter().flat_map(|batch| &batch.rows).map(|row| row.count).sum();
@@ -410,14 +410,14 @@ fn too_many_days_do_not_wait() {
     let written = table.written();
     let sizes = written.iter().filter(|batch| !batch.days.is_empty()).map(|batch| (batch.rows.len(), batch.days.len()));
     assert_eq!(sizes.collect::<Vec<_>>(), [(0, ROWS_PER_BATCH); 10]);
-    // Their numbers go on behind those of the counts.
+    // Their numbers continue after those of the counts.
     assert!(written.iter().map(|batch| batch.sequence).eq(1..=20));
 }
 
 #[test]
 fn days_are_as_exact_as_their_counts() {
     let (recorder, mut unwritten, table) = fixture();
-    // A count that the store does not take is on no day either; what fails is written later, once.
+    // A count that the store refuses is on no day either; a failed write is repeated later, once.
     let table = Table { refuses: Some("7"), ..table };
     (0..20).for_each(|number| refuse(&recorder, number, 5));
     table.failing_writes.store(3, Ordering::Relaxed);
@@ -435,7 +435,7 @@ fn days_are_as_exact_as_their_counts() {
 
 #[test]
 fn a_day_that_is_refused_is_dropped_alone() {
-    /// It takes all counts, and no day of a key whose id ends so.
+    /// It accepts all counts, but no day of a key whose id ends like this.
     struct Daily(Table);
     impl UsageStore for Daily {
         async fn stored(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {

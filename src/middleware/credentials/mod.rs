@@ -1,4 +1,4 @@
-//! Finding the one key of a request.
+//! Finds the one key of a request.
 
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -9,10 +9,10 @@ use subtle::ConstantTimeEq;
 use super::headers::{Instead, KeyHeaders};
 use crate::key::{KeyFormat, MalformedReason};
 
-/// What to do with `Authorization: Bearer` when the text does not begin with an accepted prefix, as session tokens and
-/// keys of an older system do.
+/// What to do with `Authorization: Bearer` when the text does not begin with an accepted prefix: session tokens and
+/// keys of an older system, for example.
 ///
-/// A text in which a key stands further on, or encoded, is refused in any case: see
+/// A text with a key further on in it, or with an encoded key, is refused in both cases: see
 /// [`ApiKeyLayer`](super::ApiKeyLayer#where-a-key-is-looked-for).
 ///
 /// ```
@@ -23,10 +23,10 @@ use crate::key::{KeyFormat, MalformedReason};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForeignBearer {
-    /// It is somebody else's, like any other scheme, and reaches the inner service as it came. Without another key the
-    /// request has none.
+    /// Treat it as another service's credential, like any other scheme: it reaches the inner service unchanged. Without
+    /// another key, the request has none.
     Ignore,
-    /// It is a malformed key: 401.
+    /// Refuse it as a malformed key: 401.
     #[default]
     Refuse,
 }
@@ -37,9 +37,9 @@ pub(crate) enum Reading<'a> {
     Key { text: &'a [u8], carried: Carried },
     /// No key at all.
     Nothing,
-    /// A key that stands where none belongs, or what is left of one: refused without asking anybody.
+    /// A key in the wrong place, or what is left of one: refused without a look-up.
     Misplaced { reason: MalformedReason, text: &'a [u8] },
-    /// Refused without asking anybody.
+    /// Refused without a look-up.
     Refused(Fault),
 }
 
@@ -56,11 +56,11 @@ pub(crate) enum Fault {
     Malformed(MalformedReason),
 }
 
-/// The lines of a request that say who calls.
+/// The headers of a request that say who calls.
 pub(crate) struct Lines<'a> {
     authorization: HeaderLine<'a>,
     key_header: HeaderLine<'a>,
-    /// The first of its kind.
+    /// The first `User-Agent`.
     pub(crate) user_agent: Option<&'a HeaderValue>,
 }
 
@@ -70,14 +70,14 @@ enum HeaderLine<'a> {
     Twice,
 }
 
-/// How far the query of a refused request is looked at.
+/// How many bytes of the query of a refused request are searched.
 const LONGEST_QUERY: usize = 4 * 1_024;
 
-/// From so many lines on, each is looked up; up to here it is quicker to go through them all once.
+/// Above this number of headers, each is looked up by name; up to it, one pass over all of them is quicker.
 const MANY: usize = 16;
 
 impl<'a> Lines<'a> {
-    /// The lines that carry keys where these are the names of such, and that of the user agent.
+    /// The lines of these key headers, and that of the user agent.
     #[inline(always)]
     pub(crate) fn find(headers: &'a HeaderMap, names: &KeyHeaders) -> Self {
         let key_header = names.key_header();
@@ -108,8 +108,8 @@ impl<'a> Lines<'a> {
         Self { authorization, key_header: key_line, user_agent }
     }
 
-    /// What a request has instead of a key. Only for one that is refused because it has none: nothing of this is taken
-    /// for a key, copied, or looked at for others.
+    /// What a request has instead of a key. Only for a request that is refused because it has no key: nothing found
+    /// here is used as a key, copied, or searched for in other requests.
     #[cold]
     pub(crate) fn instead(&self, query: Option<&str>, format: &KeyFormat) -> Instead {
         let query = query.map(str::as_bytes).unwrap_or_default();
@@ -145,12 +145,12 @@ impl<'a> HeaderLine<'a> {
 
 /// Reads the lines that carry keys.
 ///
-/// Values are bytes: nothing here asks for UTF-8. A header that comes twice is refused even if both lines are equal,
-/// since the services behind this one may disagree about which line counts.
-// Always: the lines and what is read in them need not go by way of memory then.
+/// Values are bytes: nothing here requires UTF-8. A header that appears twice is refused even if both lines are equal,
+/// because the services behind this one may disagree about which line counts.
+// Always inlined: otherwise the lines and the result go through memory.
 #[inline(always)]
 pub(crate) fn read<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBearer) -> Reading<'a> {
-    // As nearly everybody writes it.
+    // The most common form.
     if let (HeaderLine::One(value), HeaderLine::None) = (&lines.authorization, &lines.key_header)
         && let Some(text @ [first, .., last]) = value.as_bytes().strip_prefix(b"Bearer ")
         && !is_blank(*first)
@@ -162,7 +162,7 @@ pub(crate) fn read<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBe
     read_all(lines, format, foreign)
 }
 
-/// The same, whatever the lines say.
+/// The general case: any combination of headers.
 fn read_all<'a>(lines: &Lines<'a>, format: &KeyFormat, foreign: ForeignBearer) -> Reading<'a> {
     let (Ok(authorization), Ok(key_header)) = (lines.authorization.only(), lines.key_header.only()) else {
         return Reading::Refused(Fault::Ambiguous);
@@ -192,9 +192,9 @@ struct Twice;
 enum Scheme<'a> {
     /// What follows `Bearer`; may be empty.
     Bearer(&'a [u8]),
-    /// A key of ours, and not where a key belongs: without a scheme, behind another one, glued to something, encoded.
+    /// A key of ours in the wrong place: without a scheme, behind another one, glued to something, or encoded.
     Misplaced { reason: MalformedReason, text: &'a [u8] },
-    /// A credential of somebody else's, with no key in it.
+    /// Another service's credential, with no key in it.
     Other,
 }
 
@@ -203,11 +203,12 @@ fn scheme<'a>(value: &'a [u8], format: &KeyFormat, foreign: ForeignBearer) -> Sc
         if foreign == ForeignBearer::Ignore && !format.begins_like_a_key(trim(rest)) && !format.is_in(rest) {
             return Scheme::Other;
         }
-        // Any number of spaces may follow the scheme (RFC 9110 §11.4), but no tab: it stays, and is told as whitespace.
+        // Any number of spaces may follow the scheme (RFC 9110 §11.4), but no tab: a tab stays, and is reported as
+        // whitespace.
         return Scheme::Bearer(trim_start(rest, |byte| byte == b' '));
     }
     let wrong_scheme = || behind(b"token", value).or_else(|| behind(b"apikey", value));
-    // A key that lost its end is one still where nothing else is to be expected.
+    // Here no other credential is expected, so a key that lost its end still counts as a key.
     let bare = [Some(value), wrong_scheme().map(trim)].into_iter().flatten();
     if let Some(text) = bare.into_iter().find(|text| format.begins_with_an_id(text)) {
         return Scheme::Misplaced { reason: MalformedReason::MissingScheme, text };

@@ -6,7 +6,7 @@ use crate::KeyKind;
 
 const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
 
-/// A reading with the key spelled out, which tests may.
+/// A reading that shows the key, which tests may do.
 #[derive(Debug, PartialEq)]
 enum Read {
     Bearer(String),
@@ -72,7 +72,7 @@ fn authorization_is_read_as_scheme_and_candidate() {
         (format!("Bearer   {k}"), bearer(k)),
         (format!(" \t Bearer {k}"), bearer(k)),
         (format!("Bearer {k} \t "), bearer(k)),
-        // A tab is no separator: what is left of it makes the candidate malformed.
+        // A tab is no separator: it stays and makes the candidate malformed.
         (format!("Bearer\t{k}"), bearer(&format!("\t{k}"))),
         (format!("Bearer \t{k}"), bearer(&format!("\t{k}"))),
         (format!("Bearer {k} {k}"), bearer(&format!("{k} {k}"))),
@@ -83,7 +83,7 @@ fn authorization_is_read_as_scheme_and_candidate() {
         ("bearer".into(), EMPTY),
         ("Bearer ".into(), EMPTY),
         ("Bearer \t ".into(), EMPTY),
-        // Other schemes are somebody else's.
+        // Other schemes belong to other services.
         ("Basic dXNlcjpwYXNz".into(), Nothing),
         ("Digest username=\"a\"".into(), Nothing),
         ("Bearerx".into(), Nothing),
@@ -91,7 +91,8 @@ fn authorization_is_read_as_scheme_and_candidate() {
         (String::new(), Nothing),
         (" \t ".into(), Nothing),
         ("eyJhbGciOiJIUzI1NiJ9.e30.c2ln".into(), Nothing),
-        // Where no scheme stands, or one of those that are taken for ours, a key is told by its id, whatever follows.
+        // Without a scheme, or with one that is mistaken for ours, a key is recognized by its id, no matter what
+        // follows.
         (k.into(), NO_SCHEME),
         (format!("  {k}"), NO_SCHEME),
         (k[..26].into(), NO_SCHEME),
@@ -114,7 +115,7 @@ fn authorization_is_read_as_scheme_and_candidate() {
     }
 }
 
-/// All the places where a key stands in an `Authorization` that is none of a key, and what is told of it.
+/// All the wrong places of a key in `Authorization`, and the reason for each.
 fn misplaced() -> Vec<(Vec<u8>, MalformedReason)> {
     use MalformedReason::{BearerInside, MissingScheme, Quotes, Whitespace};
     let k = KEY;
@@ -189,7 +190,7 @@ fn a_key_is_found_wherever_it_stands() {
             let read = |lines: &[_]| read_with(&KeyHeaders::default(), foreign, lines);
             let refused = Refused(Fault::Malformed(reason));
             assert_eq!(read(&[("authorization", &value)]), refused, "{}", value.escape_ascii());
-            // A second copy where it belongs excuses nothing: the first would reach the inner service.
+            // A second copy in the right place does not help: the first would reach the inner service.
             let beside = read(&[("authorization", &value), ("x-api-key", KEY.as_bytes())]);
             assert_eq!(beside, refused, "{}", value.escape_ascii());
         }
@@ -225,7 +226,7 @@ fn a_key_behind_bearer_is_never_left_to_others() {
     assert_eq!(read, Bearer(format!("\u{fffd}{k}")));
 }
 
-/// Credentials of other people that have in them what keys are made of.
+/// Credentials of other services that contain parts that keys have.
 fn foreign() -> Vec<String> {
     let k = KEY;
     let basic = |credentials: &str| format!("Basic {}", Base64::encode_string(credentials.as_bytes()));
@@ -249,7 +250,7 @@ fn foreign() -> Vec<String> {
         format!("Token {other_brand}"),
         other_brand.into(),
     ];
-    // Claims that speak of users, at all places of a group of base64.
+    // Claims about users, at all positions of a group of base64.
     for claims in ["{\"sub\":\"user.smith\"}", "{\"sub\": \"user.smith\"}", "{\"team\":\"team.blue.user.\"}"] {
         let claims = Base64UrlUnpadded::encode_string(claims.as_bytes());
         foreign.push(format!("JWT eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJlIG9mIGF0IGxlYXN0IDMyIGJ5dGVz"));
@@ -394,7 +395,7 @@ fn bytes_that_are_no_text_are_candidates_like_any_other() {
     assert_eq!(read_with(&default, ForeignBearer::Refuse, &padded), KeyHeader("\u{fffd}x\u{fffd}".into()));
 }
 
-/// Bytes that a header can have, often close to what means something here.
+/// Bytes that a header can have, often close to meaningful ones.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         Just(b"Bearer".to_vec()),

@@ -1,12 +1,12 @@
-//! What a gRPC client is told beside status and sentence, as Google's APIs do it (AIP-193): a `google.rpc.Status` with an
-//! `ErrorInfo`, and a `RetryInfo` where trying again helps. Clients read it with what their gRPC library has for that.
+//! What a gRPC client gets besides status and message, in the form of Google's APIs (AIP-193): a `google.rpc.Status`
+//! with an `ErrorInfo`, and a `RetryInfo` if a retry can help. Clients read it with their gRPC library.
 
 use base64ct::{Base64Unpadded, Encoding};
 
 use super::super::refusal::Refusal;
 use crate::{key::MalformedReason, owner::KeyKind};
 
-/// Whose codes these are: other services have codes of the same names.
+/// The domain of these codes: other services have codes of the same names.
 const DOMAIN: &str = "tower-api-keys";
 
 const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
@@ -26,7 +26,7 @@ pub(super) fn encoded(refusal: &Refusal) -> String {
     Base64Unpadded::encode_string(&status.0)
 }
 
-/// The code in capitals, as the rules for `reason` want it, and what the problem document has beside.
+/// The code in capitals, as required for `reason`, and the other members of the problem document.
 fn error_info(refusal: &Refusal) -> Message {
     let info = Message::default().text(1, &refusal.code().as_str().to_ascii_uppercase()).text(2, DOMAIN);
     let metadata = [
@@ -39,7 +39,7 @@ fn error_info(refusal: &Refusal) -> Message {
 }
 
 fn retry_info(seconds: u64) -> Message {
-    // Some 10,000 years, the longest that a `Duration` of Protocol Buffers may be.
+    // Some 10,000 years: the longest `Duration` in Protocol Buffers.
     let seconds = seconds.min(315_576_000_000);
     Message::default().message(1, Message::default().number(1, seconds))
 }

@@ -1,4 +1,5 @@
-//! Refusals as gRPC clients understand them: a problem document with status 401 is an `Internal` error to them.
+//! Refusals in the form that gRPC clients understand: to them, a problem document with status 401 is an `Internal`
+//! error.
 
 mod details;
 
@@ -7,11 +8,11 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use super::{refusal::Refusal, shape::Dialect};
 
-/// The refusal as a response of trailers alone, which travel as its headers.
+/// The refusal as a trailers-only response: the trailers are sent as its headers.
 pub(crate) fn response(refusal: &Refusal, dialect: Dialect) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let headers = response.headers_mut();
-    // Clients of gRPC-Web take an answer of another type for one that does not come from the service.
+    // Clients of gRPC-Web reject an answer of another type as not from the service.
     let content_type = match dialect {
         Dialect::Native => "application/grpc",
         Dialect::Web => "application/grpc-web",
@@ -19,7 +20,7 @@ pub(crate) fn response(refusal: &Refusal, dialect: Dialect) -> Response<Bytes> {
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert("grpc-status", HeaderValue::from(refusal.code().grpc_status()));
-    // Both are printable ASCII: neither is missing.
+    // Both are printable ASCII, so neither conversion fails.
     if let Ok(message) = HeaderValue::try_from(percent_encoded(refusal.detail())) {
         headers.insert("grpc-message", message);
     }
@@ -29,7 +30,7 @@ pub(crate) fn response(refusal: &Refusal, dialect: Dialect) -> Response<Bytes> {
     response
 }
 
-/// As the gRPC protocol wants `Status-Message`: everything but printable ASCII, and `%`, as `%XX`.
+/// The encoding of `Status-Message` in the gRPC protocol: `%` and everything but printable ASCII as `%XX`.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! The layer that asks more of a caller: a scope, a kind of key, an organization, a team.
+//! The layer that requires more of a caller: a scope, a kind of key, an organization, a team.
 
 mod question;
 mod rules;
@@ -36,12 +36,12 @@ use crate::{
     scope::Scope,
 };
 
-/// Lets through only principals of a kind, with some scopes, of the organization that a request is about, or with access
-/// to the team that it is about.
+/// Lets through only principals of a kind, with some scopes, of the organization that a request is about, or with
+/// access to the team that it is about.
 ///
-/// Goes inside of an [`ApiKeyLayer`](super::ApiKeyLayer). What it was not told it does not ask; what it was told is asked
-/// in the order kind, scopes, organization, team, membership, and the first no is the answer: 403. A request without a key
-/// that an optional layer let through is refused as such: 401.
+/// Goes inside an [`ApiKeyLayer`](super::ApiKeyLayer). It checks only what you set, in the order kind, scopes,
+/// organization, team, membership. The first check that fails is the answer: 403. A request without a key that an
+/// optional layer let through is refused as one: 401.
 ///
 /// ```
 /// use tower_api_keys::{Scope, middleware::{MembershipQuestion, RequireKeyLayer}};
@@ -59,8 +59,8 @@ use crate::{
 /// ```
 ///
 /// # Functions of a request
-/// Those that answer at once get the head of the request. Those that look something up also get the principal, and return
-/// a future that owns what it needs:
+/// Functions that answer at once get the head of the request. Functions that look something up also get the principal,
+/// and return a future that owns what it needs:
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, middleware::RequireKeyLayer};
@@ -80,54 +80,55 @@ use crate::{
 /// # }
 /// ```
 ///
-/// A request that is about none (`None`) is refused. If a function fails, the answer is 503 `store_unavailable` and the
-/// error goes to the log. A request that waits for an answer holds no permit of the services inside.
+/// A request that is about no organization or team (`None`) is refused. If a function fails, the answer is 503
+/// `store_unavailable` and the error goes to the log. A request that waits for an answer holds no permit of the
+/// services inside.
 ///
 /// # Security
-/// An organization or a team in a path says what a request is about, and nothing of who asks. This layer compares both
-/// with the key: the pair of organization and id, never an id alone. What is asked of one [`RequireKeyLayer`] is not known
-/// to another one.
+/// An organization or a team in a path says what a request is about, not who the caller is. This layer compares both
+/// with the key: the pair of organization and id, never an id alone. One [`RequireKeyLayer`] does not know what another
+/// one requires.
 #[derive(Clone, Default)]
 pub struct RequireKeyLayer {
     rules: Arc<Rules>,
 }
 
 impl RequireKeyLayer {
-    /// Asks for a principal, of any kind, whose key has any scope at all: else 403 `insufficient_scope`.
+    /// Requires a principal, of any kind, whose key has at least one scope: else 403 `insufficient_scope`.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Personal keys only, or team keys only: else 403 `wrong_key_kind`.
+    /// Accepts only personal keys, or only team keys: else 403 `wrong_key_kind`.
     #[must_use]
     pub fn kind(mut self, kind: KeyKind) -> Self {
         self.rules().kind = Some(kind);
         self
     }
 
-    /// Keys with this scope only: else 403 `insufficient_scope`. Called again, it asks for one scope more.
+    /// Accepts only keys with this scope: else 403 `insufficient_scope`. Each call adds one more scope.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
         self.rules().scopes.push(scope);
         self
     }
 
-    /// Keys without any scope, too. Default: they are refused, since an empty set of scopes allows nothing.
+    /// Also accepts keys without any scope. Default: they are refused, since an empty set of scopes allows nothing.
     ///
     /// # Security
-    /// A key that was narrowed to nothing passes then wherever no scope is asked for. A key that has only scopes to manage
-    /// keys passes there in any case: ask for a [`scope`](Self::scope) where that matters.
+    /// A key whose scopes were all removed then passes where no scope is required. A key that has only scopes to manage
+    /// keys passes there in any case: require a [`scope`](Self::scope) if that matters.
     #[must_use]
     pub fn allow_scopeless(mut self) -> Self {
         self.rules().scopeless = true;
         self
     }
 
-    /// Keys of the organization that a request is about only: else 403 `wrong_team`. A handler of axum asks for it
-    /// with the extractor `extract::InOrganization`.
+    /// Accepts only keys of the organization that a request is about: else 403 `wrong_team`. An axum handler reads the
+    /// organization with the extractor `extract::InOrganization`.
     ///
-    /// Called again, or after another method that says how to find the organization, this one is asked instead.
+    /// If you call this again, or after another method that finds the organization, the last one counts.
     ///
     /// ```
     /// use tower_api_keys::{OrganizationId, middleware::RequireKeyLayer};
@@ -147,7 +148,7 @@ impl RequireKeyLayer {
         self
     }
 
-    /// As [`organization`](Self::organization), with a function that looks it up and sees the principal.
+    /// Like [`organization`](Self::organization), with a function that looks it up and sees the principal.
     #[must_use]
     pub fn find_organization<F, Fut, E>(mut self, organization: F) -> Self
     where
@@ -159,24 +160,23 @@ impl RequireKeyLayer {
         self
     }
 
-    /// As [`organization`](Self::organization), with the segment `{organization}` of a path that matches this pattern as
-    /// for [`team_at`](Self::team_at): `/orgs/{organization}/…`.
+    /// Like [`organization`](Self::organization), with the segment `{organization}` of a path that matches this pattern
+    /// as for [`team_at`](Self::team_at): `/orgs/{organization}/…`.
     ///
     /// # Errors
-    /// [`InvalidPathPattern`] if `{organization}` is not in the pattern once, or the pattern is none.
+    /// [`InvalidPathPattern`] if `{organization}` is not in the pattern once, or the pattern is not valid.
     pub fn organization_at(mut self, pattern: &str) -> Result<Self, InvalidPathPattern> {
         let pattern = PathPattern::in_organization(pattern)?;
         self.rules().organization = Some(Find::told(move |request| pattern.find(original_path(request))?.organization));
         Ok(self)
     }
 
-    /// Principals with access to the team that a request is about only: else 403 `wrong_team`. The function says which
-    /// [`TeamRef`] that is. A [`TeamId`](crate::TeamId) alone means a team of the
+    /// Accepts only principals with access to the team that a request is about: else 403 `wrong_team`. The function
+    /// returns the [`TeamRef`] of that team. A [`TeamId`](crate::TeamId) alone means a team of the
     /// [single](OrganizationId::single) organization, also after [`organization`](Self::organization).
     ///
-    /// A request about no team (`None`) is refused. So is every personal key, unless
-    /// [`membership`](Self::membership) says who may. Called again, or after another method that says how to find the
-    /// team, this one is asked instead.
+    /// A request about no team (`None`) is refused. So is every personal key, unless [`membership`](Self::membership)
+    /// decides who may. If you call this again, or after another method that finds the team, the last one counts.
     ///
     /// ```
     /// use tower_api_keys::{OrganizationId, TeamId, TeamRef, middleware::RequireKeyLayer};
@@ -193,8 +193,8 @@ impl RequireKeyLayer {
         self
     }
 
-    /// As [`team`](Self::team), with a function that looks the team up, by a slug in the path, say, and sees the
-    /// principal.
+    /// Like [`team`](Self::team), with a function that looks the team up, for example by a slug in the path, and sees
+    /// the principal.
     #[must_use]
     pub fn find_team<F, Fut, T, E>(mut self, team: F) -> Self
     where
@@ -210,17 +210,17 @@ impl RequireKeyLayer {
         self
     }
 
-    /// As [`team`](Self::team), with the segment `{team}` of the path: `/teams/{team}/agents`, or `/teams/{team}/…` for
-    /// whatever follows, also nothing.
+    /// Like [`team`](Self::team), with the segment `{team}` of the path: `/teams/{team}/agents`, or `/teams/{team}/…`
+    /// for anything that follows, or nothing.
     ///
-    /// The whole path has to match, as the client sent it: what an axum router was nested under belongs into the pattern.
-    /// Segments in braces take one segment each and are percent-decoded once, as by axum; others are compared byte by
-    /// byte. What does not match is refused. So is a path in which `.` or `..` is a segment, encoded or not: behind a
-    /// proxy, `/teams/blue/../red` may be a path of the team `red`.
+    /// The whole path has to match, as the client sent it: the pattern includes the path that an axum router is nested
+    /// under. A segment in braces takes one segment and is percent-decoded once, as in axum; other segments are
+    /// compared byte by byte. A path that does not match is refused. So is a path in which `.` or `..` is a segment,
+    /// encoded or not: behind a proxy, `/teams/blue/../red` may be a path of the team `red`.
     ///
-    /// The team is of the organization in the segment `{organization}`, if the pattern has one:
-    /// `/orgs/{organization}/teams/{team}/…`. Else it is of the organization that
-    /// [`organization`](Self::organization) says, if this layer asks for one, and otherwise of the
+    /// The team belongs to the organization in the segment `{organization}`, if the pattern has one:
+    /// `/orgs/{organization}/teams/{team}/…`. Otherwise it belongs to the organization that
+    /// [`organization`](Self::organization) finds, if this layer requires one, and else to the
     /// [single](OrganizationId::single) one.
     ///
     /// ```
@@ -232,12 +232,12 @@ impl RequireKeyLayer {
     /// ```
     ///
     /// # Security
-    /// The path that a nested router of axum shows is what is left of it. This layer takes axum's `OriginalUri` from the
-    /// request, with the feature `axum`. Without that feature, or behind something else that rewrites paths, use
+    /// A nested axum router shows only the rest of the path. With the feature `axum`, this layer takes axum's
+    /// `OriginalUri` from the request. Without that feature, or behind other code that rewrites paths, use
     /// [`team`](Self::team) with a function that knows the path that counts.
     ///
     /// # Errors
-    /// [`InvalidPathPattern`] if `{team}` is not in the pattern once, or the pattern is none.
+    /// [`InvalidPathPattern`] if `{team}` is not in the pattern once, or the pattern is not valid.
     pub fn team_at(mut self, pattern: &str) -> Result<Self, InvalidPathPattern> {
         let pattern = PathPattern::with_team(pattern)?;
         self.rules().team = Some(Find::told(move |request| {
@@ -247,8 +247,9 @@ impl RequireKeyLayer {
         Ok(self)
     }
 
-    /// How to find out whether a user is a member of a team, asked for personal keys where a [`team`](Self::team) is
-    /// asked for: of the team's own organization only. If it fails, the answer is 503 and the error goes to the log.
+    /// How to find out whether a user is a member of a team. Asked for personal keys if a [`team`](Self::team) is
+    /// required, and only about the team's own organization. If it fails, the answer is 503 and the error goes to the
+    /// log.
     #[must_use]
     pub fn membership<F, Fut, E>(mut self, is_member: F) -> Self
     where
@@ -283,7 +284,7 @@ impl<S> Layer<S> for RequireKeyLayer {
     }
 }
 
-/// What [`RequireKeyLayer`] makes of a service.
+/// The service that [`RequireKeyLayer`] makes.
 ///
 /// ```
 /// use tower::Layer;

@@ -12,7 +12,7 @@ use crate::{
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// How to find out which organization or team a request is about.
+/// The function that finds the organization or team a request is about.
 pub(super) struct Find<T>(Arc<dyn Finds<T>>);
 
 trait Finds<T>: Send + Sync {
@@ -25,7 +25,7 @@ impl<T, F: Fn(&Parts, &Principal) -> Found<T> + Send + Sync> Finds<T> for F {
     }
 }
 
-/// What was found, now or later; none if the request is about nothing of the kind.
+/// The result, now or later; none if the request is about no organization or team.
 pub(super) enum Found<T> {
     Now(Option<T>),
     Later(BoxFuture<'static, Result<Option<T>, Failure>>),
@@ -33,14 +33,14 @@ pub(super) enum Found<T> {
 
 /// The team that a request is about.
 pub(super) struct AskedTeam {
-    /// None of a team of whichever organization the layer asks for, or of the single one where it asks for none.
+    /// None for a team of the organization that the layer requires, or of the single one if it requires none.
     pub(super) organization: Option<OrganizationId>,
     pub(super) team: TeamId,
 }
 
-/// What a [`membership`](super::RequireKeyLayer::membership) is asked: is this user a member of this team?
+/// The question to a [`membership`](super::RequireKeyLayer::membership): is this user a member of this team?
 ///
-/// The user and the team are of one organization, [`team.organization`](TeamRef::organization).
+/// The user and the team are in the same organization, [`team.organization`](TeamRef::organization).
 ///
 /// ```
 /// use tower_api_keys::middleware::MembershipQuestion;
@@ -53,11 +53,11 @@ pub(super) struct AskedTeam {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MembershipQuestion {
-    /// Whose key it is.
+    /// The user who owns the key.
     pub user: UserId,
     /// The team that the request is about.
     pub team: TeamRef,
-    /// The caller: the same user, with the key.
+    /// The caller: the same user, and the key.
     pub principal: Principal,
 }
 
@@ -89,19 +89,19 @@ impl<T: 'static> Find<T> {
     }
 }
 
-/// What is to be found out about a request: in which order, and what each answer means.
+/// The open questions about a request, their order, and what each answer means.
 pub(super) struct Question {
     pub(super) principal: Principal,
-    /// None if no organization is asked for.
+    /// None if no organization is required.
     pub(super) organization: Option<Found<OrganizationId>>,
-    /// None if no team is asked for.
+    /// None if no team is required.
     pub(super) team: Option<Found<AskedTeam>>,
-    /// None if there is no way to ask: then no user is a member.
+    /// None if no membership function is set: then no user is a member.
     pub(super) membership: Option<Membership>,
 }
 
 impl Question {
-    /// Whether it is answered without a wait.
+    /// Whether all answers are here without a wait.
     pub(super) fn is_answered(&self) -> bool {
         let asks_membership = self.team.is_some() && self.membership.is_some() && self.principal.user().is_some();
         !asks_membership
@@ -109,7 +109,7 @@ impl Question {
             && !matches!(self.team, Some(Found::Later(_)))
     }
 
-    /// For which organization and team the caller is let through, or why not. What failed goes to the log.
+    /// The organization and team for which the caller is let through, or why not. Failures go to the log.
     pub(super) async fn settle(self) -> Result<Bound, RefusalCode> {
         let Self { principal, organization, team, membership } = self;
         let asks_organization = organization.is_some();
@@ -139,7 +139,7 @@ impl Question {
                     Err(error) => Err(unavailable("a team's members", &*error)),
                 }
             }
-            // There is nothing to ask: a user's key does not pass unasked.
+            // There is no membership function, and without one a user's key does not pass.
             (TeamAccess::AskMembership(_), None) | (TeamAccess::Refused, _) => Err(RefusalCode::WrongTeam),
         }
     }
@@ -154,7 +154,7 @@ impl<T> Found<T> {
     }
 }
 
-/// Not knowing is no reason to refuse a key: the client is told to come again.
+/// An unknown answer says nothing against the key: the client is told to retry.
 fn unavailable(what: &'static str, error: &(dyn Error + Send + Sync + 'static)) -> RefusalCode {
     report::failed_look_up(what, error);
     RefusalCode::StoreUnavailable

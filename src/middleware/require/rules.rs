@@ -10,21 +10,21 @@ use crate::{
     scope::Scope,
 };
 
-/// What a [`RequireKeyLayer`](super::RequireKeyLayer) was told to ask for.
+/// What a [`RequireKeyLayer`](super::RequireKeyLayer) requires.
 #[derive(Clone, Default)]
 pub(super) struct Rules {
     pub(super) kind: Option<KeyKind>,
     pub(super) scopes: Vec<Scope>,
-    /// Keys that have none, too.
+    /// Whether keys without scopes pass, too.
     pub(super) scopeless: bool,
     pub(super) organization: Option<Find<OrganizationId>>,
     pub(super) team: Option<Find<AskedTeam>>,
     pub(super) membership: Option<Membership>,
 }
 
-/// What is known of a request at once.
+/// What can be decided about a request at once.
 pub(super) enum Verdict {
-    /// With what it is about, if that was asked for.
+    /// With the organization or team that it is about, if one is required.
     Allowed(Option<Bound>),
     Ask(BoxFuture<'static, Result<Bound, RefusalCode>>),
     Refused(Refusal),
@@ -57,13 +57,13 @@ impl Rules {
         match question.settle().now_or_never() {
             Some(Ok(bound)) => Verdict::Allowed(Some(bound)),
             Some(Err(code)) => Verdict::Refused(Refusal::new(code)),
-            // A question that waits after all is not answered with yes.
+            // A question that waits against expectation must not let the request through.
             None => Verdict::Refused(Refusal::new(RefusalCode::StoreUnavailable)),
         }
     }
 }
 
-/// The answer of `what`, which needs a principal, to a request that has none.
+/// The answer of `what`, which needs a principal, to a request without one.
 pub(crate) fn without_principal(request: &Parts, what: &'static str) -> RefusalCode {
     if request.extensions.get::<Anonymous>().is_some() {
         return RefusalCode::MissingCredentials;

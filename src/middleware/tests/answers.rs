@@ -14,7 +14,7 @@ use crate::{
     store::StoreError,
 };
 
-/// The answer as it should be; `rest` is `detail` and what follows it in the body.
+/// The expected answer; `rest` is `detail` and what follows it in the body.
 fn refused(status: u16, title: &str, challenge: Option<&str>, retry_after: Option<u64>, rest: &str) -> String {
     let retry_after = retry_after.map(|seconds| format!("retry-after: {seconds}\n")).unwrap_or_default();
     let challenge = challenge.map(|challenge| format!("www-authenticate: {challenge}\n")).unwrap_or_default();
@@ -34,7 +34,7 @@ async fn answer_to(script: &Script, lines: &[(&str, &str)]) -> String {
     text(send(gate(Inner::new(), script, |_| {}), request(lines)).await).await
 }
 
-/// What is said of an error of this kind, wherever it came from.
+/// The answer to an error of this kind, wherever it came from.
 async fn said_of(error: &AuthError) -> String {
     text(Refusal::from(error).into_http()).await
 }

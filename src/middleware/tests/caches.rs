@@ -1,4 +1,4 @@
-//! Every refusal, wherever it was made and in whatever shape, is one that no cache keeps.
+//! No cache keeps any refusal, no matter where it was made and in which form.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
@@ -56,7 +56,7 @@ fn requests(lines: &[(&str, &str)]) -> Vec<(Request<Full<Bytes>>, Option<&'stati
     requests
 }
 
-/// Status, code and headers of a refusal, in the shape that its request asked for.
+/// Status, code and headers of a refusal, in the form that its request asked for.
 fn check<B>(response: &Response<B>, code: RefusalCode, grpc: Option<&str>, what: &str) {
     let headers = response.headers();
     let all = |name: &str| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
@@ -117,7 +117,7 @@ async fn what_a_layer_refuses() {
     }
 }
 
-/// Whatever a check may end with.
+/// Every possible end of a check.
 #[test]
 fn what_an_authenticator_refuses() {
     for kind in [
@@ -142,7 +142,7 @@ fn what_an_authenticator_refuses() {
     }
 }
 
-/// To keys of other organizations: at once, after a wait, and of whom a layer further out proved.
+/// For keys of other organizations: at once, after a wait, and proved by a layer further out.
 #[tokio::test]
 async fn what_a_layer_of_an_organization_refuses() {
     let of_acme = |settings: &mut Settings| settings.organization = Some(OrganizationId::new("acme").unwrap());
@@ -159,7 +159,7 @@ async fn what_a_layer_of_an_organization_refuses() {
     }
 }
 
-/// By an answer that takes its time, alone and inside of a layer that shapes refusals.
+/// After an answer that takes time, alone and inside a layer that shapes refusals.
 #[tokio::test]
 async fn what_a_rule_refuses_after_a_question() {
     let asks = || {
@@ -190,7 +190,7 @@ fn handler(code: RefusalCode) -> Inner {
 async fn what_a_handler_refuses() {
     let script = Script::accepting();
     for code in RefusalCode::ALL {
-        // By both ways a request comes through: with a key and, where none is needed, without.
+        // Requests with a key and, if none is needed, without.
         for lines in [&[("x-api-key", KEY)][..], &[]] {
             for (request, grpc) in requests(lines) {
                 let what = what(&request);
@@ -198,7 +198,7 @@ async fn what_a_handler_refuses() {
                 check(&send(service, request).await, code, grpc, &what);
             }
         }
-        // Without any layer there is nobody to look at the request.
+        // Without a layer nothing reads the request.
         check(&Refusal::new(code).into_http::<Full<Bytes>>(), code, None, "alone");
     }
 }
@@ -232,7 +232,7 @@ async fn what_an_extractor_refuses() {
 
     let script = Script::accepting();
     for (request, grpc) in requests(&[("x-api-key", KEY)]) {
-        // A router takes these for something else, or answers them by itself.
+        // A router treats these in another way, or answers them itself.
         if [Method::CONNECT, Method::HEAD].contains(request.method()) {
             continue;
         }
@@ -244,7 +244,7 @@ async fn what_an_extractor_refuses() {
     }
 }
 
-/// Something inside that gives each answer headers, as layers for caches do.
+/// An inner service that adds headers to each answer, as layers for caches do.
 fn cached(code: RefusalCode) -> Inner {
     Inner::answering(move || {
         let mut response = Refusal::new(code).into_http::<Full<Bytes>>().map(|_| Full::default());

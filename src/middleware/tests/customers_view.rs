@@ -1,4 +1,4 @@
-//! Every refusal that the crate can make, as the refused caller reads it: `docs/refusals.md`.
+//! Every refusal that the crate can make, as the refused caller sees it: `docs/refusals.md`.
 
 use std::{collections::BTreeSet, env, fmt::Write, fs, time::Duration};
 
@@ -36,7 +36,7 @@ REFUSALS=print cargo test --all-features --lib customers_view -- --nocapture
 
 ";
 
-/// With when it is told, where its code has several sentences.
+/// All refusals, with when each is used if its code has several sentences.
 fn all() -> Vec<(&'static str, Refusal)> {
     let mut all = Vec::new();
     for code in RefusalCode::ALL {
@@ -105,7 +105,7 @@ fn page() -> String {
             page.push_str(&status);
             heading = status;
         }
-        // A handler's own refusal may say the same.
+        // A handler's own refusal may have the same sentence.
         if !told.insert((code, refusal.reason(), refusal.detail().to_owned())) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! What a client reads from `grpc-status-details-bin`, by a reader that shares nothing with the writer.
+//! What a client reads from `grpc-status-details-bin`, with a reader that shares no code with the writer.
 
 use base64ct::{Base64Unpadded, Encoding};
 

@@ -1,4 +1,4 @@
-//! What the inner service sees, and what becomes of its answers.
+//! What the inner service sees, and what happens to its answers.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ async fn a_good_key_in_either_header_or_both_lets_the_principal_through() {
         let script = Script::accepting();
         let (status, seen) = status_and_seen(&script, |_| {}, request(lines)).await;
         assert_eq!((status, seen.unwrap().user.as_deref()), (StatusCode::OK, Some("alice")), "{lines:?}");
-        // A proof is of this text and no other.
+        // A proof is valid only for this text.
         assert_eq!((script.hits(), script.refused()), (1, vec![]), "{lines:?}");
     }
 }
@@ -141,7 +141,7 @@ async fn another_key_header_is_taken_out_too() {
     assert!(seen(change, &[("x-acme-key", KEY)]).await.headers.is_empty());
 }
 
-/// What the headers alone condemn, by outcome and source, as it is written to the store.
+/// The requests refused because of their headers alone, by outcome and source, as written to the store.
 async fn counted(label: Option<&str>, lines: &[&[(&str, &str)]]) -> Vec<(String, String, i64)> {
     let store = Arc::new(MemoryStore::new());
     let keys = ApiKeys::new(Arc::clone(&store)).unwrap();
@@ -175,7 +175,7 @@ async fn an_inner_layer_of_the_same_keys_accepts_whom_the_outer_proved() {
     let response = service.oneshot(request(&[X_API_KEY])).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(inner.seen.lock().unwrap()[0].user.as_deref(), Some("alice"));
-    // By the outer one alone.
+    // Counted by the outer layer only.
     assert_eq!((script.hits(), script.refused()), (1, vec![]));
 }
 
@@ -193,7 +193,7 @@ fn with_principal(mut request: Request<Full<Bytes>>, principal: Principal) -> Re
 
 #[tokio::test]
 async fn a_principal_of_other_keys_never_passes() {
-    // 0 is what principals for tests have, and no authenticator.
+    // Principals for tests have 0, and no authenticator has it.
     for other in [ABROAD, 0] {
         let mallory = || proved_by(other, "mallory");
         let (status, _) = status_and_seen(&Script::accepting(), |_| {}, with_principal(request(&[]), mallory())).await;
@@ -229,7 +229,7 @@ async fn a_second_key_beside_that_of_an_outer_layer_of_the_same_keys_is_ambiguou
             assert_eq!(refusal.code(), RefusalCode::AmbiguousCredentials);
             assert!(inner.seen.lock().unwrap().is_empty(), "the service behind saw the request");
         }
-        // The same key, and one that other keys proved, which stands for nothing here.
+        // The same key, and one proved by other keys, which has no meaning here.
         for before in
             [proved_by(script.authenticator.id(), "alice"), proved_by_key(ABROAD, "mallory", "BAECAwQFBgcICQoLDA0O")]
         {

@@ -1,4 +1,4 @@
-//! Limits inside of a layer are for requests that were let in.
+//! Limits inside a layer are for requests that were let in.
 
 use std::{
     convert::Infallible,
@@ -49,7 +49,7 @@ fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// The request of a stranger, whose key the store says nothing of.
+/// The request of a stranger, with a key that the store never answers for.
 fn strange() -> Request<Full<Bytes>> {
     request(&[("x-api-key", STRANGE)])
 }
@@ -73,7 +73,7 @@ async fn readied<S: Service<Request<Full<Bytes>>>>(service: &mut S) -> &mut S {
     ready.expect("something holds the limit").unwrap_or_else(|_| panic!("not ready"))
 }
 
-/// Calls the service as a server does that keeps it for one connection, and leaves both as they are.
+/// Calls the service like a server that keeps it for one connection, and leaves both open.
 async fn wait_in<S>(service: &mut S, request: Request<Full<Bytes>>) -> Pin<Box<S::Future>>
 where
     S: Service<Request<Full<Bytes>>>,
@@ -83,7 +83,7 @@ where
     future
 }
 
-/// The status of an answer that comes without any wait of length; time passes by itself in these tests.
+/// The status of an answer without a noticeable wait; time passes by itself in these tests.
 async fn at_once<S, ResB>(service: S, request: Request<Full<Bytes>>) -> Option<u16>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<ResB>>,
@@ -101,7 +101,7 @@ async fn a_known_key_passes_a_limit_of_one_while_strangers_wait() {
         waiting.push(wait_in(connection, strange()).await);
     }
     assert_eq!(at_once(service.clone(), keyed()).await, Some(200));
-    // The strangers' own connections hold nothing either, and go on.
+    // The strangers' own connections hold nothing either, and still work.
     assert_eq!(at_once(&mut connections[0], keyed()).await, Some(200));
     assert_eq!(at_once(&mut service, keyed()).await, Some(200));
 }
@@ -127,7 +127,7 @@ async fn a_boxed_service_gives_its_limit_back_too() {
     assert_eq!(at_once(service.clone(), keyed()).await, Some(200));
 }
 
-/// A connection whose request was refused, and that is then silent.
+/// A connection that is silent after its request was refused.
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_holds_no_limit() {
     for (lines, script) in [
@@ -147,7 +147,7 @@ async fn a_refused_connection_holds_no_limit() {
     }
 }
 
-/// A good key at the door of another organization, read now, after a wait, or by a layer further out.
+/// A good key at the layer of another organization, known at once, after a wait, or from a layer further out.
 #[tokio::test(start_paused = true)]
 async fn a_connection_of_another_organization_holds_no_limit() {
     let of_acme = |inner: Limited, script: &Script| {
@@ -191,7 +191,7 @@ async fn a_connection_without_the_right_holds_no_limit() {
     assert_eq!(at_once(RequireKeyLayer::new().layer(limited), by_alice()).await, Some(200));
 }
 
-/// Whatever the answer is, or none because the service's own function panics.
+/// For every answer, and for none because the service's own function panics.
 #[tokio::test(start_paused = true)]
 async fn a_question_that_was_answered_with_no_holds_no_limit() {
     type Answer = Result<bool, std::io::Error>;
@@ -212,7 +212,7 @@ async fn a_question_that_was_answered_with_no_holds_no_limit() {
     assert_eq!(at_once(RequireKeyLayer::new().layer(limited), by_alice()).await, Some(200));
 }
 
-/// The outer layer is warm and passes on what it was given; the inner one asks.
+/// The outer layer is warm and passes its readiness on; the inner one waits.
 #[tokio::test(start_paused = true)]
 async fn a_limit_inside_of_two_layers_is_given_back_by_the_one_that_waits() {
     let (limited, script) = (limit_of_one(), Script::accepting());
@@ -240,7 +240,7 @@ async fn a_store_that_panics_holds_no_limit() {
     assert_eq!(at_once(gate(limited, &Script::accepting(), |_| {}), keyed()).await, Some(200));
 }
 
-/// A check that ends when it is told to.
+/// A check that ends on a signal.
 fn until_told() -> (oneshot::Sender<()>, Script) {
     let (tell, told) = oneshot::channel::<()>();
     let told = told.shared();
@@ -253,7 +253,7 @@ fn until_told() -> (oneshot::Sender<()>, Script) {
     (tell, script)
 }
 
-/// Goes on until the check is answered, which leaves the request waiting.
+/// Polls until the check is answered, which leaves the request waiting.
 async fn until_checked<F: Future>(waiting: &mut Pin<Box<F>>, script: &Script) {
     while script.hits() == 0 {
         assert!(poll(waiting).is_pending(), "called without a permit");
@@ -340,7 +340,7 @@ async fn a_service_is_polled_once_for_a_request_and_once_more_for_one_that_waite
     }
 }
 
-/// What is dropped with the check is dropped before the request waits for the inner service.
+/// The data of a check is dropped before the request waits for the inner service.
 #[tokio::test(start_paused = true)]
 async fn a_check_that_was_answered_holds_nothing_while_its_request_waits_for_the_limit() {
     struct Place(Arc<AtomicBool>);

@@ -1,4 +1,4 @@
-//! The layers over services and authenticators that say what they are told to.
+//! The layers, over scripted services and authenticators.
 
 mod answers;
 mod caches;

@@ -1,4 +1,4 @@
-//! Equal ids in two organizations: no half of a pair opens a door.
+//! Equal ids in two organizations: half of a pair never gives access.
 
 use std::{
     future::pending,
@@ -69,7 +69,7 @@ async fn a_team_id_alone_is_of_the_single_organization() {
     }
 }
 
-/// Whatever was called before, or after.
+/// No matter what was called before or after.
 #[tokio::test]
 async fn an_id_alone_that_a_function_says_stays_alone_in_a_layer_of_an_organization() {
     let acme = || RequireKeyLayer::new().organization(|_| Some(organization("acme")));
@@ -146,7 +146,7 @@ async fn what_is_about_nothing_is_refused_and_what_cannot_be_found_out_is_unavai
         (new().find_team(|_, _| async { Told::<TeamRef>::Ok(None) }), REFUSED),
         (new().find_organization(move |_, _| async move { Err(down()) }), UNAVAILABLE),
         (new().find_team(move |_, _| async move { Told::<TeamRef>::Err(down()) }), UNAVAILABLE),
-        // The first no is the answer, whatever else fails.
+        // The first "no" is the answer, no matter what else fails.
         (new().organization(|_| None).find_team(move |_, _| async move { Told::<TeamRef>::Err(down()) }), REFUSED),
     ] {
         assert_eq!(answer(&layer, blue("default"), "/").await, expected);
@@ -182,7 +182,7 @@ async fn membership_is_asked_about_pairs_and_only_in_the_users_own_organization(
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
-/// A limit of one inside, and a request whose organization is looked up for ever.
+/// A limit of one inside, and a request whose organization look-up never ends.
 #[tokio::test]
 async fn a_request_whose_organization_is_looked_up_holds_no_permit() {
     let limited = ConcurrencyLimit::new(Inner::new(), 1);

@@ -1,4 +1,4 @@
-//! Readiness, waiting, and letting go.
+//! Readiness, waiting, and dropping.
 
 use std::{
     convert::Infallible,
@@ -95,12 +95,12 @@ async fn an_unready_service_stays_unready_after_a_pending_check() {
     let mut service = gate(Inner::new(), &Script::reading(pending), |_| {});
     ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.unwrap();
     let _waiting = service.call(keyed());
-    // What is left behind is a fresh clone, and it has to be asked before it is called.
+    // A fresh clone is left behind, and it has to be polled ready before it is called.
     ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.unwrap();
     let _waiting_too = service.call(keyed());
 }
 
-/// A body that panics when it is polled, and tells by its count whether it is still there.
+/// A body that panics when it is polled, and shows by its count whether it still exists.
 struct Unread(#[expect(dead_code, reason = "held, not read")] Arc<()>);
 
 impl Body for Unread {
@@ -147,7 +147,7 @@ fn a_dropped_wait_gives_everything_back() {
     assert_eq!(Arc::strong_count(&check), 1);
 }
 
-/// The same of the whole layer, as far as it can be seen from outside.
+/// The same for the whole layer, as far as it is visible from outside.
 #[tokio::test]
 async fn a_request_that_is_dropped_while_its_key_is_checked_gives_everything_back() {
     let held = Arc::new(());

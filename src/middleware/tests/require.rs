@@ -1,4 +1,4 @@
-//! What a request has to prove beyond its key.
+//! What a request has to prove besides its key.
 
 use std::sync::{
     Arc,

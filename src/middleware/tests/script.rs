@@ -1,4 +1,4 @@
-//! A store whose answers are scripted, behind an authenticator as services have it.
+//! A store with scripted answers, behind an authenticator as in services.
 
 use std::{
     future::pending,
@@ -23,7 +23,7 @@ use crate::{
     time::{ManualClock, Timestamp},
 };
 
-/// The key that the store knows: of the user alice.
+/// The key that the store knows, owned by the user alice.
 pub(super) const KEY: &str = "user.AAECAwQFBgcICQoLDA0O.Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PVhAZ";
 /// The header of a request with it.
 pub(super) const BEARER: (&str, &str) =
@@ -41,7 +41,7 @@ pub(super) type Answer<T> = BoxFuture<'static, Result<T, StoreError>>;
 type Find = dyn Fn(&KeyId) -> Answer<Option<FoundKey>> + Send + Sync;
 type Read = dyn Fn() -> Answer<Changes> + Send + Sync;
 
-/// Knows one key. What it answers otherwise, and when, is scripted.
+/// A store that knows one key. Its other answers, and their time, are scripted.
 pub(super) struct Scripted {
     find: Box<Find>,
     read: Box<Read>,
@@ -69,7 +69,7 @@ impl KeyReader for Scripted {
     }
 }
 
-/// The key as it stands in the store, and its owner.
+/// The key as it is in the store, and its owner.
 fn good() -> FoundKey {
     static ROW: LazyLock<KeyRow> = LazyLock::new(|| {
         let hasher = Hasher::new(cheap()).unwrap();
@@ -90,7 +90,7 @@ fn cheap() -> HasherConfig {
     HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_threads(1).without_relief()
 }
 
-/// Runs it to its end in a runtime of its own: the time of a test may stand still, and its runtime not exist.
+/// Runs it to its end in a separate runtime: the time of a test may be paused, and its runtime may not exist.
 fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     thread::spawn(move || runtime().block_on(work)).join().unwrap()
@@ -126,7 +126,7 @@ impl Script {
         Self { authenticator, store, hasher, clock }
     }
 
-    /// Proves the key, so that it is checked without waiting from now on.
+    /// Proves the key, so that later checks of it do not wait.
     fn proved(self) -> Self {
         let authenticator = self.authenticator.clone();
         apart(async move { authenticator.authenticate(KEY).await }).unwrap();
@@ -134,7 +134,7 @@ impl Script {
         self
     }
 
-    /// Knows that the key is good, and is asked about nothing; other keys do not exist.
+    /// The key is known to be good without a question; other keys do not exist.
     pub(super) fn accepting() -> Self {
         Self::accepting_of("default")
     }
@@ -149,7 +149,7 @@ impl Script {
         .proved()
     }
 
-    /// Knows that the key is good, once this read of the change log says that nothing changed.
+    /// The key is good after this read of the change log says that nothing changed.
     pub(super) fn reading<F>(read: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -174,12 +174,12 @@ impl Script {
         script
     }
 
-    /// Knows that the key is good, after a wait.
+    /// The key is good, after a wait.
     pub(super) fn accepting_late() -> Self {
         Self::reading(tokio::task::yield_now)
     }
 
-    /// Knows that the key is good, and never hears from its store of any other.
+    /// The key is known to be good, and the store never answers for any other key.
     pub(super) fn hiding_strangers() -> Self {
         let find = |id: &KeyId| {
             of("default", id).map_or_else(|| Box::pin(pending()) as Answer<_>, |key| at_once(Ok(Some(key))))
@@ -187,14 +187,14 @@ impl Script {
         Self::made_of(find, || at_once(Ok(Changes::Unchanged)), |settings| settings).proved()
     }
 
-    /// Asks its store for the key, which says what is made of the good one.
+    /// Asks the store for the key; the answer is made from the good one.
     pub(super) fn finding(
         answer: impl Fn(FoundKey) -> Result<Option<FoundKey>, StoreError> + Send + Sync + 'static,
     ) -> Self {
         Self::made_of(move |_| at_once(answer(good())), || at_once(Ok(Changes::Unchanged)), |settings| settings)
     }
 
-    /// A store that can say nothing of any key.
+    /// A store that cannot answer for any key.
     pub(super) fn unavailable() -> Self {
         Self::finding(|_| Err(StoreError::unavailable("injected")))
     }
@@ -204,7 +204,7 @@ impl Script {
         Self::finding(|good| Ok(Some(FoundKey { key: KeyRow { revoked_at: Some(1), ..good.key }, ..good })))
     }
 
-    /// A key that was revoked, of which its store tells after a wait.
+    /// A revoked key, which the store reports after a wait.
     pub(super) fn revoked_late() -> Self {
         let find = |_: &KeyId| {
             Box::pin(async {
@@ -228,7 +228,7 @@ impl Script {
         Self::finding(|good| Ok(Some(FoundKey { key: ending(good.key, 0), ..good })))
     }
 
-    /// A key whose record nobody can read.
+    /// A key whose record cannot be read.
     pub(super) fn corrupt() -> Self {
         Self::finding(|good| Ok(Some(FoundKey { key: KeyRow { name: "\n".into(), ..good.key }, ..good })))
     }
@@ -252,7 +252,7 @@ impl Script {
         Self::finding(move |good| Ok(Some(FoundKey { owner, ..good })))
     }
 
-    /// Each way in which the store can condemn a key or know nothing of it, with what a caller is told.
+    /// Each way in which the store can refuse a key or not know it, with the code for the caller.
     pub(super) fn condemning() -> Vec<(Self, RefusalCode)> {
         vec![
             (Self::corrupt(), RefusalCode::CorruptRecord),
@@ -268,14 +268,14 @@ impl Script {
         ]
     }
 
-    /// Knows the key, which has expired since.
+    /// A known key that has expired since.
     pub(super) fn expired_since() -> Self {
         let script = Self::ending_in_a_minute();
         script.clock.advance(Duration::from_secs(60));
         script
     }
 
-    /// Knows the key, and not whether its end has come: the clock jumped.
+    /// A known key that may have expired: the clock jumped.
     pub(super) fn in_doubt() -> Self {
         let script = Self::ending_in_a_minute();
         script.clock.set_wall_clock("2026-03-01T13:00:00Z".parse().unwrap());
@@ -297,7 +297,7 @@ impl Script {
         script
     }
 
-    /// A store whose only place for look-ups is taken, by one that it does not answer.
+    /// The only place for look-ups is taken by one that the store does not answer.
     pub(super) async fn overloaded() -> Self {
         let set = |settings: AuthSettings| {
             let hour = Duration::from_secs(3_600);
@@ -344,7 +344,7 @@ fn of(organization: &str, id: &KeyId) -> Option<FoundKey> {
     Some(FoundKey { key, ..good }).filter(|found| found.key.id == id.as_str())
 }
 
-/// The key, which ends so many milliseconds after noon.
+/// The key, with its end this many milliseconds after noon.
 fn ending(key: KeyRow, after: i64) -> KeyRow {
     let noon: Timestamp = NOON.parse().unwrap();
     KeyRow { expires_at: Some(noon.as_millis() + after), ..key }

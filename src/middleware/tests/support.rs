@@ -1,4 +1,4 @@
-//! A service that insists on being ready, and shorthands.
+//! A service that checks that it is ready, and helper functions.
 
 use std::{
     convert::Infallible,
@@ -27,10 +27,10 @@ use crate::{
 
 pub(super) type Gate<S> = ApiKeyService<S, Scripted>;
 
-/// The id of no authenticator of these tests.
+/// An id that no authenticator of these tests has.
 pub(super) const ABROAD: u32 = u32::MAX;
 
-/// A principal that the authenticator of this id proved.
+/// A principal proved by the authenticator with this id.
 pub(super) fn proved_by(id: u32, user: &str) -> Principal {
     proved_by_key(id, user, "AAECAwQFBgcICQoLDA0O")
 }

@@ -1,4 +1,4 @@
-//! What becomes a line.
+//! A line of the access log.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::{
     usage::Source,
 };
 
-/// A caller with a text that nothing proved to be the key. An id is public: were the key the actor, anybody who has it could
-/// write deeds of the key into the trail.
+/// The actor of a caller with a text that was not proved to be the key. Ids are public: if the key were the actor, a
+/// stranger who knows its id could write actions of the key into the trail.
 const UNPROVED_CALLER: &str = "system:unproved caller";
 
 /// An attempt, or several of one kind.
@@ -67,11 +67,11 @@ impl Entry {
             return Some(code.to_owned());
         }
         let said = Said { code, count: self.count, first_at: self.first_at, last_at: self.last_at };
-        // Fails only on maps whose keys are no strings; there is none.
+        // Fails only on maps whose keys are not strings; there is none.
         serde_json::to_string(&said).ok()
     }
 
-    /// What is left of it if it is not written.
+    /// The gap that it leaves if it is not written.
     pub(super) fn into_gap(self) -> Gap {
         Gap::new(self.count, [self.first_at, self.last_at], self.key, self.owner)
     }

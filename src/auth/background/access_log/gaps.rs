@@ -9,29 +9,29 @@ use crate::{
     time::Timestamp,
 };
 
-/// The most customers whose missing lines are counted apart between two writes.
+/// The most customers whose missing lines are counted separately between two writes.
 const MOST_GAPS: usize = 1_000;
 
-/// Lines of one customer that are missing in one place, or may be.
+/// Missing, or possibly missing, lines of one customer at one place.
 pub(in crate::auth) struct Gap {
     count: u64,
     first_at: Timestamp,
     last_at: Timestamp,
-    /// That of the first line.
+    /// The key of the first line.
     key: KeyId,
     owner: Arc<SharedOwner>,
 }
 
-/// Missing lines by customer: what happens to one is not told in the trail of another.
+/// Missing lines by customer: one customer's trail does not mention another's.
 #[derive(Default)]
 pub(in crate::auth) struct Gaps {
     of: HashMap<OrganizationId, Gap>,
-    /// Lines of customers beyond that, or of nobody knows whom: told of in the figures and in the log alone.
+    /// Lines of further customers, or of unknown ones: reported only in the metrics and in the log.
     untold: u64,
 }
 
 impl Gap {
-    /// As many missing lines as `count`, which came between these two times, about this key.
+    /// `count` missing lines from between these two times, about this key.
     pub(in crate::auth) const fn new(
         count: u64,
         [first_at, last_at]: [Timestamp; 2],
@@ -47,7 +47,7 @@ impl Gap {
         self.last_at = self.last_at.max(more.last_at);
     }
 
-    /// The event that tells of it.
+    /// The event that reports the gap.
     pub(in crate::auth) fn row(&self) -> Option<EventRow> {
         #[derive(serde::Serialize)]
         struct Said {
@@ -77,12 +77,12 @@ impl Gaps {
         }
     }
 
-    /// Lines of which nobody knows whose they are.
+    /// Adds lines whose customer is unknown.
     pub(in crate::auth) const fn add_untold(&mut self, lines: u64) {
         self.untold += lines;
     }
 
-    /// The gaps in the order in which they began, and the lines that are in none.
+    /// The gaps, in the order in which they began, and the lines that are in none.
     pub(in crate::auth) fn into_parts(self) -> (Vec<Gap>, u64) {
         let mut gaps: Vec<_> = self.of.into_values().collect();
         gaps.sort_unstable_by_key(|gap| (gap.first_at, gap.key));

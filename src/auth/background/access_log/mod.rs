@@ -1,4 +1,5 @@
-//! A line for each check, if that is wanted: queued, written behind the requests, and gaps told of.
+//! The access log: a line for each check, if it is enabled. Lines are queued and written behind the requests; gaps are
+//! reported.
 
 mod entry;
 mod gaps;
@@ -31,22 +32,22 @@ use crate::{
     usage::{Origin, Source},
 };
 
-/// The most lines of accepted keys that wait to be written, of about 100 bytes each. At 50,000 attempts a second, more
-/// than a second's.
+/// The most lines of accepted keys that wait to be written, of about 100 bytes each. At 50,000 attempts a second, this
+/// is more than a second.
 const MOST_LINES: usize = 65_536;
 
-/// The most lines of refused attempts that wait, of those with the right text and as many of those that proved nothing:
-/// refused callers take no lines from accepted ones, and callers that guess take none from those with a dead key.
+/// The most lines of refused attempts that wait: this many with the right text, and as many that proved nothing.
+/// Refused callers take no lines from accepted ones, and callers that guess take none from those with a dead key.
 const MOST_REFUSED: usize = 8_192;
 
-/// The most lines that are handed to a store at a time: few enough for it to be done in some milliseconds, in which
-/// changes wait for it.
+/// The most lines that are given to a store at a time: few enough to finish in some milliseconds, because changes wait
+/// meanwhile.
 const LINES_PER_WRITE: usize = 1_000;
 
-/// How long a line waits for others at most.
+/// The longest time that a line waits for others.
 const WAIT: Duration = Duration::from_millis(200);
 
-/// A key that is in the store, and whose it is as far as the stored data of the key can be read.
+/// A key that is in the store, and its owner as far as its record can be read.
 pub(in crate::auth) struct Tried<'a> {
     pub(in crate::auth) key: KeyId,
     pub(in crate::auth) owner: Option<&'a Arc<SharedOwner>>,
@@ -58,11 +59,11 @@ impl<'a> Tried<'a> {
     }
 }
 
-/// Attempts that are to be written to the audit trail, a line each; of refused ones with one key, ten a minute have a
-/// line, and the rest of that minute is added up.
+/// Attempts to be written to the audit trail, a line each. Of the refused attempts with one key, ten a minute get a
+/// line; the rest of that minute is added up.
 ///
-/// Nobody waits for them: what does not fit into the queue is dropped, counted, and told of in the trail itself, by an
-/// event for each customer that replaces their lines.
+/// No request waits for them. What does not fit into the queue is dropped, counted, and reported in the trail itself by
+/// an event for each customer, in place of their lines.
 pub(crate) struct AccessLog {
     queue: Mutex<Queue>,
     /// A write is due at once.
@@ -74,19 +75,19 @@ pub(crate) struct AccessLog {
 struct Queue {
     /// Lines.
     items: Vec<Item>,
-    /// What came after them and found no room.
+    /// Gaps from lines that came after these and found no room.
     gaps: Gaps,
     good: Share,
     dead: Share,
     nothing: Share,
 }
 
-/// The part of the queue for callers that proved equally much.
+/// The part of the queue for callers with the same level of proof.
 #[derive(Default)]
 struct Share {
-    /// How many of the lines are theirs.
+    /// Their number of lines.
     lines: usize,
-    /// Of refused callers.
+    /// Repeated attempts of refused callers.
     repeats: Repeats,
 }
 
@@ -100,7 +101,7 @@ impl AccessLog {
         Self { queue: Mutex::default(), is_due: Notify::new(), meter }
     }
 
-    /// The key was accepted; `known` is its source if that is remembered.
+    /// The key was accepted; `known` is its source if that is cached.
     #[inline(never)]
     pub(in crate::auth) fn accepted(&self, claims: &Claims, known: Option<&Source>, origin: Origin<'_>, at: Timestamp) {
         let source = known.cloned().unwrap_or_else(|| origin.to_source());
@@ -117,7 +118,7 @@ impl AccessLog {
                 let attempt = Entry { key, owner, refused: Some(code), source, count: 1, first_at: at, last_at: at };
                 self.add(|queue| queue.refused(code, attempt));
             }
-            // Whose trail would it be in?
+            // Without an owner there is no trail to write to.
             None => self.add(|queue| {
                 queue.gaps.add_untold(1);
                 1
@@ -125,7 +126,7 @@ impl AccessLog {
         }
     }
 
-    /// Adds to the queue. What `add` returns is how many attempts found no room in it.
+    /// Adds to the queue. `add` returns how many attempts found no room.
     fn add(&self, add: impl FnOnce(&mut Queue) -> u64) {
         let mut queue = self.lock();
         let before = queue.items.len();
@@ -136,7 +137,7 @@ impl AccessLog {
         }
     }
 
-    /// All that is to be written now, in its order, and the lines that nothing tells of.
+    /// Everything to be written now, in order, and the number of lines that no event reports.
     fn take(&self, at_the_end: bool) -> (VecDeque<Item>, u64) {
         let now = self.meter.time();
         let mut queue = self.lock();
@@ -160,7 +161,7 @@ impl Queue {
     fn share(&mut self, proved: Proved) -> (&mut Share, usize) {
         match proved {
             Proved::Good => (&mut self.good, MOST_LINES),
-            // A key that is used from elsewhere may be a stolen one: it takes no room from those who use it rightly.
+            // A key that is used from elsewhere may be stolen: it takes no room from its rightful users.
             Proved::Dead | Proved::Elsewhere => (&mut self.dead, MOST_REFUSED),
             Proved::Nothing => (&mut self.nothing, MOST_REFUSED),
         }
@@ -177,7 +178,7 @@ impl Queue {
         0
     }
 
-    /// The same for an attempt that was refused, unless it is one of too many.
+    /// Like [`push`](Self::push), for a refused attempt, unless there are too many.
     fn refused(&mut self, code: RefusalCode, attempt: Entry) -> u64 {
         let (share, _) = self.share(code.proves());
         let over = share.repeats.take_of(&attempt.key, attempt.last_at);
@@ -210,8 +211,8 @@ pub(crate) struct AccessLogWriter<S> {
     store: Calls<Arc<S>>,
     lines: Arc<AccessLog>,
     background: Background,
-    /// One writer at a time, so that lines are written in their order; and what it has taken from the queue and not
-    /// written yet.
+    /// One writer at a time, so that lines are written in order. Holds what it has taken from the queue and not written
+    /// yet.
     taken: tokio::sync::Mutex<Taken>,
     failed: Repeated,
     refused: Repeated,
@@ -220,7 +221,7 @@ pub(crate) struct AccessLogWriter<S> {
 #[derive(Default)]
 struct Taken {
     items: VecDeque<Item>,
-    /// How many of the first were handed to the store, which has not answered.
+    /// How many of the first items were given to the store, which has not answered.
     in_flight: usize,
 }
 
@@ -236,13 +237,13 @@ impl<S: Ledger> AccessLogWriter<S> {
         }
     }
 
-    /// Writes every line that was queued before this call, and what was added up, if its minute is over or this is
+    /// Writes every line that was queued before this call, and the sums whose minute is over, or all of them
     /// `at_the_end`.
     ///
     /// # Errors
-    /// Those of [`Ledger::append_events`]. Lines that were not written are kept, unless nobody can say whether they
-    /// were: to write them twice would be worse than to say that they may be missing. A line with a value that the store
-    /// does not take is dropped, and no error, so that it keeps back no others.
+    /// Those of [`Ledger::append_events`]. Lines that were not written are kept, unless the outcome is unknown: to
+    /// write them twice would be worse than to say that they may be missing. A line with a value that the store does
+    /// not accept is dropped without an error, so that it does not block others.
     pub(crate) async fn write(&self, at_the_end: bool) -> Result<(), StoreError> {
         let mut taken = self.taken.lock().await;
         self.write_taken(&mut taken).await?;
@@ -285,10 +286,10 @@ impl<S: Ledger> AccessLogWriter<S> {
         Ok(())
     }
 
-    /// Drops the first line, and puts a word of that into its place. If it was such a word, nothing is left to be said.
+    /// Drops the first line, and puts a gap in its place. If it was a gap already, nothing is left to report.
     fn drop_refused(&self, taken: &mut Taken, _error: &StoreError) {
         if let Some(_times) = self.refused.happened() {
-            // Without the line: it holds what a caller says of itself.
+            // Not logged with the line: that has text from the caller.
             let _error = _error as &dyn std::error::Error;
             log!(
                 error,
@@ -303,7 +304,7 @@ impl<S: Ledger> AccessLogWriter<S> {
         }
     }
 
-    /// Replaces the first `count` by a word that nobody can say whether they were written.
+    /// Replaces the first `count` items by a gap: it is unknown whether they were written.
     fn give_up(&self, taken: &mut Taken, count: usize) {
         let (mut gaps, mut attempts) = (Gaps::default(), 0);
         for item in taken.items.drain(..count) {
@@ -314,13 +315,13 @@ impl<S: Ledger> AccessLogWriter<S> {
             });
         }
         self.lines.meter.access_log_dropped(attempts);
-        // As many at most as there are lines in a write: none is left over.
+        // There are at most as many gaps as lines in a write: none is left over.
         let (gaps, _) = gaps.into_parts();
         gaps.into_iter().rev().for_each(|gap| taken.items.push_front(Item::Gap(gap)));
     }
 
-    /// Starts writing as lines come, unless that is under way, for as long as somebody holds the writer. Does nothing
-    /// outside of a tokio runtime.
+    /// Starts to write lines as they come, unless that is running, until the last other reference to the writer is
+    /// dropped. Does nothing outside a tokio runtime.
     pub(crate) fn start(self: &Arc<Self>) {
         self.background.start(|| {
             let (writer, lines) = (Arc::downgrade(self), Arc::clone(&self.lines));
@@ -333,7 +334,7 @@ impl<S: Ledger> AccessLogWriter<S> {
                             let _error = &_error as &dyn std::error::Error;
                             log!(warn, times = _times, error = _error, "attempts could not be written");
                         }
-                        // What comes meanwhile waits, bounded.
+                        // New lines wait meanwhile, bounded.
                         drop(writer);
                         tokio::time::sleep(Duration::from_secs(1)).await;
                     }
@@ -351,7 +352,7 @@ impl Item {
         }
     }
 
-    /// How many attempts it tells of that were not counted as dropped.
+    /// How many attempts it reports that were not counted as dropped.
     const fn attempts(&self) -> u64 {
         match self {
             Self::Entry(line) => line.count,

@@ -1,23 +1,23 @@
-//! Refused attempts that are too many for a line each.
+//! Refused attempts that are too many to write a line for each.
 
 use std::{collections::HashMap, time::Duration};
 
 use super::entry::Entry;
 use crate::{key::KeyId, outcome::RefusalCode, time::Timestamp, usage::Source};
 
-/// Refused attempts with one key that have a line each, in one window. What comes on top is added up.
+/// The most refused attempts with one key and a line each, in one window. Further ones are added up.
 const MOST_LINES: u32 = 10;
 
 /// How long attempts are added up.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Sums of one window. Sources that are one too many are told as others, one for each label.
+/// The most sums of one window. Further sources are summed as others, one sum for each label.
 const MOST_SUMS: usize = 16;
 
-/// Keys that have a window at a time, of which each that is after memory takes some kilobytes.
+/// The most keys with a window at a time. A caller that attacks memory gets some kilobytes for each.
 const MOST_WINDOWS: usize = 10_000;
 
-/// Refused attempts of one proof, since a short time ago, by key.
+/// Recent refused attempts with one level of proof, by key.
 #[derive(Default)]
 pub(super) struct Repeats {
     of: HashMap<KeyId, Window>,
@@ -31,16 +31,16 @@ struct Window {
 
 /// What to do about an attempt.
 pub(super) enum Noted {
-    /// It was added to others.
+    /// It was added to a sum.
     Added,
-    /// It is to have a line.
+    /// It gets a line.
     Line(Entry),
     /// There is room neither for a line nor for a sum.
     NoRoom(Entry),
 }
 
 impl Repeats {
-    /// Counts an attempt that was refused, after those of windows that are over were [taken](Self::take).
+    /// Counts a refused attempt. First [take](Self::take) the windows that are over.
     pub(super) fn note(&mut self, code: RefusalCode, attempt: Entry) -> Noted {
         if self.of.len() >= MOST_WINDOWS && !self.of.contains_key(&attempt.key) {
             return Noted::NoRoom(attempt);

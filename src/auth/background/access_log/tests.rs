@@ -28,14 +28,14 @@ impl Bench {
         self.log.refused(&tried, code, Origin::Agent(&label, Some(agent.as_bytes())), self.clock.now());
     }
 
-    /// A key that is good.
+    /// An attempt with a good key.
     fn accepted(&self, key: KeyId) {
         let (owner, at) = (Arc::clone(&self.owner), self.clock.now());
         let line = Entry { key, owner, refused: None, source: Source::default(), count: 1, first_at: at, last_at: at };
         self.log.add(|queue| queue.push(line));
     }
 
-    /// Action, what is said and source of what is written now.
+    /// Writes now. Returns the rows that were written.
     fn written(&self, at_the_end: bool) -> Vec<EventRow> {
         self.log.take(at_the_end).0.iter().filter_map(Item::row).collect()
     }
@@ -49,7 +49,7 @@ fn key(number: u32) -> KeyId {
     KeyId::new(&format!("{number:0>20}")).unwrap()
 }
 
-/// How many attempts these rows tell of.
+/// How many attempts these rows report.
 fn told(rows: &[EventRow]) -> u64 {
     let of = |row: &EventRow| match row.action.as_str() {
         "attempt.accepted" | "attempt.refused" => 1,
@@ -67,7 +67,8 @@ fn count(rows: &[EventRow], action: &str) -> usize {
 #[test]
 fn who_is_refused_takes_no_line_from_who_is_accepted() {
     let bench = Bench::new();
-    // The ids of many keys, with a wrong secret and with the right one of a dead key, each once and one many times.
+    // The ids of many keys, with a wrong secret and with the right one of a dead key, each once, and one of them many
+    // times.
     for number in 0..20_000 {
         bench.refused(key(number), RefusalCode::InvalidKey, "curl");
         bench.refused(key(number), RefusalCode::KeyRevoked, "curl");

@@ -1,4 +1,4 @@
-//! Telling of keys whose end comes: once for each key, end and time before it, on whatever node.
+//! Warnings of keys that end soon: one for each key, end and time before it, from any node.
 
 use std::{
     collections::BTreeMap,
@@ -25,34 +25,35 @@ use crate::{
     time::{Clock, Timestamp},
 };
 
-/// How often it is looked which ends are due.
+/// How often to look for due ends.
 const INTERVAL: Duration = Duration::from_secs(300);
 
-/// The first turn comes after so long: a service that has just started has other things to do.
+/// The delay of the first turn: a service that has just started has other things to do.
 const START: Duration = Duration::from_secs(30);
 
-/// Between two turns while more ends are due.
+/// The pause between two turns while more ends are due.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The most ends of one change, which has fifty writes.
+/// The most ends in one change, which has at most fifty writes.
 const MOST: usize = 50;
 
-/// So many keys are looked at for them: a row that nobody can read is in nobody's way.
+/// How many keys are read for them: more than needed, so that unreadable rows block nothing.
 const LOOKED_AT: u16 = 500;
 
-/// The name of the note in which nodes tell each other what they are about to tell, and what their clocks show.
+/// The name of the note in the store with which nodes share what they are about to tell, and what their clocks show.
 const NOTE: &str = "ends";
 
-/// So often it is tried to say that a batch was told.
+/// How often to try to record that a batch was told.
 const TRIES: usize = 5;
 
-/// Tells the audit trail and the sink of keys whose end comes.
+/// Tells the audit trail and the sink of keys that end soon.
 ///
-/// The trail has each word once: it is written in one transaction with a note at the key, and only if that is news there. The
-/// sink hears it at least once: before a batch is written, it is announced in a note of the store, and the announcement is
-/// taken back once the sink was told. What a node leaves announced, another one tells again, once it has seen it at two turns.
+/// The trail has each warning once: it is written in one transaction with a note at the key, and only if the note is
+/// new. The sink hears it at least once: a batch is announced in a note of the store before it is written, and the
+/// announcement is removed after the sink was told. If a node leaves an announcement behind, another node tells the
+/// sink again after it has seen the announcement at two turns.
 ///
-/// An end that is told too early is a lie, so that this takes two witnesses of the time, as a deletion does.
+/// A warning that comes too early is false. So this takes two witnesses of the time, as a deletion does.
 pub(crate) struct EndTeller<S> {
     store: Calls<Arc<S>>,
     here: Here,
@@ -68,11 +69,11 @@ pub(crate) struct EndTeller<S> {
 #[derive(Default)]
 struct State {
     witness: Witness,
-    /// Why nothing was told the last time.
+    /// Why nothing was told at the last turn.
     contradiction: Option<Contradiction>,
-    /// What somebody else had announced at the last turn.
+    /// What another node had announced at the last turn.
     seen: Option<String>,
-    /// What this node announced and has not taken back.
+    /// What this node announced and has not removed.
     announced: Option<Announced>,
 }
 
@@ -85,7 +86,7 @@ struct Announced {
     is_told: bool,
 }
 
-/// What nodes tell each other, by way of the store.
+/// What nodes share through the store.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Note {
@@ -94,12 +95,12 @@ struct Note {
     batch: Option<Batch>,
 }
 
-/// What one node is about to tell.
+/// The ends that one node is about to tell.
 #[derive(Clone, Serialize, Deserialize)]
 struct Batch {
     name: String,
     at: i64,
-    /// The key, its end, and how many milliseconds before that it is told.
+    /// The key, its end, and how many milliseconds before the end it is told.
     ends: Vec<(String, i64, i64)>,
 }
 
@@ -110,7 +111,7 @@ impl<S: Ledger> EndTeller<S> {
         Self { store, here, warnings, notifier, background, turn, state, failed: Repeated::new() }
     }
 
-    /// Starts telling, unless that is under way or nothing is to be told, for as long as somebody holds the teller.
+    /// Starts to tell ends, unless that is running or no warning is set, until the last other reference is dropped.
     pub(crate) fn start(self: &Arc<Self>) {
         if self.warnings.is_empty() {
             return;
@@ -137,10 +138,10 @@ impl<S: Ledger> EndTeller<S> {
         });
     }
 
-    /// Tells what is due. Whether there may be more than is listed here.
+    /// Tells the ends that are due. Returns whether there may be more.
     ///
     /// # Errors
-    /// Those of the store; what was begun is told at a later turn.
+    /// Those of the store. What was begun is told at a later turn.
     pub(crate) async fn take_turn(&self) -> Result<bool, StoreError> {
         let _turn = self.turn.lock().await;
         let reading = self.here.reading();
@@ -189,7 +190,7 @@ impl<S: Ledger> EndTeller<S> {
         let batch = Batch { name, at: now.as_millis(), ends };
         note.batch = Some(batch.clone());
         self.state().announced = Some(Announced { name: batch.name.clone(), change, events, is_told: false });
-        // Of two nodes that have a turn at once, one tells.
+        // If two nodes have a turn at once, one of them tells.
         if !self.replace(standing, &note).await? {
             return Ok(true);
         }
@@ -198,7 +199,8 @@ impl<S: Ledger> EndTeller<S> {
         Ok(true)
     }
 
-    /// Whether this node may finish what was announced: it announced that itself, or whoever did has had a whole turn for it.
+    /// Whether this node may finish an announced batch: the batch is its own, or the other node has had a whole turn
+    /// for it.
     fn may_finish(&self, batch: &Batch) -> bool {
         let mut state = self.state();
         let is_own = state.announced.as_ref().is_some_and(|own| own.name == batch.name);
@@ -210,7 +212,7 @@ impl<S: Ledger> EndTeller<S> {
         let own = self.state().announced.clone().filter(|own| own.name == batch.name);
         let Some(own) = own else { return self.finish_anothers(batch).await };
         if !own.is_told {
-            // A change whose outcome is unknown is made once more, and answers as it did the first time.
+            // A change with an unknown outcome is repeated, and has the same result as the first time.
             let applied = self.store.apply(&own.change).await?;
             let is_news = |(event, effect): (Event, Effect)| (effect == Effect::Changed).then_some(event);
             let news: Vec<_> = own.events.into_iter().zip(applied.effects).filter_map(is_news).collect();
@@ -222,7 +224,8 @@ impl<S: Ledger> EndTeller<S> {
         Ok(())
     }
 
-    /// What is noted at the keys was written, and perhaps not told. What is not was not written, and is due as before.
+    /// Ends that are noted at their keys were written, but perhaps not told. The others were not written, and are still
+    /// due.
     async fn finish_anothers(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut events = Vec::new();
         for (id, end, before) in &batch.ends {
@@ -236,7 +239,7 @@ impl<S: Ledger> EndTeller<S> {
         Ok(())
     }
 
-    /// Says that a batch was told.
+    /// Removes the announcement of a batch that was told.
     async fn take_back(&self, name: &str) -> Result<(), StoreError> {
         for _ in 0..TRIES {
             let standing = self.store.replace_note(NOTE, &[], &[]).await?;
@@ -262,14 +265,14 @@ impl<S: Ledger> EndTeller<S> {
         Ok(due)
     }
 
-    /// When the last event of an organization was.
+    /// The time of an organization's last event.
     async fn newest_event(&self, organization: &OrganizationId) -> Result<Option<Timestamp>, StoreError> {
         let query = EventQuery { newest_first: true, limit: 1, ..EventQuery::all(organization.clone()) };
         let newest = self.store.events(&query).await?.rows.pop();
         Ok(newest.and_then(|event| Timestamp::from_millis(event.at).ok()))
     }
 
-    /// The time by which ends may be told, if there are two witnesses of it.
+    /// The time up to which ends may be told, if two witnesses confirm it.
     fn confirmed(&self, now: Timestamp, newest_event: Option<Timestamp>, note: &Note) -> Option<Timestamp> {
         let mut state = self.state();
         let heard = state.witness.present(&Testimony { now, ran: self.here.ran(), others: &note.clocks, newest_event });
@@ -291,9 +294,9 @@ impl<S: Ledger> EndTeller<S> {
         note.clocks.insert(self.here.name().to_owned(), now.as_millis());
     }
 
-    /// Whether the note was still the one that was read.
+    /// Replaces the note, and returns whether it was still the one that was read.
     async fn replace(&self, standing: &[u8], note: &Note) -> Result<bool, StoreError> {
-        // Fails only on maps whose keys are no strings; there is none.
+        // Fails only on maps whose keys are not strings; there is none.
         let new = serde_json::to_vec(note).unwrap_or_default();
         Ok(self.store.replace_note(NOTE, standing, &new).await? == new)
     }
@@ -303,21 +306,21 @@ impl<S: Ledger> EndTeller<S> {
     }
 }
 
-/// One that cannot be read has nothing to say.
+/// A note that cannot be read counts as empty.
 fn read(standing: &[u8]) -> Note {
     serde_json::from_slice(standing).unwrap_or_default()
 }
 
 /// An end that is to be told.
 struct Due {
-    /// The key, its end, and how many milliseconds before that it is told.
+    /// The key, its end, and how many milliseconds before the end it is told.
     end: (String, i64, i64),
     write: Write,
     event: Event,
 }
 
 impl Due {
-    /// None for a row that plain SQL made and nobody can read.
+    /// None for a row that was written with plain SQL and cannot be read.
     fn of(key: &KeyRow, at: Timestamp, before_ms: i64) -> Option<Self> {
         let expires_at = key.expires_at?;
         let (id, OwnerRef { organization, owner }) = (KeyId::new(&key.id).ok()?, OwnerRef::of(key)?);

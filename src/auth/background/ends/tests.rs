@@ -17,7 +17,7 @@ fn days(days: u32) -> Timestamp {
     noon().saturating_add(DAY * days)
 }
 
-/// What was told, as `day: action key`; of what is soon, how many hours before it.
+/// What was told, as `day: action key`; for a warning, also how many hours before the end.
 type Heard = Arc<Mutex<Vec<String>>>;
 
 fn line(at: Timestamp, action: &str, key: &str, after: Option<&str>) -> String {
@@ -58,7 +58,7 @@ impl World {
         EndTeller::new(store, Arc::clone(clock) as _, warnings, Notifier::new(Sink(Arc::clone(&self.heard))))
     }
 
-    /// A key of this letter, with its event.
+    /// Adds a key named by this letter, with its event.
     async fn plant(&self, letter: char, end: Option<Timestamp>) -> KeyRow {
         let id = letter.to_string().repeat(20);
         let expires_at = end.map(Timestamp::as_millis);
@@ -95,7 +95,7 @@ impl World {
         .await;
     }
 
-    /// What the trail says, in its order.
+    /// The events of the trail, in order.
     async fn trail(&self) -> Vec<String> {
         let query = EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
         let rows = self.store.events(&query).await.unwrap().rows;
@@ -112,7 +112,7 @@ impl World {
         self.heard.lock().unwrap().clone()
     }
 
-    /// The trail and the sink say the same, which is this.
+    /// Asserts that the trail and the sink both have exactly this.
     async fn assert_told(&self, expected: &[&str]) {
         assert_eq!(self.trail().await, expected);
         assert_eq!(self.heard(), expected);
@@ -236,7 +236,7 @@ async fn a_hundred_ends_at_once_are_told_in_several_changes() {
         let row = KeyRow { id: id.clone(), lineage: id, expires_at: Some(days(1).as_millis()), ..row.clone() };
         world.apply(Write::Insert(row)).await;
     }
-    // Nobody can say whose this is: it is in nobody's way.
+    // The owner of this key is unknown: it must not block others.
     let id = "C".repeat(20);
     let row = KeyRow { id: id.clone(), lineage: id, kind: "robot".into(), expires_at: Some(noon().as_millis()), ..row };
     world.apply(Write::Insert(row)).await;
@@ -246,7 +246,7 @@ async fn a_hundred_ends_at_once_are_told_in_several_changes() {
     assert_eq!(world.heard().len(), 120);
 }
 
-/// What a node that dies between the commit and the sink leaves behind, or before the commit.
+/// What remains when a node dies between the commit and the sink, or before the commit.
 #[tokio::test]
 async fn what_a_node_did_not_tell_another_one_tells_and_writes_nothing_twice() {
     for was_written in [true, false] {
@@ -291,7 +291,7 @@ async fn a_node_whose_clock_is_ahead_tells_nothing() {
         }
     }
     world.assert_told(&[]).await;
-    // Of a clock that is set ahead, it is told as soon as that is doubted no more, unless somebody knows better.
+    // With a clock set forward, ends are told as soon as it is no longer doubted, unless another witness contradicts.
     right.set_wall_clock(days(200));
     for _ in 0..3 {
         turns(&nodes[0]).await;

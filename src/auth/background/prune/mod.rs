@@ -1,4 +1,4 @@
-//! Forgetting what is old, once an hour, and how deletions by a clock are kept in bounds.
+//! Deletes old rows once an hour, and limits deletions that depend on a clock.
 
 mod ration;
 
@@ -21,35 +21,37 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Rows of the change log that stay: readers that are further behind begin anew after a thousand already.
+/// Rows of the change log that are kept: a reader that is further behind than a thousand changes reloads everything
+/// anyway.
 const LOG_ROWS: u32 = 100_000;
 
-/// How long the results of changes stay. They are asked for by whoever repeats a change, within seconds as a rule.
+/// How long the results of changes are kept. A caller that repeats a change asks for them, usually within seconds.
 const RESULTS: Duration = Duration::from_secs(7 * 86_400);
 
 const INTERVAL: Duration = Duration::from_secs(3_600);
 
-/// The first turn comes within so long, at random: the nodes of a fleet start together and need not prune together.
+/// The longest delay of the first turn, which is random: the nodes of a fleet start together and should not prune
+/// together.
 const LATEST_START: Duration = Duration::from_secs(300);
 
-/// Between two turns of what is forgotten in many: others write then.
+/// The pause between two turns while there is more to delete: others write then.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The name of the note in which pruners tell each other of their turns.
+/// The name of the note in the store with which pruners share their turns.
 const NOTE: &str = "pruning";
 
-/// How long the access log stays unless that is set: strangers add to it, too.
+/// How long the access log is kept by default: strangers add to it, too.
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
-/// How long events and counts stay; none: for good.
+/// How long events and counts are kept; none: forever.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keep {
     pub(crate) events: Option<Duration>,
-    /// Entries of the access log; none: like all other events.
+    /// For entries of the access log; none: like all other events.
     pub(crate) attempts: Option<Duration>,
-    /// Counts of use by day: so many days, today among them.
+    /// For counts of use by day: the number of days, including today.
     pub(crate) usage_days: i32,
-    /// Keys, since they ended; none: for good.
+    /// For keys after they ended; none: forever.
     pub(crate) dead_keys: Option<Duration>,
 }
 
@@ -60,19 +62,20 @@ impl Default for Keep {
 }
 
 impl Keep {
-    /// The same where an access log is kept. It stays for a month, or as long as all other events if that is shorter,
-    /// unless it was said for how long.
+    /// The same with an access log. It is kept for a month, or as long as all other events if that is shorter, unless
+    /// its time is set.
     pub(crate) fn with_access_log(self) -> Self {
         let attempts = self.attempts.or(Some(self.events.map_or(MONTH, |events| events.min(MONTH))));
         Self { attempts, ..self }
     }
 }
 
-/// Lets the store forget, once an hour, what nobody asks for any more.
+/// Lets the store delete, once an hour, what is no longer needed.
 ///
-/// Audit events are evidence, and a deletion by a clock cannot be taken back, of a dead key neither: that takes two witnesses
-/// of the time, and has a limit for each day. Rows of the change log, results of changes and counts of use by day are none, and go by this
-/// node's clock alone; and counts of use of keys that are gone go without a clock.
+/// Audit events are evidence, and a deletion cannot be undone. The same holds for dead keys. So these deletions need
+/// two witnesses of the time, and have a limit for each day. Rows of the change log, results of changes and counts of
+/// use by day are no evidence: for them this node's clock is enough. Usage counts of deleted keys are deleted without a
+/// clock.
 pub(crate) struct Pruner<S> {
     store: Calls<Arc<S>>,
     here: Here,
@@ -84,15 +87,15 @@ pub(crate) struct Pruner<S> {
 #[derive(Default)]
 struct State {
     witness: Witness,
-    /// Why nothing was deleted the last time.
+    /// Why nothing was deleted at the last turn.
     told: Option<Contradiction>,
-    /// Only rows that are no evidence were too many for one turn.
+    /// Whether only rows that are no evidence were too many for one turn.
     only_rows: bool,
-    /// Up to which key it was looked at whether the store still has it; none: at the beginning.
+    /// The last key for which it was checked whether the store still has it; none: start at the beginning.
     used_until: Option<KeyId>,
 }
 
-/// What pruners of all nodes tell each other, by way of the store.
+/// What the pruners of all nodes share through the store.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Note {
@@ -108,7 +111,7 @@ impl<S: Ledger> Pruner<S> {
         Self { store, here: Here::new(clock), keep, background: Background::default(), state: Mutex::default() }
     }
 
-    /// Starts pruning, unless that is under way, for as long as somebody holds the pruner.
+    /// Starts to prune, unless that is running, until the last other reference to the pruner is dropped.
     pub(crate) fn start(self: &Arc<Self>) {
         self.background.start(|| {
             take_turns(Arc::downgrade(self), first_pause(), |pruner| async move {
@@ -117,7 +120,7 @@ impl<S: Ledger> Pruner<S> {
         });
     }
 
-    /// Whether there may be more than is listed here to forget.
+    /// Prunes once. Returns whether there may be more to delete.
     async fn prune(&self) -> bool {
         let reading = self.here.reading();
         let today = day_of(reading.earliest().as_millis());
@@ -157,15 +160,14 @@ impl<S: Ledger> Pruner<S> {
         }
     }
 
-    /// Adds the events and the keys that are to be forgotten now, as many as may be, if somebody confirms what the clock
-    /// shows.
+    /// Adds the events and keys to delete now, as many as are allowed, if another witness confirms the clock.
     async fn add_evidence(&self, reading: ClockReading, prune: &mut Prune) -> Result<(), StoreError> {
         let attempts = self.keep.attempts.or(self.keep.events);
         if attempts.or(self.keep.dead_keys).is_none() || !reading.is_certain() {
             return Ok(());
         }
         let standing = self.store.replace_note(NOTE, &[], &[]).await?;
-        // One that cannot be read allows nothing but a new beginning.
+        // A note that cannot be read only allows a fresh start.
         let mut note: Note = serde_json::from_slice(&standing).unwrap_or_default();
         note.clocks.remove(self.here.name());
         let count = |attempts, before| self.store.trail(attempts, before);
@@ -186,7 +188,7 @@ impl<S: Ledger> Pruner<S> {
             (wanted.attempts_before, wanted.most_attempts) =
                 (Some(before), Some(note.attempts.take(trail, before, now)));
         }
-        // Where there is no event, nothing but this clock may have said what time it is.
+        // Without an event, nothing but this clock may have said what time it is.
         if self.keep.dead_keys.is_some() && trail.newest_at.is_some() {
             let ended_before = before(self.keep.dead_keys, now);
             let EndedKeys { all, before } = self.store.ended_keys(ended_before).await?;
@@ -194,14 +196,14 @@ impl<S: Ledger> Pruner<S> {
             let most = note.keys.take_up_to(DeadKeys::MOST, ended, ended_before, now);
             wanted.keys = Some(DeadKeys { ended_before, most, at: now });
         }
-        // Remembered first. Of two nodes that have a turn at once, one deletes.
+        // The note is written first. If two nodes have a turn at once, one of them deletes.
         if self.replace(&standing, &note).await? {
             *prune = wanted;
         }
         Ok(())
     }
 
-    /// Up to which place every consumer of the feed has confirmed the events; none if there is no consumer.
+    /// The position up to which every consumer of the feed has confirmed the events; none if there is no consumer.
     async fn confirmed_events(&self, before: Timestamp) -> Result<Option<i64>, StoreError> {
         let Some((_name, place)) = Register::new(self.store.clone()).slowest().await.map_err(StoreError::corrupt)?
         else {
@@ -218,7 +220,7 @@ impl<S: Ledger> Pruner<S> {
         Ok(Some(place))
     }
 
-    /// The time by which events may be deleted, if there are two witnesses of it.
+    /// The time by which events may be deleted, if two witnesses confirm it.
     fn confirmed(&self, now: Timestamp, newest_event: Option<Timestamp>, note: &mut Note) -> Option<Timestamp> {
         let ran = self.here.ran();
         let mut state = self.state();
@@ -238,9 +240,9 @@ impl<S: Ledger> Pruner<S> {
         heard.ok()
     }
 
-    /// Whether the note was still the one that was read.
+    /// Replaces the note, and returns whether it was still the one that was read.
     async fn replace(&self, standing: &[u8], note: &Note) -> Result<bool, StoreError> {
-        // Fails only on maps whose keys are no strings; there is none.
+        // Fails only on maps whose keys are not strings; there is none.
         let new = serde_json::to_vec(note).unwrap_or_default();
         Ok(self.store.replace_note(NOTE, standing, &new).await? == new)
     }
@@ -250,12 +252,12 @@ impl<S: Ledger> Pruner<S> {
     }
 }
 
-/// Before which time events are old; none are if they are kept forever.
+/// Events before this time are old; none if they are kept forever.
 fn before(keep: Option<Duration>, now: Timestamp) -> Timestamp {
     keep.map_or(Timestamp::MIN, |keep| now.saturating_sub(keep))
 }
 
-/// Without randomness as late as can be: any time will do.
+/// Without randomness it is the longest: any delay is fine.
 fn first_pause() -> Duration {
     let share = random_bytes().map_or(u16::MAX, |bytes| u16::from_le_bytes(*bytes));
     LATEST_START * u32::from(share) / u32::from(u16::MAX)

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{store::Trail, time::Timestamp};
 
-/// Of the events of one kind, this part may be deleted in a day, however many are old: who misleads the clocks of a service
-/// does not get rid of its trail by that.
+/// Of the events of one kind, one part in this many may be deleted in a day, no matter how many are old: an attacker
+/// who misleads the clocks of a service must not be able to delete its trail.
 const SHARE: u64 = 10;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -13,28 +13,29 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The most that are deleted in one turn: no store deletes more at a time.
 pub(in crate::auth) const PER_TURN: u64 = 10_000;
 
-/// How many events of a kind may still be deleted. The store remembers it for all nodes, also when they start again.
+/// How many events of a kind may still be deleted. The store keeps it for all nodes, also across restarts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::auth) struct Ration {
-    /// When it was looked at last, and since when the day runs; in milliseconds since 1970, 0 for never.
+    /// The last time this was read, and the start of the day; in milliseconds since 1970, 0 for never.
     at: i64,
     day: i64,
-    /// Of this day.
+    /// For this day.
     allowed: u64,
-    /// Before which time events were old then, and how many of those stayed.
+    /// The time before which events were old then, and how many of those were kept.
     before: i64,
     left: u64,
 }
 
 impl Ration {
-    /// How many of a trail to delete now, of which those before a time are old: of each day the larger of a tenth of it and
-    /// of what became old since the last turn. What became old at one blow is none of the latter: because a clock moved on
-    /// by more than a day, or because events are to be kept for a shorter time from now on.
+    /// How many events of a trail to delete now, given how many are older than a time. For each day it is the larger of
+    /// two amounts: a tenth of the trail, or what became old since the last turn. Events that became old all at once do
+    /// not count as the latter: because a clock moved forward by more than a day, or because the time to keep events
+    /// was shortened.
     pub(in crate::auth) fn take(&mut self, trail: Trail, before: Timestamp, now: Timestamp) -> u64 {
         self.take_up_to(PER_TURN, trail, before, now)
     }
 
-    /// The same of what goes by so many a turn at most.
+    /// The same, with at most `most` a turn.
     pub(in crate::auth) fn take_up_to(&mut self, most: u64, trail: Trail, before: Timestamp, now: Timestamp) -> u64 {
         let is_on_time = self.at > 0 && is_within_a_day(self.at, now);
         let is_as_before = is_on_time && is_within_a_day(self.before, before);
@@ -47,12 +48,12 @@ impl Ration {
         let taken = self.allowed.min(trail.before).min(most);
         self.allowed -= taken;
         if is_on_time && !is_as_before && before.as_millis() < self.before {
-            // Another node keeps them longer: what is old stays what it is for those who do not.
+            // Another node keeps them longer: for the other nodes, what is old does not change.
             self.left = self.left.saturating_sub(taken);
         } else {
             (self.before, self.left) = (before.as_millis(), trail.before.saturating_sub(taken));
         }
-        // Of nodes whose clocks differ a little, the one that is ahead.
+        // If clocks of nodes differ a little, the one that is ahead counts.
         self.at = if is_on_time { self.at.max(now.as_millis()) } else { now.as_millis() };
         taken
     }
@@ -76,7 +77,7 @@ mod tests {
         Trail { events, before, newest_at: None }
     }
 
-    /// Where events are kept for 90 days.
+    /// With events kept for 90 days.
     fn take(ration: &mut Ration, trail: Trail, now: Timestamp) -> u64 {
         ration.take(trail, now.saturating_sub(90 * DAY), now)
     }

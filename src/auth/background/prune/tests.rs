@@ -13,7 +13,7 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// How many events other than entries of the access log are left of one, and how many lines of one.
+/// How many events are left of one event and one access log line: events first, then lines.
 async fn left(keep: Keep) -> [usize; 2] {
     let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(ManualClock::at(Timestamp::MIN)));
     let event = EventRow { organization: OrganizationId::single().to_string(), at: 1_000, ..EventRow::example() };
@@ -54,7 +54,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A node with a clock of its own, and a store that it may share.
+/// A node with its own clock, and a store that it may share.
 struct Node {
     clock: Arc<ManualClock>,
     pruner: Pruner<MemoryStore>,
@@ -71,7 +71,7 @@ impl Node {
         Pruner::new(Calls::new(Arc::clone(store), Duration::from_secs(5)), Arc::clone(clock) as _, keep)
     }
 
-    /// All turns that come in an hour.
+    /// Runs all turns of an hour.
     async fn turn(&self) {
         while self.pruner.prune().await {}
     }
@@ -169,7 +169,7 @@ async fn a_node_that_starts_with_its_clock_ahead_deletes_nothing_however_long_it
     let node = Node::new(&store, now.saturating_add(DAY * 200), DAY * 90);
     node.hours(100).await;
     assert_eq!(events(&store).await, 20);
-    // Nor after a restart, of the service or of the machine.
+    // Also not after a restart of the service or of the machine.
     let pruner = Node::pruner(&store, &node.clock, DAY * 90);
     pruner.prune().await;
     for _ in 0..3 {
@@ -190,7 +190,7 @@ async fn of_two_nodes_neither_deletes_while_one_is_ahead() {
     assert_eq!(events(&store).await, 900, "alone as yet");
     for _ in 0..50 {
         wrong.hours(1).await;
-        // What the wrong node does is in its own time.
+        // The wrong node acts at its own time.
         append(&store, wrong.clock.now(), 1).await;
         right.hours(1).await;
     }
@@ -286,7 +286,7 @@ async fn counts_by_day_stay_for_as_many_days_as_was_said() {
     let key = KeyId::new("BBBBBBBBBBBBBBBBBBBB").unwrap();
     for (usage_days, left) in [(1, 100..=100), (30, 71..=100), (90, 11..=100), (400, 1..=100)] {
         let store = Arc::new(MemoryStore::new());
-        // The key is there, or all would go.
+        // The key exists; otherwise all counts would be deleted.
         let row = KeyRow { id: key.as_str().into(), ..KeyRow::example() };
         store.import(&Batch::Keys(vec![row])).await.unwrap();
         let day = |day| UsageDayRow { key: key.as_str().into(), day, accepted: 1, refused: 0 };
@@ -303,7 +303,7 @@ async fn counts_by_day_stay_for_as_many_days_as_was_said() {
     assert_eq!(Keep::default().usage_days, 90);
 }
 
-/// A store may have room for no more.
+/// A store may not have room for more.
 #[test]
 fn the_longest_note_fits_its_column() {
     let clocks = (0..MOST_CLOCKS).map(|number| (format!("{number:0>32}"), Timestamp::MAX.as_millis())).collect();
@@ -312,7 +312,7 @@ fn the_longest_note_fits_its_column() {
     assert!(serde_json::to_vec(&note).unwrap().len() + 1_000 < crate::lengths::NOTE.bytes());
 }
 
-/// A node that purges keys so long after they ended.
+/// A node that purges keys this long after they ended.
 fn purger(store: &Arc<MemoryStore>, now: Timestamp, keep: Duration) -> Node {
     let clock = Arc::new(ManualClock::at(now));
     let keep = Keep { dead_keys: Some(keep), ..Keep::default() };
@@ -320,7 +320,7 @@ fn purger(store: &Arc<MemoryStore>, now: Timestamp, keep: Duration) -> Node {
     Node { clock, pruner }
 }
 
-/// So many keys that end at this time, by an expiry.
+/// Adds this many keys that expire at this time.
 async fn plant(store: &MemoryStore, first: usize, count: usize, end: Timestamp) {
     let row = |number: usize| {
         let id = format!("{:0>20}", first + number);
@@ -355,7 +355,7 @@ async fn dead_keys_go_as_long_after_their_end_as_was_said_with_their_use() {
     let today = day_of(now.as_millis());
     let day = UsageDayRow { key: id.as_str().into(), day: today + 25, accepted: 1, refused: 0 };
     store.record_usage(&UsageBatch { writer: [1; 16], sequence: 1, rows: Vec::new(), days: vec![day] }).await.unwrap();
-    // The end itself is 30 days ago then, which is not before.
+    // The end is then exactly 30 days ago, not more.
     node.hours(24 * 31).await;
     assert_eq!(keys(&store).await, 3);
     assert_eq!(store.usage_days(&[id], today).await.unwrap().len(), 1);
@@ -382,7 +382,7 @@ async fn many_dead_keys_go_by_a_tenth_a_day_and_so_many_a_turn() {
     assert_eq!(keys(&store).await, 900);
     node.hours(1).await;
     assert_eq!(keys(&store).await, 810);
-    // What becomes old while it runs goes at once.
+    // Keys that become old while it runs are purged at once.
     plant(&store, 1_000, 1_200, node.clock.now().saturating_sub(DAY * 90).saturating_add(HOUR)).await;
     node.hours(2).await;
     assert_eq!(keys(&store).await, 810);
@@ -391,7 +391,7 @@ async fn many_dead_keys_go_by_a_tenth_a_day_and_so_many_a_turn() {
 #[tokio::test(start_paused = true)]
 async fn one_broken_clock_erases_no_key() {
     let now = time("2026-03-01T00:00:00Z");
-    // Moved ahead and back, for however long.
+    // A clock set forward and back, for any time.
     let store = Arc::new(MemoryStore::new());
     append(&store, now, 20).await;
     plant(&store, 0, 10, now.saturating_add(DAY * 20)).await;
@@ -411,7 +411,7 @@ async fn one_broken_clock_erases_no_key() {
     let wrong = purger(&store, now.saturating_add(DAY * 200), DAY * 30);
     wrong.hours(100).await;
     assert_eq!(keys(&store).await, 10);
-    // Of two nodes, one is wrong, and what it does is in its own time.
+    // Of two nodes, one is wrong, and acts at its own time.
     let right = purger(&store, now, DAY * 30);
     for _ in 0..50 {
         wrong.hours(1).await;
@@ -446,7 +446,7 @@ async fn what_a_consumer_of_the_feed_has_not_confirmed_stays() {
     node.hours(24).await;
     assert_eq!(events(&store).await, 6);
     assert_eq!(feed.next(10).await.unwrap().entries.len(), 6);
-    // A note that cannot be read lets nothing go; a consumer that is forgotten holds nothing back.
+    // With an unreadable note nothing is deleted; a forgotten consumer holds nothing back.
     let standing = store.replace_note("feeds", &[], &[]).await.unwrap();
     store.replace_note("feeds", &standing, b"?").await.unwrap();
     node.hours(24).await;
@@ -454,6 +454,6 @@ async fn what_a_consumer_of_the_feed_has_not_confirmed_stays() {
     store.replace_note("feeds", b"?", &standing).await.unwrap();
     Register::new(calls).forget("notifier").await.unwrap();
     node.hours(24).await;
-    // As many as may go on a day.
+    // As many as may be deleted in a day.
     assert_eq!(events(&store).await, 5);
 }

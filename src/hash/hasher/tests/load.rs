@@ -1,5 +1,5 @@
-//! Sharing, waiting, refusing and failing under load. Every order here is forced: the only thread is held by a gate, and
-//! futures are polled by hand.
+//! Sharing, waiting, refusing and failing under load. Every order here is forced: the only thread is held by a gate,
+//! and futures are polled by hand.
 
 use super::*;
 
@@ -17,7 +17,7 @@ async fn a_thousand_first_uses_of_one_key_are_one_run() {
     assert_eq!(hasher.runs(), 1 + 1);
 }
 
-/// Whoever comes late finds the answer: the number of runs does not depend on the order of threads.
+/// A late caller finds the answer: the number of runs does not depend on the order of threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn first_uses_from_many_threads_are_one_run() {
     let hasher = hasher(config().with_threads(2));
@@ -119,7 +119,7 @@ async fn a_retry_joins_the_run_that_was_left_in_the_queue() {
     assert_eq!(hasher.runs(), 1 + 1);
 }
 
-/// Polled by hand under a paused clock: the thread works, time stands.
+/// Polled by hand under a paused clock: the thread works, time does not pass.
 #[tokio::test(start_paused = true)]
 async fn a_retry_finds_the_answer_for_thirty_seconds() {
     let begun = std::time::Instant::now();
@@ -133,7 +133,7 @@ async fn a_retry_finds_the_answer_for_thirty_seconds() {
     assert!(ask().is_ready());
     assert_eq!(hasher.runs(), 1);
 
-    // An answer is as old as the real clock says, which went on.
+    // The age of an answer follows the real clock, which continued.
     tokio::time::advance(Duration::from_secs(31) + begun.elapsed()).await;
     let gate = occupy(&hasher);
     assert!(ask().is_pending());
@@ -281,7 +281,7 @@ async fn each_requester_has_one_hash_in_the_queue() {
     assert_eq!(hasher.runs(), 4);
 }
 
-/// Who asks and goes away again and again has one run in the queue, and that one is not begun.
+/// A caller that asks and leaves repeatedly has one run in the queue, and that run is not begun.
 #[tokio::test]
 async fn a_dropped_hash_keeps_the_turn_of_its_requester_until_it_leaves_the_queue() {
     let hasher = hasher(config());
@@ -313,7 +313,7 @@ async fn one_hash_too_many_of_a_requester_is_refused_at_once() {
     assert!(poll_once(&mut Box::pin(hasher.hash_for(requester("bob"), "text"))).is_pending());
 }
 
-/// A hasher whose only thread looks as if it never got a core.
+/// A hasher whose only thread seems never to get a core.
 fn starving() -> Hasher {
     struct NoTime;
 
@@ -346,7 +346,7 @@ async fn a_hash_that_gets_no_core_is_made_all_the_same_and_counts_once() {
 async fn a_check_that_got_no_core_says_so() {
     let hasher = starving();
     let stored = stored(Argon2Params::MACHINE_SECRET, None);
-    // Not even the relief thread has one.
+    // The relief thread has no core either.
     let gate = occupy_all(&hasher);
     let error = hasher.verify(ID, "text", &stored).await.unwrap_err();
     assert_eq!(error.kind(), VerifyErrorKind::Starved);

@@ -49,7 +49,7 @@ fn peppers(known: &[(u32, u8)], current: Option<u32>) -> Peppers {
     }
 }
 
-/// A hash of these params and pepper, which nobody runs.
+/// A hash with these params and this pepper, which is never run.
 fn stored(params: Argon2Params, pepper: Option<u32>) -> KeyHash {
     KeyHash::assemble(params, [1; 16], [2; 32], TagKey::new(None).tag("text"), pepper.map(PepperId::new))
 }
@@ -77,7 +77,7 @@ fn occupy(hasher: &Hasher) -> Sender<()> {
     release
 }
 
-/// Returns when the only thread has nothing left to do.
+/// Returns when the only thread has no work left.
 fn drain(hasher: &Hasher) {
     let (done, is_done) = channel();
     let job = move |_: &mut Memory| {
