@@ -19,7 +19,7 @@ words! {
     ///
     /// assert_eq!(RefusalCode::KeyRevoked.as_str(), "key_revoked");
     /// assert_eq!(RefusalCode::KeyRevoked.status(), StatusCode::UNAUTHORIZED);
-    /// assert_eq!(RefusalCode::KeyRevoked.detail(), "The API key was revoked; use another one, or create a new one.");
+    /// assert_eq!(RefusalCode::KeyRevoked.detail(), "The API key was revoked. Use another one, or create a new one.");
     /// ```
     #[non_exhaustive]
     pub enum RefusalCode,

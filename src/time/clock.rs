@@ -118,7 +118,7 @@ impl ClockReading {
 /// assert!(error.to_string().starts_with("the clock of this node jumped"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the clock of this node jumped, and the right time is not known yet: try again in 30 seconds")]
+#[error("the clock of this node jumped, and the right time is known within 30 seconds")]
 pub struct ClockInDoubt(());
 
 /// One start of a machine.

@@ -341,7 +341,7 @@ async fn every_setting_of_the_layer_reaches_the_answer() {
         (&"authorization, content-type".parse().unwrap(), &"application/json".parse().unwrap())
     );
     let sentence =
-        "The request has no API key; send one in the header Authorization, after the word Bearer and a space.";
+        "The request has no API key. Send one in the Authorization header, after the word Bearer and a space.";
     assert_eq!(answer.body, format!("{{\"error\":{{\"message\":\"{sentence}\"}}}}"));
 
     let key = issue(&fixture.keys, team("blue")).await;

@@ -101,8 +101,7 @@ async fn answer_in_turn(layer: &ApiKeyLayer<Arc<MemoryStore>>, key: &PlaintextKe
 
 const OVERLOADED: &str = "503\ncache-control: no-store\ncontent-type: application/problem+json\nretry-after: 60\n\
     vary: authorization, x-api-key, content-type\n\n\
-    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"The service is busy checking \
-    API keys; keep the key and try again in a moment.\",\"code\":\"overloaded\"}";
+    {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"The service is busy checking API keys. Keep the key, and try again in a moment.\",\"code\":\"overloaded\"}";
 
 /// Polled by hand, once: an answer that is there then was waited for by nobody.
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn ambiguous_credentials() {
     let fixture = fixture().await;
     let (one, other) = (issue(&fixture.keys, team("blue")).await, issue(&fixture.keys, team("blue")).await);
     let challenge = Some("Bearer realm=\"api\", error=\"invalid_request\"");
-    let detail = "The request has more than one API key or sends a header twice; send one key, once.";
+    let detail = "The request has more than one API key or sends a header twice. Send one key, once.";
     let authorization = ("authorization", &*bearer(&one));
     for lines in [
         [authorization, ("x-api-key", other.expose_secret())],
@@ -186,8 +186,7 @@ async fn ambiguous_credentials() {
 
 #[tokio::test]
 async fn missing_credentials() {
-    let detail = "The request has no API key; send one in the header Authorization, after the word Bearer and a space, \
-                  or in the header x-api-key.";
+    let detail = "The request has no API key. Send one in the Authorization header, after the word Bearer and a space, or in the x-api-key header.";
     let expected = refusal(401, Some("Bearer realm=\"api\""), "missing_credentials", detail);
     assert_eq!(fixture().await.answer(&[]).await, expected);
 }
@@ -256,7 +255,7 @@ async fn a_key_in_the_query_is_nobodys_where_keys_are_optional() {
 #[tokio::test]
 async fn invalid_key() {
     let key = KeyFormat::unbranded().generate(KeyKind::Team).unwrap();
-    let detail = "The API key is not valid; check that the right key is configured, or create a new one.";
+    let detail = "The API key is not valid. Check that the right key is configured, or create a new one.";
     assert_eq!(fixture().await.bearer(&key).await, refusal(401, INVALID_TOKEN, "invalid_key", detail));
 }
 
@@ -265,7 +264,7 @@ async fn key_revoked() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.keys.manager().revoke(&key.id(), &system()).await.unwrap();
-    let detail = "The API key was revoked; use another one, or create a new one.";
+    let detail = "The API key was revoked. Use another one, or create a new one.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "key_revoked", detail));
 }
 
@@ -277,7 +276,7 @@ async fn key_expired_without_a_hash() {
     secrets::remember(key.expose_secret());
     let runs = fixture.keys.authenticator().argon2_runs();
     fixture.clock.advance(Duration::from_secs(1));
-    let detail = "The API key has expired; use another one, or create a new one.";
+    let detail = "The API key has expired. Use another one, or create a new one.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "key_expired", detail));
     assert_eq!(fixture.keys.authenticator().argon2_runs(), runs);
 }
@@ -287,8 +286,7 @@ async fn owner_suspended() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.keys.manager().suspend(&Owner::Team(team("blue")), Suspension::Admin, &system()).await.unwrap();
-    let detail = "The user or team that owns this API key is suspended; keep the key, and ask an \
-                  administrator of the organization.";
+    let detail = "The user or team that owns this API key is suspended. Keep the key, and ask an administrator of the organization to reinstate the user or team.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_suspended", detail));
 }
 
@@ -297,8 +295,7 @@ async fn owner_suspended_by_the_plan() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.keys.manager().suspend(&Owner::Team(team("blue")), Suspension::Plan, &system()).await.unwrap();
-    let detail = "The plan does not include this API key at the moment; keep the key and upgrade the plan, or ask an \
-                  administrator of the organization.";
+    let detail = "The plan does not include this API key at the moment. Keep the key, and upgrade the plan or ask an administrator of the organization to do it.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_plan_suspended", detail));
 }
 
@@ -307,8 +304,7 @@ async fn owner_closed() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.keys.manager().close(&Owner::Team(team("blue")), &system()).await.unwrap();
-    let detail = "The user or team that owns this API key is closed, so the key will not work again; use a key of \
-                  another owner.";
+    let detail = "The user or team that owns this API key is closed permanently, so the key will never work again. Use a key of a user or team that is not closed.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_closed", detail));
 }
 
@@ -344,7 +340,7 @@ async fn what_a_good_key_may_not_do() {
             "/",
             INSUFFICIENT_SCOPE,
             "wrong_team",
-            "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",
+            "The API key has no access to this team. Use a key of this team, or ask to become a member.",
         ),
         (rules(), "/plan", INSUFFICIENT_SCOPE, "plan_required", "Team API keys are not included in this plan."),
         (
@@ -378,14 +374,14 @@ async fn overloaded_and_then_fine() {
     // Its look-up keeps its place until the store's time is up.
     tokio::time::sleep(Duration::from_secs(1)).await;
     tokio::time::resume();
-    let detail = "The service is busy checking API keys; keep the key and try again in a moment.";
+    let detail = "The service is busy checking API keys. Keep the key, and try again in a moment.";
     assert_eq!(answer, refusal(503, None, "overloaded", detail));
     assert!(fixture.bearer(&key).await.starts_with("200\n"));
 }
 
 #[tokio::test]
 async fn store_unavailable_whatever_call_fails_however_and_then_fine() {
-    let detail = "API keys cannot be checked at the moment; keep the key and try again.";
+    let detail = "API keys cannot be checked at the moment. Keep the key, and try again.";
     for call in ["find", "changes_since"] {
         for fault in [Fault::Error, Fault::Hang, Fault::Panic] {
             let fixture = fixture().await;
@@ -407,8 +403,7 @@ async fn corrupt_record_and_then_fine() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.hooks.alter(|found| found.key.scopes = "two  spaces".into());
-    let detail = "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
-                  operator of the service if it goes on.";
+    let detail = "The stored data of this API key cannot be read at the moment. Keep the key, and try again later. If this continues, tell the operator of the service.";
     assert_eq!(fixture.bearer(&key).await, refusal(503, None, "corrupt_record", detail));
     fixture.hooks.heal();
     assert!(fixture.bearer(&key).await.starts_with("200\n"));
@@ -436,8 +431,7 @@ async fn misconfigured_and_the_log_says_why() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let service = RequireKeyLayer::new().layer(service_fn(handler));
     let answer = text(service.oneshot(Request::new(Full::default())).await.unwrap()).await;
-    let detail = "The service is not set up to check API keys here; this is no fault of the key, so tell the operator of \
-                  the service.";
+    let detail = "The service is not set up to check API keys here. There is nothing wrong with the key. Tell the operator of the service.";
     assert_eq!(answer, refusal(500, None, "misconfigured", detail));
     let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("ERROR") && log.contains("there is no ApiKeyLayer outside"), "{log}");

@@ -72,15 +72,14 @@ async fn a_key_says_whose_call_it_is() {
 
 #[tokio::test]
 async fn no_key_is_unauthenticated() {
-    let message = "The request has no API key; send one in the header Authorization, after the word Bearer and a \
-                   space, or in the header x-api-key.";
+    let message = "The request has no API key. Send one in the Authorization header, after the word Bearer and a space, or in the x-api-key header.";
     assert_eq!(start().await.ask(None).await, refused(Code::Unauthenticated, message));
 }
 
 #[tokio::test]
 async fn another_services_key_is_unauthenticated() {
     let key = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
-    let message = "The API key is not valid; check that the right key is configured, or create a new one.";
+    let message = "The API key is not valid. Check that the right key is configured, or create a new one.";
     assert_eq!(start().await.ask(Some(key.expose_secret())).await, refused(Code::Unauthenticated, message));
 }
 
@@ -90,7 +89,7 @@ async fn a_revoked_key_is_unauthenticated_at_once() {
     let key = running.issue(UserId::new("alice").unwrap()).await;
     running.ask(Some(key.expose_secret())).await.unwrap();
     running.keys.manager().revoke(&key.id(), &system()).await.unwrap();
-    let message = "The API key was revoked; use another one, or create a new one.";
+    let message = "The API key was revoked. Use another one, or create a new one.";
     assert_eq!(running.ask(Some(key.expose_secret())).await, refused(Code::Unauthenticated, message));
 }
 

@@ -200,7 +200,7 @@ async fn left_unknown_and_unanswered_are_three_things() {
     assert!(report.names.has_left(&user_id("anna")) && report.names.is_unknown(&unknown));
     assert_eq!(
         report.to_string(),
-        "2 of 4 users and teams with live keys are missing in the directory. For 1 more, the directory did not say \
+        "2 of 4 users and teams with active keys are not in the directory. For 1 more, the directory did not say \
          whether it exists."
     );
     // In doubt about one of them, nobody is closed, whoever insists.

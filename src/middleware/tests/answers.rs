@@ -46,7 +46,7 @@ async fn ambiguous_credentials_are_a_bad_request() {
         "Bad Request",
         Some("Bearer realm=\"api\", error=\"invalid_request\""),
         None,
-        "\"detail\":\"The request has more than one API key or sends a header twice; send one key, once.\",\
+        "\"detail\":\"The request has more than one API key or sends a header twice. Send one key, once.\",\
          \"code\":\"ambiguous_credentials\"",
     );
     for lines in [
@@ -69,8 +69,7 @@ async fn a_request_without_a_key_is_told_no_error_code() {
         "Unauthorized",
         Some("Bearer realm=\"api\""),
         None,
-        "\"detail\":\"The request has no API key; send one in the header Authorization, after the word Bearer and a \
-         space, or in the header x-api-key.\",\"code\":\"missing_credentials\"",
+        "\"detail\":\"The request has no API key. Send one in the Authorization header, after the word Bearer and a space, or in the x-api-key header.\",\"code\":\"missing_credentials\"",
     );
     for lines in [&[][..], &[("authorization", "Negotiate dXNlcg==")], &[("cookie", KEY)]] {
         let script = Script::accepting();
@@ -123,7 +122,7 @@ async fn a_malformed_key_is_told_why() {
 
 #[tokio::test]
 async fn an_invalid_key_is_unauthorized() {
-    let detail = "The API key is not valid; check that the right key is configured, or create a new one.";
+    let detail = "The API key is not valid. Check that the right key is configured, or create a new one.";
     let expected = unauthorized(detail, "invalid_key");
     assert_eq!(answer_to(&Script::finding(|_| Ok(None)), &[BEARER]).await, expected);
     assert_eq!(answer_to(&Script::accepting(), &[("x-api-key", WRONG)]).await, expected);
@@ -132,13 +131,13 @@ async fn an_invalid_key_is_unauthorized() {
 
 #[tokio::test]
 async fn a_revoked_key_is_unauthorized() {
-    let detail = "The API key was revoked; use another one, or create a new one.";
+    let detail = "The API key was revoked. Use another one, or create a new one.";
     assert_eq!(answer_to(&Script::revoked(), &[BEARER]).await, unauthorized(detail, "key_revoked"));
 }
 
 #[tokio::test]
 async fn an_expired_key_is_unauthorized() {
-    let detail = "The API key has expired; use another one, or create a new one.";
+    let detail = "The API key has expired. Use another one, or create a new one.";
     for script in [Script::expired(), Script::expired_since()] {
         assert_eq!(answer_to(&script, &[BEARER]).await, unauthorized(detail, "key_expired"));
     }
@@ -146,28 +145,25 @@ async fn an_expired_key_is_unauthorized() {
 
 #[tokio::test]
 async fn a_key_of_a_suspended_owner_is_unauthorized() {
-    let detail = "The user or team that owns this API key is suspended; keep the key, and ask an \
-                  administrator of the organization.";
+    let detail = "The user or team that owns this API key is suspended. Keep the key, and ask an administrator of the organization to reinstate the user or team.";
     assert_eq!(answer_to(&Script::suspended(), &[BEARER]).await, unauthorized(detail, "owner_suspended"));
 }
 
 #[tokio::test]
 async fn a_key_that_the_plan_does_not_include_is_unauthorized() {
-    let detail = "The plan does not include this API key at the moment; keep the key and upgrade the plan, or ask an \
-                  administrator of the organization.";
+    let detail = "The plan does not include this API key at the moment. Keep the key, and upgrade the plan or ask an administrator of the organization to do it.";
     assert_eq!(answer_to(&Script::plan_suspended(), &[BEARER]).await, unauthorized(detail, "owner_plan_suspended"));
 }
 
 #[tokio::test]
 async fn a_key_of_a_closed_owner_is_unauthorized() {
-    let detail = "The user or team that owns this API key is closed, so the key will not work again; use a key of \
-                  another owner.";
+    let detail = "The user or team that owns this API key is closed permanently, so the key will never work again. Use a key of a user or team that is not closed.";
     assert_eq!(answer_to(&Script::closed(), &[BEARER]).await, unauthorized(detail, "owner_closed"));
 }
 
 #[tokio::test]
 async fn a_paused_key_is_unauthorized() {
-    let detail = "The API key is paused; keep it, and ask an administrator of the organization to resume it.";
+    let detail = "The API key is paused. Keep the key, and ask an administrator of the organization to resume it.";
     let refusal = Refusal::new(RefusalCode::KeyPaused);
     let response = refusal.clone().into_response_to(&request(&[BEARER]));
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
@@ -188,37 +184,35 @@ async fn what_cannot_be_checked_is_unavailable_and_never_unauthorized() {
             Script::overloaded().await,
             1,
             &[AuthErrorKind::Overloaded, AuthErrorKind::Starved, AuthErrorKind::HashFailed][..],
-            "The service is busy checking API keys; keep the key and try again in a moment.",
+            "The service is busy checking API keys. Keep the key, and try again in a moment.",
             "overloaded",
         ),
         (
             Script::failing_to_hash(),
             1,
             &[AuthErrorKind::HashFailed],
-            "The service is busy checking API keys; keep the key and try again in a moment.",
+            "The service is busy checking API keys. Keep the key, and try again in a moment.",
             "overloaded",
         ),
         (
             Script::unavailable(),
             1,
             &[AuthErrorKind::StoreUnavailable],
-            "API keys cannot be checked at the moment; keep the key and try again.",
+            "API keys cannot be checked at the moment. Keep the key, and try again.",
             "store_unavailable",
         ),
         (
             Script::corrupt(),
             1,
             &[AuthErrorKind::CorruptRecord],
-            "The record of this API key cannot be read at the moment; keep the key, try again later, and tell the \
-             operator of the service if it goes on.",
+            "The stored data of this API key cannot be read at the moment. Keep the key, and try again later. If this continues, tell the operator of the service.",
             "corrupt_record",
         ),
         (
             Script::in_doubt(),
             30,
             &[AuthErrorKind::ClockUnsure],
-            "The service cannot tell at the moment whether this API key has expired, because its clock jumped; keep the \
-             key and try again in half a minute.",
+            "The clock of the service jumped, so it is not certain whether this API key has expired. Keep the key, and try again in 30 seconds.",
             "clock_unsure",
         ),
     ] {
@@ -245,24 +239,23 @@ async fn what_is_not_allowed_is_forbidden() {
     for (code, detail) in [
         (
             RefusalCode::InsufficientScope,
-            "The API key lacks a scope that this request needs; use a key that has it, or let somebody create one.",
+            "The API key does not have a scope that this request needs. Use a key that has it, or ask for a new key with this scope.",
         ),
         (
             RefusalCode::WrongKeyKind,
-            "This kind of API key is not accepted here; use a team key instead of a personal one, or a personal key \
-             instead of a team key.",
+            "This kind of API key is not accepted here. Use a team key instead of a personal one, or a personal key instead of a team key.",
         ),
         (
             RefusalCode::WrongTeam,
-            "The API key does not reach this team; use one of the team's own keys, or ask to become a member.",
+            "The API key has no access to this team. Use a key of this team, or ask to become a member.",
         ),
         (
             RefusalCode::PlanRequired,
-            "The plan does not include this; upgrade it, or ask an administrator of the organization.",
+            "The plan does not include this. Upgrade the plan, or ask an administrator of the organization to do it.",
         ),
         (
             RefusalCode::InsufficientRole,
-            "Your role does not allow this; ask an administrator of the team or the organization.",
+            "Your role does not allow this. Ask an administrator of the team or the organization.",
         ),
     ] {
         let rest = format!("\"detail\":\"{detail}\",\"code\":\"{}\"", code.as_str());
@@ -281,8 +274,7 @@ async fn too_many_requests_are_told_when_to_come_again() {
             "Too Many Requests",
             None,
             Some(seconds),
-            "\"detail\":\"This API key has made more requests than it may; keep the key, send fewer, and try again \
-             later.\",\"code\":\"rate_limited\"",
+            "\"detail\":\"This API key has sent too many requests. Keep the key, send fewer requests, and try again later.\",\"code\":\"rate_limited\"",
         );
         assert_eq!(text(refusal.into_http()).await, expected);
     }
@@ -295,8 +287,7 @@ async fn a_missing_layer_is_an_internal_error() {
         "Internal Server Error",
         None,
         None,
-        "\"detail\":\"The service is not set up to check API keys here; this is no fault of the key, so tell the \
-         operator of the service.\",\"code\":\"misconfigured\"",
+        "\"detail\":\"The service is not set up to check API keys here. There is nothing wrong with the key. Tell the operator of the service.\",\"code\":\"misconfigured\"",
     );
     assert_eq!(text(Refusal::new(RefusalCode::Misconfigured).into_http()).await, expected);
 }
@@ -338,7 +329,7 @@ async fn nothing_of_the_request_is_echoed() {
 
 #[tokio::test]
 async fn a_grpc_call_is_refused_in_trailers() {
-    let message = "The API key was revoked; use another one, or create a new one.";
+    let message = "The API key was revoked. Use another one, or create a new one.";
     let response = send(gate(Inner::new(), &Script::revoked(), |_| {}), call(&[BEARER])).await;
     assert!(http_body::Body::is_end_stream(response.body()));
     let details = response.headers()["grpc-status-details-bin"].to_str().unwrap().to_owned();

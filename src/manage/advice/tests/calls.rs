@@ -299,12 +299,12 @@ async fn preview_tells_of_live_keys_of_the_same_name_to_those_who_may_see_them()
         let same = preview.notes.into_iter().filter(|note| note.kind == NoteKind::SameName);
         same.map(|note| note.sentence).collect::<Vec<_>>()
     };
-    let many = "3 live keys of the team blue already have this name: they cannot be told apart in a list.";
+    let many = "3 active keys of the team blue already have this name, so you cannot see in a list which one is which.";
     assert_eq!(notes("deploy", &admin).await, [many]);
     for ended in &ids[1..] {
         bench.manager.revoke(&ended.parse().unwrap(), &system()).await.unwrap();
     }
-    let one = "1 live key of the team blue already has this name: they cannot be told apart in a list.";
+    let one = "1 active key of the team blue already has this name, so you cannot see in a list which one is which.";
     assert_eq!(notes("deploy", &system()).await, [one]);
     for other in ["Deploy", "deploy 2", ""] {
         assert!(notes(other, &admin).await.is_empty(), "{other}");
@@ -386,10 +386,12 @@ async fn blast_radius_walks_all_pages_and_shows_of_teams_what_the_actor_may_see(
     assert!(radius.goes_on.iter().all(|key| key.owner == team("blue") && key.usage.is_none()));
     let told = radius.to_string();
     assert!(
-        told.starts_with("If alice leaves, 2000 personal keys stop working: 2000 used in the last 30 days, 2000 that"),
+        told.starts_with(
+            "If alice leaves, 2000 personal keys stop working. Of these, 2000 were used in the last 30 days,"
+        ),
         "{told}"
     );
-    assert!(told.ends_with("1000 keys that alice made for others keep working."), "{told}");
+    assert!(told.ends_with("1000 keys that alice created for others will keep working."), "{told}");
 }
 
 #[tokio::test]
@@ -401,7 +403,7 @@ async fn blast_radius_tells_the_last_used_first_and_who_is_gone_already() {
     let radius = bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
     assert_eq!(radius.stops.iter().map(|stops| stops.key.id).collect::<Vec<_>>(), [now, never]);
     assert!(radius.stops.iter().all(|stops| !stops.looks_shared()));
-    assert!(radius.to_string().contains("personal keys are already refused"));
+    assert!(radius.to_string().contains("the personal keys of alice do not work"));
 }
 
 fn saw(exposure: &Exposure) -> Vec<(String, ExposureReason)> {
@@ -447,7 +449,7 @@ async fn exposure_follows_who_made_what_also_through_the_dead_and_in_circles() {
     ];
     assert_eq!(saw(&exposure), expected);
     assert_eq!(exposure.unreadable, [id("H")]);
-    assert!(exposure.to_string().starts_with("alice has seen the texts of 6 live keys"));
+    assert!(exposure.to_string().starts_with("alice has seen 6 active keys in full"));
 }
 
 #[tokio::test]
@@ -509,7 +511,7 @@ async fn explain_tells_of_the_suspension_that_callers_are_told_of() {
         let reason = explanation.reason().unwrap();
         assert_eq!((explanation.verdict, reason.kind), (verdict, CheckKind::OwnerActive));
         assert_eq!((reason.since, reason.by.as_ref().unwrap().to_string()), (Some(time(at)), "user:olga".to_owned()));
-        assert!(reason.sentence.to_string().contains("plan does not include these keys"), "{reason:?}");
+        assert!(reason.sentence.to_string().contains("plan does not include API keys for this team"), "{reason:?}");
         bench.clock.advance(std::time::Duration::from_secs(60));
     }
     bench.manager.close(&team("blue"), &actor("org")).await.unwrap();
@@ -599,7 +601,7 @@ async fn a_team_admin_is_told_of_the_keys_of_her_teams_and_not_that_there_is_mor
     };
     let exposure = seen_by("alice", &actor("admin")).await;
     assert_eq!((told(&exposure), exposure.unreadable.clone()), ("BD".to_owned(), vec![id('F')]));
-    assert!(exposure.to_string().starts_with("alice has seen the texts of 3 live keys"), "{exposure}");
+    assert!(exposure.to_string().starts_with("alice has seen 3 active keys in full"), "{exposure}");
     let red = seen_by("alice", &actor("red")).await;
     assert_eq!((told(&red), red.unreadable), ("C".to_owned(), vec![id('G')]));
     assert_eq!(told(&seen_by("alice", &actor("org")).await), "ABCD");

@@ -342,7 +342,7 @@ fn refused_requests_are_no_evidence() {
     let (record, now) = (KeyRecord::try_from(&row).unwrap(), Timestamp::from_millis(NOW).unwrap());
     let advice = advise(&AdvisedKey::new(&record, now, true), &usage, now);
     assert_eq!(advice.recommendation, Recommendation::NotEnoughEvidence);
-    assert!(advice.evidence[0].to_string().starts_with("No request with it was accepted yet"));
+    assert!(advice.evidence[0].to_string().starts_with("No request with it has been accepted yet"));
     assert_eq!(advice.cadence, None);
 }
 

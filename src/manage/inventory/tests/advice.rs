@@ -76,11 +76,11 @@ async fn a_personal_key_that_looks_shared_points_to_what_the_plan_has() {
     }
     let blue = team_id("blue");
     let with = Rights::none().team_keys_included_for(blue.clone());
-    let team = (Recommendation::MakeTeamKey, NextStep::RotateIntoTeam, "Move it to a team.");
+    let team = (Recommendation::MakeTeamKey, NextStep::RotateIntoTeam, "Rotate it into a team key.");
     let service = (
         Recommendation::MakeServiceUserKey,
         NextStep::IssueForServiceUser,
-        "Create a user for the service, and a key for that user.",
+        "Create a separate user for the service, and a key for that user.",
     );
     for (actor, expected) in [
         (system(), team),

@@ -43,7 +43,7 @@ async fn an_admin_makes_a_personal_key_for_somebody_only_where_the_policy_says_s
     assert_eq!(listed[0].made_by_another(), Some(&user_id("olga")));
     let notes = manager.explain(&id, &alice).await.unwrap().notes;
     assert!(
-        notes.iter().any(|note| note.to_string().starts_with("olga created it for alice and has seen its text.")),
+        notes.iter().any(|note| note.to_string().starts_with("olga created it for alice and has seen the full key.")),
         "{notes:?}"
     );
     let trail = manager.events(AuditQuery::all(), &alice).await.unwrap().entries;

@@ -51,7 +51,8 @@ async fn a_key_without_an_expiry_gets_the_latest_that_may_be_and_the_preview_sho
         assert_eq!((preview.expires_at, preview.can_be_issued()), (end, true));
         let note =
             preview.notes.iter().find(|note| note.kind == NoteKind::Expires).map(|note| note.sentence.to_string());
-        let said = end.map(|end| format!("It expires at {end}, the latest that this service allows for such a key."));
+        let said =
+            end.map(|end| format!("It expires at {end}. This service does not allow a later expiry for such a key."));
         assert_eq!(note, said);
         let issued = bench.manager.issue(request, &system()).await.unwrap();
         assert_eq!(issued.info().expires_at, end);
@@ -71,7 +72,7 @@ async fn a_later_expiry_than_may_be_is_refused_and_nothing_is_made() {
         assert!(preview.has(NoteKind::ExpiryTooLate) && !preview.can_be_issued());
         let error = bench.manager.issue(request(), &system()).await.unwrap_err();
         assert_eq!((error.kind(), bench.all().await), (TOO_LATE, before));
-        assert!(error.sentence().to_string().starts_with("This service does not allow such a key to live that long"));
+        assert!(error.sentence().to_string().starts_with("This service does not allow such a late expiry"));
         for end in [latest, latest.saturating_sub(DAY)] {
             let issued = bench.manager.issue(alices(scope).expires_at(end), &system()).await.unwrap();
             assert_eq!(issued.info().expires_at, Some(end));
@@ -193,7 +194,7 @@ async fn keys_that_are_there_are_flagged_and_go_on() {
 
     let id = "A".repeat(20).parse().unwrap();
     let said = bench.manager.explain(&id, &system()).await.unwrap().notes;
-    let due = format!("This service recommends that it was rotated by {}", bench.now());
+    let due = format!("The rotation of this key was due at {}", bench.now());
     assert!(said.iter().any(|note| note.to_string().starts_with(&due)), "{said:?}");
     let new = bench.manager.begin_rotation(RotateKey::of(id), &system()).await.unwrap();
     assert_eq!(new.info().rotated_at, Some(bench.now()));

@@ -58,7 +58,7 @@ async fn owner_with_as_many_live_keys_as_allowed_gets_no_more() {
     assert_eq!(error.kind(), TWO_LIVE);
     assert_eq!(
         error.to_string(),
-        "the user or team already has 2 live keys, as many as this service allows: revoke one that is not needed any more"
+        "the user or team already has 2 active keys, as many as this service allows: revoke one that is not needed any more"
     );
     assert_eq!(reached(bench.manager.issue(own(), &system()).await), TWO_LIVE);
     assert_eq!(bench.all().await, before, "something was written");

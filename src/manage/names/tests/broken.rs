@@ -139,7 +139,7 @@ async fn a_bad_row_spoils_no_page() {
     let page = bench.manager.list(ListKeys::all(), &system()).await.unwrap();
     assert_eq!((page.names.of_owner(&page.keys[0].owner), page.names.is_unknown(&page.keys[0].owner)), (None, false));
     let exposure = bench.manager.exposure(&user_id("alice"), &system()).await.unwrap();
-    assert_eq!(exposure.to_string(), "alice has seen the text of 1 live key: rotate or revoke it when alice leaves.");
+    assert_eq!(exposure.to_string(), "alice has seen 1 active key in full. When alice leaves, rotate or revoke it.");
 }
 
 /// A directory that knows teams only stays short, and nothing of an answer changes.

@@ -107,13 +107,12 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
         explanation.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let alice = called("alice");
-    let left = format!("{alice} has left but is not closed, so the key would still be accepted.");
-    let unknown = |who| {
-        format!("The directory does not know the {who}, which is not closed, so the key would still be accepted.")
-    };
+    let left = format!("{alice} has left, but the account is not closed, so the key would still be accepted.");
+    let unknown =
+        |who| format!("The {who} is not in the directory, but is not closed, so the key would still be accepted.");
     assert_eq!(notes('B').await, [left]);
     let made_by = format!(
-        "{alice} created it for bob and has seen its text. bob can rotate it to get a text that {alice} has not seen."
+        "{alice} created it for bob and has seen the full key. bob can rotate it to get a key that {alice} has not seen."
     );
     assert_eq!(notes('C').await, [made_by, unknown("user bob")]);
     assert_eq!(notes('A').await, [unknown("team engineering")]);
@@ -136,9 +135,8 @@ async fn a_preview_warns_of_a_key_for_an_unknown_owner() {
         let preview = bench.manager.preview(&IssueKey::of(owner), &system()).await.unwrap();
         let notes = preview.notes.iter().filter(|note| note.kind == NoteKind::OwnerUnknown);
         let said: Vec<_> = notes.map(|note| (note.severity, note.to_string())).collect();
-        let says = |who| {
-            format!("The directory does not know the {who}, which is not closed, so the key would still be accepted.")
-        };
+        let says =
+            |who| format!("The {who} is not in the directory, but is not closed, so the key would still be accepted.");
         assert_eq!(said, who.map(|who| (Severity::Warning, says(who))).into_iter().collect::<Vec<_>>());
         assert!(preview.can_be_issued(), "the system may");
     }
@@ -251,21 +249,25 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
     let bench = planted(&fake).await;
     let radius = async || bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
     let alice = called("alice");
-    let goes_on = format!("2 keys that {alice} made for others keep working.");
+    let goes_on = format!("2 keys that {alice} created for others will keep working.");
     assert_eq!(
         radius().await.to_string(),
         format!(
-            "{alice} has left but is not closed: 1 personal key is still accepted, 0 used in the last 30 days, 0 that others \
-             seem to depend on. {goes_on}"
+            "{alice} has left, but the account is not closed, so 1 personal key still works. Of these, 0 were used in the \
+             last 30 days, and others seem to depend on 0. {goes_on}"
         )
     );
     let zoe = called("zoe");
     assert_eq!(
         bench.manager.blast_radius(&user_id("zoe"), &system()).await.unwrap().to_string(),
-        format!("{zoe} has left and has no live personal key. {zoe} made no key for others that keeps working.")
+        format!(
+            "{zoe} has left and has no active personal key. {zoe} created no keys for others that would keep working."
+        )
     );
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
-    let refused = format!("{alice} has left and is suspended or closed: 1 personal key is already refused. {goes_on}");
+    let refused = format!(
+        "{alice} has left, and the account is suspended or closed, so 1 personal key no longer works. {goes_on}"
+    );
     assert_eq!(radius().await.to_string(), refused);
     bench.change_owner(&user("alice"), OwnerChange::Close).await;
     assert_eq!(radius().await.to_string(), refused);
@@ -285,11 +287,11 @@ async fn an_exposure_of_a_leaver_does_not_wait_for_the_day() {
     let alice = called("alice");
     assert_eq!(
         said(&Fake::default().without("alice")).await,
-        format!("{alice} has left and has seen the texts of 3 live keys: rotate or revoke them.")
+        format!("{alice} has left and has seen 3 active keys in full. Rotate or revoke them.")
     );
     assert_eq!(
         said(&Fake::default()).await,
-        format!("{alice} has seen the texts of 3 live keys: rotate or revoke them when {alice} leaves.")
+        format!("{alice} has seen 3 active keys in full. When {alice} leaves, rotate or revoke them.")
     );
 }
 
@@ -302,7 +304,8 @@ async fn a_preview_warns_of_a_key_for_a_leaver() {
         let note = preview.notes.iter().find(|note| note.kind == NoteKind::OwnerLeft);
         (preview.can_be_issued(), note.map(|note| (note.severity, note.to_string())))
     };
-    let said = format!("{} has left but is not closed, so the key would still be accepted.", called("alice"));
+    let said =
+        format!("{} has left, but the account is not closed, so the key would still be accepted.", called("alice"));
     assert_eq!(note(user("alice")).await, (true, Some((Severity::Warning, said))));
     for other in [user("bob"), team("engineering")] {
         assert_eq!(note(other).await, (true, None));
