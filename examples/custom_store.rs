@@ -1,7 +1,7 @@
 //! A store of one's own: what each method has to do, over the plainest database there is, tables behind one lock.
 //!
-//! For a real one, `tables.clone()` is `begin` and `*tables = next` is `commit`. Take the lock that orders the change log
-//! before anything is read: under guards read from an older snapshot, keys are issued for owners just suspended.
+//! For a real one, `tables.clone()` is `begin` and `*tables = next` is `commit`. Take the lock that orders the change
+//! log before anything is read: under guards read from an older snapshot, keys are issued for owners just suspended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,8 +105,8 @@ impl KeyReader for TableStore {
         Ok(Changes::Changed { head: now, keys, owners, organizations })
     }
 
-    // `try_head` must not wait, and a lock may: each request reads the log instead. A database that can tell its clients of
-    // changes would write `wait_for_change`: it makes bounded freshness quicker.
+    // `try_head` must not wait, and a lock may: each request reads the log instead. A database that can tell its
+    // clients of changes would write `wait_for_change`: it makes bounded freshness quicker.
 }
 
 impl KeyStore for TableStore {
@@ -583,7 +583,8 @@ impl Tables {
                 }
                 self.log(change.id, Changed::Organization(organization.clone()));
             }
-            // A database refuses values, too: what is too long for its column, or cannot be encoded. This one takes any.
+            // A database refuses values, too: what is too long for its column, or cannot be encoded. This one takes
+            // any.
             _ => return Err(StoreError::refused("a write of a newer version of the crate")),
         }
         Ok(Effect::Changed)

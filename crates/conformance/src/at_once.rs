@@ -1,5 +1,6 @@
-//! Calls that are under way at once: through one handle, or through several in turn. The futures are polled by one task: a
-//! store that waits for anything has them all under way together, on connections of their own if it has several.
+//! Calls that are under way at once: through one handle, or through several in turn. The futures are polled by one
+//! task: a store that waits for anything has them all under way together, on connections of their own if it has
+//! several.
 
 use std::iter::zip;
 

@@ -1,6 +1,6 @@
-//! Calls that are dropped at any of their waits: a client hangs up when it likes. A call is polled as often as it is woken,
-//! for each number of times until it ends, so that each wait of a store is the last one twice: it is dropped as soon as it
-//! waits, and once what it waits for has come.
+//! Calls that are dropped at any of their waits: a client hangs up when it likes. A call is polled as often as it is
+//! woken, for each number of times until it ends, so that each wait of a store is the last one twice: it is dropped as
+//! soon as it waits, and once what it waits for has come.
 
 use std::{
     fmt,

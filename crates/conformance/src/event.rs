@@ -207,8 +207,8 @@ fn with_each_condition(scene: &Scene, key: KeyId, owner: Owner, time: Range<u64>
     ])
 }
 
-/// The pages of a query are the whole of it: each of the size asked for, with a word on whether more follow, and none after
-/// the last.
+/// The pages of a query are the whole of it: each of the size asked for, with a word on whether more follow, and none
+/// after the last.
 async fn pages_make_up<S: Ledger>(
     candidate: &Candidate<'_, S>,
     query: &EventQuery,

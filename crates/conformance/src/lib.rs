@@ -1,7 +1,8 @@
 //! The store contract, clause by clause, for whoever writes a store.
 //!
-//! Each clause has a number and a text; [`clauses`] lists them. [`check_store`] tries those of a store, and [`check_pair`]
-//! those of two handles onto one database, which no single handle can show. A test of your own store is one line:
+//! Each clause has a number and a text; [`clauses`] lists them. [`check_store`] tries those of a store, and
+//! [`check_pair`] those of two handles onto one database, which no single handle can show. A test of your own store is
+//! one line:
 //!
 //! ```
 //! use tower_api_keys::store::MemoryStore;
@@ -28,18 +29,19 @@
 //!
 //! # What it needs and what it leaves behind
 //! - A Tokio runtime with its time driver.
-//! - A database that may hold other data and may have been checked before: each clause works in organizations of its own
-//!   with random names. Nothing else may write to the database meanwhile.
+//! - A database that may hold other data and may have been checked before: each clause works in organizations of its
+//!   own with random names. Nothing else may write to the database meanwhile.
 //! - It leaves some thousand keys, events and counts in those organizations, and forgets what a real database does not
-//!   have, events, results of changes and counts from the first day of 1970, and what it can spare, rows of the change log:
-//!   readers start anew then.
+//!   have, events, results of changes and counts from the first day of 1970, and what it can spare, rows of the change
+//!   log: readers start anew then.
 //! - It can show what a store does, not what it does in a crash or in another thread. Kill the process that writes to a
 //!   store of files, and look at what is left.
-//! - What is to happen at once is polled by one task: a store that waits for its database has it all under way together.
+//! - What is to happen at once is polled by one task: a store that waits for its database has it all under way
+//!   together.
 //!
-//! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same. One that failed
-//! says what was expected, what was seen, and what usually breaks it. How to write a store, with tables and time-outs, is in
-//! the page `manual::stores` of the library.
+//! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same. One that
+//! failed says what was expected, what was seen, and what usually breaks it. How to write a store, with tables and
+//! time-outs, is in the page `manual::stores` of the library.
 
 mod at_once;
 mod candidate;
@@ -109,8 +111,8 @@ where
     report
 }
 
-/// Tries the clauses of [`KeyReader`] and those of [`KeyStore`] that can be seen without a [`Ledger`]: the second step, when
-/// the third trait is not written yet. It says nothing of events and counts.
+/// Tries the clauses of [`KeyReader`] and those of [`KeyStore`] that can be seen without a [`Ledger`]: the second step,
+/// when the third trait is not written yet. It says nothing of events and counts.
 ///
 /// ```
 /// use tower_api_keys::store::MemoryStore;
@@ -179,8 +181,8 @@ pub async fn check_portable<S: PortableStore>(store: &S) -> Report {
     report
 }
 
-/// Every clause, by its number: `R` what readers need, `S` stores, `C` two handles onto one database, `P` stores whose rows
-/// move. A number never gets another meaning.
+/// Every clause, by its number: `R` what readers need, `S` stores, `C` two handles onto one database, `P` stores whose
+/// rows move. A number never gets another meaning.
 ///
 /// ```
 /// let (number, text) = tower_api_keys_conformance::clauses().next().ok_or("no clauses")?;

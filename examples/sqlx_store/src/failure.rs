@@ -29,8 +29,8 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Data exceptions, columns without null, checks, triggers of the embedder's, and texts too long for an index: a repeat is
-/// another one.
+/// Data exceptions, columns without null, checks, triggers of the embedder's, and texts too long for an index: a repeat
+/// is another one.
 fn refused_value(said: &dyn DatabaseError) -> Option<String> {
     let code = said.code()?;
     match &*code {

@@ -1,12 +1,13 @@
-//! A store over a service's own [`sqlx::PgPool`], with its own TLS, limits and log lines, for the service and for its keys.
+//! A store over a service's own [`sqlx::PgPool`], with its own TLS, limits and log lines, for the service and for its
+//! keys.
 //!
 //! A node that is cut off in the middle of a change does not stop the others: the server ends its transaction after two
-//! seconds, and each node has one transaction at a time in the queue for the lock (`transaction.rs`). Changes do not stop
-//! checks, which have connections of their own.
+//! seconds, and each node has one transaction at a time in the queue for the lock (`transaction.rs`). Changes do not
+//! stop checks, which have connections of their own.
 //!
 //! The tables are those of [`PostgresStore`], in a schema `keys` beside the service's own: their triggers write the
-//! change log, so that plain SQL is noticed too, and both stores can be used on one database, one by each service. Other
-//! tables do as well; what they have to keep is what the conformance kit asks for, and `tests/store.rs` asks it.
+//! change log, so that plain SQL is noticed too, and both stores can be used on one database, one by each service.
+//! Other tables do as well; what they have to keep is what the conformance kit asks for, and `tests/store.rs` asks it.
 
 mod apply;
 mod failure;
@@ -51,8 +52,8 @@ pub struct SqlxStore {
 const CHECKS: u32 = 4;
 
 impl SqlxStore {
-    /// The keys behind this pool, whose tables [`migrate`](Self::migrate) made. Checks of keys get a small pool of their
-    /// own, with the settings of this one.
+    /// The keys behind this pool, whose tables [`migrate`](Self::migrate) made. Checks of keys get a small pool of
+    /// their own, with the settings of this one.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         let options = pool.options().clone().min_connections(0).max_connections(CHECKS);
@@ -61,8 +62,8 @@ impl SqlxStore {
     }
 
     /// Brings the tables up to date. Nodes may do it at the same time. With sqlx's own migrations, copy the files of
-    /// `migrations/postgres` there instead, with the name of the schema put in. They refuse a schema in which other roles
-    /// may create.
+    /// `migrations/postgres` there instead, with the name of the schema put in. They refuse a schema in which other
+    /// roles may create.
     ///
     /// # Errors
     /// Those of the database.
@@ -95,8 +96,9 @@ impl KeyReader for SqlxStore {
         Ok(log::changes_since(&self.checks, head).await?)
     }
 
-    // Other nodes write too, so that `try_head` has nothing to tell. For `wait_for_change`, `sqlx::postgres::PgListener` on
-    // the channel `api_keys` could; without it, bounded freshness notices changes at its interval.
+    // Other nodes write too, so that `try_head` has nothing to tell. For `wait_for_change`,
+    // `sqlx::postgres::PgListener` on the channel `api_keys` could; without it, bounded freshness notices changes at
+    // its interval.
 }
 
 impl KeyStore for SqlxStore {

@@ -19,16 +19,17 @@ use super::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl SqliteStore {
-    /// Writes a copy of the database, as of one moment, into a new file: all keys and everything else there is, what lies
-    /// in the write-ahead log included, and the tables of the service if the file has any. Returns its length in bytes.
+    /// Writes a copy of the database, as of one moment, into a new file: all keys and everything else there is, what
+    /// lies in the write-ahead log included, and the tables of the service if the file has any. Returns its length in
+    /// bytes.
     ///
     /// The service goes on meanwhile, and so do other processes; with [`open_exclusive`](SqliteStore::open_exclusive)
-    /// requests that need the file wait. The copy is complete, on the disk, readable and writable by its owner only, and
-    /// has its name, once this returns `Ok`; before, it is a file beside it whose name ends with `.part`. If the call is
-    /// dropped, the copy is finished all the same.
+    /// requests that need the file wait. The copy is complete, on the disk, readable and writable by its owner only,
+    /// and has its name, once this returns `Ok`; before, it is a file beside it whose name ends with `.part`. If the
+    /// call is dropped, the copy is finished all the same.
     ///
-    /// To restore it, stop the service, see `manual::sqlite`. To move keys to another store, or into a file that has some,
-    /// use [`copy`](crate::store::transfer::copy).
+    /// To restore it, stop the service, see `manual::sqlite`. To move keys to another store, or into a file that has
+    /// some, use [`copy`](crate::store::transfer::copy).
     ///
     /// # Errors
     /// [`SqliteBackupError`], with what to do about it. Nothing is left of the copy then.

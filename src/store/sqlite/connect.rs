@@ -132,8 +132,8 @@ fn open(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error
 
 fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
     // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
-    // The log is brought into the file with a new mark only. What is deleted is overwritten: a name that was replaced long ago
-    // is nowhere once its owner is erased.
+    // The log is brought into the file with a new mark only. What is deleted is overwritten: a name that was replaced
+    // long ago is nowhere once its owner is erased.
     connection.execute_batch("pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma secure_delete = on")
 }
 
@@ -145,14 +145,14 @@ pub(super) fn connect_to_memory() -> Result<Connection, rusqlite::Error> {
     Ok(connection)
 }
 
-/// The keys of a list, and what is told beside each, lie all over the file. What does not fit into the two megabytes that a
-/// connection keeps by itself is read from the system again for each list.
+/// The keys of a list, and what is told beside each, lie all over the file. What does not fit into the two megabytes
+/// that a connection keeps by itself is read from the system again for each list.
 pub(super) fn keep_pages(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.execute_batch("pragma cache_size = -16384")
 }
 
-/// Room for every statement the store has. Each is planned once: SQLite would plan a list again for each other organization or
-/// time that it is asked for, though the index is named.
+/// Room for every statement the store has. Each is planned once: SQLite would plan a list again for each other
+/// organization or time that it is asked for, though the index is named.
 fn keep_statements(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

@@ -65,9 +65,9 @@ impl Desk {
         }
     }
 
-    /// The same for a change that erases somebody: what is deleted in the file is in the log, too, which is brought into the
-    /// file and emptied. Where somebody reads from the log meanwhile, that is tried again a few times a second, by whoever
-    /// has the file open.
+    /// The same for a change that erases somebody: what is deleted in the file is in the log, too, which is brought
+    /// into the file and emptied. Where somebody reads from the log meanwhile, that is tried again a few times a
+    /// second, by whoever has the file open.
     pub(super) fn erase<T>(
         &mut self,
         patience: Duration,
@@ -148,7 +148,8 @@ impl Desk {
         self.watch.as_ref().map_or(0, |watch| watch.length_of_log())
     }
 
-    /// Whether the log is in order, and may be brought into the file and removed when the file is closed for the last time.
+    /// Whether the log is in order, and may be brought into the file and removed when the file is closed for the last
+    /// time.
     fn may_end_log(&mut self, watch: &Watch) -> bool {
         if watch.judge(&self.connection).is_err() {
             return false;

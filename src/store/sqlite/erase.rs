@@ -27,8 +27,8 @@ macro_rules! all {
     };
 }
 
-/// In this order: what is looked up by a name comes before the name goes. Triggers leave what is left of keys, and tell the log
-/// of them and of the status, the last by name.
+/// In this order: what is looked up by a name comes before the name goes. Triggers leave what is left of keys, and tell
+/// the log of them and of the status, the last by name.
 const OWNER: [&str; 11] = [
     concat!("delete from api_key_usage where key_id in ", theirs!()),
     concat!("delete from api_key_usage_days where key_id in ", theirs!()),

@@ -42,9 +42,9 @@ pub(super) fn append_events(connection: &mut Connection, events: &[EventRow]) ->
     commit(transaction)
 }
 
-/// Events that an index answers in order: the conditions given to the macro are what it begins with. All others are checked
-/// on the rows it yields. The index is named: without statistics SQLite takes that of the organization for those of a key or
-/// an owner, and with them no index at all for a small organization beside a large one.
+/// Events that an index answers in order: the conditions given to the macro are what it begins with. All others are
+/// checked on the rows it yields. The index is named: without statistics SQLite takes that of the organization for
+/// those of a key or an owner, and with them no index at all for a small organization beside a large one.
 macro_rules! events {
     ($after:literal, $order:literal, $index:literal $(, $indexed:literal)*) => {
         concat!(

@@ -49,8 +49,8 @@ impl Failure {
             Self::DoubtfulChange(doubt) => StoreError::outcome_unknown(doubt),
             Self::Commit(error) => {
                 let fault = Fault::new(error, files);
-                // SQLite rolled back. But after a failed flush the record of the commit may be on the disk all the same,
-                // to be found after a crash. Not so where there was no room to write it.
+                // SQLite rolled back. But after a failed flush the record of the commit may be on the disk all the
+                // same, to be found after a crash. Not so where there was no room to write it.
                 match fault.code() {
                     Some(ErrorCode::DiskFull) => StoreError::unavailable(fault),
                     _ => StoreError::outcome_unknown(fault),
@@ -109,8 +109,8 @@ impl Fault {
     }
 }
 
-/// Whether it is neither the disk nor another process that failed, but what is in the files: their structure, or a value that
-/// was never written there.
+/// Whether it is neither the disk nor another process that failed, but what is in the files: their structure, or a
+/// value that was never written there.
 pub(super) fn is_corruption(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase),
@@ -140,8 +140,8 @@ fn what_happened(error: &rusqlite::Error, files: Option<&Files>) -> String {
     }
 }
 
-/// Whether a check, a column without null, a trigger of the embedder's or a limit of SQLite keeps a value out: so it will
-/// the next time. Another row in its place is something else.
+/// Whether a check, a column without null, a trigger of the embedder's or a limit of SQLite keeps a value out: so it
+/// will the next time. Another row in its place is something else.
 fn is_refused_value(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi;
     match error {

@@ -8,8 +8,8 @@ use std::{
 
 /// A database file, and the two that SQLite keeps beside it while it is open: its log and the index of that.
 ///
-/// They are asked about by their paths only. To open and close one of them by other means than SQLite ends the locks that
-/// this process has on it.
+/// They are asked about by their paths only. To open and close one of them by other means than SQLite ends the locks
+/// that this process has on it.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     /// As the service named it. Links on the way may lead elsewhere tomorrow.

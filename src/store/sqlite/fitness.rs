@@ -38,8 +38,8 @@ pub(super) fn read_only_file(files: &Files) -> Option<PathBuf> {
     files.existing().find(|(path, stat)| is_read_only(path, stat)).map(|(path, _)| path.to_owned())
 }
 
-/// Whether the mode says that nobody writes to the file, which counts for `root` as well, or the system that this process
-/// may not.
+/// Whether the mode says that nobody writes to the file, which counts for `root` as well, or the system that this
+/// process may not.
 fn is_read_only(path: &Path, stat: &Stat) -> bool {
     stat.mode & 0o222 == 0 || !may_write(path)
 }

@@ -45,8 +45,8 @@ impl FreshReaders {
         Self { connections: connections.into_iter().map(Mutex::new).collect(), watch }
     }
 
-    /// The head; none if all connections are busy, if SQLite cannot tell at once, or if the file may not be the one that
-    /// others open by its name.
+    /// The head; none if all connections are busy, if SQLite cannot tell at once, or if the file may not be the one
+    /// that others open by its name.
     pub(super) fn head(&self) -> Option<Head> {
         let connection = self.connections.iter().find_map(|connection| connection.try_lock().ok())?;
         let head = read_head(&connection).ok()?;

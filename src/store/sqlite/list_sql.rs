@@ -2,8 +2,8 @@
 
 use super::key_rows::{found_columns, keys_and_owners, owner_and_organization};
 
-/// What is read of a key `k`, of who made it `c`, and of its live successor `s`. How it is used, in one column, so that its
-/// counts are looked for once: of a subquery, SQLite takes no more. Null where nobody asks for that.
+/// What is read of a key `k`, of who made it `c`, and of its live successor `s`. How it is used, in one column, so that
+/// its counts are looked for once: of a subquery, SQLite takes no more. Null where nobody asks for that.
 macro_rules! columns {
     () => {
         concat!(
@@ -92,9 +92,9 @@ macro_rules! between {
     };
 }
 
-/// A list that an index answers: the conditions given to the macro are what the index begins with. All others are checked
-/// on the rows it yields. SQLite is told which: one that tells less has seemed better to it, without statistics, once
-/// more than the beginning of the list was bounded.
+/// A list that an index answers: the conditions given to the macro are what the index begins with. All others are
+/// checked on the rows it yields. SQLite is told which: one that tells less has seemed better to it, without
+/// statistics, once more than the beginning of the list was bounded.
 macro_rules! list {
     ($by:ident, $order:literal, [$($index:literal)?] $(, $condition:expr)*) => {
         concat!(
@@ -140,9 +140,9 @@ macro_rules! next_place {
     };
 }
 
-/// A list of several owners. The rows of `merged` wait in order for their turn: the first key of each owner, and behind each
-/// that had its turn the next one of the same owner. So a page looks at no more keys than it has, and one of each owner. A
-/// unary plus takes its affinity from an id, without which the index would be asked for no more than the time.
+/// A list of several owners. The rows of `merged` wait in order for their turn: the first key of each owner, and behind
+/// each that had its turn the next one of the same owner. So a page looks at no more keys than it has, and one of each
+/// owner. A unary plus takes its affinity from an id, without which the index would be asked for no more than the time.
 macro_rules! list_of_owners {
     ($by:ident, $order:literal, $index:literal, [$($of_first:literal),*], [$($of_next:literal),*]) => {
         concat!(

@@ -24,8 +24,8 @@ pub(super) struct Marks {
     number: i64,
     in_log: Vec<u8>,
     pub(super) is_whole: bool,
-    /// Whether the file has these marks, and so is looked into for them. Where somebody read while they were made, they are
-    /// read from the log, whatever becomes of the file.
+    /// Whether the file has these marks, and so is looked into for them. Where somebody read while they were made, they
+    /// are read from the log, whatever becomes of the file.
     pub(super) is_in_file: bool,
     /// What lay beside each other when the log was said to be whole.
     beside: Option<String>,
@@ -45,10 +45,11 @@ impl Marks {
         self.number
     }
 
-    /// Whether the file was replaced or written to since, by something else than SQLite, while the log stayed where it is.
+    /// Whether the file was replaced or written to since, by something else than SQLite, while the log stayed where it
+    /// is.
     ///
-    /// SQLite writes to the file at checkpoints only, and a mark is renewed at each by this crate. A checkpoint by others
-    /// right before everybody who has the file open was killed looks the same.
+    /// SQLite writes to the file at checkpoints only, and a mark is renewed at each by this crate. A checkpoint by
+    /// others right before everybody who has the file open was killed looks the same.
     pub(super) fn file_was_touched(&self, files: &Files) -> bool {
         let (Some(then), Some(now)) = (self.beside.as_deref().and_then(Beside::read), Beside::now(files)) else {
             return false;
@@ -125,7 +126,8 @@ pub(super) fn read_marks_from_disk(connection: &Connection) -> Result<Option<Mar
 
 const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 
-/// The same, and waits as long as for a lock until nobody reads from the log any more: then the next change begins it again.
+/// The same, and waits as long as for a lock until nobody reads from the log any more: then the next change begins it
+/// again.
 const RESTART: &str = "pragma wal_checkpoint(restart)";
 
 /// The same, and cuts the log to nothing: what was in it once, and in no page of the file any more, is in neither then.
@@ -158,8 +160,8 @@ fn checkpoint_by(connection: &Connection, pragma: &str) -> Result<Checkpoint, ru
     connection.query_row(pragma, [], done)
 }
 
-/// How long a new mark, which can be made later, waits for others who read or write. A request is done in microseconds, unless
-/// its thread gets no core.
+/// How long a new mark, which can be made later, waits for others who read or write. A request is done in microseconds,
+/// unless its thread gets no core.
 pub(super) const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
 
 const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16), number = number + 1";
@@ -171,11 +173,11 @@ const MARK: &str = "select mark from api_key_file_mark";
 const END: &str =
     "update api_key_log_mark set is_whole = 1, beside = ?1, is_in_file = ?3 where is_whole = 0 and mark = ?2";
 
-/// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to say
-/// that it is missing, which is still true of the file alone; the next mark ends it.
+/// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to
+/// say that it is missing, which is still true of the file alone; the next mark ends it.
 ///
-/// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole;
-/// and of one that is written to by something else, no more can be told than whether its structure is sound.
+/// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to
+/// be whole; and of one that is written to by something else, no more can be told than whether its structure is sound.
 pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
     renew_mark_by(connection, files, RESTART)
 }
@@ -191,9 +193,9 @@ fn renew_mark_by(connection: &mut Connection, files: &Files, pragma: &str) -> Re
     transaction.execute(MARK_LOG, [])?;
     let mark: Vec<u8> = transaction.query_row(MARK, [], |row| row.get(0))?;
     commit(transaction)?;
-    // What could not be brought into the file stays in the log.
-    // While somebody reads from the log, its end would be written behind the mark, which would then be read from the log
-    // whatever became of the file: a file that was replaced below it would not be noticed.
+    // What could not be brought into the file stays in the log. While somebody reads from the log, its end would be
+    // written behind the mark, which would then be read from the log whatever became of the file: a file that was
+    // replaced below it would not be noticed.
     let is_marked = checkpoint_by(connection, pragma).is_ok_and(|checkpoint| checkpoint.is_whole());
     let beside = Beside::now(files).map(|beside| beside.write());
     // Not a mark that somebody else began meanwhile: its pages are not in the file yet.

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::store::Head;
 
-/// How long a change waits while another process writes, which takes milliseconds as a rule. Shorter than the time that a
-/// store is given by default (5 s), so that it is known that nothing was changed, and why.
+/// How long a change waits while another process writes, which takes milliseconds as a rule. Shorter than the time that
+/// a store is given by default (5 s), so that it is known that nothing was changed, and why.
 const PATIENCE_OF_CHANGES: Duration = Duration::from_secs(3);
 
 /// How long what requests wait for waits for a lock: less than they do.
@@ -28,9 +28,9 @@ const PATIENCE_OF_REQUESTS: Duration = Duration::from_millis(500);
 
 /// What is behind a store, however it was opened.
 ///
-/// Fields are dropped in this order: threads end once no worker stands for them. Of two connections that are closed at the
-/// same moment each sees the other, and neither removes the log: so the threads have closed theirs before the readers of
-/// the head are closed, one after the other.
+/// Fields are dropped in this order: threads end once no worker stands for them. Of two connections that are closed at
+/// the same moment each sees the other, and neither removes the log: so the threads have closed theirs before the
+/// readers of the head are closed, one after the other.
 pub(super) struct Parts {
     _rounds: Option<Rounds>,
     /// Whatever writes.
@@ -189,8 +189,8 @@ fn bring_up_to_date(path: &Path, files: Option<&Files>, connection: &mut Connect
     })
 }
 
-/// Whether there is a new mark in file and log. Not while somebody else writes or reads, or where the disk is full: keys
-/// are checked all the same, and the mark is made later.
+/// Whether there is a new mark in file and log. Not while somebody else writes or reads, or where the disk is full:
+/// keys are checked all the same, and the mark is made later.
 fn mark(connection: &mut Connection, files: &Files) -> bool {
     connection.busy_timeout(PATIENCE_FOR_MARK).is_ok() && renew_mark(connection, files).unwrap_or(false)
 }

@@ -53,7 +53,8 @@ pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(),
         return Err(Unproved::Misfit(Misfit::Torn));
     }
     if !marks.is_whole {
-        // A process is between the two parts of a mark, or was killed there and left its log. SQLite may find nothing in it.
+        // A process is between the two parts of a mark, or was killed there and left its log. SQLite may find nothing
+        // in it.
         if !has_log || is_empty(&checkpoint(connection)?) {
             end_of_look(connection)?;
             return Err(Unproved::Misfit(Misfit::NoLog));

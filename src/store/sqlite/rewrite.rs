@@ -1,7 +1,8 @@
 //! Pages that hold nothing but rows that are there.
 //!
-//! `pragma secure_delete` overwrites what is deleted in its place. But when pages are split or joined, rows go from one to the
-//! other, and a copy stays behind in the free middle of the first: that one is not known any more when the row is deleted.
+//! `pragma secure_delete` overwrites what is deleted in its place. But when pages are split or joined, rows go from one
+//! to the other, and a copy stays behind in the free middle of the first: that one is not known any more when the row
+//! is deleted.
 
 use rusqlite::{Connection, config::DbConfig};
 
@@ -16,10 +17,11 @@ const TABLES: [&str; 7] = [
     "api_keys",
 ];
 
-/// Puts all rows of these tables into new pages, in the transaction that is open. Those that they were in are overwritten.
+/// Puts all rows of these tables into new pages, in the transaction that is open. Those that they were in are
+/// overwritten.
 ///
-/// It takes as long as all of that takes to write, and readers go on meanwhile. `vacuum` would give rows of the service's own
-/// tables new numbers.
+/// It takes as long as all of that takes to write, and readers go on meanwhile. `vacuum` would give rows of the
+/// service's own tables new numbers.
 pub(super) fn rewrite(connection: &Connection) -> Result<(), rusqlite::Error> {
     // The same rows stand there afterwards: nothing to tell the log, and no key that is gone.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;

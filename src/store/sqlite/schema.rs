@@ -2,8 +2,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 /// Each brings the schema from the version that is its place in this list to the next.
 ///
-/// A process may run with the schema one version newer than its own. So a migration adds, and what it takes away was not
-/// used by the version before it either.
+/// A process may run with the schema one version newer than its own. So a migration adds, and what it takes away was
+/// not used by the version before it either.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_initial.sql")];
 
 #[derive(Debug)]

@@ -51,12 +51,12 @@ const PATIENCE_FOR_EXCLUSIVE: Duration = Duration::from_secs(1);
 /// that is overwritten is not noticed where the key is remembered, since the key means the same under another hash.
 ///
 /// While the disk is full or read-only, keys are still checked; changes fail as
-/// [unavailable](crate::store::StoreErrorKind::Unavailable) and leave nothing behind. So do changes that another process
-/// keeps from its lock for three seconds.
+/// [unavailable](crate::store::StoreErrorKind::Unavailable) and leave nothing behind. So do changes that another
+/// process keeps from its lock for three seconds.
 ///
-/// The file, and the two that SQLite keeps beside it, are watched: once one of them is replaced, removed, or written to by
-/// something else than SQLite, everything fails as unavailable, until the file is opened once more. How to back up and
-/// restore, and what is noticed when, is in [`manual::sqlite`](crate::manual::sqlite).
+/// The file, and the two that SQLite keeps beside it, are watched: once one of them is replaced, removed, or written to
+/// by something else than SQLite, everything fails as unavailable, until the file is opened once more. How to back up
+/// and restore, and what is noticed when, is in [`manual::sqlite`](crate::manual::sqlite).
 ///
 /// ```
 /// use tower_api_keys::{key::KeyId, store::{KeyReader, SqliteStore}};
@@ -91,8 +91,8 @@ impl SqliteStore {
     }
 
     /// Opens a file for this process alone: knowing whether something changed costs a few nanoseconds. Whoever opens
-    /// the file meanwhile, as a store or with plain SQL, is refused. Whether the file was replaced or removed is looked at
-    /// before each change and each look-up, and four times a second for requests that need neither.
+    /// the file meanwhile, as a store or with plain SQL, is refused. Whether the file was replaced or removed is looked
+    /// at before each change and each look-up, and four times a second for requests that need neither.
     ///
     /// # Errors
     /// [`SqliteOpenError`], with what to do about it: `InUse` if anybody has the file open.

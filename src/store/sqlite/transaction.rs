@@ -10,8 +10,8 @@ pub(super) fn begin(connection: &mut Connection) -> Result<Transaction<'_>, rusq
 }
 
 pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), Failure> {
-    // Not `Transaction::commit`, after which it could not be told whether SQLite kept the transaction open. If so, it is
-    // rolled back as it is dropped here.
+    // Not `Transaction::commit`, after which it could not be told whether SQLite kept the transaction open. If so, it
+    // is rolled back as it is dropped here.
     transaction
         .execute_batch("commit")
         .map_err(|error| if transaction.is_autocommit() { Failure::Commit(error) } else { Failure::Sqlite(error) })

@@ -87,7 +87,8 @@ pub(super) const PRUNE_EVENTS: &str = "\
 pub(super) const PRUNE_ATTEMPTS: &str = "\
     delete from api_key_events where sequence in (\
         select sequence from api_key_events where is_attempt = 1 and at < ?1 order by at limit ?2)";
-/// Positions have no gaps, so that the last rows are known by theirs. The oldest go first, so that there are none later.
+/// Positions have no gaps, so that the last rows are known by theirs. The oldest go first, so that there are none
+/// later.
 const PRUNE_LOG: &str = "\
     delete from api_key_log where position in (\
         select position from api_key_log where position <= (select position from api_key_head) - ?1 \
@@ -140,8 +141,8 @@ pub(super) const ENDED_KEYS: &str = concat!(
     end!(""),
     " < ?1) from api_keys where revoked_at is not null or expires_at is not null"
 );
-/// None that replaces the key or is replaced by it, and has not ended as long ago, keeps it here; nor any that was made with
-/// it.
+/// None that replaces the key or is replaced by it, and has not ended as long ago, keeps it here; nor any that was made
+/// with it.
 pub(super) const DEAD_KEYS: &str = concat!(
     "select ",
     key_columns!(),

@@ -45,8 +45,8 @@ struct Opened {
 #[derive(Debug)]
 struct Remembered {
     seen: FileState,
-    /// Whether a write that came later than the last look would show: the system notes times by the tick of its clock, and two
-    /// writes within one tick look like one.
+    /// Whether a write that came later than the last look would show: the system notes times by the tick of its clock,
+    /// and two writes within one tick look like one.
     is_settled: bool,
     mark: Vec<u8>,
     /// That of the mark: it only grows in the same file.
@@ -278,8 +278,8 @@ impl Watch {
         Ok(Some(Read { marks, schema, is_suspect: is_of_another_layout || is_cut || is_unknown }))
     }
 
-    /// A checkpoint leaves the mark as it is, unless it is this crate's, here or in another process. Of that one nothing is
-    /// learned before it has ended: its last pages would seem to be written by another one.
+    /// A checkpoint leaves the mark as it is, unless it is this crate's, here or in another process. Of that one
+    /// nothing is learned before it has ended: its last pages would seem to be written by another one.
     fn learn(&self, difference: Difference, read: &Read) {
         let seen = difference.now;
         let mut known = self.known();
@@ -303,8 +303,9 @@ impl Watch {
         matches!(self.look(), Ok(Look::Written(_))) || self.is_unmarked()
     }
 
-    /// Whether a new mark is due, since others brought the log into the file, or since somebody who began one was killed
-    /// before it ended: it is not ended at the second look. None while somebody still reads what was in the file before.
+    /// Whether a new mark is due, since others brought the log into the file, or since somebody who began one was
+    /// killed before it ended: it is not ended at the second look. None while somebody still reads what was in the file
+    /// before.
     pub(super) fn wants_mark(&self, connection: &Connection) -> Result<bool, rusqlite::Error> {
         let begun = read_marks(connection)?.filter(|marks| !marks.is_whole).map(|marks| marks.mark().to_vec());
         let is_left = {
@@ -359,7 +360,8 @@ fn is_of_contents(error: &rusqlite::Error, difference: Difference) -> bool {
 /// Twice the longest tick of Linux, by which file systems note when something was written.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Whether the last write was longer ago than a tick. A time in the future is another clock's, which says nothing of ticks.
+/// Whether the last write was longer ago than a tick. A time in the future is another clock's, which says nothing of
+/// ticks.
 fn is_settled(database: &Written, now: SystemTime) -> bool {
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX));
     now.abs_diff(database.at.max(database.changed_at)) > TICK.as_nanos()

@@ -76,7 +76,8 @@ impl Worker {
         })
     }
 
-    /// The same for a change that erases somebody: what it deleted is in none of the files any more, unless somebody reads.
+    /// The same for a change that erases somebody: what it deleted is in none of the files any more, unless somebody
+    /// reads.
     pub(super) async fn erase<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,

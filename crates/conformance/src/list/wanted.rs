@@ -219,8 +219,8 @@ pub(crate) async fn keys_are_found_by_their_lineage<S: KeyStore>(candidate: &Can
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let all = of_three_owners(&scene)?;
     let Some(first) = all.first().cloned() else { return Err(Unmet::failed("the kit has too few keys")) };
-    // Every other one, of any owner, is of the lineage of the first; the rest is of one that differs in small and capital
-    // letters alone.
+    // Every other one, of any owner, is of the lineage of the first; the rest is of one that differs in small and
+    // capital letters alone.
     let other = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     let turned: String = first.row.id.chars().map(other).collect();
     let keys: Vec<Sample> = all

@@ -1,5 +1,5 @@
-//! The greatest length of every column: the longest values there are, in one column at a time, so that a failure names it.
-//! What is tried comes from the library's own table.
+//! The greatest length of every column: the longest values there are, in one column at a time, so that a failure names
+//! it. What is tried comes from the library's own table.
 
 mod values;
 

@@ -11,8 +11,8 @@ use crate::{
     write,
 };
 
-/// The table of clauses: number, function, text, and a hint at what usually breaks it, which are said nowhere else. New clauses go to the end: a number never
-/// gets another meaning.
+/// The table of clauses: number, function, text, and a hint at what usually breaks it, which are said nowhere else. New
+/// clauses go to the end: a number never gets another meaning.
 macro_rules! clauses {
     ($run:ident, $texts:ident, $bound:ident; $($clauses:tt)*) => {
         clauses! { $run[T: $bound], $texts, Candidate<'_, T>; $($clauses)* }

@@ -13,7 +13,8 @@ use crate::{
 async fn with_key(folder: &Folder) -> SqliteStore {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     store.apply(&change(1, Write::Insert(key(1)))).await.unwrap();
-    // Opening wrote to the file a moment ago: until that is over, a table that a test makes keeps the head from being told.
+    // Opening wrote to the file a moment ago: until that is over, a table that a test makes keeps the head from being
+    // told.
     store.settle().await;
     store
 }

@@ -73,8 +73,8 @@ fn lists_are_read_from_an_index_in_their_order() {
     }
 }
 
-/// Of those of an organization or an owner a page is read from an index of ends, and what else is asked for leaves few, which
-/// are sorted.
+/// Of those of an organization or an owner a page is read from an index of ends, and what else is asked for leaves few,
+/// which are sorted.
 #[test]
 fn lists_by_end_are_read_from_an_index_of_ends_or_sorted_where_they_are_few() {
     let connection = filled();
@@ -223,8 +223,8 @@ fn what_comes_with_a_listed_key_is_looked_up_by_primary_key_or_predecessor() {
             ] {
                 assert!(plan.contains(search), "{statistics}\n{plan}");
             }
-            // Once for what is told of its use, and once where keys are left out by their last one: of several owners, behind
-            // the first place and behind each other.
+            // Once for what is told of its use, and once where keys are left out by their last one: of several owners,
+            // behind the first place and behind each other.
             let conditions = plan.matches("SEARCH k USING INDEX").count().max(1);
             let looks = plan.matches("SEARCH u USING PRIMARY KEY (key_id=?").count();
             assert_eq!(looks, 1 + conditions, "{statistics}\n{plan}");
