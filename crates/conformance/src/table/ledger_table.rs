@@ -1,5 +1,5 @@
 //! The clauses of whole stores: those of [`Ledger`], and those of [`KeyStore`](tower_api_keys::store::KeyStore) that
-//! only a ledger shows. They share the letter `S` and its numbers with the clauses that need no ledger.
+//! need a ledger to be seen. They share the letter `S` and its numbers with the clauses that need no ledger.
 
 use tower_api_keys::store::Ledger;
 

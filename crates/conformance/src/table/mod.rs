@@ -1,4 +1,4 @@
-//! Which clauses there are.
+//! The table of all clauses.
 
 use tower_api_keys::store::{KeyReader, KeyStore};
 
@@ -11,8 +11,8 @@ use crate::{
     write,
 };
 
-/// The table of clauses: number, function, text, and a hint at what usually breaks it, which are said nowhere else. New
-/// clauses go to the end: a number never gets another meaning.
+/// The table of clauses, the only place for number, function, text and a hint at what usually breaks it. Add new
+/// clauses at the end: a number never gets another meaning.
 macro_rules! clauses {
     ($run:ident, $texts:ident, $bound:ident; $($clauses:tt)*) => {
         clauses! { $run[T: $bound], $texts, Candidate<'_, T>; $($clauses)* }
@@ -390,14 +390,14 @@ clauses! {
         "Is the closing checked under the lock, and is the row of the status deleted?";
 }
 
-/// The number and the text of each, by letter and number.
+/// The number and the text of each clause, by letter and number.
 pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
     let mut stores: Vec<_> = STORE.iter().chain(LEDGER).copied().collect();
     stores.sort_by_key(|(number, _)| place(number));
     READER.iter().copied().chain(stores).chain([PAIR, PORTABLE].into_iter().flatten().copied())
 }
 
-/// Where a number stands among those of its letter.
+/// The place of a number among those of its letter.
 pub(super) fn place(number: &str) -> u32 {
     number.get(1..).and_then(|digits| digits.parse().ok()).unwrap_or(u32::MAX)
 }
