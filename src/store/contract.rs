@@ -299,7 +299,7 @@ pub trait Ledger: KeyStore {
     /// Writes events that accompany no change, all or none.
     ///
     /// # Errors
-    /// Unavailable, or refused, as a batch of counts is.
+    /// Unavailable; or refused, after which the events come in halves, like a batch of counts.
     fn append_events(&self, events: &[EventRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Lists events of one organization in log order, or in reverse if the newest come first: the entries of its access

@@ -63,9 +63,9 @@ pub enum Conflict {
         /// Whether the same request asked for it.
         same_request: bool,
     },
-    /// A key of this id exists, or did before it was purged.
+    /// A key with this id exists, or existed before it was purged.
     IdTaken,
-    /// No key of this id exists in this organization.
+    /// No key with this id exists in this organization.
     Missing,
     /// The owner or the organization is not closed: it cannot be erased.
     NotClosed,

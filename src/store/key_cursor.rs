@@ -49,7 +49,7 @@ impl FromStr for KeyCursor {
     }
 }
 
-/// No sign and no zeros in front: each place has one text.
+/// Without a sign and leading zeros, so that each place has only one text.
 fn time(text: &str) -> Result<Timestamp, InvalidCursor> {
     let millis = text.parse().ok().filter(|known: &i64| known.to_string() == text).ok_or(InvalidCursor(()))?;
     Timestamp::from_millis(millis).map_err(|_| InvalidCursor(()))

@@ -86,7 +86,7 @@ impl Lease {
             self.void();
             return false;
         }
-        // By whichever clock more time has passed; and the present may be later than the clock of ticks says.
+        // The longer time of the two clocks counts, and the present may be later than the last tick.
         let elapsed = (ticks - start).unsigned_abs() + jumped.max(0).unsigned_abs() + LARGEST_LAG_MILLIS;
         u128::from(elapsed) < bound.as_millis()
     }

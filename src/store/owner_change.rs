@@ -16,11 +16,11 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerChange {
-    /// Closes it, which is final.
+    /// Closes the owner, which is final.
     Close,
     /// Ends this suspension, and no other.
     Reinstate(Suspension),
-    /// Suspends it.
+    /// Suspends the owner.
     Suspend(Suspension),
 }
 

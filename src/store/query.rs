@@ -31,7 +31,7 @@ pub struct KeyQuery {
     pub keys: Vec<KeyId>,
     /// Keys of one of these users and teams, at most 1,000; empty for all. One that is named twice counts once.
     pub owners: Vec<Owner>,
-    /// Personal keys, or team keys.
+    /// Only personal keys, or only team keys.
     pub kind: Option<KeyKind>,
     /// Keys with this in their names.
     pub named_like: Option<NamePart>,
@@ -121,11 +121,11 @@ pub enum KeyOrder {
 pub enum Liveness {
     /// Revoked or expired.
     Dead,
-    /// Neither.
+    /// Neither revoked nor expired.
     Live,
 }
 
-/// Whose counts of use to read.
+/// Which counts of use to read.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, key::KeyId, store::UsageScope};
@@ -202,7 +202,7 @@ impl EventQuery {
     }
 }
 
-/// Part of a list.
+/// One page of a list.
 ///
 /// ```
 /// use tower_api_keys::store::Page;
@@ -282,7 +282,7 @@ pub struct Prune {
     pub keep_log_rows: Option<u32>,
     /// Results and idempotency keys of changes before this time; a repeat of such a change would be applied again.
     pub changes_before: Option<Timestamp>,
-    /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Those over all time stay.
+    /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Counts over all time stay.
     pub days_before: Option<i32>,
     /// Counts of use, and by day, of keys that the store does not have or no longer has, and whose ids come after this
     /// one by their bytes. Begin with [`KeyId::LEAST`], and continue where the call before
@@ -333,7 +333,7 @@ pub struct Pruned {
     pub usage: u64,
     /// The id after which the next call continues; none if all were looked at.
     pub usage_next: Option<KeyId>,
-    /// Keys.
+    /// Purged keys.
     pub keys: u64,
 }
 

@@ -182,7 +182,7 @@ async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
         assert!(begun.elapsed() < PATIENCE, "the lock is not free after {:?}", begun.elapsed());
         yield_now().await;
     }
-    // A check that needs what changes wait for comes after the first of them.
+    // A check that needed the same lock would be answered only after the first change.
     assert!(checks_before_changes > 0, "checks waited for changes");
     for change in changes {
         change.await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::key_rows::read_key_columns;
 
-// `unnest` of more than one array is syntax: the server takes it for `pg_catalog.unnest`, whatever the search path.
+// `unnest` of more than one array is syntax: the server takes it as `pg_catalog.unnest`, with any search path.
 
 /// Rows of a table after a place, in the order of its primary key. The index scan begins at the place. A condition on
 /// each row decides about the row at the place itself, which is wanted only if the place is the beginning.

@@ -57,7 +57,7 @@ impl PostgresSettings {
         self
     }
 
-    /// Connections for changes, lists, usage and events: 1 to 100. Two more serve requests.
+    /// Connections for changes, lists, usage and events: 1 to 100, 4 by default. Two more serve requests.
     #[must_use]
     pub const fn with_pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections;
@@ -73,7 +73,7 @@ impl PostgresSettings {
         self
     }
 
-    /// How long to wait for a connection to the server, 100 ms to 60 s.
+    /// How long to wait for a connection to the server, 100 ms to 60 s. Default: 1 s.
     #[must_use]
     pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -91,9 +91,9 @@ impl PostgresSettings {
         self
     }
 
-    /// How long the server may take for each statement of a change, a list or a flush of usage, 1 to 60 s. Each of them
-    /// also waits this long for a connection of the pool. A change waits three quarters of this time for the locks of
-    /// others. A connection that took longer is closed. Keep it below
+    /// How long the server may take for each statement of a change, a list or a flush of usage, 1 to 60 s. Default: 4
+    /// s. Each of them also waits this long for a connection of the pool. A change waits three quarters of this time
+    /// for the locks of others. A connection that took longer is closed. Keep it below
     /// [`store_timeout`](crate::ApiKeysBuilder::store_timeout).
     ///
     /// If a node is cut off in the middle of a change, the changes of other nodes wait for this time at most.
@@ -103,8 +103,8 @@ impl PostgresSettings {
         self
     }
 
-    /// How long [`migrate`](super::PostgresStore::migrate) may take, 4 s to a day. It waits a quarter of this time for
-    /// each lock that other sessions hold, then names these sessions.
+    /// How long [`migrate`](super::PostgresStore::migrate) may take, 4 s to a day. Default: 60 s. It waits a quarter of
+    /// this time for each lock that other sessions hold, then names these sessions.
     #[must_use]
     pub const fn with_migration_timeout(mut self, timeout: Duration) -> Self {
         self.migration_timeout = timeout;

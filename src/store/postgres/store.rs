@@ -186,7 +186,8 @@ impl PostgresStore {
         Self::migrate_with(url, PostgresSettings::new().with_schema(schema)).await
     }
 
-    /// The same with settings: schema, the times to connect and to migrate, and certificates are used.
+    /// Brings the tables up to date, with these settings: schema, the times to connect and to migrate, and certificates
+    /// are used.
     ///
     /// # Errors
     /// [`PostgresError`], with what to do about it.
@@ -198,7 +199,7 @@ impl PostgresStore {
         migrate(&client, &Aside::server(server), &settings).await
     }
 
-    /// The same on a connection of this pool.
+    /// Brings the tables in this schema up to date, on a connection of this pool.
     ///
     /// # Errors
     /// [`PostgresError`], with what to do about it.

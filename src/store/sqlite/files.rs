@@ -57,7 +57,7 @@ impl fmt::Display for FileId {
     }
 }
 
-/// What the system notes when a file is written to. Times are nanoseconds since 1970; 0 where there is none.
+/// What the system notes when a file is written to. Times are nanoseconds since 1970; 0 if there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) length: u64,

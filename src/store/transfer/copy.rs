@@ -120,7 +120,7 @@ pub struct Progress {
 /// ```
 /// use tower_api_keys::store::transfer::Copied;
 ///
-/// let copied = Copied { keys: 3, written: 0, ..Copied::default() }; // all of them stood already
+/// let copied = Copied { keys: 3, written: 0, ..Copied::default() }; // all of them were there already
 /// assert_eq!(copied.rows(), 3);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -280,7 +280,7 @@ fn sorted(keys: &[Sample]) -> Vec<String> {
     order.into_iter().map(|(_, id)| id).collect()
 }
 
-/// Which of the keys these are; the number of keys stands for a key that is none of them.
+/// The places of these ids among the keys; for an id of another key, the number of keys.
 pub(crate) fn places_of(keys: &[Sample], ids: &[String]) -> Vec<usize> {
     let place = |id: &String| keys.iter().position(|key| key.row.id == *id).unwrap_or(keys.len());
     ids.iter().map(place).collect()

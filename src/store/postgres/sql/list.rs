@@ -141,8 +141,8 @@ macro_rules! owners {
     };
 }
 
-/// Keys in the order of an index: the conditions given to the macro are what the index begins with. All others are
-/// checked on the rows it yields.
+/// Keys in the order of an index, which begins with the conditions given to the macro. All other conditions are checked
+/// on the rows that it yields.
 macro_rules! list {
     ($by:ident, $order:literal, $keys:literal $(, $condition:expr)*) => {
         concat!(

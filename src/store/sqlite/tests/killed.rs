@@ -23,7 +23,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::Folder;
 use crate::store::SqliteStore;
 
-/// Tells the child process what to do, in which organization of which file, and at which moment to end.
+/// The variables that say what the child process does, in which organization of which file, and at which moment it
+/// ends.
 const ORDER: [&str; 4] = [
     "TOWER_API_KEYS_TEST_OPERATION",
     "TOWER_API_KEYS_TEST_ORGANIZATION",
