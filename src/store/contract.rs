@@ -49,8 +49,8 @@ pub trait KeyReader: Send + Sync + 'static {
     /// or is too old for the store to list what came after it.
     ///
     /// The answer includes every change that was committed before this call began. A reader that is at most 1,000
-    /// changes behind gets the changes, not a reset. If it gets a reset, it concludes that this is another log, which
-    /// lost changes, and reports that in its metrics and in the service's own log.
+    /// changes behind gets the changes, not a reset. If a reader less than 1,000 behind gets a reset, it concludes that
+    /// this is another log, which lost changes, and reports that in its metrics and in the service's own log.
     ///
     /// If a single request waits, it polls this future itself. The future moves to a task of its own if more requests
     /// wait or the request is dropped. So the future may move from one task to another, and rest while that request is

@@ -155,8 +155,8 @@ pub enum UsageScope {
 pub struct EventQuery {
     /// The organization that the events belong to.
     pub organization: OrganizationId,
-    /// Whether to read only [the access log](crate::audit::EventRow::is_attempt), or only the other events. They are
-    /// apart because a busy key has millions of entries, among which nothing else would be found.
+    /// Whether to read [the access log](crate::audit::EventRow::is_attempt) instead of all other events. They are apart
+    /// because a busy key has millions of entries, among which nothing else would be found.
     pub attempts: bool,
     /// Events about this key.
     pub key: Option<KeyId>,

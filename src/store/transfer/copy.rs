@@ -43,7 +43,7 @@ const PAGE: u16 = 1_000;
 ///    flushes them, and would be missing.
 /// 3. Copy.
 /// 4. Start the service on the target, with the same peppers. Hashes are moved as they are, and with them the check
-///    values, which prevent that a node with another pepper starts.
+///    values, which keep a node with another pepper from starting.
 ///
 /// If a process still writes to the source during the copy, rows that were already copied do not get its changes. Even
 /// a revocation can be lost: the key still works in the target. A copy that is started again then finds rows whose
