@@ -374,7 +374,7 @@ impl Tables {
         purged.len() as u64
     }
 
-    /// Use one statement for each table in a database. The methods say which rows are concerned, and how they change.
+    /// In a database, use one statement for each table. The methods of `Erasure` say which rows change, and how.
     fn erase(&mut self, erasure: &Erasure, change: ChangeId) -> Result<(), StoreError> {
         let of = erasure.organization.as_str();
         let keys = self.keys.values().filter(|key| erasure.takes(key)).map(|key| key.id.clone());
