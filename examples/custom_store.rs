@@ -1,7 +1,8 @@
-//! A store of one's own: what each method has to do, over the plainest database there is, tables behind one lock.
+//! A store of your own: what each method has to do, over the simplest database, tables behind one lock.
 //!
-//! For a real one, `tables.clone()` is `begin` and `*tables = next` is `commit`. Take the lock that orders the change log
-//! before anything is read: under guards read from an older snapshot, keys are issued for owners just suspended.
+//! In a real database, `tables.clone()` is `begin` and `*tables = next` is `commit`. Take the lock that orders the
+//! change log before you read anything: if guards read an older snapshot, keys are issued for owners who were just
+//! suspended.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,7 @@ use tower_api_keys_conformance::{check_key_store, check_reader, check_store};
 #[allow(clippy::print_stdout, reason = "the report is what this program is for")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = &TableStore::default();
-    // The traits in the order in which they are written, each with what the kit can say then.
+    // The traits in the order in which you write them, each with the check that is possible then.
     check_reader(store, |change| async move { store.apply(&change).await }).await.into_result()?;
     check_key_store(store).await.into_result()?;
     let report = check_store(store).await;
@@ -39,20 +40,19 @@ pub(crate) struct TableStore(Mutex<Tables>);
 #[derive(Clone, Default)]
 struct Tables {
     keys: BTreeMap<String, KeyRow>,
-    /// The ids of keys that are gone. A store that also moves its data keeps more of each: a `Tombstone`.
+    /// The ids of purged keys. A store that also moves its data keeps more of each: a `Tombstone`.
     purged: BTreeSet<String>,
     owners: BTreeMap<OwnerRef, OwnerStatusRow>,
     organizations: BTreeMap<OrganizationId, OwnerStatusRow>,
     /// Keys, owners and organizations. Insertions, names, labels, hashes and counts need not be in it.
     log: Vec<(Head, Changed)>,
-    /// Kept beside the log, which may be pruned to nothing.
+    /// Stored apart from the log, because pruning may empty the log.
     head: Option<Head>,
     /// What was applied, to answer a change that is repeated.
     done: BTreeMap<ChangeId, Done>,
     events: Vec<EventRow>,
     last_event: i64,
-    /// By key, outcome, label, client and network.
-    /// By key and organization, of which a row has one at most, then by outcome and source.
+    /// By key and organization, of which a row has at most one, then by outcome and source.
     usage: BTreeMap<([Option<String>; 2], [String; 4]), UsageRow>,
     /// By key and day.
     days: BTreeMap<(String, i32), UsageDayRow>,
@@ -105,8 +105,8 @@ impl KeyReader for TableStore {
         Ok(Changes::Changed { head: now, keys, owners, organizations })
     }
 
-    // `try_head` must not wait, and a lock may: each request reads the log instead. A database that can tell its clients of
-    // changes would write `wait_for_change`: it makes bounded freshness quicker.
+    // `try_head` must not wait, and taking a lock may: so each request reads the log instead. If your database can
+    // notify its clients of changes, implement `wait_for_change`: it makes bounded freshness faster.
 }
 
 impl KeyStore for TableStore {
@@ -131,7 +131,7 @@ impl KeyStore for TableStore {
 
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         let tables = self.0.lock().await;
-        // Those without an end come last.
+        // Keys without an end come last.
         let is_by_end = query.order == KeyOrder::SoonestEndFirst;
         let end = |end: Option<i64>| end.unwrap_or(i64::MAX);
         let place = |key: &KeyRow| (if is_by_end { end(key.expires_at) } else { key.created_at }, key.id.clone());
@@ -164,11 +164,11 @@ impl KeyStore for TableStore {
         if is_newest_first {
             found.reverse();
         }
-        // None, never used, is less than any time.
+        // None means never used, and is less than any time.
         let unused =
             |key: &&KeyRow| query.unused_since.is_none_or(|at| tables.totals(&key.id).last_success_at < Some(at));
         let listed = found.into_iter().filter(unused).map(|key| {
-            // A database looks these up by an index: on `replaces`, and on the id.
+            // A database finds these by an index: on `replaces`, and on the id.
             let others =
                 || tables.keys.values().filter(|other| other.organization == key.organization && other.is_live(now));
             let FoundOwner { owner, organization } = tables.status(OwnerRef::of(key).as_ref());
@@ -217,7 +217,7 @@ impl KeyStore for TableStore {
     }
 
     async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        // All at once; a database would take turns of 10,000 rows.
+        // All at once; a database would delete 10,000 rows at a time.
         let tables = &mut *self.0.lock().await;
         let changes = tables.done.len();
         let events = tables.forget_events(false, prune.events_before, prune.most_events, prune.events_until);
@@ -323,7 +323,7 @@ impl Ledger for TableStore {
 }
 
 impl Tables {
-    /// Forgets the earliest events before a time and up to a place, at most so many. How many there were.
+    /// Deletes the earliest events before a time and not after a place, up to a limit. Returns how many.
     fn forget_events(
         &mut self,
         attempts: bool,
@@ -341,7 +341,7 @@ impl Tables {
         old.len() as u64
     }
 
-    /// Forgets how keys were used that are not there, of ids behind this one. How many counts there were.
+    /// Deletes counts of keys that do not exist, with ids after this one. Returns how many.
     fn forget_usage_after(&mut self, after: &str) -> u64 {
         let is_gone = |key: &String| key.as_str() > after && !self.keys.contains_key(key);
         let before = self.usage.len() + self.days.len();
@@ -350,7 +350,7 @@ impl Tables {
         (before - self.usage.len() - self.days.len()) as u64
     }
 
-    /// Purges the keys that ended before a time, but for those that others need. A database does it under the lock.
+    /// Purges the keys that ended before a time, except those that others need. A database does it under the lock.
     fn purge(&mut self, dead: &DeadKeys) -> u64 {
         let has_ended = |key: &KeyRow| key.ended_at().is_some_and(|end| end < dead.ended_before.as_millis());
         let keeps = |key: &KeyRow, other: &KeyRow| {
@@ -360,7 +360,7 @@ impl Tables {
         let is_kept = |key: &KeyRow| self.keys.values().any(|other| keeps(key, other));
         let mut gone: Vec<&KeyRow> = self.keys.values().filter(|key| has_ended(key) && !is_kept(key)).collect();
         gone.sort_unstable_by_key(|key| (key.ended_at(), &key.id));
-        // One that does not say whose it is stays: somebody should look at it.
+        // A key without a readable owner stays: an operator should look at it.
         let known =
             gone.into_iter().filter_map(|key| Some((KeyId::new(&key.id).ok()?, EventRow::of_purge(key, dead.at)?)));
         let purged: Vec<(KeyId, EventRow)> = known.take(dead.limit() as usize).collect();
@@ -374,7 +374,7 @@ impl Tables {
         purged.len() as u64
     }
 
-    /// A database has a statement for each table; which rows it means, and what becomes of them, the methods say.
+    /// In a database, use one statement for each table. The methods of `Erasure` say which rows change, and how.
     fn erase(&mut self, erasure: &Erasure, change: ChangeId) -> Result<(), StoreError> {
         let of = erasure.organization.as_str();
         let keys = self.keys.values().filter(|key| erasure.takes(key)).map(|key| key.id.clone());
@@ -383,7 +383,7 @@ impl Tables {
         let made = self.keys.values().filter(|key| erasure.made(key)).map(|key| key.id.clone());
         let made: BTreeSet<String> = made.collect();
         for done in self.done.values_mut() {
-            // Its answer stays, for who asks once more.
+            // Its answer stays for repeats.
             done.request
                 .take_if(|_| done.key_made.as_ref().is_some_and(|key| theirs.contains(key) || made.contains(key)));
         }
@@ -411,7 +411,8 @@ impl Tables {
         if erasure.owner.is_none() {
             self.organizations.remove(&erasure.organization);
         }
-        // Keys are what readers are to know of: older rows that tell of a status by a name have none any more.
+        // Readers need only the keys. Older rows of the log that name an erased owner or organization get the
+        // pseudonym.
         for (_, changed) in &mut self.log {
             match changed {
                 Changed::Organization(organization)
@@ -487,7 +488,7 @@ impl Tables {
                 let is_same = |row: &KeyRow| row.version == *version;
                 if self.keys.get(key.as_str()).is_some_and(is_same) { Ok(()) } else { Err(conflict) }
             }
-            // Also for a guard of a newer version of the crate: what this store does not know, it does not promise.
+            // Also for a guard of a newer version of the crate: this store cannot promise what it does not know.
             _ => Err(conflict),
         }
     }
@@ -583,7 +584,8 @@ impl Tables {
                 }
                 self.log(change.id, Changed::Organization(organization.clone()));
             }
-            // A database refuses values, too: what is too long for its column, or cannot be encoded. This one takes any.
+            // A database also refuses values that are too long for their column, or cannot be encoded. This store
+            // accepts any value.
             _ => return Err(StoreError::refused("a write of a newer version of the crate")),
         }
         Ok(Effect::Changed)
@@ -605,7 +607,7 @@ impl Tables {
         FoundOwner { owner, organization }
     }
 
-    /// A database adds them up in the statement that lists.
+    /// A database adds these up in the statement that lists.
     fn totals(&self, key: &str) -> UsageTotals {
         let mut totals = UsageTotals::default();
         let first = ([Some(key.to_owned()), None], [const { String::new() }; 4]);
@@ -624,7 +626,7 @@ impl Tables {
         let position = self.head.unwrap_or(Head::EMPTY).position + 1;
         let head = self.head.insert(Head { position, change: change.to_bytes() });
         self.log.push((*head, changed));
-        // The log goes on for a reader 1,000 changes behind, whose head is in the row before those.
+        // A reader 1,000 changes behind still gets the changes: its head is in the row before them.
         self.log.drain(..self.log.len().saturating_sub(1_001));
     }
 

@@ -1,14 +1,15 @@
--- The tables of keys, in the schema "api_keys". Another one is put in by replacing "api_keys", with its quotes. Run this in
--- one transaction. Text is compared byte by byte, and sorted so: collation "C". Times are rounded to milliseconds, and lie
+-- The tables of keys, in the schema "api_keys". For another schema, replace "api_keys", with its quotes. Run this in
+-- one transaction. Text is compared and sorted byte by byte: collation "C". Times are rounded to milliseconds, and lie
 -- between 1970 and 9999.
 
--- PostgreSQL looks for a bare function, operator or type in all schemas of the path and takes the one that fits best, be it
--- a stranger's. Here, and in each function below for itself, there is only its own. The path before is put back at the end.
+-- PostgreSQL looks for a bare function, operator or type in all schemas of the path and takes the one that fits best,
+-- even an attacker's. So this script, and each function below, uses a path of only the server's own schemas. The
+-- earlier path is restored at the end.
 select pg_catalog.set_config('api_keys.path', pg_catalog.current_setting('search_path'), true);
 set local search_path to pg_catalog, pg_temp;
 
--- A role that may create in the schema, or that owns it, can replace what keys are checked with. Where the schema is made
--- here, default privileges are all that can give it such a right, and it is taken back.
+-- A role that may create in the schema, or that owns it, can replace what keys are checked with. If the schema is made
+-- here, only default privileges can give a role such a right, and it is revoked.
 do $$
 declare
     this text := '"api_keys"';
@@ -115,8 +116,8 @@ comment on column "api_keys".api_keys.warned_before_ms is 'How many milliseconds
 comment on column "api_keys".api_keys.version is 'One more with each update by this library';
 comment on column "api_keys".api_keys.rehashes is 'One more with each new hash that this library writes of the same text: a hash that is replaced otherwise is a change, which all nodes look at';
 
--- What is left of keys that were purged, or deleted by plain SQL, so that their ids are never used again. The deletion
--- writes it.
+-- What is left of keys that were purged, or deleted by plain SQL, so that their ids are never used again. A trigger
+-- writes it when a key is deleted.
 create table "api_keys".api_key_tombstones (
     id text collate "C" not null primary key,
     organization text collate "C" not null,
@@ -128,8 +129,9 @@ create table "api_keys".api_key_tombstones (
 
 comment on table "api_keys".api_key_tombstones is 'What is left of keys that were purged or deleted: their ids are never used again';
 
--- One index for each way to list keys, in the order of lists. That of kinds has the kind in a way of its own: without
--- statistics the server would take it for the keys of an owner, and read those of all owners.
+-- One index for each way to list keys, in the order of lists. The index of kinds has the kind in an expression of its
+-- own: otherwise, without statistics, the server would use it to list the keys of one owner, and read those of all
+-- owners.
 create index api_keys_by_organization on "api_keys".api_keys (organization, created_at, id);
 create index api_keys_by_kind on "api_keys".api_keys (organization, (kind || ''), created_at, id);
 create index api_keys_by_owner on "api_keys".api_keys (organization, kind, owner, created_at, id);
@@ -137,7 +139,7 @@ create index api_keys_by_creator on "api_keys".api_keys (organization, created_b
 create index api_keys_by_created_via_key on "api_keys".api_keys (organization, created_via_key, created_at, id)
     where created_via_key is not null;
 create index api_keys_by_lineage on "api_keys".api_keys (organization, lineage, created_at, id);
--- Those without an end come last.
+-- Keys without an end come last.
 create index api_keys_by_end on "api_keys".api_keys (organization, coalesce(expires_at, 'infinity'), id);
 create index api_keys_by_kind_and_end on "api_keys".api_keys
     (organization, (kind || '' || ''), coalesce(expires_at, 'infinity'), id);
@@ -147,11 +149,11 @@ create index api_keys_by_untold_end on "api_keys".api_keys (expires_at, id)
     where revoked_at is null and expires_at is not null
         and (warned_end is null or warned_end <> expires_at or warned_before_ms is null or warned_before_ms <> 0);
 create index api_keys_by_predecessor on "api_keys".api_keys (replaces) where replaces is not null;
--- When a key ended, or is to end, whichever way.
+-- When a key ended or will end, by revocation or expiry.
 create index api_keys_by_death on "api_keys".api_keys (least(revoked_at, expires_at))
     where least(revoked_at, expires_at) is not null;
 
--- One without a row is active, as is one whose times are all null.
+-- An owner without a row is active, as is one whose times are all null.
 create table "api_keys".api_key_owners (
     organization text collate "C" not null,
     kind text collate "C" not null,
@@ -174,8 +176,8 @@ comment on column "api_keys".api_key_owners.suspended_at is 'Since when an admin
 comment on column "api_keys".api_key_owners.plan_suspended_at is 'Since when the plan does not include its keys';
 comment on column "api_keys".api_key_owners.closed_at is 'When it was closed, which is final';
 
--- The end of the change log: how many changes there were, and a random id of the last one. Whoever changes something
--- that is logged holds this row until the commit, so that positions are in commit order.
+-- The end of the change log: how many changes there were, and a random id of the last one. Each transaction that
+-- changes something logged locks this row until its commit, so that positions are in commit order.
 create table "api_keys".api_key_head (
     only_row boolean primary key default true check (only_row),
     position bigint not null,
@@ -189,7 +191,8 @@ comment on column "api_keys".api_key_head.wait_ms is 'Reserved, 0: for how long 
 
 insert into "api_keys".api_key_head (position, change) values (0, decode(repeat('00', 16), 'hex'));
 
--- Updated once for each change: room on its page keeps the updates off the index, and vacuum has little to do.
+-- Updated once for each change: with free space on its page, the updates do not touch the index, and vacuum has little
+-- to do.
 alter table "api_keys".api_key_head
     set (fillfactor = 10, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0);
 
@@ -203,10 +206,10 @@ create table "api_keys".api_key_log (
     owner text collate "C"
 );
 
--- The log is written here and nowhere else, so that plain SQL in anybody's transaction is noticed like the rest: once for
--- each statement, with the rights of whoever made these functions, so that a role which may change keys need not be able to
--- write the log. A statement that changes more than a thousand moves the head and names nothing: that is further than
--- readers follow, and they begin anew.
+-- The log is written only here, so that plain SQL in any transaction is noticed, too. The triggers fire once for each
+-- statement, with the rights of the role that made these functions: a role that changes keys needs no right to write
+-- the log. A statement that changes more than 1,000 rows moves the head and names nothing: that is further than readers
+-- follow, so they start over.
 create function "api_keys".api_key_log_move(steps bigint) returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
@@ -235,8 +238,8 @@ begin
 end
 $$;
 
--- Of new keys one is named for all: nobody can know them from before. But a server that lost the statement, as one that was
--- restored, then shows another log than the one that nodes know.
+-- One of the new keys is named for all: no node can know them from before. The row is needed for a server that lost the
+-- statement, for example after a restore: then its log differs from the one that nodes know.
 create function "api_keys".api_keys_inserted() returns trigger
 language plpgsql
 security definer
@@ -249,8 +252,8 @@ begin
 end
 $$;
 
--- Revocation is logged in both directions. A new name or label is no change: the key means the same. Nor is a hash of
--- the same text, which this library counts in `rehashes`; a hash that anything else replaced is one.
+-- Revocation is logged in both directions. A new name or label is not logged: the key means the same. Nor is a hash of
+-- the same text, which this library counts in `rehashes`. A hash that was replaced in any other way is logged.
 create function "api_keys".api_keys_updated() returns trigger
 language plpgsql
 security definer
@@ -300,8 +303,8 @@ begin
 end
 $$;
 
--- Purges those of these keys that ended before a time, and a day ago by the clock of this server. Nodes may call this and
--- delete no other key. Which were purged.
+-- Purges those of these keys that ended before a time, and more than a day ago by the clock of this server. Returns the
+-- purged ids. Nodes may call this, and cannot delete other keys.
 create function "api_keys".api_key_purge(ids text[], ended_before timestamptz) returns setof text
 language plpgsql
 security definer
@@ -323,7 +326,7 @@ referencing old table as old_rows new table as new_rows for each statement execu
 create trigger api_keys_deleted after delete on "api_keys".api_keys
 referencing old table as old_rows for each statement execute function "api_keys".api_keys_deleted();
 
--- The same for owners. One without a row is active, as is one whose times are all null.
+-- The same for owners. An owner without a row is active, as is one whose times are all null.
 create function "api_keys".api_key_log_owners(organizations text[], kinds text[], ids text[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -399,7 +402,7 @@ referencing old table as old_rows new table as new_rows for each statement execu
 create trigger api_key_owners_deleted after delete on "api_keys".api_key_owners
 referencing old table as old_rows for each statement execute function "api_keys".api_key_owners_deleted();
 
--- `truncate` has no such tables. The head moves further than readers follow.
+-- `truncate` has no transition tables. The head moves further than readers follow.
 create function "api_keys".api_keys_truncated() returns trigger
 language plpgsql
 security definer
@@ -417,8 +420,8 @@ after truncate on "api_keys".api_keys for each statement execute function "api_k
 create trigger api_key_owners_truncated
 after truncate on "api_keys".api_key_owners for each statement execute function "api_keys".api_keys_truncated();
 
--- Wakes nodes that listen: the channel is the whole database's, so the schema is named. It shortens the delay of bounded
--- freshness, and proves nothing.
+-- Wakes nodes that listen. The channel belongs to the whole database, so the message names the schema. It shortens the
+-- delay of bounded freshness, and proves nothing.
 create function "api_keys".api_key_head_moved() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -433,10 +436,10 @@ create trigger api_key_head_moved
 after update on "api_keys".api_key_head for each row
 execute function "api_keys".api_key_head_moved();
 
--- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan',
--- and `actor` who does it, as in the events; else it is the role of the session. An id of more than 128 bytes, or with
--- a blank at an end, is refused, since no node could read it. Each returns whether that changed anything, which has its
--- event then; none but the last touches an owner that is closed, which is final.
+-- Suspend, reinstate and close an owner inside a transaction of the service's own. `suspension` is 'admin' or 'plan'.
+-- `actor` is the actor as in the events; the default is the role of the session. An id of more than 128 bytes, or with
+-- a blank at either end, is refused, because no node could read it. Each function returns whether it changed anything;
+-- then it has written an event. A close is final: the other two do not change a closed owner.
 create function "api_keys".api_key_suspend_owner(organization text, kind text, id text, suspension text,
     at timestamptz default now(), actor text default 'system:' || session_user::text)
 returns boolean
@@ -542,8 +545,8 @@ begin
 end
 $$;
 
--- Results of changes, for repeats of them. An effect is a letter: w changed, u unchanged. Of a request with an
--- idempotency key there is a digest, and the key that it made.
+-- Results of changes, for repeats of them. An effect is a letter: w changed, u unchanged. A request with an idempotency
+-- key has a digest, and the key that it made.
 create table "api_keys".api_key_changes (
     id bytea not null primary key,
     at timestamptz(3) not null,
@@ -556,7 +559,8 @@ create table "api_keys".api_key_changes (
 
 create index api_key_changes_by_time on "api_keys".api_key_changes (at);
 
--- Entries of the access log are apart from all other events in each index: millions of them neither hide nor slow down the rest.
+-- Each index keeps the access log apart from all other events: millions of its entries neither hide nor slow down the
+-- others.
 create table "api_keys".api_key_events (
     sequence bigint generated always as identity primary key,
     organization text collate "C" not null,
@@ -580,9 +584,9 @@ comment on column "api_keys".api_key_events.after is 'What is there since, if so
 comment on column "api_keys".api_key_events.source is 'From where it was asked, if the service says';
 comment on column "api_keys".api_key_events.audience is 'Who may read it: subject (who may read the trail of the key or owner), or organization (only who may read all of it)';
 
--- Each index has the number in a way of its own, and events are asked for in the order of just that. The server takes lines
--- of attempts for mixed with the rest, and would look for the few events of a busy key along the primary key, or along all
--- those of its organization, if these were in the same order.
+-- Each index has the number in an expression of its own, and a query orders by the expression of the index it needs.
+-- The server assumes that the access log is mixed evenly with other events. If all indexes had the same order, it would
+-- look for the few events of a busy key along the primary key, or along all those of its organization.
 create index api_key_events_by_organization on "api_keys".api_key_events (organization, is_attempt, (sequence + 0));
 create index api_key_events_by_key on "api_keys".api_key_events (key_id, is_attempt, (sequence - 0))
     where key_id is not null;
@@ -592,9 +596,9 @@ create index api_key_events_by_actor on "api_keys".api_key_events (organization,
 create index api_key_events_by_place on "api_keys".api_key_events ((1 * sequence)) where not is_attempt;
 create index api_key_events_by_time on "api_keys".api_key_events (is_attempt, at);
 
--- A sequence is not in commit order, and whoever follows the events in the order of their numbers would miss one that was
--- numbered first and committed last. So whoever writes an event holds the row that orders the change log until the commit,
--- plain SQL in anybody's transaction too. This library has it already.
+-- A sequence is not in commit order: a reader that follows the events by number would miss an event that was numbered
+-- first and committed last. So each transaction that writes an event locks the row that orders the change log until its
+-- commit, plain SQL in any transaction, too. This library holds that lock already.
 create function "api_keys".api_key_events_in_order() returns trigger
 language plpgsql
 security definer
@@ -609,8 +613,8 @@ $$;
 create trigger api_key_events_in_order before insert on "api_keys".api_key_events
 for each statement execute function "api_keys".api_key_events_in_order();
 
--- The empty `key_id` is that of refusals which name no key: they have the organization that they concern, if there is
--- one. What is not known of a source is empty.
+-- Refusals that name no key have an empty `key_id`, and the organization that they concern, if there is one. Unknown
+-- parts of a source are empty.
 create table "api_keys".api_key_usage (
     key_id text collate "C" not null,
     organization text collate "C" not null check (key_id = '' or organization = ''),
@@ -644,16 +648,16 @@ create table "api_keys".api_key_meta (
     value bytea not null
 );
 
--- What nodes tell each other about this store, such as how much of the audit trail was deleted when. It is not copied.
+-- Notes that nodes leave each other about this store, such as how much of the audit trail was deleted when. Not copied.
 create table "api_keys".api_key_notes (
     name text collate "C" not null primary key,
     value bytea not null
 );
 
--- Erases a user, a team or an organization that is closed: its keys, what they were used for, its status, and its name
--- wherever it stands in the same organization. Events keep their time, their action and the key that they name, under the
--- pseudonym. False, and nothing done, where it is not closed. Whoever may call this can take names out of the trail, and
--- put none in. The caller writes the event, and holds the head.
+-- Erases a user, a team or an organization that is closed: its keys, their usage, its status, and its name everywhere
+-- in the same organization. Events keep their time, their action and the key that they name, under the pseudonym.
+-- Returns false, and does nothing, if it is not closed. A role that may call this can remove names from the trail, but
+-- not add any. The caller writes the event, and holds the lock of the head.
 create function "api_keys".api_key_erase(of text, kind text, id text, pseudonym text) returns boolean
 language plpgsql
 security definer
@@ -717,7 +721,7 @@ begin
                     where strpos(before, part) > 0 or strpos(after, part) > 0
                 )
             );
-        -- Before the next, so that the log has each of them once.
+        -- Before the next statement, so that the log has each of these keys once.
         delete from "api_keys".api_keys k where k.organization = $1 and k.kind = $2 and k.owner = $3;
         update "api_keys".api_keys set
             created_by = case when created_by = actor_name then 'user:' || $4 else created_by end,
@@ -733,9 +737,9 @@ begin
 end
 $$;
 
--- The triggers fire whatever the session says it is. Nobody else may call the functions that write the log, or put
--- triggers on the tables, which would run with the rights of the role that owns them, or refer to the tables, whose nodes
--- would then fire the triggers of others. Default privileges may say otherwise.
+-- The triggers fire with any `session_replication_role`. Default privileges may give other roles rights, so those are
+-- revoked: to call the functions that write the log; to create triggers on the tables, which would run with the rights
+-- of the role that owns them; and to refer to the tables, so that nodes would fire the triggers of others.
 do $$
 declare
     this text := '"api_keys"';

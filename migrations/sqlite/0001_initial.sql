@@ -1,5 +1,5 @@
 -- Text is compared byte by byte: BINARY is the collation of every column here. Times are milliseconds since 1970.
--- The names are prefixed, so that the tables may live in a file beside those of the service.
+-- All names have a prefix, so that the tables can share a file with those of the service.
 
 create table api_key_schema (
     version integer primary key
@@ -16,14 +16,14 @@ create table api_keys (
     hash text not null,
     tag blob not null,
     pepper_id integer,
-    proof blob, -- of the text, for a node that knows the pepper
+    proof blob, -- proves the text to a node that knows the pepper
     scopes text not null, -- with blanks between them
-    allowed_networks text, -- where it may be used from, words with a blank between them; null: from anywhere
-    limits text, -- the service's own words, which this library does not enforce
+    allowed_networks text, -- from where it may be used, with blanks between them; null: from anywhere
+    limits text, -- in the service's own words; this library does not enforce them
     created_by text not null,
     created_via_key text,
     imported_from text, -- configuration if its text was known before it was made
-    responsible text, -- who is told about it, in the service's own words
+    responsible text, -- whom to inform about it, in the service's own words
     created_at integer not null,
     expires_at integer,
     revoked_at integer,
@@ -33,35 +33,36 @@ create table api_keys (
     replaces text, -- the key it succeeds in a rotation
     lineage text not null, -- the first key of its chain of rotations
     predecessor_expires_at integer, -- the expiry of that key before the rotation
-    grace_ends_at integer, -- the end of grace that the rotation gave that key
-    warned_end integer, -- of which expiry it was told that it comes
-    warned_before_ms integer, -- and how many milliseconds before it, the last time
+    grace_ends_at integer, -- the expiry that the rotation gave that key
+    warned_end integer, -- the expiry that was announced last
+    warned_before_ms integer, -- how many milliseconds before that expiry it was announced last
     version integer not null default 1,
     end_or_never integer not null generated always as (ifnull(expires_at, 9223372036854775807)) virtual, -- for indexes; copies of rows name the other columns
-    rehashes integer not null default 0 -- how often this library replaced the hash by another one of the same text
+    rehashes integer not null default 0 -- how often this library replaced the hash with another one of the same text
 ) strict, without rowid;
 
--- One index for each way to list keys. The id, which ends the order of lists, is part of each index by itself.
+-- One index for each way to list keys. The id, which is last in the order of lists, is part of each index
+-- automatically.
 create index api_keys_by_organization on api_keys (organization, created_at);
 create index api_keys_by_kind on api_keys (organization, kind, created_at);
 create index api_keys_by_owner on api_keys (organization, kind, owner, created_at);
 create index api_keys_by_creator on api_keys (organization, created_by, created_at);
 create index api_keys_by_created_via_key on api_keys (organization, created_via_key, created_at) where created_via_key is not null;
 create index api_keys_by_lineage on api_keys (organization, lineage, created_at);
--- Those without an end come last.
+-- Keys without an end come last.
 create index api_keys_by_end on api_keys (organization, end_or_never);
 create index api_keys_by_kind_and_end on api_keys (organization, kind, end_or_never);
 create index api_keys_by_owner_and_end on api_keys (organization, kind, owner, end_or_never);
 create index api_keys_by_untold_end on api_keys (expires_at)
     where revoked_at is null and expires_at is not null and (warned_end is not expires_at or warned_before_ms is not 0);
 create index api_keys_by_predecessor on api_keys (replaces) where replaces is not null;
--- When a key ended, or is to end, whichever way.
+-- When a key ended or will end, by revocation or expiry.
 create index api_keys_by_death
     on api_keys (min(ifnull(revoked_at, 9223372036854775807), ifnull(expires_at, 9223372036854775807)))
     where revoked_at is not null or expires_at is not null;
 
--- What is left of keys that were purged, or deleted by plain SQL, so that their ids are never used again. The deletion
--- writes it.
+-- What is left of keys that were purged, or deleted by plain SQL, so that their ids are never used again. A trigger
+-- writes it when a key is deleted.
 create table api_key_tombstones (
     id text not null primary key,
     organization text not null,
@@ -71,8 +72,8 @@ create table api_key_tombstones (
     expires_at integer
 ) strict, without rowid;
 
--- Users, teams and whole organizations. One without a row is active, as is one whose times are all null. The row of an
--- organization has the kind `organization` and an empty id, and holds for all its keys.
+-- Users, teams and whole organizations. An owner without a row is active, as is one whose times are all null. The row
+-- of an organization has the kind `organization` and an empty id, and applies to all its keys.
 create table api_key_owners (
     organization text not null,
     kind text not null, -- user, team or organization
@@ -104,10 +105,10 @@ create table api_key_log (
     owner text
 ) strict;
 
--- The log is written here and nowhere else, so that plain SQL in anybody's transaction is noticed like the rest.
--- Revocation is logged in both directions. A new key is no change: nobody can know it from before. A new name or label
--- is none either: the key means the same. So is a hash of the same text, which this library counts in `rehashes`; a
--- hash that anything else replaced is a change.
+-- The log is written only here, so that plain SQL in any transaction is noticed, too. Revocation is logged in both
+-- directions. A new key is not logged: no process can know it from before. A new name or label is not logged: the key
+-- means the same. Nor is a hash of the same text, which this library counts in `rehashes`. A hash that was replaced in
+-- any other way is logged.
 create trigger api_keys_updated
 after update of id, organization, kind, owner, scopes, allowed_networks, limits, expires_at,
     revoked_at, revoked_by, paused_at, paused_by, hash, tag, pepper_id, proof on api_keys
@@ -141,7 +142,7 @@ begin
     insert into api_key_log (position, change, key_id) select position, change, old.id from api_key_head;
 end;
 
--- `insert or replace` deletes without a word, unless recursive triggers are on.
+-- `insert or replace` fires no delete trigger, unless recursive triggers are on.
 create trigger api_keys_replaced
 before insert on api_keys
 when exists (select 1 from api_keys where id = new.id)
@@ -201,8 +202,8 @@ begin
         select position, change, old.organization, old.kind, old.id from api_key_head;
 end;
 
--- Results of changes, for repeats of them. An effect is a letter: w changed, u unchanged. Of a request with an
--- idempotency key there is a digest, and the key that it made.
+-- Results of changes, for repeats of them. An effect is a letter: w changed, u unchanged. A request with an idempotency
+-- key has a digest, and the key that it made.
 create table api_key_changes (
     id blob not null primary key,
     at integer not null,
@@ -215,8 +216,8 @@ create table api_key_changes (
 
 create index api_key_changes_by_time on api_key_changes (at);
 
--- `autoincrement`, so that a number is never used again, even if the last events are forgotten. Entries of the access log are
--- apart from all other events in each index: millions of them neither hide nor slow down the rest.
+-- `autoincrement`, so that a number is never used again, even if the last events are deleted. Each index keeps the
+-- access log apart from all other events: millions of its entries neither hide nor slow down the others.
 create table api_key_events (
     sequence integer primary key autoincrement,
     organization text not null,
@@ -229,7 +230,7 @@ create table api_key_events (
     before text,
     after text,
     source text,
-    audience text not null default 'subject', -- who may read it: subject, or organization for those who see all of it
+    audience text not null default 'subject', -- who may read it: subject, or organization for readers of the whole trail
     is_attempt integer not null generated always as (substr(action, 1, 8) = 'attempt.') virtual
 ) strict;
 
@@ -237,12 +238,12 @@ create index api_key_events_by_organization on api_key_events (organization, is_
 create index api_key_events_by_key on api_key_events (key_id, is_attempt) where key_id is not null;
 create index api_key_events_by_owner on api_key_events (organization, owner_kind, owner, is_attempt);
 create index api_key_events_by_actor on api_key_events (organization, actor, is_attempt);
--- For whoever follows all of them in their order.
+-- For readers that follow all events in their order.
 create index api_key_events_by_place on api_key_events (is_attempt);
 create index api_key_events_by_time on api_key_events (is_attempt, at);
 
--- The empty `key_id` is that of refusals which name no key: they have the organization that they concern, if there is
--- one. What is not known of a source is empty.
+-- Refusals that name no key have an empty `key_id`, and the organization that they concern, if there is one. Unknown
+-- parts of a source are empty.
 create table api_key_usage (
     key_id text not null,
     organization text not null check (key_id = '' or organization = ''),
@@ -256,7 +257,7 @@ create table api_key_usage (
     primary key (key_id, organization, outcome, label, client, network)
 ) strict, without rowid;
 
--- A day is in days since 1970-01-01, in UTC. Refusals that name no key have none.
+-- A day is a number of days since 1970-01-01, in UTC. Refusals that name no key have no days.
 create table api_key_usage_days (
     key_id text not null,
     day integer not null,
@@ -276,17 +277,18 @@ create table api_key_meta (
     value blob not null
 ) strict, without rowid;
 
--- What nodes tell each other about this store, such as how much of the audit trail was deleted when. It is not copied.
+-- Notes that processes leave each other about this store, such as how much of the audit trail was deleted when. Not
+-- copied.
 create table api_key_notes (
     name text not null primary key,
     value blob not null
 ) strict, without rowid;
 
--- Two rows on pages of their own, by which a file is known to lack its write-ahead log, or to lie below another one's.
+-- Two rows on pages of their own. They show that a file lacks its write-ahead log, or has the log of another file.
 create table api_key_file_mark (
     only_row integer primary key check (only_row = 1),
     mark blob not null,
-    -- How many marks there were: what has fewer is an older copy.
+    -- How many marks there were: a file with fewer is an older copy.
     number integer not null
 ) strict;
 
@@ -302,7 +304,7 @@ create table api_key_log_mark (
 insert into api_key_file_mark (only_row, mark, number) values (1, zeroblob(16), 0);
 insert into api_key_log_mark (only_row, mark, is_whole) values (1, zeroblob(16), 1);
 
--- Keys for people: times as text in UTC.
+-- Keys in a form for people to read: times as text in UTC.
 create view api_keys_readable as
 select id, organization, kind, owner, name, labels, scopes, limits, created_by, created_via_key, replaces, lineage,
     strftime('%Y-%m-%d %H:%M:%f', created_at / 1000.0, 'unixepoch') as created_at,

@@ -14,7 +14,8 @@ use crate::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// A store chosen at run time: from a configuration file, say. Cheap to clone; each call that waits costs one allocation.
+/// A store chosen at run time, by a configuration file for example. Cheap to clone; each call that waits costs one
+/// allocation.
 ///
 /// ```
 /// use tower_api_keys::store::{AnyStore, KeyReader, MemoryStore};
@@ -26,7 +27,7 @@ use crate::{
 pub struct AnyStore(Arc<dyn ErasedLedger>);
 
 impl AnyStore {
-    /// Any store, as this one.
+    /// Wraps any store.
     pub fn new<S: Ledger>(store: S) -> Self {
         Self::shared(Arc::new(store))
     }
@@ -42,7 +43,7 @@ impl fmt::Debug for AnyStore {
     }
 }
 
-/// [`KeyReader`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+/// [`KeyReader`] with its type erased. The conformance kit uses it, too; it is not part of the API.
 #[doc(hidden)]
 pub trait ErasedReader: Send + Sync {
     fn find<'a>(&'a self, id: &'a KeyId) -> BoxFuture<'a, Result<Option<FoundKey>, StoreError>>;
@@ -69,7 +70,8 @@ impl<R: KeyReader> ErasedReader for R {
     }
 }
 
-/// A trait with boxed futures, for any store of the trait of this name; and that trait, for [`AnyStore`].
+/// Declares a trait with boxed futures and implements it for all stores of the given trait; implements that trait for
+/// [`AnyStore`].
 macro_rules! erased {
     (
         $(#[$doc:meta])* $erased:ident: $above:ident for $store:ident;
@@ -96,7 +98,7 @@ macro_rules! erased {
 }
 
 erased! {
-    /// [`KeyStore`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+    /// [`KeyStore`] with its type erased. The conformance kit uses it, too; it is not part of the API.
     ErasedStore: ErasedReader for KeyStore;
     apply(change: &Change as &'a Change) -> Applied;
     rehash(id: &KeyId as &'a KeyId, old: &str as &'a str, new: &RehashedKey as &'a RehashedKey) -> bool;
@@ -110,7 +112,7 @@ erased! {
 }
 
 erased! {
-    /// [`Ledger`] of a type that need not be known. For the conformance kit, too, and not part of the API.
+    /// [`Ledger`] with its type erased. The conformance kit uses it, too; it is not part of the API.
     ErasedLedger: ErasedStore for Ledger;
     record_usage(batch: &UsageBatch as &'a UsageBatch) -> ();
     usage(of: &UsageScope as &'a UsageScope) -> Vec<UsageRow>;

@@ -20,8 +20,8 @@ use crate::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// A store each of whose calls ends: one that panics or takes too long is an error. The rest of the crate calls stores
-/// through this one only.
+/// A store whose calls always end: a call that panics or takes too long is an error. The rest of the crate calls stores
+/// only through this type.
 #[derive(Clone, Debug)]
 pub(crate) struct Calls<S> {
     store: S,
@@ -53,25 +53,26 @@ impl<R: KeyReader> KeyReader for Calls<R> {
         guarded(self.limit, || self.store.changes_since(head)).await
     }
 
-    /// A store that panics here cannot say: it is asked for its log then.
+    /// None if the store panics: then the caller reads the log.
     fn try_head(&self) -> Option<Head> {
         catch_unwind(AssertUnwindSafe(|| self.store.try_head())).unwrap_or_default()
     }
 
-    /// Ends in time, too, or if the store panics: the caller looks at the log then.
+    /// Also ends after the limit, or if the store panics: then the caller reads the log.
     async fn wait_for_change(&self, head: Head) {
         self.hint(head).await;
     }
 }
 
 impl<R: KeyReader> Calls<R> {
-    /// Waits for the store's word that its log moved on from this head. Whether it came: its time may be up, or it panicked.
+    /// Waits until the store notifies that its log continues after this head. Returns whether it did: false after the
+    /// limit or a panic.
     pub(crate) async fn hint(&self, head: Head) -> bool {
         guarded(self.limit, || self.store.wait_for_change(head).map(Ok)).await.is_ok()
     }
 }
 
-/// A call for each method, with what it means not to know how it ended.
+/// A call for each method, with the guard that fits: what to answer if the call did not say how it ended.
 macro_rules! calls {
     ($store:ident; $($guard:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
         impl<S: $store> $store for Calls<S> {
@@ -106,7 +107,7 @@ calls! {
     guarded trail(attempts: bool, before: Timestamp) -> Trail;
 }
 
-/// Waits for a read of a store, but not forever, and survives its panics.
+/// Waits for a read of a store up to a limit, and survives its panics.
 ///
 /// # Errors
 /// What the store says; unavailable if it took longer than `timeout` or panicked.
@@ -117,7 +118,7 @@ pub(super) async fn guarded<T, F: Future<Output = Result<T, StoreError>>>(
     outcome(timeout, call).await.unwrap_or_else(|lost| Err(StoreError::unavailable(lost)))
 }
 
-/// The same for a call that changes something: where nobody knows whether it did, the error says so.
+/// The same for a call that changes something: the error says that the outcome is unknown.
 ///
 /// # Errors
 /// What the store says; outcome unknown if it took longer than `timeout` or panicked.
@@ -141,8 +142,8 @@ async fn outcome<T, F: Future<Output = Result<T, StoreError>>>(
     timeout: Duration,
     call: impl FnOnce() -> F,
 ) -> Result<Result<T, StoreError>, Lost> {
-    // A store that panicked half-way broke its own promises only: nothing of this crate is left half-written. The call
-    // is made inside, for it may panic before there is a future; so is the limit, which panics in a runtime without time.
+    // Unwind safe: a store that panics leaves nothing of this crate half-written. The call is made inside because it
+    // may panic before there is a future; so is the limit, which panics in a runtime without time.
     let limited = async {
         let mut call = pin!(call());
         // A store that answers at once needs no timer.

@@ -16,7 +16,7 @@ use crate::{
     words::words,
 };
 
-/// One to fifty writes with their events, done all or none.
+/// One to fifty writes with their events, all of them done or none.
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, audit::EventRow, record::KeyRow, store::{Applied, AuditedWrite, Change, ChangeId}};
@@ -42,19 +42,20 @@ use crate::{
 pub struct Change {
     /// Names the change, so that it can be repeated when its outcome is unknown.
     pub id: ChangeId,
-    /// The present, as the guards see it.
+    /// The present time for guards and writes.
     pub at: Timestamp,
     /// What to write, in this order. 1 to 50.
     pub writes: Vec<AuditedWrite>,
     /// What must hold at the moment of commit.
     pub guards: Vec<Guard>,
-    /// What makes a repeat of the client's request harmless: a second change with the same idempotency key is refused as
-    /// [`Conflict::IdempotencyKeyUsed`](super::Conflict::IdempotencyKeyUsed), which says what the first one made.
+    /// The idempotency key of the client's request, which makes a repeat harmless. A second change with the same
+    /// idempotency key is refused as [`Conflict::IdempotencyKeyUsed`](super::Conflict::IdempotencyKeyUsed), which says
+    /// what the first one made.
     pub idempotency: Option<IdempotentRequest>,
 }
 
 impl Change {
-    /// The first key that it inserts, which a repeat of the request is told of.
+    /// The first key that it inserts. The answer to a repeat of the request names it.
     #[must_use]
     pub fn key_made(&self) -> Option<&str> {
         self.writes.iter().find_map(|audited| match &audited.write {
@@ -63,10 +64,10 @@ impl Change {
         })
     }
 
-    /// That it erases nobody beside another write.
+    /// Checks that an erasure is the only write of the change.
     ///
     /// # Errors
-    /// Refused.
+    /// Refused if another write comes with an erasure.
     pub fn erases_alone(&self) -> Result<(), StoreError> {
         match self.writes.len() > 1 && self.writes.iter().any(|audited| audited.write.erases()) {
             true => Err(StoreError::refused("an erasure is the only write of its change")),
@@ -75,8 +76,8 @@ impl Change {
     }
 }
 
-/// A request that a client may repeat, by its idempotency key. `Debug` prints nothing of it: with the idempotency key,
-/// another client can ask as this one did.
+/// A request that a client may repeat, by its idempotency key. `Debug` prints nothing of it: another client that knows
+/// the idempotency key could repeat the request.
 ///
 /// ```
 /// use tower_api_keys::{KeyId, store::{Conflict, IdempotentRequest}};
@@ -92,13 +93,13 @@ impl Change {
 pub struct IdempotentRequest {
     /// The idempotency key, 1 to 256 bytes; unique in the store.
     pub key: String,
-    /// A digest of everything else in the request: another request under the same key is told apart by it.
+    /// A digest of everything else in the request: it shows whether another request used the same idempotency key.
     pub digest: [u8; 32],
 }
 
 impl IdempotentRequest {
-    /// The conflict with an earlier change under the same idempotency key, which made this key and was asked for by a
-    /// request with this digest.
+    /// The conflict with an earlier change under the same idempotency key. `key` is the key that the earlier change
+    /// made, and `digest` that of its request.
     #[must_use]
     pub fn used_for(&self, key: Option<&str>, digest: &[u8]) -> Conflict {
         let key = key.and_then(|id| KeyId::new(id).ok());
@@ -112,7 +113,7 @@ impl fmt::Debug for IdempotentRequest {
     }
 }
 
-/// A write and the event that tells of it, which is written if and only if the write changed something.
+/// A write and its event, which is written if and only if the write changed something.
 ///
 /// ```
 /// use tower_api_keys::{audit::EventRow, record::KeyRow, store::{AuditedWrite, Write}};
@@ -125,11 +126,12 @@ impl fmt::Debug for IdempotentRequest {
 pub struct AuditedWrite {
     /// What to write.
     pub write: Write,
-    /// What the audit trail says of it.
+    /// Its entry in the audit trail.
     pub event: EventRow,
 }
 
-/// One write. A store [refuses](super::StoreError::refused) a change with one of a newer version, which it does not know.
+/// One write. A store [refuses](super::StoreError::refused) a change with a write of a newer version that it does not
+/// know.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, key::KeyId, store::Write};
@@ -146,55 +148,55 @@ pub struct AuditedWrite {
 #[expect(clippy::large_enum_variant, reason = "a change has one to fifty of them and is built once")]
 #[non_exhaustive]
 pub enum Write {
-    /// Erases a user, a team or an organization that is closed; one that is not is a conflict. The only write of its
-    /// change: beside another one it is [refused](super::StoreError::refused).
+    /// Erases a user, a team or an organization that is closed; one that is not closed is a conflict. It must be the
+    /// only write of its change: with another one it is [refused](super::StoreError::refused).
     Erase(Erasure),
-    /// A new key. A key of this id is a conflict, whatever it holds.
+    /// A new key. An existing key with this id is a conflict, even if it is identical.
     Insert(KeyRow),
-    /// New values for what may change about a living key.
+    /// New values for what may change about a key that is not revoked.
     Update(KeyUpdate),
-    /// Pauses a key at the change's time, under a new version. One that is paused stays as it is: unchanged, and no
-    /// conflict, as one that is revoked is.
+    /// Pauses a key at the change's time, under a new version. A paused key is [`Unchanged`](Effect::Unchanged), which
+    /// is no conflict. A revoked key is a conflict.
     Pause {
-        /// Whose key.
+        /// Organization of the key.
         organization: OrganizationId,
-        /// Which.
+        /// Id of the key.
         id: KeyId,
-        /// [`ActorId`](crate::record::ActorId) of who pauses it.
+        /// [`ActorId`](crate::record::ActorId) of the actor who pauses it.
         by: String,
     },
-    /// Ends this pause of a key, under a new version. One that is not paused stays as it is: unchanged, and no conflict,
-    /// as another pause ([`Conflict::Version`]) and one that is revoked are.
+    /// Ends this pause of a key, under a new version. A key that is not paused is [`Unchanged`](Effect::Unchanged),
+    /// which is no conflict. Another pause ([`Conflict::Version`]) and a revoked key are conflicts.
     Resume {
-        /// Whose key.
+        /// Organization of the key.
         organization: OrganizationId,
-        /// Which.
+        /// Id of the key.
         id: KeyId,
-        /// Since when it is paused, as in [`KeyRow`].
+        /// When the pause began, as in [`KeyRow`].
         paused_at: i64,
-        /// By whom, as in [`KeyRow`].
+        /// The actor who paused it, as in [`KeyRow`].
         paused_by: Option<String>,
     },
-    /// Revokes a key at the change's time. A key that is revoked stays as it is: unchanged, and no conflict.
+    /// Revokes a key at the change's time. A revoked key is [`Unchanged`](Effect::Unchanged), which is no conflict.
     Revoke {
-        /// Whose key.
+        /// Organization of the key.
         organization: OrganizationId,
-        /// Which.
+        /// Id of the key.
         id: KeyId,
-        /// [`ActorId`](crate::record::ActorId) of who revokes it.
+        /// [`ActorId`](crate::record::ActorId) of the actor who revokes it.
         by: String,
     },
-    /// Notes at a key that its end was told so long before it, under no new version: the key means the same, and nobody
-    /// who looked at it is in the way. Unchanged, and no conflict, unless the key
-    /// [wants that word](KeyRow::wants_warning), and where there is no such key.
+    /// Notes on a key that its end was announced this long before it. There is no new version: the key means the same,
+    /// and an update that was decided before still fits. It is [`Unchanged`](Effect::Unchanged), and no conflict, if
+    /// the key does not [want that warning](KeyRow::wants_warning) or there is no such key.
     WarnOfEnd {
-        /// Whose key.
+        /// Organization of the key.
         organization: OrganizationId,
-        /// Which.
+        /// Id of the key.
         id: KeyId,
         /// When it ends, as in [`KeyRow`].
         expires_at: i64,
-        /// How long before that it is told, in milliseconds; 0 or more.
+        /// How long before that it is announced, in milliseconds; 0 or more.
         before_ms: i64,
     },
     /// Suspends, reinstates or closes an organization, with all its owners, at the change's time.
@@ -204,13 +206,13 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether it erases somebody.
+    /// Whether it is an erasure.
     pub(crate) const fn erases(&self) -> bool {
         matches!(self, Self::Erase(_))
     }
 }
 
-/// New values for what may change about a living key, under the version they were decided on.
+/// New values for what may change about a key that is not revoked, with the version that they are based on.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, key::KeyId, store::KeyUpdate};
@@ -231,11 +233,11 @@ impl Write {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUpdate {
-    /// Whose key.
+    /// Organization of the key.
     pub organization: OrganizationId,
-    /// Which.
+    /// Id of the key.
     pub id: KeyId,
-    /// The version that was read; another one is a conflict. The update adds one.
+    /// The version that was read; if the key has another one, that is a conflict. The update adds one.
     pub expected_version: i64,
     /// As in [`KeyRow`].
     pub name: String,
@@ -264,54 +266,55 @@ pub struct KeyUpdate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Guard {
-    /// Fewer than `limit` keys of the owner's organization were made from `since` to `until` by this user, or with keys of
-    /// this user or team, whatever became of them. To know it may take a look at every key that the owner ever had.
+    /// Fewer than `limit` keys of the owner's organization were made from `since` to `until` by this user, or with keys
+    /// of this user or team, live or dead. The store may have to read every key that the owner ever had.
     IssuedBelow {
         /// The user who made them, or the user or team whose keys did.
         by: OwnerRef,
         /// The first moment that counts.
         since: Timestamp,
-        /// The last moment that counts: what is later was dated by a wrong clock.
+        /// The last moment that counts: a later time comes from a wrong clock.
         until: Timestamp,
-        /// One more than there may be.
+        /// One more than the allowed number.
         limit: u32,
     },
     /// The key exists and is neither revoked nor expired at the change's time.
     Live(KeyId),
-    /// Fewer than `limit` keys of this owner are neither revoked nor expired at the change's time. To know it may take a
-    /// look at every key that the owner ever had.
+    /// Fewer than `limit` keys of this owner are neither revoked nor expired at the change's time. The store may have
+    /// to read every key that the owner ever had.
     LiveKeysBelow {
-        /// Whose keys.
+        /// The owner of the keys.
         owner: OwnerRef,
-        /// One more than there may be.
+        /// One more than the allowed number.
         limit: u32,
     },
     /// No key that is live at the change's time replaces this one.
     NoLiveSuccessor(KeyId),
     /// Neither the owner nor its organization is suspended or closed.
     OwnerActive(OwnerRef),
-    /// The key exists, is not paused, and its scopes, its networks and its end are these: what it was when somebody decided by
-    /// it.
+    /// The key exists, is not paused, and still has the scopes, the networks and the end on which a decision was based.
     SameRights {
-        /// Which key.
+        /// Id of the key.
         key: KeyId,
-        /// Its scopes, to the byte.
+        /// Its scopes, byte for byte.
         scopes: String,
-        /// Its networks, to the byte; none if it has none.
+        /// Its networks, byte for byte; none if it has none.
         allowed_networks: Option<String>,
         /// Its end.
         expires_at: Option<Timestamp>,
     },
-    /// The key exists and has this version: nobody changed its name, labels, scopes, networks or end since somebody looked at it.
+    /// The key exists and has this version: its name, labels, scopes, networks and end are the same as when it was
+    /// read.
     SameVersion {
-        /// Which key.
+        /// Id of the key.
         key: KeyId,
         /// Its version.
         version: i64,
     },
 }
 
-/// What `created_by` says of the keys that this user made; that of no key for a team, which makes none but with its keys.
+/// The `created_by` of the keys that this user made. For a team, a text that no key has: a team makes keys only with
+/// its keys.
 pub(crate) fn created_by(owner: &Owner) -> String {
     match owner {
         Owner::Team(_) => String::new(),
@@ -319,7 +322,7 @@ pub(crate) fn created_by(owner: &Owner) -> String {
     }
 }
 
-/// What [`KeyStore::apply`](super::KeyStore::apply) did, one effect for each write.
+/// What [`KeyStore::apply`](super::KeyStore::apply) did: one effect for each write.
 ///
 /// ```
 /// use tower_api_keys::store::{Applied, Effect};
@@ -342,9 +345,9 @@ words! {
     /// assert_ne!(Effect::Unchanged, Effect::Changed);
     /// ```
     pub enum Effect {
-        /// It is written, and so is its event.
+        /// The write was done, and its event written.
         Changed = "changed",
-        /// What it asks for was so already: a second revocation, a second suspension. Nothing and no event was written.
+        /// There was nothing to change: a second revocation, a second suspension. Nothing was written, and no event.
         Unchanged = "unchanged",
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// What checking keys needs of a store. [How to write one](crate::manual::stores).
+/// The part of a store that checking keys needs. [How to write one](crate::manual::stores).
 ///
 /// The futures are [`Send`]: an `async fn` that holds something else over an await point does not compile.
 ///
@@ -34,49 +34,50 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait KeyReader: Send + Sync + 'static {
-    /// The key with exactly this id, dead or alive, and the statuses of its owner and of its organization, as of one
-    /// snapshot that is never older than a read of the change log that returned before this call began.
+    /// The key with exactly this id, live or dead, and the statuses of its owner and of its organization, as of one
+    /// snapshot. The snapshot is never older than a read of the change log that returned before this call began.
     ///
-    /// A request waits for it within its [`answer_timeout`](crate::ApiKeysBuilder::answer_timeout); then, and not when the
-    /// request is dropped, the future is dropped. After one that failed the store is asked for a key that does not exist,
-    /// again and again, until it says so.
+    /// A request waits for the future for its [`answer_timeout`](crate::ApiKeysBuilder::answer_timeout). After that
+    /// time the future is dropped; it is not dropped with the request. After a call that failed, the crate asks the
+    /// store for a key that does not exist, again and again, until the store answers that there is none.
     ///
     /// # Errors
     /// Unavailable, or corrupt if the row cannot be brought into the form of a [`KeyRow`].
     fn find(&self, id: &KeyId) -> impl Future<Output = Result<Option<FoundKey>, StoreError>> + Send;
 
     /// What was committed after `head`, in commit order; [`Changes::Reset`] if `head` is none, is unknown to this store
-    /// or lies too far back to tell.
+    /// or is too old for the store to list what came after it.
     ///
-    /// The answer tells of every change committed before this call began. The log goes on for readers up to 1,000 changes
-    /// behind: one that was closer and is told of a reset takes the log for another one, which lost changes, and says so
-    /// in its metrics and in the service's own log.
+    /// The answer includes every change that was committed before this call began. A reader that is at most 1,000
+    /// changes behind gets the changes, not a reset. If a reader less than 1,000 behind gets a reset, it concludes that
+    /// this is another log, which lost changes, and reports that in its metrics and in the service's own log.
     ///
-    /// A request that is alone polls this future itself, and leaves it to a task when others wait too or it is dropped: it
-    /// may go from one task to another, and stand still for as long as nobody polls that request. What it holds meanwhile,
-    /// such as a connection of a pool, should be nothing that other calls have to wait for.
+    /// If a single request waits, it polls this future itself. The future moves to a task of its own if more requests
+    /// wait or the request is dropped. So the future may move from one task to another, and rest while that request is
+    /// not polled. It should hold nothing meanwhile that other calls have to wait for, such as a connection of a pool.
     ///
     /// # Errors
     /// Unavailable.
     fn changes_since(&self, head: Option<Head>) -> impl Future<Output = Result<Changes, StoreError>> + Send;
 
-    /// The head of the change log if it can be known at once, for every change committed before this call on any node;
-    /// else none, which is the default: a database behind a network has to be asked. This is called on each request, on
-    /// the thread that serves it: it must not wait, and should take no more than a few microseconds.
+    /// The head of the change log if it is known without waiting, else none. It covers every change that was committed
+    /// on any node before this call. The default is none: a database behind a network has to be asked. This is called
+    /// on each request, on the thread that serves it: it must not wait, and should take no more than a few
+    /// microseconds.
     fn try_head(&self) -> Option<Head> {
         None
     }
 
-    /// Waits until the store has word that its change log goes on beyond `head`.
+    /// Waits until the store is notified that its change log continues after `head`.
     ///
-    /// A hint, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice changes sooner: it may come late
-    /// or for nothing, and proves nothing. By default no such word comes, and this waits forever.
+    /// This is a hint, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice changes sooner. It may
+    /// come late or without a change, and proves nothing. The default never gets a notification: it waits forever.
     fn wait_for_change(&self, _head: Head) -> impl Future<Output = ()> + Send {
         pending()
     }
 }
 
-/// A key and the statuses of its owner and its organization, as of one moment.
+/// A key with the statuses of its owner and its organization, as of one moment.
 ///
 /// ```
 /// use tower_api_keys::{record::{CorruptRow, KeyRow, OwnerStatus, OwnerStatusRow}, store::FoundKey};
@@ -90,9 +91,9 @@ pub trait KeyReader: Send + Sync + 'static {
 pub struct FoundKey {
     /// The key.
     pub key: KeyRow,
-    /// Its owner's status; the default if there is no row of it.
+    /// Its owner's status; the default if there is no row for it.
     pub owner: OwnerStatusRow,
-    /// Its organization's status; the default if there is no row of it.
+    /// Its organization's status; the default if there is no row for it.
     pub organization: OwnerStatusRow,
 }
 
@@ -103,7 +104,7 @@ impl From<ListedKey> for FoundKey {
 }
 
 impl FoundKey {
-    /// What holds for the key: the status of its owner, and whatever holds for all of its organization.
+    /// The status that applies to the key: its owner's own, and that of the whole organization.
     pub(crate) fn status(&self) -> Result<OwnerStatus, CorruptRow> {
         FoundOwner { owner: self.owner, organization: self.organization }.status()
     }
@@ -120,9 +121,9 @@ impl FoundKey {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FoundOwner {
-    /// The owner's status; the default if there is no row of it.
+    /// The owner's status; the default if there is no row for it.
     pub owner: OwnerStatusRow,
-    /// The organization's status; the default if there is no row of it.
+    /// The organization's status; the default if there is no row for it.
     pub organization: OwnerStatusRow,
 }
 
@@ -133,16 +134,15 @@ impl FoundOwner {
         *self == Self::default()
     }
 
-    /// What holds for the owner, by itself or with all of its organization.
+    /// The status that applies to the owner: its own, and that of the whole organization.
     pub(crate) fn status(&self) -> Result<OwnerStatus, CorruptRow> {
         Ok(OwnerStatus::try_from(&self.owner)?.within(OwnerStatus::try_from(&self.organization)?))
     }
 }
 
-/// What changing keys needs of a store, beside reading. There are no default bodies, so that an implementation has
-/// thought of everything in it. A call with a value that the database does not take is [refused](StoreError::refused),
-/// whichever call it is. What it writes down of uses and events is read through [`Ledger`].
-/// [How to write one](crate::manual::stores).
+/// The part of a store that changing keys needs, in addition to reading. There are no default bodies, so that no
+/// method is forgotten. Any call with a value that the database does not accept is [refused](StoreError::refused).
+/// The events that it writes are read through [`Ledger`]. [How to write one](crate::manual::stores).
 ///
 /// ```
 /// use tower_api_keys::store::{KeyStore, MemoryStore};
@@ -159,34 +159,35 @@ pub trait KeyStore: KeyReader {
     /// Does the 1 to 50 writes of a change and writes their events, all or none, if every guard holds at the moment of
     /// commit. A change whose id was applied before is not applied again: the answer is the first one's.
     ///
-    /// Writes are done in order, each seeing those before it, under the lock that orders the change log, taken before
-    /// the guards are read.
+    /// The store takes the lock that orders the change log, then reads the guards, then does the writes in order under
+    /// that lock. Each write sees those before it.
     ///
     /// # Errors
-    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what stands; refused if the database does not take
-    /// a value, or the store does not know such a write; unavailable if nothing was done; outcome unknown if it may have
-    /// been: then repeat the same change.
+    /// [`Conflict`](super::Conflict) if a guard or a write does not fit what is stored; refused if the database does
+    /// not accept a value, or the store does not know such a write; unavailable if nothing was done; outcome unknown if
+    /// the change may have been done: then repeat the same change.
     fn apply(&self, change: &Change) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
-    /// Replaces hash, tag, pepper id and proof of a key if the stored hash is still `old` and the key is not revoked. No
-    /// version, no event, nothing in the change log: the key means the same as before. Whether it was replaced.
+    /// Replaces hash, tag, pepper id and proof of a key if the stored hash is still `old` and the key is not revoked.
+    /// Returns whether they were replaced. The key means the same as before: there is no new version, no event, and
+    /// nothing in the change log.
     ///
     /// # Errors
     /// Unavailable.
     fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey)
     -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Keys of one organization by time of creation, then id, or the other way round if the newest are to come first, each
-    /// with the status of its owner and of the user who made it, its usage, its live successor and whether its predecessor
-    /// is live, as of one snapshot; strong by key, owner, creator, predecessor and lineage: a key whose `apply` returned is
-    /// found.
+    /// Lists keys of one organization in the order of the [query](super::KeyOrder), as of one snapshot. Each key comes
+    /// with the statuses of its owner, its organization and the user who made it, its usage, its live successor, and
+    /// whether its predecessor is live. By key, owner, creator, predecessor and lineage, the list is strong: a key
+    /// whose `apply` returned is found.
     ///
-    /// The keys of several owners come in one order, as if there were one owner. What a name
-    /// [has in it](crate::record::NamePart) is decided letter by letter, and no character of the part is a wildcard.
+    /// The keys of several owners come in one order, as if there were one owner. Whether a name
+    /// [has a part in it](crate::record::NamePart) is decided letter by letter; no character of the part is a wildcard.
     ///
-    /// What comes with a key is looked up by primary key, or by the key it replaces: a page should take no longer far
-    /// down the list than at its beginning. Of several owners, no more keys should be looked at than fill a page, and one
-    /// of each owner, or a page of each; by their ends, all keys of these owners may be.
+    /// What comes with a key is looked up by primary key, or by the key that it replaces: a page far down the list
+    /// should take no longer than the first one. For several owners, read no more keys than fill a page and one of each
+    /// owner, or a page of each owner. In the order of their ends, all keys of these owners may be read.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
@@ -196,31 +197,33 @@ pub trait KeyStore: KeyReader {
         now: Timestamp,
     ) -> impl Future<Output = Result<Page<ListedKey>, StoreError>> + Send;
 
-    /// Keys of all organizations whose end comes, or came, and is to be told: by end, then id; strong. At most as many as
-    /// the limit says: those that follow are found once these have their [note](super::Write::WarnOfEnd). It is asked every
-    /// few minutes, and few keys end within days: let an index know those of whose end not all was told.
+    /// Finds keys of all organizations whose end is near or past and still has to be announced: by end, then id;
+    /// strong. It returns no more than the limit; the next ones are found once these have their
+    /// [note](super::Write::WarnOfEnd). It is called every few minutes, and few keys end within days: keep an index of
+    /// the keys whose end is not fully announced.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
     fn ending(&self, query: &EndingQuery) -> impl Future<Output = Result<Vec<KeyRow>, StoreError>> + Send;
 
-    /// The status of a user or a team, whether they have keys or not, and that of its organization; the default where
-    /// there is no row. Strong: what an `apply` that returned did is in it.
+    /// The status of a user or a team, with or without keys, and that of its organization; the default where there is
+    /// no row. Strong: it includes what an `apply` that returned did.
     ///
     /// # Errors
     /// Unavailable.
     fn owner_status(&self, owner: &OwnerRef) -> impl Future<Output = Result<FoundOwner, StoreError>> + Send;
 
-    /// Keeps these bytes under this name unless there are some already. What stands then.
+    /// Stores these bytes under this name unless there are some already. Returns what is stored after the call.
     ///
     /// # Errors
     /// Unavailable.
     fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> impl Future<Output = Result<Vec<u8>, StoreError>> + Send;
 
-    /// Replaces `old` by `new` among the notes that nodes leave each other, if `old` stands under this name; a note
-    /// that was never written is empty. What stands then. Notes are not exported: they are about this store.
+    /// Replaces `old` with `new` among the notes that nodes leave each other, if the note of this name is `old`.
+    /// Returns the note after the call. A note that was never written is empty. Notes are not exported: they are about
+    /// this store.
     ///
-    /// Of two nodes that replace the same note at once, one does. Where both are the same, this only reads.
+    /// If two nodes replace the same note at once, only one of them succeeds. If `old` equals `new`, this only reads.
     ///
     /// # Errors
     /// Unavailable.
@@ -237,18 +240,18 @@ pub trait KeyStore: KeyReader {
     /// Unavailable.
     fn ended_keys(&self, before: Timestamp) -> impl Future<Output = Result<EndedKeys, StoreError>> + Send;
 
-    /// Forgets what is old: events, the access log, rows of the change log, results of changes, counts by day, counts
-    /// of keys that are gone, keys that [ended](super::DeadKeys) long ago. At most 10,000 or so of each kind, so that no call holds up others for long: call again
-    /// until nothing was forgotten. A store in which more at once is no burden may forget more.
+    /// Deletes what is old: events, the access log, rows of the change log, results of changes, counts by day, counts
+    /// of keys that are gone, keys that [ended](super::DeadKeys) long ago. One call deletes about 10,000 of each kind
+    /// at most, so that it does not delay others for long: call again until nothing was deleted. A store in which more
+    /// at once is no burden may delete more.
     ///
     /// # Errors
     /// Unavailable.
     fn prune(&self, prune: &Prune) -> impl Future<Output = Result<Pruned, StoreError>> + Send;
 }
 
-/// What counting uses and keeping an audit trail needs of a store, beside its keys: the last of the three traits, and the
-/// bound of a whole store. As in [`KeyStore`], there are no default bodies.
-/// [How to write one](crate::manual::stores).
+/// The part of a store that counts uses and keeps the audit trail: the last of the three traits, and the bound of a
+/// whole store. As in [`KeyStore`], there are no default bodies. [How to write one](crate::manual::stores).
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, store::{Ledger, MemoryStore, UsageScope}};
@@ -262,28 +265,28 @@ pub trait KeyStore: KeyReader {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Ledger: KeyStore {
-    /// Adds counts and counts by day, at most 10,000 rows of each, all or none; nothing if this writer's sequence was added
-    /// before. The two come apart: a batch has either of them as a rule. Never touches a key's record.
+    /// Adds counts and counts by day, at most 10,000 rows of each, all or none. A batch whose writer and sequence were
+    /// added before adds nothing. A batch usually has only one of the two. This never touches a key's record.
     ///
-    /// Counts are the same count if key, organization, outcome, label, client and network are the same. The organization
-    /// stands on refusals without a key only, which nothing but itself keeps apart.
+    /// Two counts are the same count if key, organization, outcome, label, client and network are the same. Only counts
+    /// of refusals without a key have an organization, which is what keeps those of several organizations apart.
     ///
     /// # Errors
-    /// Unavailable; outcome unknown: then repeat the same batch; refused if the database does not take a value of a row:
-    /// then its halves come instead, until that row is alone, which is dropped.
+    /// Unavailable; outcome unknown: then the same batch comes again; refused if the database does not accept a value
+    /// of a row: then the halves of the batch come instead, until that row is alone, and is dropped.
     fn record_usage(&self, batch: &UsageBatch) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The counts of use as they stand, by the bytes of key, organization, outcome, label, client and network, with every
-    /// batch that was recorded before this call began. A key or an organization that is named twice is answered once, one
-    /// without counts not at all. Refusals of one organization are found without a look at those of the others.
+    /// The counts of use, ordered by the bytes of key, organization, outcome, label, client and network. They include
+    /// every batch that was recorded before this call began. A key or an organization that is named twice is answered
+    /// once, one without counts not at all. Refusals of one organization are found without reading those of the others.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
     fn usage(&self, of: &UsageScope) -> impl Future<Output = Result<Vec<UsageRow>, StoreError>> + Send;
 
-    /// How often these keys, 1 to 1,000 of them, were used by day: the 400 days in UTC that begin with `from`, which is
-    /// in days since 1970-01-01; by the bytes of the key, then by day, with every batch that was recorded before this
-    /// call began. A key that is named twice is answered once, a day without requests not at all.
+    /// How often each of these 1 to 1,000 keys was used on each day, for the 400 days in UTC that begin with `from`, in
+    /// days since 1970-01-01. Ordered by the bytes of the key, then by day, with every batch that was recorded before
+    /// this call began. A key that is named twice is answered once, a day without requests not at all.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
@@ -296,30 +299,31 @@ pub trait Ledger: KeyStore {
     /// Writes events that accompany no change, all or none.
     ///
     /// # Errors
-    /// Unavailable, or refused, as a batch of counts is.
+    /// Unavailable; or refused, after which the events come in halves, like a batch of counts.
     fn append_events(&self, events: &[EventRow]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Events of one organization in log order, or the other way round if the newest are to come first: its lines of
-    /// attempts, or all others. Millions of entries of the access log of one key must not slow down a page of the others: let an
-    /// index know which is which.
+    /// Lists events of one organization in log order, or in reverse if the newest come first: the entries of its access
+    /// log, or all others. Millions of access log entries of one key must not slow down a page of the others: keep them
+    /// apart in an index.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
     fn events(&self, query: &EventQuery) -> impl Future<Output = Result<Page<EventRow>, StoreError>> + Send;
 
-    /// Events of all organizations with a greater place than this one, or all of them, in log order; none of the access log.
+    /// Lists events of all organizations with a place greater than `after`, or all events if that is none, in log
+    /// order, without the access log.
     ///
-    /// A place is greater than any that was seen before, so that a reader who goes on behind the last one misses nothing:
-    /// not what was written first and committed last, not while many write at once, and not after the last events were
-    /// forgotten, for no place is given twice. Where numbers are given before the commit, as by sequences, writers take
-    /// the lock that orders the change log before theirs. It is asked again and again, with nothing behind the place as a
-    /// rule: let an index know.
+    /// Each new event has a greater place than any that was visible before. So a reader that continues after the last
+    /// one misses nothing: no event that was written first and committed last, none while many callers write at once,
+    /// and none after the last events were deleted, because no place is given twice. If numbers are given before the
+    /// commit, as by sequences, writers first take the lock that orders the change log. This is called again and again,
+    /// usually with nothing after the place: keep an index.
     ///
     /// # Errors
     /// Unavailable, or corrupt.
     fn feed(&self, after: Option<i64>, limit: u16) -> impl Future<Output = Result<Page<EventRow>, StoreError>> + Send;
 
-    /// Counts the access log, or all other events, of all organizations, and those of them before a time.
+    /// Counts the access log, or all other events, of all organizations, and how many of them lie before a time.
     ///
     /// # Errors
     /// Unavailable, or corrupt.

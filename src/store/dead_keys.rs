@@ -1,12 +1,12 @@
 use crate::time::Timestamp;
 
-/// Which dead keys to purge, for good.
+/// Which dead keys to purge. A purge is final.
 ///
-/// Of each, a [`Tombstone`](super::transfer::Tombstone) is left, so that no key has its id again, and its
-/// [event](crate::audit::EventRow::of_purge) is written in the same transaction. The change log names it.
+/// A [`Tombstone`](super::transfer::Tombstone) of each key is left, so that its id is never used again, and its
+/// [event](crate::audit::EventRow::of_purge) is written in the same transaction. The change log names the key.
 ///
-/// Three keep a dead key where it is, so that answers about what is there have no holes: a key that it replaces and one
-/// that replaces it, unless that ended before the time, too; and any key that was made with it.
+/// A dead key stays while another key needs it, so that answers about the keys that are left have no holes: a key that
+/// it replaces, or that replaces it, unless that one ended before the time, too; or any key that was made with it.
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, store::{DeadKeys, KeyStore, MemoryStore, Prune}};
@@ -23,24 +23,25 @@ use crate::time::Timestamp;
 pub struct DeadKeys {
     /// Keys that were revoked, or expired, before this time: [`ended_at`](crate::record::KeyRow::ended_at) is less.
     pub ended_before: Timestamp,
-    /// At most so many of them, those that ended first. A call purges no more than [`MOST`](Self::MOST).
+    /// The most keys to purge, those that ended first. A call purges no more than [`MOST`](Self::MOST).
     pub most: u64,
-    /// The present: the time of their events.
+    /// The present time, which becomes the time of their events.
     pub at: Timestamp,
 }
 
 impl DeadKeys {
-    /// The most that one call purges: each is in the change log, of which readers a thousand changes behind start over.
+    /// The most keys that one call purges. Each is in the change log, and readers more than 1,000 changes behind start
+    /// over.
     pub const MOST: u64 = 500;
 
-    /// How many at most.
+    /// How many keys a call purges at most.
     #[must_use]
     pub const fn limit(&self) -> u64 {
         if self.most < Self::MOST { self.most } else { Self::MOST }
     }
 }
 
-/// How many keys have an end, and how many have it behind them.
+/// How many keys have an end, and how many of them ended before a time.
 ///
 /// ```
 /// use tower_api_keys::store::EndedKeys;
@@ -52,6 +53,6 @@ impl DeadKeys {
 pub struct EndedKeys {
     /// Keys that are revoked or have an expiry, of all organizations.
     pub all: u64,
-    /// Those of them that ended before the time that was asked about.
+    /// Those of them that ended before the time of the call.
     pub before: u64,
 }

@@ -1,8 +1,8 @@
-//! Which ends are to be told, for a worker that asks of all organizations: no part of what lists are asked for.
+//! Which ends of keys to announce. A worker asks this for all organizations; lists do not.
 
 use crate::{record::KeyRow, time::Timestamp};
 
-/// Which keys to find of whose end nothing was told yet, in all organizations.
+/// Which keys to find whose end is not announced yet, in all organizations.
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, record::KeyRow, store::EndingQuery};
@@ -15,18 +15,18 @@ use crate::{record::KeyRow, time::Timestamp};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndingQuery {
-    /// With an end after this time; none: however long ago it was.
+    /// Keys with an end after this time; if none, with any past end, too.
     pub after: Option<Timestamp>,
-    /// With an end that is not after this time.
+    /// Keys with an end at or before this time.
     pub until: Timestamp,
-    /// That [want a word](KeyRow::wants_warning) so many milliseconds before it.
+    /// Keys that [want a warning](KeyRow::wants_warning) this number of milliseconds before their end.
     pub before_ms: i64,
-    /// At most so many, 1 to 1,000.
+    /// The most keys in the answer, 1 to 1,000.
     pub limit: u16,
 }
 
 impl EndingQuery {
-    /// Whether it finds this key.
+    /// Whether the query finds this key.
     #[must_use]
     pub fn finds(&self, key: &KeyRow) -> bool {
         key.expires_at.is_some_and(|end| {

@@ -10,8 +10,8 @@ use crate::{
     record::{ActorId, KeyRow},
 };
 
-/// What a user, a team or an organization is called in the trail once it is erased: `erased-` and 22 letters, digits, `-` and
-/// `_` that are random. Nobody can tell from it who that was, nor find it from an id.
+/// The name of an erased user, team or organization in the trail: `erased-` and 22 random letters, digits, `-` and `_`.
+/// The pseudonym does not reveal the id, and cannot be computed from it.
 ///
 /// ```
 /// use tower_api_keys::store::Pseudonym;
@@ -28,7 +28,7 @@ pub struct Pseudonym([u8; 16]);
 const PREFIX: &str = "erased-";
 
 impl Pseudonym {
-    /// A new one.
+    /// A new random pseudonym.
     ///
     /// # Errors
     /// [`RandomnessError`] if the operating system gives no randomness.
@@ -36,32 +36,32 @@ impl Pseudonym {
         Ok(Self(*random_bytes()?))
     }
 
-    /// The one of these bytes, which should be random.
+    /// The pseudonym of these bytes, which should be random.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// As the id of a user.
+    /// The pseudonym as the id of a user.
     ///
     /// # Errors
-    /// None: each is an id.
+    /// Never: each pseudonym is a valid id.
     pub fn user(self) -> Result<UserId, InvalidId> {
         UserId::new(self.to_string())
     }
 
-    /// As the id of an organization.
+    /// The pseudonym as the id of an organization.
     ///
     /// # Errors
-    /// None: each is an id.
+    /// Never: each pseudonym is a valid id.
     pub fn organization(self) -> Result<OrganizationId, InvalidId> {
         OrganizationId::new(self.to_string())
     }
 
-    /// In the place of an owner, of the same kind.
+    /// The pseudonym as an owner of the same kind, to replace this one.
     ///
     /// # Errors
-    /// None: each is an id.
+    /// Never: each pseudonym is a valid id.
     pub fn in_place_of(self, owner: &Owner) -> Result<Owner, InvalidId> {
         Ok(match owner {
             Owner::Team(_) => TeamId::new(self.to_string())?.into(),
@@ -112,11 +112,11 @@ impl Serialize for Pseudonym {
     }
 }
 
-/// Whom to erase: a user or a team of an organization, or all of the organization. It has to be closed.
+/// What to erase: a user or a team of an organization, or the whole organization. It has to be closed.
 ///
-/// What an erasure takes away, and what it leaves under the pseudonym, is in
-/// [the page for authors of stores](crate::manual::stores#erasing). A store that keeps rows as this crate reads them need not
-/// write that down a second time: the methods here say it row by row.
+/// [The page for authors of stores](crate::manual::stores#erasing) lists what an erasure deletes, and what it keeps
+/// under the pseudonym. A store that has its rows in the form of this crate need not implement that again: the methods
+/// here decide it row by row.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, UserId, audit::EventRow, record::KeyRow, store::{Erasure, Pseudonym}};
@@ -134,16 +134,16 @@ impl Serialize for Pseudonym {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure {
-    /// Of which organization.
+    /// The organization to erase, or that of the owner.
     pub organization: OrganizationId,
-    /// The user or the team; none for all of the organization.
+    /// The user or the team; none for the whole organization.
     pub owner: Option<Owner>,
-    /// What stands in the place of the id from then on.
+    /// What replaces the id.
     pub pseudonym: Pseudonym,
 }
 
 impl Erasure {
-    /// Whether it deletes this key.
+    /// Whether the erasure deletes this key.
     #[must_use]
     pub fn takes(&self, key: &KeyRow) -> bool {
         key.organization == self.organization.as_str()
@@ -156,8 +156,8 @@ impl Erasure {
         key.organization == self.organization.as_str() && self.actor().is_some_and(|actor| key.created_by == actor)
     }
 
-    /// A key that stays, with the pseudonym where it names the user who is erased, and nobody who is responsible where that is
-    /// [whom it erases](Self::calls).
+    /// A key that stays, with the pseudonym where it names the erased user, and without a responsible person where that
+    /// is [the erased owner](Self::calls).
     #[must_use]
     pub fn renamed_key(&self, key: &KeyRow) -> KeyRow {
         let mut renamed = key.clone();
@@ -176,8 +176,8 @@ impl Erasure {
         renamed
     }
 
-    /// Whether this text, of who is responsible for a key, is the id of whom it erases: alone, or with the kind and a colon
-    /// before it. Other words for them, such as an address, are the service's to know.
+    /// Whether the `responsible` text of a key is the id of the erased owner: alone, or with the kind and a colon
+    /// before it. Other texts, such as an address, are not recognized: only the service knows them.
     #[must_use]
     pub fn calls(&self, text: &str) -> bool {
         self.called().is_some_and(|called| called.iter().any(|one| one == text))
@@ -188,14 +188,14 @@ impl Erasure {
         Some([owner.id().to_owned(), format!("{}:{}", owner.kind().as_str(), owner.id())])
     }
 
-    /// Whether this text of an event says that whom it erases is responsible for a key.
+    /// Whether this text of an event says that the erased owner is responsible for a key.
     fn is_said_of(&self, action: &str, text: &str) -> bool {
         let part = |called: &String| format!("\"responsible\":{}", serde_json::Value::from(called.as_str()));
         let is_set = action == Action::KEY_RESPONSIBLE_SET.as_str() && self.calls(text);
         is_set || self.called().is_some_and(|called| called.iter().any(|one| text.contains(&part(one))))
     }
 
-    /// Whether this event is about whom it erases: the key that such an event names is one of theirs.
+    /// Whether this event is about the erased owner or organization. The key that such an event names is one of theirs.
     #[must_use]
     pub fn is_about(&self, event: &EventRow) -> bool {
         event.organization == self.organization.as_str()
@@ -205,8 +205,8 @@ impl Erasure {
                 .is_none_or(|owner| event.owner_kind == owner.kind().as_str() && event.owner == owner.id())
     }
 
-    /// An event as it stays. `is_theirs` says of the id of a key whether it is one of theirs, or was: those that it
-    /// [takes](Self::takes), and those of events [about](Self::is_about) them.
+    /// An event as it is kept after the erasure. `is_theirs` says whether the key with this id is or was one of theirs:
+    /// a key that the erasure [deletes](Self::takes), or one that an event [about](Self::is_about) them names.
     #[must_use]
     pub fn renamed_event(&self, event: &EventRow, is_theirs: impl Fn(&str) -> bool) -> EventRow {
         let mut renamed = event.clone();
@@ -237,10 +237,10 @@ impl Erasure {
         renamed
     }
 
-    /// Whose status the log tells of from then on, instead of this owner's.
+    /// The owner that a row of the change log names after the erasure, instead of this one.
     ///
     /// # Errors
-    /// None: a pseudonym is an id.
+    /// Never: each pseudonym is a valid id.
     pub fn renamed_owner(&self, owner: &OwnerRef) -> Result<OwnerRef, InvalidId> {
         let is_theirs = owner.organization == self.organization;
         let is_erased = is_theirs && self.owner.as_ref().is_none_or(|erased| *erased == owner.owner);
@@ -253,7 +253,7 @@ impl Erasure {
         })
     }
 
-    /// What rows say of the user; none of a team, which does nothing but with its keys.
+    /// The actor that rows name for the erased user; none for a team, which acts only with its keys.
     pub(crate) fn actor(&self) -> Option<String> {
         match &self.owner {
             Some(Owner::User(user)) => Some(ActorId::User(user.clone()).to_string()),

@@ -28,20 +28,20 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The change does not fit what stands; nothing was done.
+    /// The change does not fit what is stored; nothing was done.
     Conflict(Conflict),
     /// What is stored cannot be read as what it should be.
     Corrupt,
-    /// The change may have been done or not. Repeat it, with the same id, to know.
+    /// The change may have been done or not. Repeat it with the same id to find out.
     OutcomeUnknown,
-    /// The database does not take a value that it was given: the value is too long for its column, or has a character
-    /// that the database cannot keep. Nothing was done, and the same call will be refused again.
+    /// The database does not accept a value: the value is too long for its column, or has a character that the database
+    /// cannot store. Nothing was done, and the same call will be refused again.
     Refused,
     /// The store could not be asked, or refused to write; nothing was done.
     Unavailable,
 }
 
-/// What did not fit.
+/// Why a change does not fit what is stored.
 ///
 /// ```
 /// use tower_api_keys::store::Conflict;
@@ -51,20 +51,21 @@ pub enum StoreErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Conflict {
-    /// A row that is imported differs from the one that stands in its place; which, says [`StoreError`]'s source.
+    /// An imported row differs from the one that is stored in its place. The source of the [`StoreError`] names the
+    /// row.
     Differs,
-    /// A guard does not hold; which, by its place in the change. [`Conflict::Successor`] is told apart.
+    /// A guard does not hold; the number is its place in the change. [`Conflict::Successor`] is a conflict of its own.
     Guard(usize),
     /// Another change with the same idempotency key was applied.
     IdempotencyKeyUsed {
         /// The key that it made, if it made one.
         key: Option<KeyId>,
-        /// Whether it was asked for by the same request.
+        /// Whether the same request asked for it.
         same_request: bool,
     },
-    /// A key of this id exists, or did before it was purged.
+    /// A key with this id exists, or existed before it was purged.
     IdTaken,
-    /// No key of this id exists in this organization.
+    /// No key with this id exists in this organization.
     Missing,
     /// The owner or the organization is not closed: it cannot be erased.
     NotClosed,
@@ -79,13 +80,13 @@ pub enum Conflict {
 }
 
 impl StoreError {
-    /// The change does not fit what stands.
+    /// The change does not fit what is stored.
     #[must_use]
     pub fn conflict(conflict: Conflict) -> Self {
         Self { kind: StoreErrorKind::Conflict(conflict), source: None }
     }
 
-    /// Another row than the one that is imported stands right before this place.
+    /// The row stored right before this place differs from the imported one.
     pub fn differs(cursor: impl Into<Cursor>) -> Self {
         let source = StandingRow(cursor.into());
         Self { kind: StoreErrorKind::Conflict(Conflict::Differs), source: Some(source.into()) }
@@ -101,8 +102,8 @@ impl StoreError {
         Self { kind: StoreErrorKind::OutcomeUnknown, source: Some(source.into()) }
     }
 
-    /// The database does not take a value; nothing was done. The source says which column or rule it is about, and never
-    /// what the value is: the service's log tells of it.
+    /// The database does not accept a value; nothing was done. The source names the column or the rule, and never the
+    /// value: it is printed in the service's log.
     pub fn refused(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { kind: StoreErrorKind::Refused, source: Some(source.into()) }
     }

@@ -10,8 +10,8 @@ use super::status_of::ORGANIZATION;
 use crate::owner::Owner;
 use crate::{key::KeyId, owner::OrganizationId};
 
-/// The end of a store's change log: the position of the last change, and a random id that tells it from another change
-/// that had the same position in another life of the store (before a backup was restored, a commit lost).
+/// The end of a store's change log: the position of the last change, and a random id. The id distinguishes it from
+/// another change with the same position before a backup was restored or a commit was lost.
 ///
 /// ```
 /// use tower_api_keys::store::Head;
@@ -22,9 +22,10 @@ use crate::{key::KeyId, owner::OrganizationId};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Greater with each change; 0 for an empty log. A reader takes the difference for how many changes it is behind.
+    /// Greater with each change; 0 for an empty log. A reader takes the difference as the number of changes it is
+    /// behind.
     pub position: i64,
-    /// Random, and another one at least for each change that is applied; zeros for an empty log.
+    /// Random, and different at least for each change that is applied; zeros for an empty log.
     pub change: [u8; 16],
 }
 
@@ -53,12 +54,12 @@ pub enum Changes {
         /// Organizations whose status changed.
         organizations: Vec<OrganizationId>,
     },
-    /// The store cannot tell: whatever was read before may have changed.
+    /// The store does not know: everything that was read before may have changed.
     Reset {
         /// The head now.
         head: Head,
     },
-    /// Nothing: the head is the one that was given.
+    /// Nothing changed: the head is still the given one.
     Unchanged,
     /// The store keeps no log: each request has to read its key's record again.
     Untracked,
@@ -73,8 +74,8 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
-    /// A row that names a key, or organization, kind and id of a status. None if it cannot be read: plain SQL may have
-    /// given a key any id.
+    /// Adds a row that names a key, or organization, kind and id of a status. None if it cannot be read: plain SQL may
+    /// have given a key any id.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn add_row(&mut self, key: Option<&str>, [organization, kind, id]: [Option<&str>; 3]) -> Option<()> {
         if let Some(key) = key {
@@ -98,8 +99,8 @@ impl Changed {
     }
 }
 
-/// A [`Head`] that many threads read and few write, without a lock for readers: for stores whose head lives in the
-/// process.
+/// A [`Head`] that many threads read and few write, without a lock for readers. It is for stores whose head is in the
+/// memory of the process.
 ///
 /// ```
 /// use tower_api_keys::store::{Head, HeadCell};
@@ -132,7 +133,7 @@ impl HeadCell {
         }
     }
 
-    /// Replaces the head. Whoever asks later sees this one or a later one.
+    /// Replaces the head. Later reads see this one or a later one.
     pub fn set(&self, head: Head) {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let (high, low) = halves(head.change);
@@ -190,7 +191,7 @@ mod tests {
         });
     }
 
-    /// Columns of a row of a change log: words that mean something, and any others.
+    /// Columns of a row of a change log: words with a meaning, and any others.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     fn column() -> impl Strategy<Value = Option<String>> {
         option::of(prop_oneof![

@@ -14,8 +14,7 @@ use crate::{key::KeyId, time::Timestamp};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Its text, which is also how it serializes, is for clients to give back: what is in it is no one's business but this
-/// crate's, and may change.
+/// It serializes as its text. Clients only send the text back: its format is private to this crate, and may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyCursor {
@@ -50,7 +49,7 @@ impl FromStr for KeyCursor {
     }
 }
 
-/// No sign and no zeros in front: each place has one text.
+/// Without a sign and leading zeros, so that each place has only one text.
 fn time(text: &str) -> Result<Timestamp, InvalidCursor> {
     let millis = text.parse().ok().filter(|known: &i64| known.to_string() == text).ok_or(InvalidCursor(()))?;
     Timestamp::from_millis(millis).map_err(|_| InvalidCursor(()))
@@ -70,7 +69,7 @@ impl From<KeyCursor> for String {
     }
 }
 
-/// The text is no [`KeyCursor`]: a list begins again without one.
+/// The text is no [`KeyCursor`]: begin the list again without one.
 ///
 /// ```
 /// use tower_api_keys::store::{InvalidCursor, KeyCursor};

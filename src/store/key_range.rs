@@ -1,4 +1,4 @@
-//! What the stores of this crate make of a query of keys, once for all of them.
+//! How the stores of this crate read a query for keys, in one place for all of them.
 
 use std::collections::BTreeSet;
 
@@ -8,25 +8,25 @@ use super::{
 };
 use crate::{owner::Owner, record::KeyRow, time::Timestamp};
 
-/// A time and an id: before and after these lie keys, in the order of a list. The time is that of creation, or the end.
+/// A place between keys in the order of a list: a time and an id. The time is that of creation, or the end.
 pub(crate) type Place<'a> = (i64, &'a str);
 
-/// The end that is none: those without one come last.
+/// The end of keys that have none: they come last.
 pub(crate) const NO_END: i64 = i64::MAX;
 
-/// Behind all keys, those without an end among them: ids have no character behind this one.
+/// After all keys, those without an end included: this character is greater than all characters of ids.
 const BEHIND_ALL: Place<'static> = (NO_END, "~");
 
 impl KeyQuery {
-    /// Keys lie after this place, wherever the page begins. An id is never empty: what is made at a time lies after that
-    /// time and no id.
+    /// All keys of the page lie after this place. An id is never empty: a key made at a time lies after that time with
+    /// an empty id.
     pub(crate) fn from(&self) -> Place<'_> {
         let since = if self.is_by_end() { None } else { self.created_since.map(at) };
         let after = self.after.as_ref().filter(|_| self.order != KeyOrder::NewestFirst).map(|after| self.place(after));
         since.into_iter().chain(after).max().unwrap_or((i64::MIN, ""))
     }
 
-    /// Keys lie before this place.
+    /// All keys of the page lie before this place.
     pub(crate) fn until(&self) -> Place<'_> {
         let before = if self.is_by_end() { self.expires_before } else { self.created_before };
         let after = self.after.as_ref().filter(|_| self.order == KeyOrder::NewestFirst).map(|after| self.place(after));
@@ -47,7 +47,8 @@ impl KeyQuery {
         (if self.is_by_end() { key.expires_at.unwrap_or(NO_END) } else { key.created_at }, key.id.as_str())
     }
 
-    /// The owners that are asked for, each once, without those whose keys are of the wrong kind. None where any will do.
+    /// The owners of the query, each once, without those whose keys are of the wrong kind. None if all owners are
+    /// wanted.
     pub(crate) fn wanted_owners(&self) -> Option<BTreeSet<&Owner>> {
         let is_of_kind = |owner: &&Owner| self.kind.is_none_or(|kind| owner.kind() == kind);
         (!self.owners.is_empty()).then(|| self.owners.iter().filter(is_of_kind).collect())

@@ -8,23 +8,23 @@ use std::{
 
 use crate::time::{Clock, LARGEST_LAG_MILLIS, Timestamp, monotonic_millis};
 
-/// How far the wall clock and the monotonic clock may drift apart while a lease runs. A machine that slept, or a virtual
-/// one that was moved, shows a jump: its monotonic clock may not have counted the time it was away.
+/// How far the wall clock and the monotonic clock may drift apart while a lease runs. A machine that slept, or a
+/// virtual one that was moved, shows a jump: its monotonic clock may not have counted the time it was away.
 const LARGEST_JUMP_MILLIS: u64 = 200;
 
-/// No lease: the start of no read.
+/// The start if there is no lease.
 const NONE: i64 = i64::MIN;
 
-/// How long what this node knows of the store may be used without asking again: for a stated time from the start of a
-/// read of the change log. A change made by this node ends it before the change returns.
+/// How long this node may use what it knows of the store without asking again: for a fixed time after the start of a
+/// read of the change log. A change made by this node ends the lease before the change returns.
 ///
-/// Requests only load two words. Both are about the last read: a request that sees the second word of a later read sees
-/// everything that read brought.
+/// Requests only load two words. Both are about the last read: a request that sees the second word of a later read also
+/// sees everything that this read brought.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// When the last read that was applied began, by the clock of ticks.
+    /// When the last read that was applied began, in ticks.
     start: AtomicI64,
-    /// How far the wall clock was before that clock then.
+    /// How far the wall clock was ahead of the ticks then.
     offset: AtomicI64,
     reads: Mutex<Reads>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Lease {
 struct Reads {
     /// The start of the last read that was applied.
     last: Option<Instant>,
-    /// When the lease was ended last: a read that began before does not bring it back.
+    /// When the lease ended last: a read that began earlier does not renew it.
     ended: Option<Instant>,
 }
 
@@ -41,22 +41,22 @@ struct Reads {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) monotonic: Instant,
-    /// The later one of a [reading](crate::time::ClockReading) in doubt.
+    /// The later of the two times if the [reading](crate::time::ClockReading) is in doubt.
     pub(crate) wall: Timestamp,
-    /// As `monotonic`, of the last tick, in milliseconds.
+    /// The same clock as `monotonic`, at its last tick, in milliseconds.
     pub(crate) ticks: i64,
 }
 
 impl Moment {
     pub(crate) fn now(clock: &dyn Clock) -> Self {
-        // The ticks first: a moment by them is never later than it was.
+        // The ticks first, so that they are never later than the other two clocks.
         let ticks = monotonic_millis();
         Self { monotonic: Instant::now(), wall: clock.reading().latest(), ticks }
     }
 }
 
 impl Lease {
-    /// A read of the log that began at `start` was applied.
+    /// Renews the lease: a read of the log that began at `start` was applied.
     pub(crate) fn renew(&self, start: Moment) {
         let mut reads = self.reads();
         let is_later = reads.last.is_none_or(|last| last < start.monotonic);
@@ -74,8 +74,8 @@ impl Lease {
         self.start.store(NONE, Ordering::Release);
     }
 
-    /// Whether a read began within the last `bound`, at this moment by the clock of ticks and the wall clock: by the later
-    /// one of its readings, should it be in doubt.
+    /// Whether a read began within the last `bound` before this moment, by the ticks and by the wall clock. `wall` is
+    /// the later time if the wall clock is in doubt.
     pub(crate) fn is_valid(&self, ticks: i64, wall: Timestamp, bound: Duration) -> bool {
         let start = self.start.load(Ordering::Acquire);
         if start == NONE {
@@ -86,7 +86,7 @@ impl Lease {
             self.void();
             return false;
         }
-        // By whichever clock more time has passed; and the present may be later than the clock of ticks says.
+        // The longer time of the two clocks counts, and the present may be later than the last tick.
         let elapsed = (ticks - start).unsigned_abs() + jumped.max(0).unsigned_abs() + LARGEST_LAG_MILLIS;
         u128::from(elapsed) < bound.as_millis()
     }

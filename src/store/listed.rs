@@ -28,19 +28,20 @@ pub struct ListedKey {
     pub owner: OwnerStatusRow,
     /// Its organization's status.
     pub organization: OwnerStatusRow,
-    /// The status of the user who made it, in the key's organization; the default if there is no row of it, and for keys
-    /// that a key or the system made.
+    /// The status of the user who made it, in the key's organization; the default if there is no row for it, and for
+    /// keys that a key or the system made.
     pub creator: OwnerStatusRow,
-    /// How it was used, over all outcomes and sources; none if the query is [without usage](super::KeyQuery::with_usage).
+    /// How it was used, over all outcomes and sources; none if the query does not ask for
+    /// [usage](super::KeyQuery::with_usage).
     pub usage: Option<UsageTotals>,
-    /// A key of the same organization that replaces it and is live at the `now` of the query. A guard sees to it that there
-    /// is one at most; the one with the least id if plain SQL made several.
+    /// A key of the same organization that replaces it and is live at the `now` of the query. A guard allows only one;
+    /// if plain SQL made several, it is the one with the least id.
     pub successor: Option<SuccessorRow>,
     /// Whether the key that it replaces is one of the same organization, and live at the `now` of the query.
     pub predecessor_is_live: bool,
 }
 
-/// What a list tells of the key that replaces one: enough to decide who may know of it, for it can be another owner's.
+/// What a list says about the successor of a key: enough to decide who may see it, because it can have another owner.
 ///
 /// ```
 /// use tower_api_keys::{record::KeyRow, store::SuccessorRow};

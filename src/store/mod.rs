@@ -1,28 +1,29 @@
-//! Where keys are kept: the contract every store fulfils, and the stores of this crate.
+//! Where keys are stored: the contract that every store fulfils, and the stores of this crate.
 //!
-//! Three traits, each on top of the one before, in the order in which a store is written: [`KeyReader`] finds keys and
-//! tells what changed, [`KeyStore`] changes keys, and [`Ledger`] counts their uses and keeps the audit trail. A whole store
-//! is a `Ledger`. All have plain `async fn`s. After each trait, the conformance kit (`tower-api-keys-conformance`), whose
-//! clauses are the fine print of this page, has a call that tries what is there: `check_reader`, `check_key_store`, and
-//! `check_store` for the whole; then `check_pair` tries two handles onto the same data, as two nodes have. Tables with the
-//! greatest lengths of their [columns](COLUMNS), locks, time-outs and errors have a [page](crate::manual::stores) of their own.
+//! There are three traits, each on top of the one before. Write a store in this order: [`KeyReader`] finds keys and
+//! says what changed, [`KeyStore`] changes keys, and [`Ledger`] counts their uses and keeps the audit trail. A whole
+//! store is a `Ledger`. All have plain `async fn`s. The clauses of the conformance kit (`tower-api-keys-conformance`)
+//! are the details of this page. The kit has a call for each trait: `check_reader`, `check_key_store`, and
+//! `check_store` for the whole. Then `check_pair` tests two handles onto the same data, as two nodes have. A
+//! [page](crate::manual::stores) of its own describes tables, the greatest lengths of their [columns](COLUMNS), locks,
+//! time-outs and errors.
 //!
-//! [`transfer::copy`](transfer::copy()) moves all data from one store into another, without a key being reissued: from SQLite
-//! to PostgreSQL, say. It works between stores that implement [`PortableStore`](transfer::PortableStore) beside the two, as
-//! those of this crate do; for one's own store that is a choice.
+//! [`transfer::copy`](transfer::copy()) moves all data from one store into another, from SQLite to PostgreSQL for
+//! example. No key has to be issued again. Both stores have to implement [`PortableStore`](transfer::PortableStore), as
+//! those of this crate do. For your own store it is optional.
 //!
 //! # Contract
 //! - Ids and all other text are compared and kept **byte by byte**. No case folding, no trimming, no `LIKE`.
-//! - **Times and ids are arguments**: a store has no clock and makes up no id.
-//! - What a call wrote before it returned is there **after a crash**, and for every read that begins later, whichever node
-//!   asks.
-//! - The **change log** carries every change of a key's revocation, pause, expiry, scopes, networks, limits or owner, and of
-//!   the status of an owner or an organization, in both directions, in commit order, whoever made it: databases write it
-//!   by trigger. It carries a hash that somebody replaced by hand, too, and none that [`rehash`](KeyStore::rehash) did.
-//! - Nothing **un-revokes** a key. No write of this trait touches a revocation once it stands.
-//! - What moves between stores moves **as it is**: a [`PortableStore`](transfer::PortableStore) exports whole rows in the order
-//!   of their primary keys, and imports them where none stands, or an identical one. Nothing is overwritten.
-//! - A future may be **dropped** at any await point; what it began is then done whole or not at all.
+//! - **Times and ids are arguments**: a store has no clock and creates no id.
+//! - What a call wrote before it returned is there **after a crash**, and for every read on any node that begins later.
+//! - The **change log** has every change of a key's revocation, pause, expiry, scopes, networks, limits or owner, and
+//!   of the status of an owner or an organization, in both directions, in commit order. It has changes from any source:
+//!   databases write it by trigger. It also has a hash that was replaced by hand, but none that
+//!   [`rehash`](KeyStore::rehash) replaced.
+//! - Nothing **un-revokes** a key. No write of this trait changes a revocation that is stored.
+//! - Rows move between stores **unchanged**: a [`PortableStore`](transfer::PortableStore) exports whole rows in the
+//!   order of their primary keys, and imports a row where there is none, or an identical one. Nothing is overwritten.
+//! - A future may be **dropped** at any await point; what it began is then done completely or not at all.
 
 mod any;
 mod calls;

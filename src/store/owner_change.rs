@@ -4,8 +4,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// What happens to an owner. A second suspension of the same kind, the end of one that there is not, and a second close
-/// change nothing and are no conflicts; to suspend or reinstate a closed owner is one.
+/// A change of the status of an owner. A second suspension of the same kind, the end of a suspension that does not
+/// exist, and a second close change nothing and are no conflicts. To suspend or reinstate a closed owner is a conflict.
 ///
 /// ```
 /// use tower_api_keys::{Timestamp, record::{Suspension, OwnerStatusRow}, store::OwnerChange};
@@ -16,19 +16,19 @@ use crate::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerChange {
-    /// Closes it for good.
+    /// Closes the owner, which is final.
     Close,
     /// Ends this suspension, and no other.
     Reinstate(Suspension),
-    /// Suspends it.
+    /// Suspends the owner.
     Suspend(Suspension),
 }
 
 impl OwnerChange {
-    /// The status after this change of it; what is so already keeps its time.
+    /// The status after this change. What is already so keeps its time.
     ///
     /// # Errors
-    /// [`Conflict::OwnerClosed`] if it is closed, and this is no close.
+    /// [`Conflict::OwnerClosed`] if the owner is closed and the change is not a close.
     pub fn applied_to(self, before: OwnerStatusRow, at: Timestamp) -> Result<OwnerStatusRow, Conflict> {
         let now = Some(at.as_millis());
         let mut after = before;

@@ -1,5 +1,5 @@
-//! Which peppers the keys of a store were made with, as its nodes tell each other in a note: no node makes keys that
-//! lack the pepper of the others.
+//! Which peppers the keys of a store were made with. The nodes share this in a note, so that no node makes keys without
+//! the pepper of the others.
 
 use std::collections::BTreeSet;
 
@@ -22,19 +22,20 @@ pub(crate) struct PeppersInUse {
 
 impl PeppersInUse {
     /// # Errors
-    /// Those of [`KeyStore::replace_note`], which changes nothing here; and that the note cannot be read.
+    /// Those of [`KeyStore::replace_note`], which changes nothing here; and corrupt if the note cannot be read.
     pub(crate) async fn of<S: KeyStore>(store: &Calls<S>) -> Result<Self, StoreError> {
         Self::read(store.replace_note(NOTE, &[], &[]).await?)
     }
 
-    /// A note that cannot be read may name any pepper: to take it for none would let keys be made without.
+    /// A note that cannot be read may name any pepper: if it were taken as empty, keys could be made without that
+    /// pepper.
     fn read(note: Vec<u8>) -> Result<Self, StoreError> {
         let ids = if note.is_empty() { BTreeSet::new() } else { serde_json::from_slice(&note).map_err(unreadable)? };
         Ok(Self { ids, note })
     }
 
-    /// The newest one, if it is not known and no newer one is current. New keys have to have it, or a newer one: a pepper
-    /// that was lost, or made current by mistake, is replaced by a newer one.
+    /// The newest pepper, if this node does not know it and no newer one is current. New keys need it or a newer one:
+    /// to replace a pepper that was lost, or made current by mistake, add a newer one.
     pub(crate) fn missing(&self, known: &Peppers) -> Option<PepperId> {
         let newest = *self.ids.last()?;
         let is_newer = known.current_id().is_some_and(|current| current.as_u32() > newest);
@@ -42,21 +43,22 @@ impl PeppersInUse {
         (!is_newer && !known.knows(newest)).then_some(newest)
     }
 
-    /// All that are not known. Keys may be left that have one.
+    /// All peppers that this node does not know. Some keys may still have one of them.
     pub(crate) fn unknown(&self, known: &Peppers) -> impl Iterator<Item = PepperId> {
         self.ids.iter().map(|id| PepperId::new(*id)).filter(|id| !known.knows(*id))
     }
 
-    /// Adds one for all nodes to see.
+    /// Adds a pepper to the note that all nodes see.
     ///
     /// # Errors
-    /// Those of [`of`](Self::of). A note that cannot be read stays as it is.
+    /// Those of [`of`](Self::of); unavailable if other nodes change the note all the time. A note that cannot be read
+    /// stays as it is.
     pub(crate) async fn add<S: KeyStore>(mut self, id: PepperId, store: &Calls<S>) -> Result<(), StoreError> {
         for _ in 0..MOST_TRIES {
             if !self.ids.insert(id.as_u32()) {
                 return Ok(());
             }
-            // Fails only on maps whose keys are no strings; there is none.
+            // Fails only on maps whose keys are not strings; there is none here.
             let new = serde_json::to_vec(&self.ids).unwrap_or_default();
             // Another node may have added one meanwhile.
             self = Self::read(store.replace_note(NOTE, &self.note, &new).await?)?;

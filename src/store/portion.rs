@@ -1,13 +1,13 @@
-//! How many rows a store is handed at a time, if it may refuse one of them.
+//! How many rows to give a store at a time, if it may refuse one of them.
 
 use super::{StoreError, StoreErrorKind};
 
-/// The most refusals of one flush. The rest waits for the next one: a table that takes nothing must not be asked without
-/// end.
+/// The most refusals of one flush. The rest waits for the next flush: a table that accepts nothing must not be asked
+/// without end.
 pub(crate) const MOST_REFUSALS: usize = 1_000;
 
-/// How many rows are handed over next. Each refusal halves it, until the row that is refused stands alone; then its owner
-/// drops that row, so that it keeps back no others.
+/// How many rows to write next. Each refusal halves the number, until the refused row is alone; then the caller drops
+/// that row, so that it does not block others.
 #[derive(Debug)]
 pub(crate) struct Portion {
     most: usize,
@@ -16,23 +16,23 @@ pub(crate) struct Portion {
 }
 
 impl Portion {
-    /// This many at first, and never more.
+    /// Begins with this number, which is also the most.
     pub(crate) const fn new(most: usize) -> Self {
         Self { most, rows: most, refusals: 0 }
     }
 
-    /// How many rows are handed over next, at most.
+    /// How many rows to write next, at most.
     pub(crate) const fn rows(&self) -> usize {
         self.rows
     }
 
-    /// The store has what it was handed.
+    /// The store wrote the rows.
     pub(crate) fn written(&mut self) {
         self.rows = (self.rows * 2).min(self.most);
     }
 
-    /// Whether this answer to a call with that many rows is a refusal, and not one too many: then there is a smaller
-    /// portion to try, or the row is alone.
+    /// Whether this answer to a call with that many rows is a refusal, and the limit of refusals is not reached: then
+    /// try a smaller portion, or drop the row if it is alone.
     pub(crate) fn is_refused(&mut self, error: &StoreError, rows: usize) -> bool {
         let goes_on = error.kind() == StoreErrorKind::Refused && self.refusals < MOST_REFUSALS;
         if goes_on {
@@ -47,7 +47,8 @@ impl Portion {
 mod tests {
     use super::*;
 
-    /// Hands over this many rows, of which those are refused: how often the store was asked, and which rows were dropped.
+    /// Writes this many rows, some of them refused. Returns how often the store was asked, which rows were dropped, and
+    /// whether it reached the end.
     fn hand_over(rows: usize, most: usize, refused: impl Fn(usize) -> bool) -> (usize, Vec<usize>, bool) {
         let (mut portion, mut asked, mut dropped, mut done) = (Portion::new(most), 0, Vec::new(), 0);
         while done < rows {

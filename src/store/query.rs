@@ -25,42 +25,43 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyQuery {
-    /// Of this organization.
+    /// The organization that the keys belong to.
     pub organization: OrganizationId,
     /// These keys, at most 1,000; empty for all.
     pub keys: Vec<KeyId>,
-    /// Of one of these users and teams, at most 1,000; empty for all. One that is named twice counts once.
+    /// Keys of one of these users and teams, at most 1,000; empty for all. One that is named twice counts once.
     pub owners: Vec<Owner>,
-    /// Personal keys, or team keys.
+    /// Only personal keys, or only team keys.
     pub kind: Option<KeyKind>,
-    /// With this in their names.
+    /// Keys with this in their names.
     pub named_like: Option<NamePart>,
-    /// Made by this user, key or part of the system.
+    /// Keys made by this user, key or part of the system.
     pub creator: Option<ActorId>,
-    /// Made with this key.
+    /// Keys made with this key.
     pub created_via_key: Option<KeyId>,
-    /// Replacing this key, live or dead.
+    /// Keys that replace this one, live or dead.
     pub predecessor: Option<KeyId>,
-    /// With this key for the [first of their chain of rotations](crate::record::KeyRow::lineage), itself among them.
+    /// Keys with this one as the [first of their chain of rotations](crate::record::KeyRow::lineage), itself included.
     pub lineage: Option<KeyId>,
-    /// Live or dead at the `now` of the query. A key is dead if it is revoked or expired.
+    /// Keys that are live, or dead, at the `now` of the query. A key is dead if it is revoked or expired.
     pub liveness: Option<Liveness>,
-    /// Not used successfully at or after this time, or never.
+    /// Keys not used successfully at or after this time, or never.
     pub unused_since: Option<Timestamp>,
-    /// Made at or after this time.
+    /// Keys made at or after this time.
     pub created_since: Option<Timestamp>,
-    /// Made before this time.
+    /// Keys made before this time.
     pub created_before: Option<Timestamp>,
-    /// With an end before this time, live or dead.
+    /// Keys with an end before this time, live or dead.
     pub expires_before: Option<Timestamp>,
     /// Which come first.
     pub order: KeyOrder,
-    /// After the key in this place, in the order that is asked for: those made later, those made earlier, or those that
+    /// Keys after the one at this place, in the order of the query: those made later, those made earlier, or those that
     /// end later.
     pub after: Option<KeyCursor>,
-    /// Whether each is told with [how it was used](super::ListedKey::usage), which costs about a third of a list.
+    /// Whether each key comes with [how it was used](super::ListedKey::usage), which is about a third of the cost of a
+    /// list.
     pub with_usage: bool,
-    /// At most so many, 1 to 1,000.
+    /// The most keys in the answer, 1 to 1,000.
     pub limit: u16,
 }
 
@@ -109,7 +110,7 @@ pub enum KeyOrder {
     SoonestEndFirst,
 }
 
-/// Neither revoked nor expired, or one of the two.
+/// Whether a key is live: neither revoked nor expired.
 ///
 /// ```
 /// use tower_api_keys::store::Liveness;
@@ -118,13 +119,13 @@ pub enum KeyOrder {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveness {
-    /// Neither.
+    /// Neither revoked nor expired.
     Live,
     /// Revoked or expired.
     Dead,
 }
 
-/// Whose counts of use to read.
+/// Which counts of use to read.
 ///
 /// ```
 /// use tower_api_keys::{OrganizationId, key::KeyId, store::UsageScope};
@@ -135,9 +136,9 @@ pub enum Liveness {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageScope {
-    /// Of these keys, 1 to 1,000 of them, whether the store has them or not.
+    /// Counts of these 1 to 1,000 keys, whether the store has them or not.
     Keys(Vec<KeyId>),
-    /// Of refusals that name no key and concern these organizations, 1 to 1,000 of them; none stands for those that
+    /// Counts of refusals that name no key and concern one of these 1 to 1,000 organizations; none means those that
     /// concern no organization.
     NoKey(Vec<Option<OrganizationId>>),
 }
@@ -152,36 +153,36 @@ pub enum UsageScope {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventQuery {
-    /// Of this organization.
+    /// The organization that the events belong to.
     pub organization: OrganizationId,
-    /// [The access log](crate::audit::EventRow::is_attempt) and nothing else, instead of everything but it: a busy
-    /// key has millions, behind which nothing else would be found.
+    /// Whether to read [the access log](crate::audit::EventRow::is_attempt) instead of all other events. They are apart
+    /// because a busy key has millions of entries, among which nothing else would be found.
     pub attempts: bool,
-    /// About this key.
+    /// Events about this key.
     pub key: Option<KeyId>,
-    /// About this user or team, or a key of theirs.
+    /// Events about this user or team, or a key of theirs.
     pub owner: Option<Owner>,
-    /// By this user, key or part of the system.
+    /// Events by this user, key or part of the system.
     pub actor: Option<ActorId>,
-    /// [`Action`](crate::audit::Action), its words.
+    /// Events of this [`Action`](crate::audit::Action), as text.
     pub action: Option<String>,
-    /// From this source.
+    /// Events from this source.
     pub source: Option<String>,
-    /// At or after this time.
+    /// Events at or after this time.
     pub from: Option<Timestamp>,
-    /// Before this time.
+    /// Events before this time.
     pub until: Option<Timestamp>,
-    /// In falling order of their places in the log, instead of rising.
+    /// Whether they come in falling order of their places in the log, instead of rising.
     pub newest_first: bool,
-    /// After the event with this place, in the order that is asked for: with a greater place, or with a smaller one if the
-    /// newest come first.
+    /// Events after the one with this place, in the order of the query: with a greater place, or with a smaller one if
+    /// the newest come first.
     pub after: Option<i64>,
-    /// At most so many, 1 to 1,000.
+    /// The most events in the answer, 1 to 1,000.
     pub limit: u16,
 }
 
 impl EventQuery {
-    /// All events of an organization but entries of the access log, the oldest first, 100 a page.
+    /// All events of an organization except the access log, the oldest first, 100 a page.
     #[must_use]
     pub fn all(organization: OrganizationId) -> Self {
         Self {
@@ -201,7 +202,7 @@ impl EventQuery {
     }
 }
 
-/// Part of a list.
+/// One page of a list.
 ///
 /// ```
 /// use tower_api_keys::store::Page;
@@ -217,8 +218,8 @@ pub struct Page<T> {
     pub more: bool,
 }
 
-/// The new hash of a key whose text did not change, or the same hash with a proof of that text. `Debug` prints the id
-/// of the pepper alone.
+/// The new hash of a key whose text did not change, or the same hash with a proof of that text. `Debug` prints only
+/// the id of the pepper.
 ///
 /// ```
 /// use tower_api_keys::store::RehashedKey;
@@ -255,7 +256,7 @@ impl From<&KeyHash> for RehashedKey {
     }
 }
 
-/// What to forget. The default forgets nothing.
+/// What to delete because it is old. The default deletes nothing.
 ///
 /// ```
 /// use tower_api_keys::store::Prune;
@@ -265,33 +266,33 @@ impl From<&KeyHash> for RehashedKey {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// Events before this time, but no line of an attempt.
+    /// Events before this time, except entries of the access log.
     pub events_before: Option<Timestamp>,
-    /// At most so many of them, those with the earliest times.
+    /// The most of them to delete, those with the earliest times first.
     pub most_events: Option<u64>,
-    /// None of them with a greater place than this one: somebody who follows the [feed](super::Ledger::feed) has not
-    /// confirmed what comes behind it.
+    /// Keeps events with a greater place than this one: a reader of the [feed](super::Ledger::feed) has not confirmed
+    /// what comes after it.
     pub events_until: Option<i64>,
     /// [Entries of the access log](crate::audit::EventRow::is_attempt) before this time.
     pub attempts_before: Option<Timestamp>,
-    /// At most so many of them, those with the earliest times.
+    /// The most of them to delete, those with the earliest times first.
     pub most_attempts: Option<u64>,
-    /// All rows of the change log but so many of the last; a reader further behind gets a reset. The head stays. Below
-    /// 1,000, readers that fell behind believe that the store lost changes, and say so.
+    /// How many of the last rows of the change log to keep; a reader further behind gets a reset. The head stays. With
+    /// less than 1,000, readers that fell behind conclude that the store lost changes, and report that.
     pub keep_log_rows: Option<u32>,
-    /// Results and idempotency keys of changes before this time; such a change would be applied again.
+    /// Results and idempotency keys of changes before this time; a repeat of such a change would be applied again.
     pub changes_before: Option<Timestamp>,
-    /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Those over all time stay.
+    /// Counts of use by day, of days before this one: days since 1970-01-01 in UTC. Counts over all time stay.
     pub days_before: Option<i32>,
-    /// Counts of use, and by day, of keys that the store does not have (any more), whose ids come after this one by
-    /// their bytes: [`KeyId::LEAST`], or where the call before [ended](Pruned::usage_next). Those of requests without a
-    /// key stay.
+    /// Counts of use, and by day, of keys that the store does not have or no longer has, and whose ids come after this
+    /// one by their bytes. Begin with [`KeyId::LEAST`], and continue where the call before
+    /// [ended](Pruned::usage_next). Counts of requests without a key stay.
     pub usage_after: Option<KeyId>,
     /// Keys that ended long ago.
     pub keys: Option<DeadKeys>,
 }
 
-/// How long the audit trail is, and what of it is old: its entries of the access log, or all other events.
+/// How long the access log, or the trail of all other events, is, and how much of it is old.
 ///
 /// ```
 /// use tower_api_keys::store::Trail;
@@ -301,15 +302,15 @@ pub struct Prune {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
-    /// How many there are, in all organizations.
+    /// How many events there are, in all organizations.
     pub events: u64,
-    /// How many of them lie before the time that was asked about.
+    /// How many of them lie before the time of the call.
     pub before: u64,
     /// The time of the latest one.
     pub newest_at: Option<Timestamp>,
 }
 
-/// How much was forgotten by one call.
+/// How much one call of [`prune`](super::KeyStore::prune) deleted.
 ///
 /// ```
 /// use tower_api_keys::store::Pruned;
@@ -330,35 +331,35 @@ pub struct Pruned {
     pub days: u64,
     /// Counts of use of keys that the store does not have, and of those by day.
     pub usage: u64,
-    /// After which id to go on; none if all were looked at.
+    /// The id after which the next call continues; none if all were looked at.
     pub usage_next: Option<KeyId>,
-    /// Keys.
+    /// Purged keys.
     pub keys: u64,
 }
 
-/// The most keys whose counts of use go in one turn. Each may have some hundred.
+/// The most keys whose counts of use are deleted in one turn. Each may have some hundred counts.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 const MOST_GONE: usize = 20;
 
-/// What to do about the next keys that were used.
+/// The next keys that have counts of use, sorted by what to do about them.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) struct UsedKeys {
     /// The keys that the store does not have.
     pub(crate) gone: Vec<String>,
-    /// After which one to go on; none if there are no more.
+    /// The key after which the next turn continues; none if there are no more.
     pub(crate) next: Option<KeyId>,
 }
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl UsedKeys {
-    /// Of the next keys in the order of their ids, each with whether the store has it.
+    /// Takes the next keys in the order of their ids, each with whether the store has it.
     pub(crate) fn of(used: Vec<(String, bool)>) -> Self {
         let (mut gone, mut next) = (Vec::new(), None);
         for (key, is_there) in used {
             if gone.len() == MOST_GONE {
                 break;
             }
-            // No place is named by what plain SQL called a key and is none.
+            // Plain SQL may have written a key id that is none: it cannot be a place to continue.
             next = KeyId::new(&key).ok().or(next);
             gone.extend((!is_there).then_some(key));
         }

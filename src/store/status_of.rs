@@ -1,4 +1,4 @@
-//! Whose status a row of a database is, beside what writes it and what reads it.
+//! Whose status a row of a database is: the same for the code that writes it and the code that reads it.
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 use super::erasure::Erasure;
@@ -31,5 +31,5 @@ impl<'a> StatusOf<'a> {
     }
 }
 
-/// The kind of a status that is an organization's.
+/// The kind of an organization's status.
 pub(crate) const ORGANIZATION: &str = "organization";

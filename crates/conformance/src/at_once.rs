@@ -1,5 +1,5 @@
-//! Calls that are under way at once: through one handle, or through several in turn. The futures are polled by one task: a
-//! store that waits for anything has them all under way together, on connections of their own if it has several.
+//! Calls at once: through one handle, or through several in turn. One task polls the futures: a store that waits for
+//! something has all of them in progress together, on connections of their own if it has several.
 
 use std::iter::zip;
 
@@ -21,7 +21,7 @@ use crate::{
     usage,
 };
 
-/// How many calls make a crowd.
+/// How many calls are made at once.
 const MANY: usize = 16;
 
 /// One key is revoked many times.
@@ -86,7 +86,7 @@ pub(super) async fn successors<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_
     one_wins(handles, &scene, &changes, Conflict::Successor).await.map(drop)
 }
 
-/// Many keys are inserted where there is room for one.
+/// Many keys are inserted, and there is room for one.
 pub(super) async fn keys_below_a_limit<S: ErasedLedger + ?Sized>(handles: &[Candidate<'_, S>]) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     prepare(handles, &scene.insert([&scene.key()?])).await?;
@@ -103,7 +103,7 @@ pub(super) async fn repeated_idempotency_keys<S: ErasedLedger + ?Sized>(
     handles: &[Candidate<'_, S>],
 ) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    // Another request each: whichever is first, the others learn which key it made.
+    // Each is a different request: the first one wins, and the others learn which key it made.
     let word = scene.word();
     let request = || IdempotentRequest { key: word.clone(), ..scene.request() };
     let change = |key: &Sample| Change { idempotency: Some(request()), ..scene.insert([key]) };
@@ -203,7 +203,7 @@ pub(super) async fn one_name<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S
     same("what racing writers were told", &seen.iter().map(Some).collect(), &stands)
 }
 
-/// What a race begins with, written before it through the handle that comes first.
+/// Applies the change that a race needs, before the race, through the first handle.
 async fn prepare<S: ErasedStore + ?Sized>(handles: &[Candidate<'_, S>], change: &Change) -> Result<(), Unmet> {
     for handle in handles.iter().take(1) {
         handle.written(change).await?;
@@ -219,7 +219,8 @@ async fn applied<S: ErasedStore + ?Sized>(
     join_all(zip(handles.iter().cycle(), changes).map(|(handle, change)| handle.apply(change))).await
 }
 
-/// Applies the changes at once: one must be done, with one event, and each other end in this conflict. Which was done.
+/// Applies the changes at once: one must be done, with one event, and each other must end in this conflict. Returns
+/// which one was done.
 async fn one_wins<S: ErasedLedger + ?Sized>(
     handles: &[Candidate<'_, S>],
     scene: &Scene,
@@ -229,7 +230,7 @@ async fn one_wins<S: ErasedLedger + ?Sized>(
     one_wins_with(handles, scene, changes, |_| conflict).await
 }
 
-/// The same where the conflict tells of the change that was done.
+/// The same, if the conflict depends on the change that was done.
 async fn one_wins_with<S: ErasedLedger + ?Sized>(
     handles: &[Candidate<'_, S>],
     scene: &Scene,

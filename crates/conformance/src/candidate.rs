@@ -19,14 +19,14 @@ use crate::{
     unmet::{Unmet, same},
 };
 
-/// A reader or a store that is being checked, and the way to change what it reads.
+/// A reader or a store under test, and the way to change what it reads.
 pub(crate) struct Candidate<'a, R: ?Sized> {
     subject: &'a R,
     apply: Box<dyn Fn(Change) -> BoxFuture<'a, Result<Applied, StoreError>> + Send + Sync + 'a>,
 }
 
 impl<'a, R: KeyReader> Candidate<'a, R> {
-    /// A reader, and how to apply a change to the database behind it.
+    /// A candidate for a reader, with a function that applies a change to the database behind it.
     pub(crate) fn reader<F>(reader: &'a R, apply: impl Fn(Change) -> F + Send + Sync + 'a) -> Self
     where
         F: Future<Output = Result<Applied, StoreError>> + Send + 'a,
@@ -40,18 +40,18 @@ impl<'a, R: ErasedReader + ?Sized> Candidate<'a, R> {
         self.subject
     }
 
-    /// Applies a change, whatever comes of it.
+    /// Applies a change, with any result.
     pub(super) async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
         (self.apply)(change.clone()).await
     }
 
-    /// Applies a change that must be done.
+    /// Applies a change that must succeed.
     pub(super) async fn effects(&self, change: &Change) -> Result<Vec<Effect>, Unmet> {
         let applied = self.apply(change).await.map_err(|error| Unmet::call("apply", &error))?;
         Ok(applied.effects)
     }
 
-    /// Applies a change whose every write must be written.
+    /// Applies a change in which every write must change something.
     pub(super) async fn written(&self, change: &Change) -> Result<(), Unmet> {
         let expected = vec![Effect::Changed; change.writes.len()];
         same("the effects of a change", &self.effects(change).await?, &expected)
@@ -61,7 +61,7 @@ impl<'a, R: ErasedReader + ?Sized> Candidate<'a, R> {
         self.subject.find(id).await.map_err(|error| Unmet::call("find", &error))
     }
 
-    /// A key that must be there.
+    /// Finds a key that must be there.
     pub(super) async fn found(&self, id: &KeyId) -> Result<FoundKey, Unmet> {
         self.find(id).await?.ok_or_else(|| Unmet::failed(format!("expected to find the key {id}, saw none")))
     }
@@ -86,7 +86,7 @@ impl<'a, R: ErasedReader + ?Sized> Candidate<'a, R> {
 }
 
 impl<'a, S: KeyStore> Candidate<'a, S> {
-    /// A store.
+    /// A candidate for a store.
     pub(crate) fn store(store: &'a S) -> Self {
         Self::erased(store)
     }
@@ -156,7 +156,7 @@ impl<S: ErasedLedger + ?Sized> Candidate<'_, S> {
         self.subject.record_usage(batch).await.map_err(|error| Unmet::call("record_usage", &error))
     }
 
-    /// What counts there are.
+    /// The counts of this scope.
     pub(super) async fn counts(&self, of: &UsageScope) -> Result<Vec<UsageRow>, Unmet> {
         self.subject.usage(of).await.map_err(|error| Unmet::call("usage", &error))
     }

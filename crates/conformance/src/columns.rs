@@ -1,8 +1,8 @@
-//! The columns of a key, one by one: a new one is named here and nowhere else in the kit.
+//! The columns of a key, one by one: add a new column only here in the kit.
 
 use tower_api_keys::{Timestamp, key::KeyId, record::KeyRow};
 
-/// Sets every column that a key need not have.
+/// Sets every optional column of a key.
 pub(super) fn fill(row: &mut KeyRow, creator: &KeyId, predecessor: &KeyId) {
     let labels: Vec<String> = (0..16).map(|n| format!(r#""label {n:02}":"{}""#, "w\u{f6}rter".repeat(10))).collect();
     row.name = "GitHub Actions \u{2013} Produktion \u{1f511}".into();
@@ -30,7 +30,7 @@ pub(super) fn fill(row: &mut KeyRow, creator: &KeyId, predecessor: &KeyId) {
     row.replaces = Some(predecessor.as_str().to_owned());
 }
 
-/// Changes one column each.
+/// Functions that change one column each.
 pub(super) const KEY_COLUMNS: &[fn(&mut KeyRow)] = &[
     |row| row.organization.push('x'),
     |row| row.kind = if row.kind == "team" { "user".into() } else { "team".into() },

@@ -1,6 +1,6 @@
-//! Calls that are dropped at any of their waits: a client hangs up when it likes. A call is polled as often as it is woken,
-//! for each number of times until it ends, so that each wait of a store is the last one twice: it is dropped as soon as it
-//! waits, and once what it waits for has come.
+//! Calls that are dropped at any of their waits, because a client may disconnect at any time. A call is polled when it
+//! is woken, and dropped after one wait, after two, and so on until it ends. Each wait is tried twice: the call is
+//! dropped when it begins to wait, and when it could continue.
 
 use std::{
     fmt,
@@ -22,18 +22,18 @@ use crate::{
     usage,
 };
 
-/// The most waits of a call that are tried. No store needs half as many.
+/// The most waits of a call that are tried. No store needs half of them.
 const MOST_WAITS: u32 = 200;
 
-/// After which of its waits a call is dropped.
+/// The wait at which a call is dropped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stop {
     waits: u32,
-    /// Whether what it waits for has come.
+    /// Whether the call could already continue.
     is_answered: bool,
 }
 
-/// All of them, in turn.
+/// All stops, in order.
 pub(crate) fn stops() -> impl Iterator<Item = Stop> {
     (1..=MOST_WAITS).flat_map(|waits| [false, true].map(|is_answered| Stop { waits, is_answered }))
 }
@@ -45,12 +45,12 @@ impl fmt::Display for Stop {
     }
 }
 
-/// No stop let the call end: it was not seen whole, and nothing is known of its last waits.
+/// The failure if the call did not end at any stop: its last waits were not tested.
 pub(crate) fn endless() -> Unmet {
     Unmet::failed(format!("expected a call to end within {MOST_WAITS} waits, saw it wait longer"))
 }
 
-/// Rows in a batch: more than one statement of most databases takes.
+/// Rows in a batch: more than one statement of most databases accepts.
 const ROWS: usize = 2_500;
 
 pub(crate) async fn a_read_can_be_dropped_at_any_wait<R: KeyReader>(candidate: &Candidate<'_, R>) -> Result<(), Unmet> {
@@ -87,9 +87,9 @@ pub(crate) async fn a_change_can_be_dropped_at_any_wait<S: Ledger>(candidate: &C
         candidate.written(&scene.insert([&old])).await?;
         let change = scene.change(at(1), vec![new.insert(), old.revoke()]);
         let is_done = polled(candidate.apply(&change), stop).await.is_some();
-        // Through the connection that was left, if the store has left one half-way.
+        // On the connection of the dropped call, if the store still has it.
         candidate.written(&elsewhere.insert([&other])).await?;
-        // Lists, unlike two finds, are of one moment.
+        // A list is as of one moment; two finds are not.
         let listed = candidate.list(&scene.query(), at(1)).await?.rows;
         let revoked = listed.iter().filter(|listed| listed.key.revoked_at.is_some()).count();
         let what = format!("both writes of a change dropped {stop}, or neither");
@@ -137,7 +137,7 @@ pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: Ledger>(
         let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
         let events: Vec<EventRow> = (0..EVENTS).map(|_| scene.event(at(1))).collect();
         let is_done = polled(candidate.subject().append_events(&events), stop).await.is_some();
-        // Behind whatever became of those: events are written in order.
+        // After those events, if they are written: events come in order.
         candidate.append(&[elsewhere.event(at(1))]).await?;
         let written = candidate.events(&scene).await?.len();
         let what = format!("all of {EVENTS} events whose appending was dropped {stop}, or none");
@@ -149,7 +149,7 @@ pub(crate) async fn appended_events_can_be_dropped_at_any_wait<S: Ledger>(
     Err(endless())
 }
 
-/// Polls until it is to be dropped, each time that it is woken: none if it had not ended by then.
+/// Polls a call each time it is woken, until it ends or is dropped; none if it did not end.
 pub(crate) async fn polled<T>(call: impl Future<Output = T>, stop: Stop) -> Option<T> {
     let (mut call, mut left) = (pin!(call), stop.waits);
     poll_fn(|context| {
@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader whose every look takes so many waits.
+    /// A reader in which each call takes a number of waits.
     struct Slow {
         store: MemoryStore,
         waits: u32,
@@ -218,7 +218,7 @@ mod tests {
     fn a_call_is_dropped_while_it_waits_and_once_what_it_waits_for_has_come() {
         let stop = |is_answered| Stop { waits: 1, is_answered };
         assert_eq!(polled(pending::<()>(), stop(false)).now_or_never(), Some(None));
-        // Nothing comes.
+        // It is never woken.
         assert_eq!(polled(pending::<()>(), stop(true)).now_or_never(), None);
     }
 

@@ -1,4 +1,4 @@
-//! Ends of keys, and what was told of them: S117 and S118.
+//! Ends of keys, and the notes about them: S117 and S118.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     unmet::same,
 };
 
-/// What another note about a key does: how often, about which end and how long before it.
+/// What another note about a key does: its name, its end, how long before it, and the effect.
 const NOTES: [(&str, u64, i64, Effect); 7] = [
     ("the same note", 1_000, 60, Effect::Unchanged),
     ("a note of longer before", 1_000, 61, Effect::Unchanged),
@@ -50,7 +50,7 @@ pub(crate) async fn an_end_is_noted_once<S: Ledger>(candidate: &Candidate<'_, S>
         same("what the log tells of notes", &seen, &Changes::Unchanged)?;
     }
 
-    // Another end has had no word, be it sooner or later. A key that is not there, or another organization's, has none.
+    // Another end has no note, earlier or later. A key that is missing or of another organization gets none.
     for end in [500, 2_000] {
         let moved = key.clone().with(|row| row.expires_at = Some(at(end).as_millis()));
         let version = candidate.found(&key.id).await?.key.version;
@@ -69,7 +69,7 @@ pub(crate) async fn an_end_is_noted_once<S: Ledger>(candidate: &Candidate<'_, S>
     let expected = vec![Effect::Changed, Effect::Unchanged];
     same("a note about a revoked key", &candidate.effects(&revocation).await?, &expected)?;
 
-    // Each has its event if it was news, and none if it was not.
+    // Each note has its event if it was new, and none if it was not.
     let texts = |change: &Change| change.writes.first().and_then(|audited| audited.event.after.clone());
     let mut expected: Vec<_> = written.iter().map(texts).collect();
     expected.push(texts(&revocation));
@@ -128,7 +128,7 @@ pub(crate) async fn keys_whose_end_is_to_be_told_are_found<S: KeyStore>(
         let expected: Vec<_> = places.iter().filter_map(|place| keys.get(*place)).map(|key| key.row.clone()).collect();
         same(&format!("keys of two organizations whose end is to be told, {what}"), &seen, &expected)?;
     }
-    // However long ago: one that a note has is found no more.
+    // With no lower limit of the end: a key with a note is not found again.
     let long_ago = scene.key()?.with(|row| row.expires_at = Some(Timestamp::MIN.as_millis()));
     candidate.written(&scene.insert([&long_ago])).await?;
     let ever = EndingQuery { after: None, until: Timestamp::MIN, before_ms: 0, limit: 1_000 };

@@ -44,7 +44,7 @@ fn event(scene: &Scene, actor: &str, action: &str, key: Option<&Sample>, owner: 
     }
 }
 
-/// The same once it tells nothing of whom it tells.
+/// The same event without the texts that could identify the erased.
 fn bare(event: &EventRow) -> EventRow {
     EventRow { before: None, after: None, source: None, ..event.clone() }
 }
@@ -55,7 +55,7 @@ fn counted(scene: &Scene, keys: &[&Sample]) -> UsageBatch {
     UsageBatch { writer: scene.bytes(), sequence: 1, rows, days: keys.iter().map(day).collect() }
 }
 
-/// All events but for their numbers, entries of the access log behind all others.
+/// All events without their numbers, entries of the access log after all others.
 async fn told<S: Ledger>(candidate: &Candidate<'_, S>, of: &OrganizationId) -> Result<Vec<EventRow>, Unmet> {
     let mut rows = Vec::new();
     for attempts in [false, true] {
@@ -129,7 +129,7 @@ pub(crate) async fn the_erased_are_nowhere<S: Ledger>(candidate: &Candidate<'_, 
             renamed
         };
         let mut expected: Vec<EventRow> = before.iter().map(renamed).collect();
-        // The last of those that are no attempts.
+        // The last one that is not in the access log.
         let place = expected.iter().filter(|event| !event.is_attempt()).count();
         expected.splice(place..place, change.writes.first().map(|audited| audited.event.clone()));
         same("the events of whoever was erased", &told(candidate, &scene.organization()).await?, &expected)?;
@@ -155,7 +155,7 @@ pub(crate) async fn the_erased_are_nowhere<S: Ledger>(candidate: &Candidate<'_, 
 pub(crate) async fn neighbours_stay<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let gone = scene.owner_named(KeyKind::User, "alice")?;
-    // Of the same id and another kind, in another organization, and of ids that are much alike.
+    // The same id of another kind, in another organization, and similar ids.
     let neighbours = [
         (&scene, scene.owner_named(KeyKind::Team, "alice")?),
         (&elsewhere, elsewhere.owner_named(KeyKind::User, "alice")?),
@@ -174,7 +174,7 @@ pub(crate) async fn neighbours_stay<S: Ledger>(candidate: &Candidate<'_, S>) -> 
         keys.push(key);
     }
     candidate.written(&close(&scene, &gone)).await?;
-    // Neither about the one who is erased nor by them, as all events of the kit's changes are.
+    // Neither about the erased user nor by them; all events of the kit's changes are like this.
     let (pseudonym, by_them) = (Pseudonym::from_bytes(scene.bytes()), "user:alice");
     let mut before = told(candidate, &scene.organization()).await?;
     before.retain(|event| event.actor != by_them);
@@ -284,7 +284,7 @@ pub(crate) async fn erased_keys_are_in_the_log<S: KeyStore>(candidate: &Candidat
     same("the issue of the erased key, repeated", &candidate.effects(&issue).await?, &vec![Effect::Changed])?;
     let again = scene.insert([&scene.key_with(key.id)?]);
     conflicts("a new key with the id of an erased one", candidate.apply(&again).await, Conflict::IdTaken)?;
-    // What a request was called is erased with the key that it made.
+    // The idempotency key of a request is erased with the key that the request made.
     let next = Change { idempotency: Some(request), ..scene.insert([&scene.key()?]) };
     candidate.written(&next).await?;
     same("a key that stays", &candidate.found(&made.id).await?.key.owner, &made.row.owner)
@@ -325,7 +325,7 @@ pub(crate) async fn only_the_closed_are_erased<S: KeyStore>(candidate: &Candidat
     let second = erase(&scene, Some(&alice), pseudonym);
     conflicts("a second erasure", candidate.apply(&second).await, Conflict::NotClosed)?;
     candidate.written(&erase(&scene, None, Pseudonym::from_bytes(scene.bytes()))).await?;
-    // Somebody else, of whom nothing is known.
+    // A new owner with the same id, who has nothing.
     let next = scene.key_of(&alice)?;
     let issue = Change { guards: vec![Guard::OwnerActive(alice.clone())], ..scene.insert([&next]) };
     candidate.written(&issue).await?;

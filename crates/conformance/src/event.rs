@@ -17,7 +17,7 @@ use crate::{
 
 pub(crate) async fn events_are_numbered_in_order<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    // Times that fall show that it is not time that orders.
+    // Falling times show that the order is not by time.
     let events: Vec<EventRow> = (0..8).map(|n| scene.event(at(100 - n))).collect();
     let (first, second) = events.split_at(5);
     let change = scene.insert(&scene.keys(2)?);
@@ -207,8 +207,8 @@ fn with_each_condition(scene: &Scene, key: KeyId, owner: Owner, time: Range<u64>
     ])
 }
 
-/// The pages of a query are the whole of it: each of the size asked for, with a word on whether more follow, and none after
-/// the last.
+/// Checks that the pages of a query have all its rows: each page has the requested size and says whether more follow,
+/// and no page comes after the last.
 async fn pages_make_up<S: Ledger>(
     candidate: &Candidate<'_, S>,
     query: &EventQuery,

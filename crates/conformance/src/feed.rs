@@ -1,4 +1,4 @@
-//! Events as somebody follows them.
+//! The feed, which readers follow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ use crate::{
     unmet::{ensure, same},
 };
 
-/// More than one clause writes.
+/// More events than one clause writes.
 const WHOLE: u16 = 1_000;
 
 /// The place of the last event.
@@ -30,7 +30,7 @@ async fn end<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<Option<i64>, Unm
     }
 }
 
-/// What tells the events of a clause apart.
+/// The texts that distinguish the events of a clause.
 fn marks(rows: &[EventRow]) -> Vec<&Option<String>> {
     rows.iter().map(|row| &row.after).collect()
 }
@@ -129,7 +129,7 @@ pub(crate) async fn a_follower_of_the_feed_misses_nothing<S: Ledger>(
 
 pub(crate) async fn unconfirmed_events_are_kept<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
-    // The later one is the older one by its time.
+    // The event written last is older by its time.
     let rows = [scene.event(ancient(2)), scene.event(ancient(3)), scene.event(ancient(1))];
     candidate.append(&rows).await?;
     let sequences: Vec<i64> = candidate.events(&scene).await?.iter().map(|event| event.sequence).collect();

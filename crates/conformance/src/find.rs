@@ -79,7 +79,7 @@ pub(crate) async fn text_is_kept_byte_by_byte<R: KeyReader>(candidate: &Candidat
     for text in
         [" O'Brien ", "100%_\\", "a\"b`c", "'; drop table keys; --", "e\u{301}\u{e9}", "\u{feff}x", "NULL", "1e3"]
     {
-        // Some are no ids that the crate makes. A store keeps what plain SQL or an older version wrote all the same.
+        // The crate makes no such ids, but a store also keeps what plain SQL or an older version wrote.
         let key = scene.key()?.with(|row| {
             row.organization.push_str(text);
             row.owner = text.to_owned();
@@ -98,7 +98,7 @@ pub(crate) async fn text_is_kept_byte_by_byte<R: KeyReader>(candidate: &Candidat
     Ok(())
 }
 
-/// The form in which labels are kept: no blanks between them, in the order of their names' bytes.
+/// The form in which labels are stored: no blanks between them, in the order of their names' bytes.
 fn labels(value: &str) -> String {
     let value = value.replace('\\', r"\\").replace('"', r#"\""#);
     format!("{{\"a\":\"{value}\",\"aa\":\"1\",\"b\":\"\u{e9}\"}}")
@@ -124,7 +124,7 @@ const STEPS: [OwnerChange; 4] = [
     OwnerChange::Close,
 ];
 
-/// What each of the steps does to a status, said apart from the library.
+/// What each step does to a status, written independently of the library.
 fn expect(status: &mut OwnerStatusRow, step: OwnerChange, now: Timestamp) {
     let now = Some(now.as_millis());
     match step {
@@ -164,7 +164,7 @@ pub(crate) async fn a_status_is_one_owner_s<R: KeyReader>(candidate: &Candidate<
         scene.owner_named(KeyKind::Team, "abcx")?,
     ];
     let mut keys: Vec<Sample> = others.iter().map(|owner| scene.key_of(owner)).collect::<Result<_, _>>()?;
-    // No id that the crate makes, and another one to the byte.
+    // Not an id that the crate makes, and different in one byte.
     keys.push(scene.key_of(&suspended)?.with(|row| row.owner.push(' ')));
     let mine = scene.key_of(&suspended)?;
     candidate.written(&scene.insert(keys.iter().chain([&mine]))).await?;

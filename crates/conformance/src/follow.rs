@@ -20,7 +20,7 @@ use crate::{
     unmet::{ensure, same},
 };
 
-/// Keys are revoked by one handle, the log is read by another, and what it tells of is found by a third.
+/// Keys are revoked through one handle, the log is read through another, and what it names is found through a third.
 pub(super) async fn finds_as_told<R: ErasedReader + ?Sized>(
     writer: &Candidate<'_, R>,
     follower: &Candidate<'_, R>,
@@ -54,7 +54,7 @@ pub(super) async fn finds_as_told<R: ErasedReader + ?Sized>(
     written.and(read)
 }
 
-/// What the log told of, without repeats, which are harmless.
+/// The keys that the log named, without repeats, which are harmless.
 pub(super) fn last_of_each(told: impl DoubleEndedIterator<Item = KeyId>) -> Vec<KeyId> {
     let mut seen = BTreeSet::new();
     let mut last: Vec<KeyId> = told.rev().filter(|id| seen.insert(*id)).collect();
@@ -107,7 +107,7 @@ async fn revoke_each<R: ErasedReader + ?Sized>(
     Ok(())
 }
 
-/// What a read of the log says to one who wants to miss nothing.
+/// What a read of the log says to a reader that must miss nothing.
 #[derive(Debug)]
 pub(super) enum News {
     All { head: Head },

@@ -82,7 +82,7 @@ pub(crate) async fn same_rights_means_these_scopes_and_this_end<S: KeyStore>(
     let allowed_networks = Some("10.0.0.0/8".into());
     let guard = Guard::SameRights { key: endless.id, scopes: String::new(), allowed_networks, expires_at: None };
     guarded(candidate, &scene, at(1), guard, "a key without networks", Some(Conflict::Guard(0))).await?;
-    // What the writes of the change itself do to the key comes after the guard.
+    // The writes of the change itself come after the guard.
     let guards = vec![Guard::SameRights {
         key: mortal.id,
         scopes: "a:read b".into(),
@@ -109,7 +109,7 @@ pub(crate) async fn same_version_means_this_one<S: KeyStore>(candidate: &Candida
         let guard = Guard::SameVersion { key: key.id, version };
         guarded(candidate, &scene, at(2), guard, what, (!holds).then_some(Conflict::Guard(0))).await?;
     }
-    // What the writes of the change itself do to the key comes after the guard.
+    // The writes of the change itself come after the guard.
     let guards = vec![Guard::SameVersion { key: renamed.id, version: 2 }];
     let writes = vec![renamed.rename(2, "b"), renamed.revoke()];
     candidate.written(&Change { guards, ..scene.change(at(3), writes) }).await
@@ -216,7 +216,7 @@ pub(crate) async fn keys_made_on_behalf_of_an_owner_are_counted<S: KeyStore>(
     };
     let (early, first, late) =
         (by(scene.key()?, "user:alice", 99), by(scene.key()?, "user:alice", 100), by(scene.key()?, "user:alice", 301));
-    // The second is made with a key of hers that is dead by then.
+    // The second key is made with a key of hers that is dead at that time.
     let (hers, the_teams) = (scene.key_of(&alice)?, scene.key_of(&team)?);
     let with = |sample: Sample, maker: &Sample| {
         let id = maker.id.to_string();
@@ -285,7 +285,7 @@ pub(crate) async fn guards_come_before_the_writes<S: KeyStore>(candidate: &Candi
     candidate.written(&Change { guards, ..scene.change(at(1), writes) }).await
 }
 
-/// Suspends an owner of its own under one guard: nothing that any count includes.
+/// Suspends a separate owner under one guard, which changes no count.
 async fn would_write<S: KeyStore>(
     candidate: &Candidate<'_, S>,
     scene: &Scene,
@@ -312,7 +312,7 @@ async fn guarded<S: KeyStore>(
     under(candidate, scene.change(now, vec![key.insert()]), guard, what, expected).await
 }
 
-/// Whether a change under a guard goes as it should.
+/// Checks that a change under a guard has the expected result.
 async fn under<S: KeyStore>(
     candidate: &Candidate<'_, S>,
     change: Change,

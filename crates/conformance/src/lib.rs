@@ -1,7 +1,8 @@
-//! The store contract, clause by clause, for whoever writes a store.
+//! The store contract, clause by clause, to test a store of your own.
 //!
-//! Each clause has a number and a text; [`clauses`] lists them. [`check_store`] tries those of a store, and [`check_pair`]
-//! those of two handles onto one database, which no single handle can show. A test of your own store is one line:
+//! Each clause has a number and a text; [`clauses`] lists them. [`check_store`] tests the clauses of a store, and
+//! [`check_pair`] those of two handles onto one database, which a single handle cannot show. A test of your own store
+//! is one line:
 //!
 //! ```
 //! use tower_api_keys::store::MemoryStore;
@@ -16,7 +17,7 @@
 //! ```
 //!
 //! # Step by step
-//! A store is written trait by trait, and can be tried after each. A later step tries again what an earlier one tried.
+//! You write a store trait by trait, and can test it after each. A later step repeats the tests of the earlier ones.
 //!
 //! | step | you have written | call | clauses |
 //! |---|---|---|---|
@@ -24,22 +25,22 @@
 //! | 2 | [`KeyStore`] | [`check_key_store`] | `R`, and those of `S` that need no counts and no events |
 //! | 3 | [`Ledger`] | [`check_store`] | all of `R` and `S` |
 //! | 4 | a second process may use the database | [`check_pair`] | `C` |
-//! | 5 | [`PortableStore`], if rows are to move | [`check_portable`] | `P` |
+//! | 5 | [`PortableStore`], if rows should be moved | [`check_portable`] | `P` |
 //!
 //! # What it needs and what it leaves behind
 //! - A Tokio runtime with its time driver.
-//! - A database that may hold other data and may have been checked before: each clause works in organizations of its own
-//!   with random names. Nothing else may write to the database meanwhile.
-//! - It leaves some thousand keys, events and counts in those organizations, and forgets what a real database does not
-//!   have, events, results of changes and counts from the first day of 1970, and what it can spare, rows of the change log:
-//!   readers start anew then.
-//! - It can show what a store does, not what it does in a crash or in another thread. Kill the process that writes to a
-//!   store of files, and look at what is left.
-//! - What is to happen at once is polled by one task: a store that waits for its database has it all under way together.
+//! - A database that may hold other data and may have been checked before: each clause works in organizations of its
+//!   own with random names. Nothing else may write to the database meanwhile.
+//! - It leaves some thousand keys, events and counts in those organizations. It deletes events, results of changes and
+//!   counts from the first day of 1970, which a real database does not have, and rows of the change log: then readers
+//!   start over.
+//! - It shows what a store does, but not what it does in a crash or in another thread. Kill the process that writes to
+//!   a store of files, and check what is left.
+//! - Calls at once are polled by one task: a store that waits for its database has all of them in progress together.
 //!
-//! A clause that panics, or takes longer than 30 seconds, failed; those after it are tried all the same. One that failed
-//! says what was expected, what was seen, and what usually breaks it. How to write a store, with tables and time-outs, is in
-//! the page `manual::stores` of the library.
+//! A clause fails if it panics or takes longer than 30 seconds; the clauses after it are still tested. A failed clause
+//! says what was expected, what was seen, and what usually breaks it. The page `manual::stores` of the library says how
+//! to write a store, with tables and time-outs.
 
 mod at_once;
 mod candidate;
@@ -83,9 +84,9 @@ use pair::Pair;
 pub use report::{Clause, Report, Verdict};
 use unmet::{Unmet, UnmetKind};
 
-/// Tries the clauses of [`KeyReader`]. `apply` does a change to the database behind the reader, by whatever means:
-/// through the store that writes to it, or in plain SQL. Of changes, these clauses need only the writes: no guards, no
-/// idempotency, no events.
+/// Tests the clauses of [`KeyReader`]. `apply` does a change to the database behind the reader, in any way: through the
+/// store that writes to it, or in plain SQL. These clauses need only the writes of changes: no guards, no idempotency,
+/// no events.
 ///
 /// ```
 /// use tower_api_keys::store::{KeyStore, MemoryStore};
@@ -109,8 +110,8 @@ where
     report
 }
 
-/// Tries the clauses of [`KeyReader`] and those of [`KeyStore`] that can be seen without a [`Ledger`]: the second step, when
-/// the third trait is not written yet. It says nothing of events and counts.
+/// Tests the clauses of [`KeyReader`] and those of [`KeyStore`] that can be seen without a [`Ledger`]: the second step,
+/// before the third trait is written. It does not test events and counts.
 ///
 /// ```
 /// use tower_api_keys::store::MemoryStore;
@@ -130,7 +131,7 @@ pub async fn check_key_store<S: KeyStore>(store: &S) -> Report {
     report
 }
 
-/// Tries every clause of [`KeyReader`], [`KeyStore`] and [`Ledger`]: the whole of a store.
+/// Tests every clause of [`KeyReader`], [`KeyStore`] and [`Ledger`]: the whole store.
 pub async fn check_store<S: Ledger>(store: &S) -> Report {
     let mut report = check_key_store(store).await;
     table::ledger_clauses(&Candidate::store(store), &mut report).await;
@@ -138,9 +139,9 @@ pub async fn check_store<S: Ledger>(store: &S) -> Report {
     report
 }
 
-/// Tries the clauses of two handles onto one database: what one wrote the other sees, and what both do at once is done
-/// as if through one. Give it two connections to one server, two stores with one file open, or a store of your own
-/// beside another one onto the same tables. Each must pass [`check_store`] by itself, which this does not repeat.
+/// Tests the clauses of two handles onto one database: each sees what the other wrote, and what both do at once is done
+/// as if through one handle. Give it two connections to one server, two stores that have one file open, or a store of
+/// your own and another one on the same tables. Each must pass [`check_store`] alone, which this does not repeat.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -161,7 +162,7 @@ pub async fn check_pair<A: Ledger, B: Ledger>(one: &A, other: &B) -> Report {
     report
 }
 
-/// Tries the clauses of [`PortableStore`], and no other.
+/// Tests only the clauses of [`PortableStore`].
 ///
 /// ```
 /// use tower_api_keys::store::MemoryStore;
@@ -179,8 +180,8 @@ pub async fn check_portable<S: PortableStore>(store: &S) -> Report {
     report
 }
 
-/// Every clause, by its number: `R` what readers need, `S` stores, `C` two handles onto one database, `P` stores whose rows
-/// move. A number never gets another meaning.
+/// Every clause with its number and text: `R` for readers, `S` for stores, `C` for two handles onto one database, `P`
+/// for stores whose rows can move. A number never gets another meaning.
 ///
 /// ```
 /// let (number, text) = tower_api_keys_conformance::clauses().next().ok_or("no clauses")?;

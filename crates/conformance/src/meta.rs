@@ -36,7 +36,7 @@ pub(crate) async fn any_bytes_are_kept<S: KeyStore>(candidate: &Candidate<'_, S>
     for again in [false, true] {
         for (end, first) in &values {
             let name = format!("{stem}{end}");
-            // The first time round each is new; the second time, what was first stands.
+            // In the first round each name is new; in the second round, the first bytes stay.
             let put = if again { b"later".to_vec() } else { first.clone() };
             same(&format!("what stands under {name:?}"), &candidate.put_meta(&name, &put).await?, first)?;
         }

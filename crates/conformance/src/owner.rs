@@ -127,7 +127,7 @@ pub(crate) async fn an_organization_is_suspended_like_an_owner<S: Ledger>(
     same("the number of events", &candidate.events(&scene).await?.len(), &3)
 }
 
-/// A key whose owner the plan suspended at 1 and an admin at 2.
+/// A key whose owner was suspended by the plan at 1 and by an admin at 2.
 async fn suspended_key<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(Scene, Sample), Unmet> {
     let scene = Scene::new()?;
     let key = scene.key()?;

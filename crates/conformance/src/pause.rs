@@ -12,7 +12,7 @@ use crate::{
     unmet::{conflicts, same},
 };
 
-/// How the key stands after a pause at this time.
+/// The row of the key after a pause at this time.
 fn paused(key: &Sample, millis: u64, by: &str) -> KeyRow {
     KeyRow { paused_at: Some(at(millis).as_millis()), paused_by: Some(by.to_owned()), version: 2, ..key.row.clone() }
 }
@@ -83,7 +83,7 @@ pub(crate) async fn that_pause_is_ended_and_no_other<S: KeyStore>(candidate: &Ca
     let resumed = KeyRow { version: 3, ..key.row.clone() };
     same("a key just resumed", &candidate.found(&key.id).await?.key, &resumed)?;
 
-    // As plain SQL may leave it: nobody knows by whom.
+    // As plain SQL may leave it, without an actor.
     let anonymous = scene.key()?.with(|row| row.paused_at = Some(at(3).as_millis()));
     candidate.written(&scene.insert([&anonymous])).await?;
     let other = scene.change(at(8), vec![anonymous.resume(at(3), by)]);

@@ -78,7 +78,7 @@ pub(crate) async fn imported_rows_are_like_written_ones<S: PortableStore>(
     let event = EventRow { sequence: next_sequence(candidate, &scene).await?, ..scene.event(at(9)) };
     let meta = MetaRow { name: scene.word(), value: vec![0, 255] };
     let used = [usage_row(&key, "success", "intake", 3, 10, 20), usage_row(&key, "key_revoked", "", 2, 30, 40)];
-    // Not the sum of the counts: that is not what makes a day.
+    // Not the sum of the counts: a store must not compute days from them.
     let day = UsageDayRow { key: key.row.id.clone(), day: 7, accepted: 2, refused: 1 };
     let tables = [
         Batch::Meta(vec![meta.clone()]),
@@ -127,7 +127,7 @@ pub(crate) async fn a_differing_row_is_a_conflict<S: PortableStore>(candidate: &
         let Some(last) = rows.pop() else { continue };
         imported(candidate, &last, 1).await?;
         for other in others(&last) {
-            // Those before it are new, and must not be written either.
+            // The rows before it are new, and must not be written either.
             let batch = joined(&[rows.as_slice(), &[other]].concat());
             refused(candidate, &batch).await?;
             stands(candidate, &batch, &last, 1_000).await?;
@@ -170,7 +170,7 @@ pub(crate) async fn later_events_come_after_imported_ones<S: PortableStore>(
     let (scene, key) = (Scene::new()?, Scene::new()?.key()?);
     let first = next_sequence(candidate, &scene).await?;
     let event = |sequence| EventRow { sequence, ..scene.event(at(1)) };
-    // A gap, as a store leaves that forgot old events; then the rest of them, which does not move the end back.
+    // A gap, as in a store that deleted old events; then the earlier events, which must not move the end back.
     let (early, late) = (vec![event(first), event(first + 1)], vec![event(first + 10), event(first + 20)]);
     for rows in [&late, &early] {
         imported(candidate, &Batch::Events(rows.clone()), 2).await?;
@@ -245,7 +245,7 @@ pub(crate) async fn no_key_has_the_id_of_a_purged_one<S: PortableStore>(
     conflicts("a key of an id that is gone", candidate.apply(&scene.insert([&key])).await, Conflict::IdTaken)?;
     refused(candidate, &Batch::Keys(vec![scene.key()?.row, key.row])).await?;
     same("the key", &candidate.find(&key.id).await?, &None)?;
-    // Nor the other way round: what is there is not gone.
+    // Also the reverse: a key that exists gets no tombstone.
     let there = scene.key()?;
     candidate.written(&scene.insert([&there])).await?;
     refused(candidate, &Batch::Tombstones(vec![Tombstone::from(&there.row)])).await?;
@@ -280,7 +280,7 @@ pub(crate) async fn a_dropped_import_is_whole_or_nothing<S: PortableStore>(
         let scene = Scene::new()?;
         let rows = Batch::Keys(scene.keys(20)?.into_iter().map(|key| key.row).collect());
         let is_done = polled(candidate.subject().import(&rows), stop).await.is_some();
-        // Through the connection that was left, if the store has left one half-way.
+        // On the connection of the dropped call, if the store still has it.
         candidate.written(&scene.insert([&scene.key()?])).await?;
         let written = import(candidate, &rows).await.map_err(|error| Unmet::call("import", &error))?;
         let what = format!("all or none of 20 rows to be missing after an import dropped {stop}");

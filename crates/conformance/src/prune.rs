@@ -1,4 +1,4 @@
-//! Forgetting what is old.
+//! Deleting what is old.
 
 use std::time::Duration;
 
@@ -76,7 +76,7 @@ pub(crate) async fn old_access_log_is_forgotten_apart<S: Ledger>(candidate: &Can
 pub(crate) async fn the_earliest_events_go_first<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let time = Some(ancient(1_000));
-    // What other clauses left behind is not in the way.
+    // First deletes what other clauses left.
     candidate.prune(&Prune { events_before: time, attempts_before: time, ..Prune::default() }).await?;
     let line = |millis| EventRow { action: "attempt.refused".to_owned(), ..scene.event(ancient(millis)) };
     let times = [3, 1, 4, 2];

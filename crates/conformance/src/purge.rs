@@ -14,16 +14,16 @@ use crate::{
     unmet::{conflicts, ensure, same},
 };
 
-/// The time before which the keys of these clauses ended, or not. Nothing else in a database ended so long ago.
+/// The time of these clauses: their keys ended before it or later. No other key in a database ended so long ago.
 const TIME: u64 = 1_000;
 
-/// Purges what ended before the time, at most so many. How many did.
+/// Purges keys that ended before the time, up to a limit. Returns how many.
 async fn purged<S: KeyStore>(candidate: &Candidate<'_, S>, most: u64) -> Result<u64, Unmet> {
     let keys = DeadKeys { ended_before: ancient(TIME), most, at: at(9) };
     Ok(candidate.prune(&Prune { keys: Some(keys), ..Prune::default() }).await?.keys)
 }
 
-/// What other clauses left behind is not in the way.
+/// Purges the keys that other clauses left.
 async fn swept<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     while purged(candidate, DeadKeys::MOST).await? > 0 {}
     Ok(())
@@ -127,12 +127,12 @@ pub(crate) async fn what_others_need_stays<S: KeyStore>(candidate: &Candidate<'_
     swept(candidate).await?;
     let scene = Scene::new()?;
     let id_of = |key: &Sample| Some(key.row.id.clone());
-    // Of a chain of rotations, those beside one that lives, or that ended later.
+    // In a chain of rotations, the neighbours of a key that is live or ended later.
     let dead = || Ok::<_, Unmet>(ended(scene.key()?, Some(10), None));
     let first = dead()?;
     let second = dead()?.with(|row| row.replaces = id_of(&first));
     let third = ended(scene.key()?, None, None).with(|row| row.replaces = id_of(&second));
-    // One that was given up, of a key that lives.
+    // An abandoned successor of a live key.
     let given_up = dead()?.with(|row| row.replaces = id_of(&third));
     let late = ended(scene.key()?, Some(TIME), None);
     let before_late = dead()?;

@@ -1,5 +1,5 @@
-//! What happens at once, and what is dropped half-way. The futures of a race are polled by one task: a store that waits
-//! for anything has them all under way together.
+//! Calls at once, and calls that are dropped half-way. One task polls the futures of a race: a store that waits for
+//! something has all of them in progress together.
 
 use std::slice::from_ref;
 
@@ -63,7 +63,7 @@ pub(crate) async fn a_dropped_change_is_whole_or_nothing<S: Ledger>(candidate: &
         for _ in 0..round {
             yield_now().await;
         }
-        // Lists, unlike two finds, are of one moment.
+        // A list is as of one moment; two finds are not.
         let listed = candidate.list(&scene.query(), at(1)).await?.rows;
         let revoked = listed.iter().filter(|listed| listed.key.revoked_at.is_some()).count();
         ensure("both writes of a dropped change or neither", listed.len() == revoked + 1, (listed.len(), revoked))?;

@@ -16,7 +16,7 @@ pub(crate) async fn a_rehash_replaces_four_columns<S: Ledger>(candidate: &Candid
     let (scene, key) = inserted(candidate).await?;
     let events = candidate.events(&scene).await?;
     let mut old = key.row.hash.clone();
-    // The last time it is a proof alone that is new.
+    // In the last step, only the proof is new.
     for (number, hash, proof) in [(1, 1, Some(vec![0, 255])), (2, 2, None), (3, 2, Some(vec![7; 32]))] {
         let pepper_id = proof.is_some().then_some(7);
         let new = RehashedKey { hash: format!("$argon2id$new{hash}"), tag: [number; 4], pepper_id, proof };

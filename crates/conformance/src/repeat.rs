@@ -1,4 +1,4 @@
-//! Changes that are tried again.
+//! Changes that are repeated.
 
 use tower_api_keys::{
     record::Suspension,

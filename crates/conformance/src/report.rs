@@ -4,10 +4,10 @@ use futures_util::FutureExt;
 
 use crate::{Unmet, UnmetKind, table::place};
 
-/// How long a clause may take. Far more than any of them needs: who waits so long waits for ever.
+/// How long a clause may take, far more than any of them needs: a clause that takes longer hangs.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// What the conformance kit found, clause by clause. `Display` and `Debug` both print it for people.
+/// What the conformance kit found, clause by clause. `Display` and `Debug` both print it in readable form.
 ///
 /// ```
 /// use tower_api_keys::store::MemoryStore;
@@ -61,11 +61,11 @@ pub struct Clause {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The store breaks it: what was expected, and what was seen.
+    /// The store breaks the clause: what was expected, and what was seen.
     Failed(String),
-    /// It speaks of something that the store does not have, and need not have.
+    /// The clause is about something that the store does not have, and need not have.
     NotApplicable(String),
-    /// The store keeps it.
+    /// The store keeps the clause.
     Passed,
 }
 
@@ -88,19 +88,19 @@ impl Report {
         if self.failed().next().is_none() { Ok(()) } else { Err(self) }
     }
 
-    /// By letter and number, as [`clauses`](crate::clauses) lists them: two steps may have shared a letter.
+    /// Sorts by letter and number, as [`clauses`](crate::clauses) lists them: two steps may share a letter.
     pub(super) fn sort(&mut self) {
         self.clauses.sort_by_key(|clause| (clause.number.get(..1), place(clause.number)));
     }
 
-    /// Tries a clause. Its panic or its hanging is its failure, and no other clause's.
+    /// Tests a clause. If it panics or hangs, only this clause fails.
     pub(super) async fn run(
         &mut self,
         number: &'static str,
         [title, hint]: [&'static str; 2],
         clause: impl Future<Output = Result<(), Unmet>>,
     ) {
-        // Each clause has keys of its own: what a panic left half-done is not looked at again.
+        // Unwind safe: each clause has keys of its own, so what a panic left half-done is not used again.
         let clause = AssertUnwindSafe(clause).catch_unwind();
         let verdict = match tokio::time::timeout(LONGEST, clause).await {
             Err(_) => Verdict::Failed(format!("no end within {} seconds", LONGEST.as_secs())),
@@ -120,19 +120,20 @@ impl Report {
 }
 
 impl Clause {
-    /// `R1` and so on for readers, `S1` for stores, `P1` for portable stores. A number never gets another meaning.
+    /// The number: `R1` and so on for readers, `S1` for stores, `C1` for two handles, `P1` for portable stores. A
+    /// number never gets another meaning.
     #[must_use]
     pub const fn number(&self) -> &'static str {
         self.number
     }
 
-    /// What it says, in a sentence.
+    /// The text of the clause.
     #[must_use]
     pub const fn title(&self) -> &'static str {
         self.title
     }
 
-    /// What usually breaks it: a question to ask of the store, printed where the clause failed.
+    /// What usually breaks it: a question about the store, printed if the clause failed.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         self.hint
@@ -167,7 +168,7 @@ impl fmt::Display for Clause {
     }
 }
 
-/// As `Display`, so that `unwrap` in a test prints what a person can read.
+/// The same as `Display`, so that `unwrap` in a test prints a readable report.
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")

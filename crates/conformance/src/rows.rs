@@ -20,14 +20,14 @@ use crate::{
     usage::{concerning, from, row as usage_row},
 };
 
-/// The latest time there is, 9999-12-31T23:59:59.999Z.
+/// The latest time, 9999-12-31T23:59:59.999Z.
 const END_OF_TIME: i64 = 253_402_300_799_999;
 
 /// The day of [`END_OF_TIME`].
 pub(super) const LAST_DAY: i32 = 2_932_896;
 
-/// What a store holds after it was used for a while, in two organizations: runs of rows, in their order, that have
-/// nothing else between them.
+/// The rows of a store that was used for some time, in two organizations: runs of rows, in their order, with no other
+/// row between them.
 pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> Result<Vec<Batch>, Unmet> {
     let (one, other) = (Scene::new()?, Scene::new()?);
     let keys = series(&one)?;
@@ -88,7 +88,7 @@ pub(super) async fn lived_in<S: PortableStore>(candidate: &Candidate<'_, S>) -> 
     Ok(tables.into_iter().map(sorted).collect())
 }
 
-/// Rows that no store holds yet, of every table and with every column set and not, in their order.
+/// Rows that no store has yet, of every table and with every column set and not set, in their order.
 pub(super) async fn new_rows<S: PortableStore>(
     candidate: &Candidate<'_, S>,
     scene: &Scene,
@@ -185,7 +185,7 @@ pub(super) async fn new_rows<S: PortableStore>(
     Ok(tables.into_iter().map(sorted).collect())
 }
 
-/// Four keys whose ids have nothing between them.
+/// Four keys with consecutive ids.
 fn series(scene: &Scene) -> Result<[Sample; 4], Unmet> {
     let word = scene.word();
     let stem = word.get(..16).unwrap_or_default();
@@ -204,7 +204,8 @@ fn usage_of(key: &Sample) -> [UsageRow; 6] {
     ]
 }
 
-/// Refusals that name no key and concern the scene's organization, with the same outcomes and sources as a key's own.
+/// Refusals that name no key and concern the scene's organization, with the same outcomes and sources as those of a
+/// key.
 fn without_key(scene: &Scene, key: &Sample) -> [UsageRow; 2] {
     let rows = [usage_row(key, "key_revoked", "", 7, 5, 5), usage_row(key, "success", "intake", 9, 1, 30)];
     rows.map(|row| concerning(Some(&scene.organization()), row))
@@ -230,7 +231,7 @@ pub(super) async fn import<S: PortableStore>(candidate: &Candidate<'_, S>, rows:
     candidate.subject().import(rows).await
 }
 
-/// Imports rows of which so many must be written.
+/// Imports rows, and checks how many of them are written.
 pub(super) async fn imported<S: PortableStore>(
     candidate: &Candidate<'_, S>,
     rows: &Batch,
@@ -240,7 +241,7 @@ pub(super) async fn imported<S: PortableStore>(
     same("how many rows an import wrote", &seen, &(written as u64))
 }
 
-/// Imports rows of which one differs from what stands.
+/// Imports rows of which one differs from the stored row; that must be refused.
 pub(super) async fn refused<S: PortableStore>(candidate: &Candidate<'_, S>, rows: &Batch) -> Result<(), Unmet> {
     let seen = match import(candidate, rows).await {
         Err(error) if error.kind() == StoreErrorKind::Conflict(Conflict::Differs) => return Ok(()),
@@ -250,7 +251,7 @@ pub(super) async fn refused<S: PortableStore>(candidate: &Candidate<'_, S>, rows
     Err(Unmet::failed(format!("an import of {rows:?}: expected a conflict, saw {seen}")))
 }
 
-/// What an export says about the place where these rows are or should be must be just them.
+/// Checks that an export has exactly these rows at their place.
 pub(super) async fn stands<S: PortableStore>(
     candidate: &Candidate<'_, S>,
     place_of: &Batch,
@@ -274,7 +275,7 @@ pub(super) async fn stands<S: PortableStore>(
     same(&format!("the rows of an export by pages of {limit}"), &seen, &singles(expected))
 }
 
-/// Right before the first of these rows: no other can be between.
+/// The cursor right before the first of these rows: no other row can be between.
 fn before(rows: &Batch) -> Result<Cursor, Unmet> {
     let shorter = |text: &str| text.chars().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<String>();
     let first = singles(rows).into_iter().next().and_then(|first| first.end());
@@ -294,7 +295,7 @@ fn before(rows: &Batch) -> Result<Cursor, Unmet> {
     })
 }
 
-/// Each row by itself.
+/// Each row in a batch of its own.
 pub(super) fn singles(rows: &Batch) -> Vec<Batch> {
     match rows {
         Batch::Meta(rows) => rows.iter().map(|row| Batch::Meta(vec![row.clone()])).collect(),
@@ -309,7 +310,7 @@ pub(super) fn singles(rows: &Batch) -> Vec<Batch> {
     }
 }
 
-/// Rows of one table, one after the other.
+/// Joins rows of one table into one batch.
 pub(super) fn joined(parts: &[Batch]) -> Batch {
     let mut parts = parts.iter().cloned();
     let mut whole = parts.next().unwrap_or(Batch::Meta(Vec::new()));
@@ -335,7 +336,7 @@ fn sorted(rows: Batch) -> Batch {
     joined(&rows)
 }
 
-/// Other rows in the place of this one, which differ in one column each.
+/// Other rows with the same primary key as this one, which differ in one column each.
 pub(super) fn others(row: &Batch) -> Vec<Batch> {
     match row {
         Batch::Meta(rows) => {

@@ -16,20 +16,21 @@ use tower_api_keys::{
 
 use crate::unmet::{Unmet, made};
 
-/// 2026-03-01T12:00:00Z, around which the kit's days turn.
+/// 2026-03-01T12:00:00Z, the base of the kit's times.
 const NOON: u64 = 1_772_366_400_000;
 
-/// So many milliseconds after noon.
+/// A number of milliseconds after noon.
 pub(super) fn at(millis: u64) -> Timestamp {
     Timestamp::MIN.saturating_add(Duration::from_millis(NOON.saturating_add(millis)))
 }
 
-/// So many milliseconds after 1970 began: older than anything a database holds, so that pruning hurts nobody.
+/// A number of milliseconds after the beginning of 1970: older than all data of a database, so that pruning does no
+/// harm.
 pub(super) fn ancient(millis: u64) -> Timestamp {
     Timestamp::MIN.saturating_add(Duration::from_millis(millis))
 }
 
-/// What one clause works with: an organization nobody else has, and as many fresh names as it likes.
+/// What one clause works with: an organization of its own, and any number of new names.
 pub(super) struct Scene {
     seed: [u8; 32],
     next: AtomicU64,
@@ -173,17 +174,17 @@ impl Scene {
     }
 }
 
-/// A key of the kit's.
+/// A key of the kit.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub(super) id: KeyId,
     pub(super) organization: OrganizationId,
-    /// As it is when it is inserted.
+    /// The row as it is inserted.
     pub(super) row: KeyRow,
 }
 
 impl Sample {
-    /// The same key with something else in its row.
+    /// The same key with a changed row.
     pub(super) fn with(mut self, change: impl FnOnce(&mut KeyRow)) -> Self {
         change(&mut self.row);
         self
@@ -215,13 +216,13 @@ impl Sample {
         }
     }
 
-    /// The note that its end was told so many milliseconds before it.
+    /// The note that its end was announced this number of milliseconds before it.
     pub(super) fn warn_of_end(&self, expires_at: Timestamp, before_ms: i64) -> Write {
         let (organization, expires_at) = (self.organization.clone(), expires_at.as_millis());
         Write::WarnOfEnd { organization, id: self.id, expires_at, before_ms }
     }
 
-    /// An update that writes what the row says, for a key that has this version.
+    /// An update that writes the columns of the row, for a key that has this version.
     pub(super) fn update(&self, expected_version: i64) -> KeyUpdate {
         KeyUpdate {
             organization: self.organization.clone(),
@@ -236,7 +237,7 @@ impl Sample {
         }
     }
 
-    /// An update of the name alone.
+    /// An update of only the name.
     pub(super) fn rename(&self, expected_version: i64, name: &str) -> Write {
         Write::Update(KeyUpdate { name: name.to_owned(), ..self.update(expected_version) })
     }

@@ -15,7 +15,7 @@ pub(crate) struct Unmet {
 pub(crate) enum UnmetKind {
     /// The store breaks the clause.
     Failed,
-    /// The clause speaks of something that the store does not have, and need not have.
+    /// The clause is about something that the store does not have, and need not have.
     NotApplicable,
 }
 
@@ -28,7 +28,7 @@ impl Unmet {
         Self { kind: UnmetKind::NotApplicable, text: text.into() }
     }
 
-    /// A call that should have gone well did not.
+    /// A call failed that should have succeeded.
     pub(super) fn call(call: &str, error: &StoreError) -> Self {
         let mut text = format!("expected `{call}` to succeed, saw the error: {error}");
         let mut source = error.source();
@@ -39,12 +39,12 @@ impl Unmet {
         Self::failed(text)
     }
 
-    /// The same, of this.
+    /// The same failure, with this as the start of its text.
     pub(super) fn about(self, what: &str) -> Self {
         Self { text: format!("{what}: {}", self.text), ..self }
     }
 
-    /// Whether the store is wrong or the clause is.
+    /// Whether the store breaks the clause, or the clause does not apply.
     #[must_use]
     pub(crate) const fn kind(&self) -> UnmetKind {
         self.kind
@@ -59,7 +59,7 @@ impl fmt::Display for Unmet {
 
 impl Error for Unmet {}
 
-/// `what` says of what in which situation, as the start of a sentence.
+/// Checks that both are equal. `what` names the value and the situation, as the start of a sentence.
 pub(super) fn same<T: PartialEq + fmt::Debug>(what: &str, seen: &T, expected: &T) -> Result<(), Unmet> {
     if seen == expected {
         return Ok(());
@@ -67,17 +67,17 @@ pub(super) fn same<T: PartialEq + fmt::Debug>(what: &str, seen: &T, expected: &T
     Err(Unmet::failed(format!("{what}: expected {expected:?}, saw {seen:?}")))
 }
 
-/// `expected` is a clause of a sentence after "expected".
+/// Checks that something holds. `expected` continues a sentence that begins with "expected".
 pub(super) fn ensure(expected: &str, holds: bool, seen: impl fmt::Debug) -> Result<(), Unmet> {
     if holds { Ok(()) } else { Err(Unmet::failed(format!("expected {expected}, saw {seen:?}"))) }
 }
 
-/// What the kit itself makes, such as a well-formed id, that can be made.
+/// A value that the kit itself makes, such as a well-formed id.
 pub(super) fn made<T, E: fmt::Display>(result: Result<T, E>) -> Result<T, Unmet> {
     result.map_err(|error| Unmet::failed(format!("the kit could not make what it needs: {error}")))
 }
 
-/// `when` describes the change that conflicts.
+/// Checks that a change ends in this conflict. `when` describes the change.
 pub(super) fn conflicts(when: &str, seen: Result<Applied, StoreError>, expected: Conflict) -> Result<(), Unmet> {
     match seen {
         Err(error) if error.kind() == StoreErrorKind::Conflict(expected) => Ok(()),

@@ -89,7 +89,7 @@ pub(crate) async fn counts_are_read_as_they_stand<S: Ledger>(candidate: &Candida
     let mut keys = scene.keys(4)?;
     keys.sort_by(|one, other| one.row.id.cmp(&other.row.id));
     let [one, other, unasked, unused] = keys.as_slice() else { return Err(Unmet::failed("the kit has too few keys")) };
-    // Counts of a key need no key: they may come before it does, or after it went.
+    // Counts of a key do not need the key: they may come before it is inserted, or after it was deleted.
     candidate.written(&scene.insert([unasked, other])).await?;
     let first = vec![
         from("intake", "curl", "", row(other, "success", "", 3, 10, 20)),
@@ -99,7 +99,7 @@ pub(crate) async fn counts_are_read_as_they_stand<S: Ledger>(candidate: &Candida
         row(one, "success", "Intake", 2, 3, 4),
         row(unasked, "success", "intake", 500, 1, 1),
         UsageRow { key: None, ..row(one, "success", "intake", 500, 1, 1) },
-        // In one line they would be the same: the parts tell them apart.
+        // As one line of text they would be the same; only the parts differ.
         from("", "intake", "", row(one, "success", "", 21, 1, 1)),
         from("intake/a", "b", "", row(one, "success", "", 22, 1, 1)),
         from("intake", "a/b", "", row(one, "success", "", 23, 1, 1)),
@@ -138,7 +138,7 @@ pub(crate) async fn counts_are_read_as_they_stand<S: Ledger>(candidate: &Candida
 
 pub(crate) async fn counts_without_a_key_are_read<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
-    // Nobody else's, in a database that others used before.
+    // An outcome of its own, because others may have used the database before.
     let outcome = scene.word();
     let keyless =
         |outcome: &str, source: &str, count| UsageRow { key: None, ..row(&key, outcome, source, count, 1, 2) };
@@ -169,7 +169,7 @@ pub(crate) async fn refusals_without_a_key_are_apart_by_organization<S: Ledger>(
     candidate: &Candidate<'_, S>,
 ) -> Result<(), Unmet> {
     let (scene, key) = inserted(candidate).await?;
-    // Nobody else's, in a database that others used before. The last one differs in nothing but case.
+    // Words of its own, because others may have used the database before. The last one differs only in case.
     let (outcome, word) = (scene.word(), scene.word());
     let mut organizations = Vec::new();
     for id in [format!("A{word}"), format!("A{word}x"), format!("B{word}"), format!("a{word}")] {
@@ -196,7 +196,7 @@ pub(crate) async fn refusals_without_a_key_are_apart_by_organization<S: Ledger>(
     let mut seen = candidate.counts(&UsageScope::NoKey(vec![None])).await?;
     seen.retain(|row| row.outcome == outcome);
     same("those that concern none", &seen, &vec![counted(None, "intake", 8, 7)])?;
-    // In any order, one of them twice, among others that have none.
+    // Unordered, one of them twice, among others that have no counts.
     let mut many = vec![organizations.first().cloned()];
     for number in 0..995 {
         many.push(Some(made(OrganizationId::new(format!("C{word}{number}")))?));
@@ -227,12 +227,12 @@ pub(crate) async fn an_organization_stands_on_no_count_of_a_key<S: Ledger>(
     same("its days", &candidate.days(&[key.id], day).await?, &days)
 }
 
-/// The same count of refusals that name no key, and concern this organization.
+/// The same count for refusals that name no key and concern this organization.
 pub(super) fn concerning(organization: Option<&OrganizationId>, row: UsageRow) -> UsageRow {
     UsageRow { key: None, organization: organization.map(ToString::to_string), ..row }
 }
 
-/// The same count of another source.
+/// The same count for another source.
 pub(super) fn from(label: &str, client: &str, network: &str, row: UsageRow) -> UsageRow {
     UsageRow { label: label.to_owned(), client: client.to_owned(), network: network.to_owned(), ..row }
 }

@@ -22,10 +22,10 @@ const DAY: i32 = 20_513;
 pub(crate) async fn a_batch_adds_to_days<S: Ledger>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let scene = Scene::new()?;
     let [one, other] = sorted(&scene)?;
-    // Counts by day need no key either.
+    // Counts by day do not need the key either.
     candidate.written(&scene.insert([&one])).await?;
     let writer = scene.bytes();
-    // A writer holds back what days add up to: the counts of a batch say nothing of its days.
+    // Days come separately from the counts that they sum up: the counts of a batch say nothing about its days.
     let rows = vec![usage::row(&one, "success", "intake", 1_000, 0, 0), usage::row(&one, "key_revoked", "", 500, 1, 2)];
     let first = UsageBatch {
         writer,
@@ -99,7 +99,7 @@ fn sorted(scene: &Scene) -> Result<[Sample; 2], Unmet> {
     Ok(if one.row.id < other.row.id { [one, other] } else { [other, one] })
 }
 
-/// The same count of requests that came at this time.
+/// The same count for requests at this time.
 fn on(row: UsageRow, millis: i64) -> UsageRow {
     UsageRow { first_at: millis, last_at: millis, ..row }
 }

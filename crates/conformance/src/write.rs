@@ -147,7 +147,7 @@ pub(crate) async fn nothing_un_revokes<S: Ledger>(candidate: &Candidate<'_, S>) 
         let FoundKey { key: seen, .. } = candidate.found(&key.id).await?;
         same(&format!("a revoked key after {what}"), &seen, &revoked.key)
     };
-    // What these answer is for other clauses to say.
+    // Other clauses test the answers of these.
     let _ = candidate.apply(&scene.change(at(3), vec![key.rename(2, "alive")])).await;
     still("an update").await?;
     let new = RehashedKey { hash: "$argon2id$new".into(), tag: [1; 4], pepper_id: None, proof: None };

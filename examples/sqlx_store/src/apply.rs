@@ -13,7 +13,7 @@ use crate::{
     time::Time,
 };
 
-/// Does a change in a transaction that holds the lock of the change log: whatever is read here was committed.
+/// Does a change in a transaction that holds the lock of the change log, so that all it reads is committed.
 pub(crate) async fn apply(connection: &mut PgConnection, change: &Change) -> Result<Applied, Failure> {
     const FIRST: &str = "select effects from keys.api_key_changes where id = $1";
     const DONE_UNDER: &str = "select key_id, request_digest from keys.api_key_changes where idempotency_key = $1";
@@ -50,7 +50,7 @@ pub(crate) async fn apply(connection: &mut PgConnection, change: &Change) -> Res
 async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: Timestamp) -> Result<(), Failure> {
     const IS_LIVE: &str = "select exists (select 1 from keys.api_keys \
         where id = $1 and revoked_at is null and (expires_at is null or $2 < expires_at))";
-    // Plain SQL may write microseconds, which nothing here reads.
+    // Plain SQL may write microseconds, which the crate does not read.
     const HAS_RIGHTS: &str = "select exists (select 1 from keys.api_keys where id = $1 and array_to_string(scopes, ' ') = $2 \
         and paused_at is null and array_to_string(allowed_networks, ' ') is not distinct from $4 \
         and date_trunc('milliseconds', expires_at) is not distinct from $3)";
@@ -100,17 +100,17 @@ async fn check(connection: &mut PgConnection, place: usize, guard: &Guard, at: T
             (query.fetch_one(&mut *connection).await?, Conflict::Guard(place))
         }
         Guard::OwnerActive(owner) => (owner_status(&mut *connection, owner).await?.is_active(), Conflict::Guard(place)),
-        // A guard of a newer version of the crate: what this store does not know, it does not promise.
+        // A guard of a newer version of the crate: this store cannot promise what it does not know.
         _ => (false, Conflict::Guard(place)),
     };
     if holds { Ok(()) } else { Err(conflict.into()) }
 }
 
-/// One write. The change log is the triggers' business.
+/// Does one write. Triggers write the change log.
 async fn write(connection: &mut PgConnection, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
         Write::Erase(erasure) => {
-            // A function of the tables: which rows it means is in the migration.
+            // A function of the database; the migration says which rows it changes.
             const SQL: &str = "select keys.api_key_erase($1, $2, $3, $4)";
             let (kind, id) =
                 erasure.owner.as_ref().map_or(("organization", ""), |owner| (owner.kind().as_str(), owner.id()));
@@ -130,7 +130,7 @@ async fn write(connection: &mut PgConnection, write: &Write, at: Timestamp) -> R
             if query.execute(&mut *connection).await?.rows_affected() > 0 {
                 return Ok(Effect::Changed);
             }
-            // It is paused, unless it is none of those that can be.
+            // The key is paused already, unless this fails because it cannot be paused.
             is_paused(connection, organization.as_str(), id.as_str()).await.map(|_| Effect::Unchanged)
         }
         Write::Resume { organization, id, paused_at, paused_by } => {
@@ -176,7 +176,7 @@ async fn write(connection: &mut PgConnection, write: &Write, at: Timestamp) -> R
 }
 
 async fn insert(connection: &mut PgConnection, row: &KeyRow) -> Result<Effect, Failure> {
-    // The primary key is what makes an id unique, not a look at it before. Ids of purged keys are not used again.
+    // The primary key makes an id unique, not an earlier look-up. Ids of purged keys are not used again.
     const SQL: &str = "insert into keys.api_keys (organization, id, kind, owner, name, labels, hash, tag, pepper_id, \
             scopes, created_by, created_via_key, created_at, expires_at, revoked_at, revoked_by, replaces, proof, \
             allowed_networks, limits, imported_from, responsible, paused_at, paused_by, lineage, \
@@ -291,7 +291,7 @@ async fn status(connection: &mut PgConnection, (organization, kind, id): Whose<'
     row.map_or(Ok(OwnerStatusRow::default()), |row| rows::status(&row, ""))
 }
 
-/// Purges dead keys, each with its event. A trigger leaves what is left of them.
+/// Purges dead keys, each with its event. A trigger writes the tombstones.
 pub(crate) async fn purge(connection: &mut PgConnection, dead: &DeadKeys) -> Result<u64, Failure> {
     const SQL: &str = "with gone as (delete from keys.api_keys where id in (\
             select id from keys.api_keys k \

@@ -3,14 +3,14 @@ use std::error::Error;
 use sqlx::error::DatabaseError;
 use tower_api_keys::store::{Conflict, StoreError};
 
-/// Why the database did not do what it was asked.
+/// Why a statement on the database failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// `COMMIT` was sent, and no answer to it came.
+    /// `COMMIT` was sent, and got no answer.
     Commit(sqlx::Error),
     Conflict(Conflict),
     Corrupt(Box<dyn Error + Send + Sync>),
-    /// The server does not take a value, whose text this does not repeat. Nothing was done.
+    /// The server does not accept a value, which this text does not repeat. Nothing was done.
     Refused(String),
     /// Nothing was done.
     Unavailable(sqlx::Error),
@@ -29,12 +29,12 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-/// Data exceptions, columns without null, checks, triggers of the embedder's, and texts too long for an index: a repeat is
-/// another one.
+/// Data exceptions, columns without null, checks, triggers of the embedder, and texts too long for an index. A repeat
+/// fails again.
 fn refused_value(said: &dyn DatabaseError) -> Option<String> {
     let code = said.code()?;
     match &*code {
-        // These two say the type of the column, and not what was to be in it.
+        // The messages of these two name the type of the column, and not the value.
         "22001" | "22003" => Some(said.message().to_owned()),
         "23502" | "23514" | "54000" | "P0001" => Some(format!("the server refused a value (SQLSTATE {code})")),
         _ if code.starts_with("22") => Some(format!("the server refused a value (SQLSTATE {code})")),
@@ -55,7 +55,7 @@ impl From<Failure> for StoreError {
             Failure::Corrupt(error) => Self::corrupt(error),
             Failure::Refused(value) => Self::refused(value),
             Failure::Unavailable(error) => Self::unavailable(error),
-            // What the server refuses to commit it has rolled back; a connection that broke tells nothing.
+            // If the server refuses a commit, it has rolled back. After a broken connection, the outcome is unknown.
             Failure::Commit(error) if error.as_database_error().is_some() => Self::unavailable(error),
             Failure::Commit(error) => Self::outcome_unknown(error),
         }

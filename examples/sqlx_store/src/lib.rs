@@ -1,12 +1,12 @@
-//! A store over a service's own [`sqlx::PgPool`], with its own TLS, limits and log lines, for the service and for its keys.
+//! A store over a service's own [`sqlx::PgPool`]. The service and its keys share the pool's TLS, limits and log lines.
 //!
 //! A node that is cut off in the middle of a change does not stop the others: the server ends its transaction after two
-//! seconds, and each node has one transaction at a time in the queue for the lock (`transaction.rs`). Changes do not stop
-//! checks, which have connections of their own.
+//! seconds, and each node has one transaction at a time in the queue for the lock (`transaction.rs`). Changes do not
+//! stop checks, which have connections of their own.
 //!
-//! The tables are those of [`PostgresStore`], in a schema `keys` beside the service's own: their triggers write the
-//! change log, so that plain SQL is noticed too, and both stores can be used on one database, one by each service. Other
-//! tables do as well; what they have to keep is what the conformance kit asks for, and `tests/store.rs` asks it.
+//! The tables are those of [`PostgresStore`], in a schema `keys` next to the service's own. Their triggers write the
+//! change log, so that plain SQL is noticed, too. One service can use this store and another one `PostgresStore` on the
+//! same database. You can use other tables, if the store passes the conformance kit, as in `tests/store.rs`.
 
 mod apply;
 mod failure;
@@ -37,12 +37,12 @@ use transaction::Transactions;
 /// Keys in the schema `keys` of a database. Cheap to clone.
 ///
 /// Statements here have bare operators and functions, which the server looks for in the search path of the pool's
-/// sessions. It should name no schema in which other roles may create.
+/// sessions. That path should name no schema in which other roles may create.
 #[derive(Clone, Debug)]
 pub struct SqlxStore {
-    /// The service's own: for whatever is not part of a check.
+    /// The pool of the service: for everything except checks.
     pool: PgPool,
-    /// For checks alone, which must not wait until a change gives a connection back.
+    /// Only for checks, which must not wait until a change gives a connection back.
     checks: PgPool,
     changes: Transactions,
 }
@@ -51,7 +51,7 @@ pub struct SqlxStore {
 const CHECKS: u32 = 4;
 
 impl SqlxStore {
-    /// The keys behind this pool, whose tables [`migrate`](Self::migrate) made. Checks of keys get a small pool of their
+    /// A store over this pool. [`migrate`](Self::migrate) makes the tables. Checks of keys get a small pool of their
     /// own, with the settings of this one.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
@@ -60,14 +60,14 @@ impl SqlxStore {
         Self { changes: Transactions::new(pool.clone()), pool, checks }
     }
 
-    /// Brings the tables up to date. Nodes may do it at the same time. With sqlx's own migrations, copy the files of
-    /// `migrations/postgres` there instead, with the name of the schema put in. They refuse a schema in which other roles
-    /// may create.
+    /// Brings the tables up to date. Nodes may do it at the same time. If you use sqlx's own migrations, copy the files
+    /// of `migrations/postgres` there instead, and insert the name of the schema. They refuse a schema in which other
+    /// roles may create.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::Error> {
-        // Any role can take this lock: nobody waits for it for ever.
+        // Any role can take this lock, so the wait for it has a limit.
         const LOCK: &str = "set local lock_timeout to '15s'; \
             select pg_advisory_xact_lock(hashtextextended('migrations of keys', 0))";
         const IS_NEW: &str = "select to_regclass('keys.api_key_schema') is null";
@@ -95,8 +95,9 @@ impl KeyReader for SqlxStore {
         Ok(log::changes_since(&self.checks, head).await?)
     }
 
-    // Other nodes write too, so that `try_head` has nothing to tell. For `wait_for_change`, `sqlx::postgres::PgListener` on
-    // the channel `api_keys` could; without it, bounded freshness notices changes at its interval.
+    // Other nodes write, too, so `try_head` cannot know the head. `wait_for_change` could use
+    // `sqlx::postgres::PgListener` on the channel `api_keys`; without it, bounded freshness notices changes at its
+    // interval.
 }
 
 impl KeyStore for SqlxStore {
@@ -107,7 +108,8 @@ impl KeyStore for SqlxStore {
         Ok(transaction.end(done).await?)
     }
 
-    // Each of the rest is one statement at a time, which the server does whole or not at all, whoever waits for it.
+    // The other methods run one statement at a time, which the server does completely or not at all, also if the call
+    // is dropped.
 
     async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
         const SQL: &str = "update keys.api_keys set hash = $3, tag = $4, pepper_id = $5, proof = $6, \
@@ -164,7 +166,7 @@ impl KeyStore for SqlxStore {
         const EVENTS: &str = "delete from keys.api_key_events where sequence in \
             (select sequence from keys.api_key_events where is_attempt = $1 and at < $2 \
                 and ($4::bigint is null or sequence <= $4) order by at limit $3)";
-        // Positions have no gaps: the last rows are known by theirs. The head is in a table of its own, and stays.
+        // Positions have no gaps, so the last rows are known by theirs. The head is in a table of its own, and stays.
         const LOG: &str =
             "delete from keys.api_key_log where position <= (select position from keys.api_key_head) - $1";
         const CHANGES: &str = "delete from keys.api_key_changes where at < $1";
@@ -213,7 +215,7 @@ impl KeyStore for SqlxStore {
 
 impl Ledger for SqlxStore {
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        // Under the lock too: numbers are given and seen in one order.
+        // Under the lock, too, so that numbers are given and seen in the same order.
         let mut transaction = self.changes.begin().await?;
         let done = apply::insert_events(transaction.connection()?, &events.iter().collect::<Vec<_>>()).await;
         Ok(transaction.end(done).await?)

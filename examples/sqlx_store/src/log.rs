@@ -7,10 +7,10 @@ use tower_api_keys::{
 
 use crate::failure::Failure;
 
-/// No log has this position: a reader that knows no head is told the present one.
+/// No log has this position, so a reader without a head gets the present head.
 const NOWHERE: i64 = -1;
 
-/// The log is read on each request: one statement, and so one snapshot, for the head, the rows after the reader's place
+/// Reads the log, on each request. One statement, and so one snapshot, for the head, the rows after the reader's place
 /// and whether that place exists.
 pub(crate) async fn changes_since(pool: &PgPool, head: Option<Head>) -> Result<Changes, Failure> {
     const SQL: &str = "select h.position as head, h.change, \
@@ -34,7 +34,7 @@ pub(crate) async fn changes_since(pool: &PgPool, head: Option<Head>) -> Result<C
     Ok(told.unwrap_or(Changes::Reset { head: now }))
 }
 
-/// What the rows say; none if some are missing, or name what nobody can be told of.
+/// The changes in the rows; none if some rows are missing or cannot be read.
 fn told(rows: &[PgRow], position: i64, now: Head) -> Result<Option<Changes>, Failure> {
     let (mut keys, mut owners, mut organizations) = (Vec::new(), Vec::new(), Vec::new());
     for (row, expected) in rows.iter().zip(position + 1..) {

@@ -1,4 +1,4 @@
-//! A service whose keys live behind its own pool:
+//! A service that has its keys in the database of its own pool:
 //!
 //! ```text
 //! DATABASE_URL=postgres://localhost/service cargo run --manifest-path examples/sqlx_store/Cargo.toml
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let key = issued.into_plaintext();
     tell("a new key", &keys, &key).await?;
 
-    // What the service does to a team and what its keys may do is one transaction of the service's own.
+    // The service changes a team and suspends its keys in one transaction of its own.
     let mut transaction = pool.begin().await?;
     suspend(&mut transaction, &team).await?;
     transaction.commit().await?;

@@ -9,7 +9,7 @@ use tower_api_keys::{
 
 use crate::{failure::Failure, rows, time::Time};
 
-/// Key and status in one statement, and so of one moment.
+/// Reads key and status in one statement, and so as of one moment.
 pub(crate) async fn find(pool: &PgPool, id: &KeyId) -> Result<Option<FoundKey>, Failure> {
     const SQL: &str = "select k.*, k.labels::text as labels_text, o.suspended_at, o.plan_suspended_at, o.closed_at, g.suspended_at as organization_suspended_at, \
             g.plan_suspended_at as organization_plan_suspended_at, g.closed_at as organization_closed_at \
@@ -21,7 +21,7 @@ pub(crate) async fn find(pool: &PgPool, id: &KeyId) -> Result<Option<FoundKey>, 
     row.as_ref().map(rows::found_key).transpose()
 }
 
-/// In one statement, and so of one moment.
+/// Reads both statuses in one statement, and so as of one moment.
 pub(crate) async fn owner_status(database: impl PgExecutor<'_>, of: &OwnerRef) -> Result<FoundOwner, Failure> {
     const SQL: &str = "select suspended_at, plan_suspended_at, closed_at, kind from keys.api_key_owners \
         where organization = $1 and (kind = $2 and id = $3 or kind = 'organization' and id = '')";
@@ -127,7 +127,7 @@ pub(crate) async fn list(pool: &PgPool, query: &KeyQuery, now: Timestamp) -> Res
 }
 
 pub(crate) async fn ending(pool: &PgPool, query: &EndingQuery) -> Result<Vec<KeyRow>, Failure> {
-    // The first condition is that of an index, word by word.
+    // The first condition has to be word for word that of an index.
     const SQL: &str = "select *, labels::text as labels_text from keys.api_keys \
         where revoked_at is null and expires_at is not null \
             and (warned_end is null or warned_end <> expires_at or warned_before_ms is null or warned_before_ms <> 0) \
@@ -142,7 +142,7 @@ pub(crate) async fn ending(pool: &PgPool, query: &EndingQuery) -> Result<Vec<Key
     query.fetch_all(pool).await?.iter().map(rows::key).collect()
 }
 
-/// Numbers are in commit order: whoever gives one holds the lock that orders the log, and so a trigger sees to it.
+/// Numbers are in commit order, because each transaction that gives one holds the lock of the log. A trigger takes it.
 pub(crate) async fn feed(pool: &PgPool, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, Failure> {
     const SQL: &str = "select * from keys.api_key_events where not is_attempt and 1 * sequence > $1 \
         order by 1 * sequence limit $2";
@@ -178,7 +178,7 @@ pub(crate) async fn events(pool: &PgPool, query: &EventQuery) -> Result<Page<Eve
     page(&rows, query.limit, rows::event)
 }
 
-/// One row more than the limit was asked for, to know whether more follows.
+/// The statement reads one row more than the limit, to know whether more follow.
 fn page<T>(rows: &[PgRow], limit: u16, read: impl Fn(&PgRow) -> Result<T, Failure>) -> Result<Page<T>, Failure> {
     let limit = usize::from(limit);
     Ok(Page { rows: rows.iter().take(limit).map(read).collect::<Result<_, _>>()?, more: rows.len() > limit })

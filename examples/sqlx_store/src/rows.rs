@@ -51,7 +51,7 @@ pub(crate) fn key(row: &PgRow) -> Result<KeyRow, Failure> {
     })
 }
 
-/// A JSON object as it is kept in a row: the server has a form of its own.
+/// A JSON object in the form of a row: the server's form differs.
 fn labels(row: &PgRow) -> Result<String, Failure> {
     let labels = serde_json::from_str::<BTreeMap<String, String>>(row.try_get("labels_text")?);
     let labels = labels.and_then(|labels| serde_json::to_string(&labels));
@@ -72,7 +72,7 @@ pub(crate) fn split(words: &str) -> Vec<&str> {
     words.split(' ').filter(|word| !word.is_empty()).collect()
 }
 
-/// The three columns of a status, whose names begin so.
+/// The three columns of a status, whose names begin with this prefix.
 pub(crate) fn status(row: &PgRow, prefix: &str) -> Result<OwnerStatusRow, Failure> {
     let time = |column: &str| time(row, &format!("{prefix}{column}"));
     Ok(OwnerStatusRow {

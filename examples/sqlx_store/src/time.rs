@@ -1,4 +1,4 @@
-//! Times as the server has them, `timestamptz`: microseconds since 2000, converted in whole numbers.
+//! Times in the server's type `timestamptz`: microseconds since 2000, converted in whole numbers.
 
 use sqlx::{
     Decode, Encode, Postgres, Type,

@@ -7,10 +7,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::failure::Failure;
 
-/// Who may change something: one at a time on this node.
+/// The turn to change something: one caller at a time on this node.
 ///
-/// The others wait here, without a connection. On the server a node stands in the queue for the lock once, however many
-/// callers it has: if its line is cut there, the others wait for one idle time-out, and not for one after the other.
+/// The others wait here, without a connection. On the server, a node is in the queue for the lock only once, with any
+/// number of callers: if its connection is cut there, other nodes wait for one idle time-out, and not for many.
 #[derive(Clone, Debug)]
 pub(crate) struct Transactions {
     pool: PgPool,
@@ -19,9 +19,9 @@ pub(crate) struct Transactions {
 
 /// A transaction that holds the lock.
 ///
-/// A request's future is dropped when its client goes away, or its time is over, at any await point. The connection is
-/// closed then, which undoes the transaction: a pool would hand it on with the transaction open, and with the locks for
-/// which everybody waits. After a time that is over it may be a dead line besides.
+/// A request's future is dropped, at any await point, when its client disconnects or its time is over. Then the
+/// connection is closed, which rolls the transaction back. A pool would lend the connection with the transaction still
+/// open, and with locks that others wait for. After a time-out, the connection may also be dead.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     connection: Option<PoolConnection<Postgres>>,
@@ -35,18 +35,19 @@ impl Transactions {
 
     /// Begins a transaction that holds the row which orders the change log.
     ///
-    /// The lock is a statement of its own. Under READ COMMITTED, which is asked for whatever the database's default is,
-    /// the next statement then sees what was committed before the lock was had; in one statement with it, guards would
-    /// be read from a snapshot older than the wait for the lock, and a key issued for an owner just suspended.
+    /// The lock is a statement of its own. The transaction is READ COMMITTED, even if the database's default differs,
+    /// so the next statement sees what was committed before the lock was granted. In one statement with the lock,
+    /// guards would be read from a snapshot that is older than the wait, and a key could be issued for an owner who was
+    /// just suspended.
     ///
     /// A node that goes silent while it holds the lock loses it after two seconds: the server ends its transaction. The
-    /// others wait for the lock for three seconds, which is longer, and so they get it. The crate waits for five, which
-    /// is longer again.
+    /// others wait for the lock for three seconds, which is longer, so they get it. The crate waits for five, which is
+    /// longer again.
     ///
-    /// What commits is on disk, and on a synchronous standby if there is one, whatever the database's default is: a
-    /// revocation that a crash undid would let the key in again.
+    /// A commit reaches the disk, and a synchronous standby if there is one, even if the database's default differs:
+    /// otherwise a crash could undo a revocation, and the key would work again.
     pub(crate) async fn begin(&self) -> Result<Transaction, Failure> {
-        // All sent at once; the server still does one statement after the other.
+        // All sent together; the server still runs one statement after the other.
         const BEGIN: &str = "begin isolation level read committed; \
             set local idle_in_transaction_session_timeout to 2000; set local lock_timeout to 3000; \
             select position, \
@@ -66,14 +67,14 @@ impl Transaction {
         self.connection.as_deref_mut().ok_or_else(lost)
     }
 
-    /// Commits what went well, and takes the rest back before somebody else waits for the lock.
+    /// Commits after success, else rolls back at once, so that others do not wait for the lock.
     pub(crate) async fn end<T>(mut self, done: Result<T, Failure>) -> Result<T, Failure> {
         let is_over = match &done {
             Ok(_) => {
                 self.connection()?.execute("commit").await.map_err(Failure::Commit)?;
                 true
             }
-            // A connection that cannot take it back is closed, and the server does.
+            // If the rollback fails, the connection is closed, and the server rolls back.
             Err(_) => self.connection()?.execute("rollback").await.is_ok(),
         };
         if is_over {
@@ -85,7 +86,7 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        // Only a connection whose transaction ended goes back.
+        // Only a connection whose transaction has ended goes back to the pool.
         if let Some(connection) = self.connection.take() {
             drop(connection.detach());
         }

@@ -7,8 +7,8 @@ use tower_api_keys::{
 
 use crate::{failure::Failure, rows, time::Time};
 
-/// One statement: the writer's sequence and the counts stand or fall together. In the order of keys, so that two of them
-/// lock rows in one order.
+/// One statement, so that the writer's sequence and the counts are written together or not at all. In the order of
+/// keys, so that two such statements lock rows in the same order.
 pub(crate) async fn record(pool: &PgPool, batch: &UsageBatch) -> Result<(), Failure> {
     const SQL: &str = "with next as (\
             insert into keys.api_key_usage_writers as w (writer, sequence) values ($1, $2) \

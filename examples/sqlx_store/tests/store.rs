@@ -1,4 +1,4 @@
-//! `SqlxStore` against a real server: alone, beside another pool, and beside the crate's own store.
+//! `SqlxStore` against a real server: alone, with another pool, and with the crate's own store.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -39,7 +39,7 @@ use tower_api_keys::{
 };
 use tower_api_keys_conformance::{check_pair, check_store};
 
-/// Longer than anything takes on a busy machine.
+/// Longer than any step takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn pool(server: &Server) -> PgPool {
@@ -129,7 +129,7 @@ async fn an_owner_is_suspended_in_the_service_s_own_transaction_or_not_at_all() 
     }
 }
 
-/// An insert of a key of its own.
+/// An insert of a new key.
 fn insert(number: u32) -> Change {
     let row = KeyRow { id: format!("{number:0>20}"), ..KeyRow::example() };
     Change {
@@ -141,8 +141,8 @@ fn insert(number: u32) -> Change {
     }
 }
 
-/// A node whose line goes silent while it holds the lock of the log stops the others' changes for as long as the server
-/// waits for it, and their checks not at all, however many of both there are.
+/// A node whose connection goes silent while it holds the lock of the log stops the changes of others only as long as
+/// the server waits for it. It does not stop their checks. The number of both does not matter.
 #[tokio::test]
 async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
     let (server, healthy, _) = migrated().await;
@@ -165,7 +165,7 @@ async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
         }
     };
     timeout(PATIENCE, is_cut).await.expect("a change has the lock, and its line goes silent");
-    // The other five stand in the queue of their node, and none on the server. Checks have their connections already.
+    // The other five wait in the queue of their node, and none on the server. Checks have their connections already.
     assert!(healthy.find(&known).await.unwrap().is_some());
     healthy.changes_since(None).await.unwrap();
     let begun = Instant::now();
@@ -182,12 +182,12 @@ async fn a_node_that_is_cut_off_in_a_change_does_not_stop_the_others() {
         assert!(begun.elapsed() < PATIENCE, "the lock is not free after {:?}", begun.elapsed());
         yield_now().await;
     }
-    // A check that needs what changes wait for comes after the first of them.
+    // A check that needed the same lock would be answered only after the first change.
     assert!(checks_before_changes > 0, "checks waited for changes");
     for change in changes {
         change.await.unwrap().unwrap();
     }
-    // The first gave up when its time was over, and the others while they waited for their turn behind it.
+    // The first gave up when its time was over, and the others while they waited for their turn after it.
     let done: usize =
         futures_util::future::join_all(cut).await.into_iter().map(|done| usize::from(done.unwrap())).sum();
     assert_eq!(done, 0);
@@ -229,8 +229,8 @@ async fn a_value_that_a_trigger_of_the_service_keeps_out_is_told_as_refused_with
     assert_eq!(told, "the server refused a value (SQLSTATE P0001)");
 }
 
-/// Dropped at every await point there is: no connection goes back to the pool with a transaction open, and nobody waits
-/// for the lock it would hold.
+/// A change is dropped at every await point: no connection goes back to the pool with an open transaction, and no other
+/// change waits for a lock that it would hold.
 #[tokio::test]
 async fn a_dropped_change_leaves_no_transaction_open() {
     let (_server, one, other) = migrated().await;

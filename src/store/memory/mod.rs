@@ -1,4 +1,4 @@
-//! Keys in memory: the store that is read to learn what a store does.
+//! Keys in memory: read this store to learn what a store does.
 
 mod staged;
 mod tables;
@@ -22,7 +22,8 @@ use crate::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// Keys in the memory of the process, gone when it ends: for tests, demonstrations and the contract's plain reading.
+/// A store in the memory of the process, lost when the process ends. It is for tests and demonstrations, and as the
+/// simplest implementation of the contract.
 ///
 /// ```
 /// use tower_api_keys::{ApiKeys, store::MemoryStore};
@@ -43,7 +44,7 @@ impl MemoryStore {
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
-        // Each change is prepared beside the tables and put in place at the end: a panic leaves no half of one.
+        // Each change is prepared outside the tables and put in place at the end: a panic leaves no half of a change.
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

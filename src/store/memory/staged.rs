@@ -12,7 +12,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A change at work: what it wrote so far, beside the tables it will be put into if all of it fits.
+/// A change in progress: what it wrote so far, outside the tables that get it if all of it fits.
 struct Staged<'a> {
     tables: &'a Tables,
     at: Timestamp,
@@ -23,7 +23,7 @@ struct Staged<'a> {
     erasure: Option<Erasure>,
 }
 
-/// Does a change, or nothing.
+/// Does all of a change, or nothing.
 pub(super) fn apply(tables: &mut Tables, change: &Change) -> Result<Applied, StoreError> {
     if let Some(applied) = tables.done(change)? {
         return Ok(applied);
@@ -222,7 +222,7 @@ impl<'a> Staged<'a> {
         }
     }
 
-    /// Nothing else is in its change, so that it can wait until all of that is put in place.
+    /// An erasure is the only write of its change, so it can wait until the change is put in place.
     fn erase(&mut self, erasure: &Erasure) -> Result<Effect, Conflict> {
         if self.tables.status(&Whose::erased_by(erasure)).is_none_or(|status| status.closed_at.is_none()) {
             return Err(Conflict::NotClosed);
@@ -243,9 +243,9 @@ impl<'a> Staged<'a> {
     }
 }
 
-/// Whether there are fewer than so many.
+/// Whether there are fewer keys than the limit.
 fn is_below<T>(limit: u32, keys: impl Iterator<Item = T>) -> bool {
-    // Looks at no more than it takes.
+    // Reads no more keys than it needs.
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     keys.take(limit).count() < limit
 }

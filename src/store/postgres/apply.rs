@@ -15,7 +15,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// Does a change in a session that holds the lock which orders the log: whatever is read below was committed.
+/// Does a change in a session that holds the lock of the change log, so that all it reads is committed.
 pub(super) async fn apply(session: &Session<'_>, sql: &Sql, change: &Change) -> Result<Applied, Failure> {
     let id = change.id.to_bytes();
     if let Some(row) = session.row(&sql.applied, &[&id.as_slice()]).await? {

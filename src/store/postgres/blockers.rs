@@ -1,4 +1,5 @@
-//! Who holds what a transaction waits for. The server can tell only while it waits, so it is asked beside it.
+//! Which sessions hold the locks that a transaction waits for. The server knows this only while the transaction waits,
+//! so another connection asks.
 
 use std::{error::Error, future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -12,8 +13,8 @@ use tokio_postgres::{Client, Row, error::SqlState, types::Type};
 
 use super::{connect::Server, sql::qualified};
 
-/// What is waited for at the ends of all queues: whatever waits for nobody itself. Of sessions of other roles, a role
-/// without `pg_read_all_stats` sees process, role and application only.
+/// The sessions at the heads of all queues: those that do not wait for a lock themselves. Of sessions of other roles, a
+/// role without `pg_read_all_stats` sees only process, role and application.
 pub(super) const HOLDERS: &str = "\
     with recursive waited (pid) as (\
         select b.pid from pg_catalog.unnest(pg_catalog.pg_blocking_pids($1)) b (pid) \
@@ -24,30 +25,30 @@ pub(super) const HOLDERS: &str = "\
     from waited w left join pg_catalog.pg_stat_activity a on a.pid {=} w.pid \
     where pg_catalog.cardinality(pg_catalog.pg_blocking_pids(w.pid)) {=} 0 order by w.pid limit 3";
 
-/// After an answer that a lock was not had, those who ask who has it are waited for so much longer.
+/// How much longer to wait for the names of the holders after the server gave up waiting for the lock.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A way to the server beside the session that waits.
+/// Another connection to the server, apart from the session that waits.
 pub(super) struct Aside {
     way: Way,
-    /// One question at a time: it takes the server's whole table of locks for a moment.
+    /// One query at a time: it locks the server's whole table of locks for a moment.
     turn: Mutex<()>,
 }
 
 enum Way {
-    /// A connection for one question: those of the pool may all wait for the same lock.
+    /// A connection for one query: those of the pool may all wait for the same lock.
     Server(Arc<Server>),
     Pool(Pool),
 }
 
-/// How long an answer may take, and how long nobody asks why it does.
+/// How long an answer may take, and after what time to ask what it waits for.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) patience: Duration,
     pub(super) answer: Duration,
 }
 
-/// Something that was asked came to nothing because of others' locks.
+/// A statement that failed because of the locks of others.
 #[derive(Debug, thiserror::Error)]
 #[error("it waited for locks of other sessions: {holders}")]
 pub(super) struct Waited {
@@ -64,8 +65,8 @@ impl Aside {
         Self { way: Way::Pool(pool), turn: Mutex::default() }
     }
 
-    /// Awaits an answer. If it takes longer than `patience`, this asks who the session waits for, whose process on the
-    /// server `pid` then says.
+    /// Awaits an answer. If it takes longer than `patience`, this asks which sessions block it; `pid` then returns its
+    /// process on the server.
     pub(super) async fn watch<T>(
         &self,
         pid: impl Fn() -> Option<i32>,
@@ -91,7 +92,7 @@ impl Aside {
         }
     }
 
-    /// Who holds what this session waits for; none if it waits for nobody, or if nobody says.
+    /// The holders of the locks that this session waits for; none if it waits for none, or the server does not say.
     async fn holders(&self, pid: i32) -> Option<String> {
         let _turn = self.turn.lock().await;
         match &self.way {

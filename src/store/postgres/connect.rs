@@ -13,10 +13,10 @@ use super::{
     settings::PostgresSettings,
 };
 
-/// Nobody asks a connection whether it is well before it is used: one that is lost shows, and a silent one in time.
+/// Connections are not tested before use: a lost one fails at once, and a silent one after its time-out.
 pub(super) const MANAGER: ManagerConfig = ManagerConfig { recycling_method: RecyclingMethod::Fast };
 
-/// How a server is reached: where it is, and by which transport.
+/// How to reach a server: its address and the transport.
 pub(super) struct Server {
     config: Config,
     transport: Transport,
@@ -40,7 +40,8 @@ impl Server {
         if config.get_application_name().is_none() {
             config.application_name("tower-api-keys");
         }
-        // What a dead network swallows is given up after a while, on connections that no request watches, too.
+        // Data that a dead network does not deliver is given up after this time, also on connections that no request
+        // watches.
         if config.get_tcp_user_timeout().is_none() {
             config.tcp_user_timeout(settings.change_timeout);
         }
@@ -59,10 +60,10 @@ impl Server {
         pool_of(manager, settings)
     }
 
-    /// A connection whose notifications are heard.
+    /// A connection that passes each notification to `hear`.
     pub(super) async fn connect(&self, hear: impl Fn(&str) + Send + 'static) -> Result<Client, tokio_postgres::Error> {
-        // Boxed, and of no type that a compiler looks into: it is at the bottom of most calls, and compilers refuse to look
-        // arbitrarily deep for what keeps a future from being sent.
+        // Boxed to hide the type: most calls contain this future, and the compiler has a limit on how deep it looks to
+        // decide whether a future is `Send`.
         match &self.transport {
             Transport::Plain => {
                 let (client, connection) = self.config.connect(NoTls).boxed().await?;
@@ -80,8 +81,8 @@ impl Server {
 }
 
 impl Transport {
-    /// TLS where the URL says `sslmode=require`, and then with a certificate that is checked; none where it says
-    /// `disable`. Whether this crate was built with TLS or not, a URL that says neither is for a server on this machine.
+    /// TLS with a checked certificate if the URL says `sslmode=require`; plain if it says `disable`. A URL that says
+    /// neither must lead to a server on this machine, whether this crate was built with TLS or not.
     #[cfg_attr(not(feature = "postgres-tls"), expect(unused_variables, reason = "certificates belong to TLS"))]
     fn of(config: &mut Config, settings: &PostgresSettings) -> Result<Self, PostgresError> {
         if config.get_ssl_mode() != SslMode::Require {
@@ -108,7 +109,7 @@ impl Transport {
     }
 }
 
-/// Whether every server of this URL is reached without leaving this machine. An address goes before the name beside it.
+/// Whether every server of this URL is reached without leaving this machine. An address takes precedence over a name.
 fn is_local(config: &Config) -> bool {
     let addresses = config.get_hostaddrs();
     if !addresses.is_empty() {
@@ -127,7 +128,7 @@ fn is_loopback(address: &IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// A pool whose connections this manager makes.
+/// A pool with connections from this manager.
 pub(super) fn pool_of(manager: Manager, settings: &PostgresSettings) -> Result<Pool, PostgresError> {
     Pool::builder(manager)
         .max_size(settings.pool_size)

@@ -33,17 +33,17 @@ pub struct PostgresError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PostgresErrorKind {
-    /// Roles that were not trusted with the keys can replace what keys are checked with.
+    /// Untrusted roles can replace what keys are checked with.
     Exposed,
-    /// A migration waited for what another session holds.
+    /// A migration waited for a lock that another session holds.
     Locked,
-    /// The tables are not there, or of a version that this one cannot use.
+    /// The tables do not exist, or have a version that this crate cannot use.
     Schema,
     /// The URL or a setting is out of range.
     Settings,
     /// The server is a standby, whose data may be behind.
     Standby,
-    /// The server cannot be reached, or refuses.
+    /// The server cannot be reached, or refuses the connection.
     Unavailable,
 }
 

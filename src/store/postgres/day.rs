@@ -1,4 +1,4 @@
-//! Days as PostgreSQL has them, `date`: days since 2000.
+//! Days in PostgreSQL's type `date`: days since 2000.
 
 use std::error::Error;
 
@@ -8,8 +8,8 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checke
 /// Days from 1970 to 2000.
 const EPOCH: i32 = 10_957;
 
-/// Days since 1970-01-01. Those for which the server has no `date` are the last day of 1969 and the first one of 10000: in
-/// comparisons, they come before and after all days that there are, and no table takes them.
+/// Days since 1970-01-01. Days outside of 1970 to 9999 become the last day of 1969 or the first day of 10000: in
+/// comparisons they come before or after all stored days, and no table accepts them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Day(pub(super) i32);
 

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{audit::EventRow, store::EventQuery, time::Timestamp};
 
-/// Writes events, in this order, in somebody's transaction. It holds the lock that orders the log, so that numbers are in
-/// commit order.
+/// Writes events, in this order, in the caller's transaction. The caller holds the lock of the change log, so that
+/// numbers are in commit order.
 pub(super) async fn insert_events(session: &Session<'_>, sql: &Sql, events: &[&EventRow]) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
@@ -40,7 +40,7 @@ pub(super) async fn insert_events(session: &Session<'_>, sql: &Sql, events: &[&E
     Ok(())
 }
 
-/// The statement whose index leaves fewest events, and what to ask it.
+/// Reads events with the statement whose index leaves the fewest.
 pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -> Result<Vec<EventRow>, Failure> {
     let (oldest_first, newest_first) = match query {
         EventQuery { key: Some(_), .. } => (&sql.events_of_key, &sql.latest_events_of_key),
@@ -66,7 +66,7 @@ pub(super) async fn events(sessions: &Sessions, sql: &Sql, query: &EventQuery) -
     sessions.rows(statement, &params).await?.iter().map(event_row).collect()
 }
 
-/// Numbers are in commit order: whoever gives one holds the lock that orders the log.
+/// Numbers are in commit order, because each transaction that gives one holds the lock of the change log.
 pub(super) async fn feed(
     sessions: &Sessions,
     sql: &Sql,

@@ -1,4 +1,4 @@
-//! Whether roles that nobody trusted with the keys could replace what keys are checked with.
+//! Whether untrusted roles could replace the data or code that keys are checked with.
 
 use tokio_postgres::{Client, Row, types::Type};
 
@@ -11,17 +11,18 @@ use super::{
 /// How many statements an error names at most.
 const MOST: usize = 8;
 
-/// The role that owns the tables is trusted, or, where there are none yet, the role that asks; so are superusers, and
-/// roles that may become one of these. Of all others, each row says what one of them can do, and the statement that
-/// ends it.
+/// Lists what untrusted roles can do, with the statement that ends it, one row each. Trusted are: the role that owns
+/// the tables, or the current role if there are no tables yet; superusers; and roles that may become one of these.
 ///
-/// - A role that owns the schema, or may create in it, can drop a table or put a function beside one of ours.
-/// - A trigger is code that runs as the role whose statement fired it: of the change log's tables, as their owner. So is
-///   whatever its condition calls. Our own functions are looked at as functions, so that no statement drops a trigger of ours.
-/// - A foreign key to a table has rows of another one deleted with its own, whose triggers run as the role that deleted
-///   those: nodes do when they prune. From `api_keys` and `api_key_owners` none deletes, and services refer to them.
-/// - What a role has by another one's grant, the owner cannot take away: the other one has to. Where that is no trusted role,
-///   it loses its own right, and all that came of it.
+/// - A role that owns the schema, or may create in it, can drop a table or add a function next to one of ours.
+/// - A trigger is code that runs as the role whose statement fired it; on the tables of the change log, as their owner.
+///   The same is true of code that its condition calls. Our own functions are checked as functions, so that no
+///   suggested statement drops one of our triggers.
+/// - A foreign key to a table can delete rows of another table. The triggers there run as the role that deleted the
+///   referenced rows: nodes do that when they prune. No node deletes from `api_keys` or `api_key_owners`, and services
+///   refer to them, so these two are allowed.
+/// - A right that another role granted cannot be revoked by the owner: the other role has to do it. If that role is not
+///   trusted, it loses its own right, and everything that depends on it.
 pub(super) const EXPOSURES: &str = "\
     with recursive home as (\
         select oid, nspname, nspowner, nspacl from pg_catalog.pg_namespace where nspname {=} $1\
@@ -102,7 +103,7 @@ pub(super) const EXPOSURES: &str = "\
     where not exists (select 1 from trusted where trusted.oid {=} e.role) order by e.place, 1, 2";
 
 /// # Errors
-/// Others can replace what keys are checked with: how, and the statements that end it.
+/// Exposed if untrusted roles can replace what keys are checked with: it says how, and which statements end it.
 pub(super) async fn refuse_exposed(client: &Client, schema: &str) -> Result<(), PostgresError> {
     let query = Query { text: qualified(EXPOSURES, ""), types: &[Type::TEXT] };
     let exposures = ask(client, &query, &[&schema]).await.map_err(PostgresError::unavailable)?;

@@ -6,20 +6,20 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::store::{Conflict, StoreError, transfer::Cursor};
 
-/// Why something asked of the server did not do what it should.
+/// Why a statement on the server failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The server gave it up for the sake of another transaction: it may be tried again.
+    /// The server aborted it because of another transaction: it may be tried again.
     #[error("the server ended the transaction because of another one")]
     Aborted(#[source] tokio_postgres::Error),
     #[error("it conflicts with what is stored")]
     Conflict(Conflict),
     #[error("a stored value cannot be read")]
     Corrupt(#[source] Box<dyn Error + Send + Sync>),
-    /// It may have been done.
+    /// The write may have been done.
     #[error("it is not known whether the change was made")]
     OutcomeUnknown(#[source] Box<dyn Error + Send + Sync>),
-    /// Another row than the imported one stands there.
+    /// The stored row differs from the imported one.
     #[error("another row is already there")]
     Differs(Box<Cursor>),
     /// A value does not fit its column. Nothing was done.
@@ -35,14 +35,15 @@ impl Failure {
         Self::Unavailable(error.into())
     }
 
-    /// Whether a server refused because it is a standby, or was made read-only: another connection may lead elsewhere.
+    /// Whether a server refused because it is a standby, or was made read-only: another connection may lead to another
+    /// server.
     pub(super) fn is_of_read_only(&self) -> bool {
         let Self::Unavailable(error) = self else { return false };
         let code = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
         code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
     }
 
-    /// The same of something that writes and commits at once: where nobody answered, it may have been done.
+    /// The same failure for a statement that writes and commits at once: without an answer, it may have been done.
     pub(super) fn of_write(self) -> Self {
         match self {
             Self::Unavailable(error) if !is_refusal(error.as_ref()) => Self::OutcomeUnknown(error),
@@ -51,13 +52,13 @@ impl Failure {
     }
 }
 
-/// Classes of errors after which a commit may stand all the same: of connections (a pooler's, too, whose server died), of
-/// resources, an operator's intervention in a commit that waits for a standby, of the system, and of the server itself.
+/// Classes of errors after which a commit may still have happened: connections (also of a pooler whose server died),
+/// resources, an operator's intervention in a commit that waits for a standby, the system, and the server itself.
 const DOUBTFUL: [&str; 5] = ["08", "53", "57", "58", "XX"];
 
-/// Whether the server said no and goes on, rather than nothing, or goodbye.
+/// Whether the server refused and keeps the connection, instead of no answer, or an end of the connection.
 fn is_refusal(error: &(dyn Error + 'static)) -> bool {
-    // Who was waited for may be told in front of it.
+    // The error may be wrapped in one that names the holders of a lock.
     let Some(error) = error.downcast_ref::<tokio_postgres::Error>() else {
         return error.source().is_some_and(is_refusal);
     };
@@ -80,7 +81,7 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
-/// A value that the server did not take, in words that do not repeat it: what the server says in detail may hold the row.
+/// A value that the server did not accept, in a text that does not repeat it: the server's details may contain the row.
 #[derive(Debug, thiserror::Error)]
 #[error("the server refused a value ({}): {told}", .code.code())]
 pub(super) struct RefusedValue {
@@ -89,11 +90,11 @@ pub(super) struct RefusedValue {
 }
 
 impl RefusedValue {
-    /// If it is one: data exceptions, of which a repeat is another one, a value that a check, a column without null or a
-    /// trigger of the embedder's keeps out, and a text too long for an index.
+    /// The refused value, if the error is one: data exceptions, which a repeat raises again; a value that a check, a
+    /// column without null or a trigger of the embedder does not allow; and a text too long for an index.
     fn of(said: &DbError) -> Option<Self> {
         let code = said.code();
-        // What these say names types, columns and constraints only.
+        // The messages of these codes only name types, columns and constraints.
         let is_plain = [
             SqlState::STRING_DATA_RIGHT_TRUNCATION,
             SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
@@ -104,7 +105,7 @@ impl RefusedValue {
         .contains(code);
         let told = match code {
             _ if is_plain => said.message(),
-            // What it says is the trigger's own, and may repeat the row.
+            // The message comes from the trigger, and may repeat the row.
             &SqlState::RAISE_EXCEPTION => "a function raised an exception",
             _ if code.code().starts_with("22") => "the server cannot store this value",
             _ => return None,
@@ -119,7 +120,7 @@ impl From<PoolError> for Failure {
     }
 }
 
-/// What a pool says, without repeating what its connections say.
+/// The cause of a pool's error, without the pool's own wrapper.
 pub(super) fn cause_of(error: PoolError) -> Box<dyn Error + Send + Sync> {
     match error {
         PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.into(),

@@ -15,7 +15,8 @@ use crate::{
     usage::{UsageDayRow, UsageRow},
 };
 
-/// In a transaction that holds the lock which orders the log, so that events are numbered by nobody else meanwhile.
+/// Imports in a transaction that holds the lock of the change log, so that no other transaction numbers events
+/// meanwhile.
 pub(super) async fn import(session: &Session<'_>, sql: &Sql, rows: &Batch) -> Result<u64, Failure> {
     match rows {
         Batch::Meta(rows) => import_meta(session, sql, rows).await,
@@ -28,8 +29,8 @@ pub(super) async fn import(session: &Session<'_>, sql: &Sql, rows: &Batch) -> Re
     }
 }
 
-/// Writes what is absent and, if that is not everything, looks at what stood in its place. A row that differs ends the
-/// transaction, and takes with it what was written.
+/// Writes the rows that are absent. If some were there already, it compares them: a row that differs ends the
+/// transaction, and rolls back what was written.
 async fn insert(
     session: &Session<'_>,
     insert: &Query,
@@ -47,7 +48,7 @@ async fn insert(
     Ok(written)
 }
 
-/// A column of all rows.
+/// One column of all rows.
 fn all<'a, R, T>(rows: &'a [R], column: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(column).collect()
 }

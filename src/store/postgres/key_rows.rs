@@ -11,17 +11,17 @@ use crate::{
     store::FoundKey,
 };
 
-/// A column of a row; corrupt if it holds what was never written there.
+/// A column of a row; corrupt if it holds a value that this crate never writes.
 pub(super) fn column<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, place: usize) -> Result<T, Failure> {
     row.try_get(place).map_err(|error| Failure::Corrupt(error.into()))
 }
 
-/// The same of a time, or of none where there may be none.
+/// A column with a time, or with none if that is allowed.
 pub(super) fn time<T: IsTime>(row: &Row, place: usize) -> Result<T, Failure> {
     Ok(T::read(column(row, place)?))
 }
 
-/// The columns of a key as [`key_row`] reads them, of a table `k`.
+/// The columns of a key in a table `k`, as [`key_row`] reads them.
 macro_rules! read_key_columns {
     () => { $crate::record::with_key_columns!(read_key_columns) };
     ($first:ident: $_:ident, $($name:ident: $kind:ident),+) => {
@@ -31,7 +31,7 @@ macro_rules! read_key_columns {
     (@$_:ident $name:ident) => { concat!("k.", stringify!($name)) };
 }
 
-/// The same out of rows `k` in which each has the type of its parameter, in the types of the table.
+/// The same columns from rows `k` of parameters, converted to the types of the table.
 macro_rules! given_key_columns {
     () => { $crate::record::with_key_columns!(given_key_columns) };
     ($first:ident: $_:ident, $($name:ident: $kind:ident),+) => {
@@ -48,10 +48,10 @@ macro_rules! read_and_write {
     ($($name:ident: $kind:ident),+) => {
         const KEY_COLUMNS: usize = [$(stringify!($name)),+].len();
 
-        /// The types of parameters that are keys, an array for each column.
+        /// The types of the parameters for keys: an array for each column.
         pub(super) const KEYS: &[Type] = &[$(read_and_write!(@type $kind)),+];
 
-        /// The columns of a key, which come first.
+        /// Reads the columns of a key, which come first.
         pub(super) fn key_row(row: &Row) -> Result<KeyRow, Failure> {
             let mut places = 0..;
             let mut next = || places.next().unwrap_or_default();
@@ -78,7 +78,7 @@ macro_rules! read_and_write {
 
 with_key_columns!(read_and_write);
 
-/// How many columns [`found_key`] reads; what follows is the caller's.
+/// How many columns [`found_key`] reads; the caller reads those after them.
 pub(super) const FOUND_COLUMNS: usize = KEY_COLUMNS + 6;
 
 pub(super) fn found_key(row: &Row) -> Result<FoundKey, Failure> {
@@ -89,12 +89,12 @@ fn tag(bytes: &[u8]) -> Result<[u8; 4], Failure> {
     bytes.try_into().map_err(|_| Failure::Corrupt("a tag has 4 bytes".into()))
 }
 
-/// A JSON object as it is kept in a row: the server has a form of its own.
+/// A JSON object in the form of a row: the server's form differs.
 fn labels(Json(labels): Json<BTreeMap<String, String>>) -> Result<String, Failure> {
     serde_json::to_string(&labels).map_err(|error| Failure::Corrupt(error.into()))
 }
 
-/// The three columns of an owner's status, from this place on.
+/// The three columns of an owner's status; the first one is at this place.
 pub(super) fn status(row: &Row, place: usize) -> Result<OwnerStatusRow, Failure> {
     Ok(OwnerStatusRow {
         suspended_at: time(row, place)?,

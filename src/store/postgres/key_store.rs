@@ -35,7 +35,7 @@ impl KeyReader for PostgresStore {
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        // Where one line is dead, the one beside it is as a rule: not every key has to find that out.
+        // If one connection is dead, the other one usually is, too: then look-ups should not each have to find out.
         let doubt = self.0.finder.doubt_unless_answered();
         let changes = changes_since(&self.0.log, &self.0.has_moved, head).await?;
         doubt.dismiss();

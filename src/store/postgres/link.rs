@@ -27,34 +27,34 @@ use super::{
     sql::Query,
 };
 
-/// After a failure to connect the next attempt waits so long, and twice as long after each further one: less than the
-/// 100 ms after which an authenticator asks a store again that did not answer.
+/// The pause after a failure to connect, which doubles after each further one. Both limits are less than the 100 ms
+/// after which an authenticator asks a failed store again.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 
 /// Where a link gets its connections.
 #[derive(Clone)]
 pub(super) enum Source {
-    /// Straight from the server: a pool that is exhausted keeps no request waiting.
+    /// Directly from the server: so an exhausted pool does not delay requests.
     Server(Arc<Server>),
-    /// Out of the pool, for good: it makes another in its place.
+    /// Taken out of the pool permanently: the pool makes another one instead.
     Pool,
 }
 
-/// One connection, kept for a few queries and made anew when it is lost. Questions of many tasks are pipelined on it:
-/// none waits for the answer to another.
+/// One connection for a few queries, replaced when it is lost. The queries of many tasks are pipelined on it: none
+/// waits for the answer to another.
 pub(super) struct Link(Arc<Inner>);
 
 struct Inner {
     source: Source,
-    /// That of the store.
+    /// The pool of the store.
     pool: Pool,
     queries: Vec<Query>,
     /// The column of each answer that says whether a standby gave it.
     standby_column: usize,
     connect_timeout: Duration,
     answer_timeout: Duration,
-    /// Whether the queries may be prepared once for all.
+    /// Whether the queries are prepared once for each connection.
     prepares: bool,
     state: Arc<Mutex<State>>,
 }
@@ -62,7 +62,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     live: Option<Live>,
-    /// How often in a row connecting failed, and when it may be tried again.
+    /// How often in a row connecting failed.
     failures: u32,
     pause_until: Option<Instant>,
 }
@@ -70,17 +70,17 @@ struct State {
 #[derive(Clone)]
 struct Live {
     client: Arc<dyn Deref<Target = Client> + Send + Sync>,
-    /// Those of the queries; none where nothing is prepared.
+    /// The prepared queries; empty if nothing is prepared.
     statements: Arc<[Statement]>,
     pulse: Arc<Pulse>,
 }
 
-/// Since when nothing was heard of the server though something was asked. It outlives those who asked: a connection that
-/// is cut without a word shows only in this.
+/// Since when the server has not answered although it was asked. It outlives the callers: a connection that is cut
+/// silently shows only here.
 #[derive(Default)]
 struct Pulse {
     asked_at: Lock<Option<Instant>>,
-    /// Nobody should ask here any more.
+    /// Whether this connection must not be used again.
     is_stopped: AtomicBool,
 }
 
@@ -104,7 +104,7 @@ impl Link {
         }))
     }
 
-    /// Asks one of the queries that this link is for, by its place among them.
+    /// Runs one of the queries of this link, by its place among them.
     pub(super) async fn ask(&self, query: usize, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
         let text = self.0.queries.get(query).ok_or_else(|| Failure::unavailable("the link has no such query"))?;
         let live = self.live().await?;
@@ -127,17 +127,18 @@ impl Link {
                 return Err(error.into());
             }
         };
-        // What a standby says may be behind what the primary said before; the next connection may lead to that again.
+        // An answer of a standby may be older than an earlier one of the primary. The next connection may lead to the
+        // primary again.
         refuse_standby(is_of_standby(&rows, self.0.standby_column)).inspect_err(|_| pulse.stop())?;
         Ok(rows)
     }
 
-    /// Has the next question asked on another connection, unless it turns out that there is no need to.
+    /// Makes the next query use a new connection, unless the returned doubt is dismissed.
     pub(super) fn doubt_unless_answered(&self) -> Doubt<'_> {
         Doubt(Some(self))
     }
 
-    /// The connection. Whoever finds it lost has another one made, and the rest wait for that.
+    /// The connection. The first caller that finds it lost starts a new one, and the others wait for that.
     async fn live(&self) -> Result<Live, Failure> {
         let state = Arc::clone(&self.0.state).lock_owned().await;
         if let Some(live) = &state.live
@@ -149,13 +150,14 @@ impl Link {
         if state.pause_until.is_some_and(|until| Instant::now() < until) {
             return Err(Failure::unavailable("the server could not be reached a moment ago"));
         }
-        // Not in the request's own future: clients who hang up sooner than a connection is made would never get one.
+        // Not in the request's own future: if all clients disconnect before the connection is made, it would never be
+        // made.
         tokio::spawn(Arc::clone(&self.0).renew(state)).await.map_err(Failure::unavailable)?
     }
 }
 
-/// Whether nothing more is to be had on the connection that said this: the statement is not what was prepared any more,
-/// which another one prepares anew; or the server closes it, which shows a moment later.
+/// Whether the connection with this error cannot be used any more. Either the prepared statement is no longer valid,
+/// and a new connection prepares it again; or the server closes the connection, which shows a moment later.
 fn is_last(error: &tokio_postgres::Error) -> bool {
     let is_stale = [&SqlState::FEATURE_NOT_SUPPORTED, &SqlState::INVALID_SQL_STATEMENT_NAME];
     error.is_closed()
@@ -163,7 +165,7 @@ fn is_last(error: &tokio_postgres::Error) -> bool {
         || error.as_db_error().is_some_and(|said| is_fatal(said.parsed_severity(), said.severity()))
 }
 
-/// By the severity in the protocol's own words; a pooler gives the one for people alone, and that in English.
+/// Decides by the severity that the protocol gives for programs. A pooler gives only the one for people, in English.
 fn is_fatal(severity: Option<Severity>, for_people: &str) -> bool {
     match severity {
         Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
@@ -171,7 +173,7 @@ fn is_fatal(severity: Option<Severity>, for_people: &str) -> bool {
     }
 }
 
-/// Doubts a connection when it is dropped: also if nobody waits any longer for what would have told.
+/// Stops a connection when it is dropped, also if the caller no longer waits for the answer that would dismiss it.
 pub(super) struct Doubt<'a>(Option<&'a Link>);
 
 impl Doubt<'_> {
@@ -182,7 +184,7 @@ impl Doubt<'_> {
 
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
-        // Where the state is not to be had, a connection is being made.
+        // If the state is locked, a new connection is being made.
         if let Some(link) = self.0
             && let Ok(state) = link.0.state.try_lock()
             && let Some(live) = &state.live

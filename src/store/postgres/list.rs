@@ -18,7 +18,7 @@ use crate::{
     usage::UsageTotals,
 };
 
-/// By the condition that leaves fewest keys: a statement by rising time of creation, the other way round, and by end.
+/// The statement for the condition that leaves the fewest keys, in the order of the query.
 fn statement<'a>(sql: &'a Sql, query: &KeyQuery, owners: usize) -> &'a Query {
     let [oldest_first, newest_first, soonest_end_first] = match query {
         KeyQuery { keys, .. } if !keys.is_empty() => [&sql.list_of_keys, &sql.latest_of_keys, &sql.soonest_of_keys],
@@ -42,7 +42,7 @@ fn statement<'a>(sql: &'a Sql, query: &KeyQuery, owners: usize) -> &'a Query {
     }
 }
 
-/// One more than the limit, to know whether more follows.
+/// Reads one more row than the limit, to know whether more follow.
 pub(super) async fn list(
     sessions: &Sessions,
     sql: &Sql,
@@ -88,7 +88,7 @@ pub(super) async fn list(
     rows.iter().map(|row| listed_key(row, query.with_usage)).collect()
 }
 
-/// Keys whose end is to be told.
+/// Keys whose end has to be announced.
 pub(super) async fn ending(sessions: &Sessions, sql: &Sql, query: &EndingQuery) -> Result<Vec<KeyRow>, Failure> {
     let after = query.after.map_or(i64::MIN, Timestamp::as_millis);
     let params: [&(dyn ToSql + Sync); 4] =
@@ -120,7 +120,7 @@ fn listed_key(row: &Row, with_usage: bool) -> Result<ListedKey, Failure> {
     })
 }
 
-/// The five columns of a successor, from this place on; none if they are null.
+/// The five columns of a successor, the first one at this place; none if they are null.
 fn successor(row: &Row, place: usize) -> Result<Option<SuccessorRow>, Failure> {
     let Some(id) = column(row, place)? else { return Ok(None) };
     Ok(Some(SuccessorRow {

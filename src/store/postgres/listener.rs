@@ -1,4 +1,4 @@
-//! Word of changes, by `LISTEN`. It makes bounded freshness quicker and proves nothing: whatever goes wrong here costs
+//! Notifications of changes, by `LISTEN`. They make bounded freshness faster and prove nothing: a failure here costs
 //! time, never safety.
 
 use std::{sync::Arc, time::Duration};
@@ -19,19 +19,19 @@ use crate::{
 /// The channel of all schemas of a database; a trigger of the migrations writes to it.
 const CHANNEL: &str = "api_keys";
 
-/// After a failure the next attempt waits so long, and twice as long after each further one.
+/// The pause after a failure, which doubles after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often a connection on which nothing is heard is asked whether it still carries anything.
+/// How often to test a connection on which nothing arrives.
 const PROBE_AGAIN: Duration = Duration::from_secs(5);
 
-/// A connection that listens, made anew when it is lost.
+/// A connection that listens, replaced when it is lost.
 pub(super) struct Listener {
     server: Arc<Server>,
     schema: String,
     timeout: Duration,
-    /// The position of the log that was heard of last; none on a new connection.
+    /// The position of the log in the last notification; none on a new connection.
     position: watch::Sender<Option<i64>>,
     background: Background,
 }
@@ -47,11 +47,12 @@ impl Listener {
         })
     }
 
-    /// Whether what is sent by others arrives here: a pooler takes `LISTEN`, and delivers nothing.
+    /// Tests whether notifications from another connection arrive here: a pooler accepts `LISTEN`, and delivers
+    /// nothing.
     pub(super) async fn probe(&self, sender: &Client) -> Result<(), PostgresError> {
         let arrived = timeout(self.timeout, async {
             let bytes = random_bytes::<8>().map_err(Failure::unavailable)?;
-            // Of hexadecimal digits, so that there is nothing to quote.
+            // Hexadecimal digits need no quoting.
             let word: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             let payload = format!("probe {word}");
             let (heard, mut arrived) = watch::channel(false);
@@ -70,11 +71,11 @@ impl Listener {
         arrived.map_err(PostgresError::no_notifications)
     }
 
-    /// Waits until the log is said to go on beyond this position.
+    /// Waits for a notification that the log continues after this position.
     pub(super) async fn wait_for_change(self: &Arc<Self>, position: i64) {
         self.background.start(|| run(Arc::clone(self)));
         let mut heard = self.position.subscribe();
-        // It cannot end while the sender is here, and if it did: a hint for nothing is harmless.
+        // The channel cannot close while the sender is here. If it did, a hint without a change is harmless.
         drop(heard.wait_for(|now| now.is_some_and(|now| now > position)).await);
     }
 
@@ -84,7 +85,7 @@ impl Listener {
         Ok(client)
     }
 
-    /// Listens until the connection is lost, or until nobody else has the listener.
+    /// Listens until the connection is lost, or until only this task has the listener.
     async fn follow(self: &Arc<Self>) -> Result<(), Failure> {
         let (positions, schema) = (self.position.clone(), self.schema.clone());
         let (lives, mut ended) = watch::channel(());
@@ -96,14 +97,14 @@ impl Listener {
                 positions.send_replace(position.parse().ok());
             }
         };
-        // What was missed while nobody listened is noticed at the next interval.
+        // Changes that were missed before this connection listens are noticed at the next interval.
         let client = timeout(self.timeout, self.listen(hear)).await??;
         while !self.is_abandoned() {
-            // The sender is part of what hears, and gone with it.
+            // `hear` owns the sender, which is dropped with the connection.
             if timeout(PROBE_AGAIN, ended.changed()).await.is_ok() {
                 return Err(Failure::unavailable("the connection was lost"));
             }
-            // A line that is dead without a word shows only when it is used.
+            // A connection that is silently dead shows only when it is used.
             timeout(self.timeout, client.batch_execute("select 1")).await??;
         }
         Ok(())
@@ -121,7 +122,7 @@ async fn run(listener: Arc<Listener>) {
     while !listener.is_abandoned() {
         let begun = Instant::now();
         let Err(_error) = listener.follow().await else { break };
-        // A position of another server, or of one that was restored, says nothing of what comes.
+        // A position of another or a restored server says nothing about later ones.
         listener.position.send_replace(None);
         if let Some(_times) = failed.happened() {
             let _error = &_error as &dyn std::error::Error;

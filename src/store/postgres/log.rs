@@ -8,10 +8,10 @@ use crate::store::{Changed, Changes, Head};
 /// The column of the answer that says whether a standby gave it.
 pub(super) const STANDBY_COLUMN: usize = 2;
 
-/// No log has this position: a reader that knows no head is told the present one.
+/// No log has this position, so a reader without a head gets the present head.
 const NOWHERE: i64 = -1;
 
-/// The queries of the link: for the head alone, and for what changed.
+/// The queries of the link: for the head, and for changes.
 const HEAD: usize = 0;
 const CHANGES: usize = 1;
 
@@ -22,7 +22,7 @@ pub(super) async fn changes_since(link: &Link, has_moved: &AtomicBool, head: Opt
             return Ok(Changes::Unchanged);
         }
     }
-    // Where much changes, the next read asks at once; and so it does after this one took too long.
+    // If much changes, the next read asks for changes at once. It does that also after this one took too long.
     has_moved.store(true, Ordering::Relaxed);
     let (position, change) = head.map_or((NOWHERE, [0; 16]), |head| (head.position, head.change));
     let rows = link.ask(CHANGES, &[&position, &change.as_slice()]).await?;
@@ -44,7 +44,7 @@ fn head_of(rows: &[Row]) -> Result<(&Row, Head), Failure> {
     Ok((first, Head { position: column(first, 0)?, change }))
 }
 
-/// What the rows say; none if some are missing or cannot be read.
+/// The changes in the rows; none if some rows are missing or cannot be read.
 fn changes(rows: &[Row], position: i64, now: Head) -> Result<Option<Changes>, Failure> {
     let mut changed = Changed::default();
     for row in rows {

@@ -13,11 +13,11 @@ use super::{
     sql::{Sql, qualified},
 };
 
-/// How often it is tried while other nodes do the same: what one of them made makes the others fail once.
+/// How often to try while other nodes migrate, too: each object that one of them makes lets the others fail once.
 const ATTEMPTS: usize = 5;
 
-/// Who asks, and what is there. The tables' owner is known to who asks if it is that role, or one whose rights it has by
-/// membership, not as a superuser; or the owner of the database, or a superuser.
+/// The current role, and what exists. The role knows the tables' owner if that is the role itself, a role of which it
+/// is a member (not as a superuser), the owner of the database, or a superuser.
 pub(super) const FACTS: &str = "\
     select home.oid is not null, \
         exists (select 1 from pg_catalog.pg_class where relnamespace {=} home.oid and relname {=} 'api_key_schema'), \
@@ -47,7 +47,7 @@ struct SchemaState {
 pub(super) async fn migrate(client: &Client, aside: &Aside, settings: &PostgresSettings) -> Result<(), PostgresError> {
     timeout(settings.connect_timeout, refuse_standby(client)).await.map_err(PostgresError::unavailable)??;
     let migration = Migration { client, aside, settings, sql: &Sql::new(&settings.schema) };
-    // A line that goes silent half-way is given up, and with it the transaction.
+    // If the connection goes silent half-way, it is given up, and the transaction with it.
     timeout(settings.migration_timeout, migration.run()).await.map_err(PostgresError::late_migration)?
 }
 
@@ -71,8 +71,8 @@ impl Migration<'_> {
         }
     }
 
-    /// In one transaction. There is no lock to stand in line for, since any role could take one: two that make the same
-    /// table wait for each other, and the later one fails and finds it made.
+    /// Migrates in one transaction. It takes no advisory lock, because any role could block that. If two nodes make the
+    /// same table, one waits for the other, fails, and finds the table made when it tries again.
     async fn attempt(&self) -> Result<(), Stopped> {
         let unavailable = |error| Stopped::Failed(PostgresError::unavailable(error));
         let answers = self.client.simple_query(&begin(self.lock_limit())).await.map_err(unavailable)?;
@@ -95,7 +95,7 @@ impl Migration<'_> {
             0
         };
         for (version, migration) in (1..).zip(migrations(schema)).filter(|(version, _)| *version > found) {
-            // Only here: a role without the right to make anything may ask for what is up to date.
+            // Only if there is something to do: a role without these rights may migrate what is up to date.
             facts.refuse_without_rights(schema)?;
             self.watched(pid, self.client.batch_execute(&migration)).await?;
             self.watched(pid, ask(self.client, &self.sql.record_version, &[&version])).await?;
@@ -131,7 +131,7 @@ impl Migration<'_> {
 /// Why an attempt did not bring the tables up to date.
 enum Stopped {
     Failed(PostgresError),
-    /// Another one that did the same was quicker.
+    /// Another node that did the same was faster.
     Overtaken(tokio_postgres::Error),
 }
 
@@ -188,7 +188,8 @@ impl SchemaState {
         })
     }
 
-    /// A role that may make the tables, and finds them made by a stranger, would have its keys kept by that one.
+    /// Refuses tables that an unknown role made, if this role could have made them: the unknown role would control the
+    /// keys.
     fn refuse_other_keeper(&self, schema: &str) -> Result<(), PostgresError> {
         match &self.keeper {
             Some(keeper) if !self.knows_keeper && (self.may_make_schema || self.may_make_tables) => {

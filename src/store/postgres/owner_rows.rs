@@ -1,4 +1,4 @@
-//! Statuses of owners, for look-ups and the manager alike.
+//! Statuses of owners, for look-ups and for the manager.
 
 use tokio_postgres::{Row, types::ToSql};
 
@@ -13,7 +13,7 @@ use crate::{
     store::{FoundOwner, StatusOf},
 };
 
-/// Whose status is asked for, as parameters of a statement.
+/// The owner whose status is read, as parameters of a statement.
 pub(super) trait Parameters {
     fn parameters(&self) -> [&(dyn ToSql + Sync); 3];
 }
@@ -28,7 +28,7 @@ pub(super) async fn find_owner(sessions: &Sessions, sql: &Sql, of: &OwnerRef) ->
     found_owner(&sessions.rows(&sql.statuses, &StatusOf::owner(of).parameters()).await?)
 }
 
-/// What the rows say, of which there are at most two.
+/// The statuses in the rows, of which there are at most two.
 pub(super) fn found_owner(rows: &[Row]) -> Result<FoundOwner, Failure> {
     let mut found = FoundOwner::default();
     for row in rows {

@@ -1,13 +1,13 @@
-//! Statements that move whole tables, as they are before the schema is put in.
+//! Statements that move whole tables, with a placeholder for the schema.
 
 use tokio_postgres::types::Type;
 
 use super::key_rows::read_key_columns;
 
-// `unnest` of more than one array is syntax: the server takes it for `pg_catalog.unnest`, whatever the search path.
+// `unnest` of more than one array is syntax: the server takes it as `pg_catalog.unnest`, with any search path.
 
-/// Rows of a table from a place on, in the order of its primary key: an index begins at the place, and whether that row
-/// itself is wanted, which it is where the place is the beginning, is asked of each.
+/// Rows of a table after a place, in the order of its primary key. The index scan begins at the place. A condition on
+/// each row decides about the row at the place itself, which is wanted only if the place is the beginning.
 macro_rules! rows_after {
     ($table:ident ($columns:expr) by $key:literal: $cursor:literal, $first:literal, $limit:literal) => {
         concat!(
@@ -34,8 +34,8 @@ macro_rules! rows_after {
     };
 }
 
-/// Writes rows, given as an array for each column, where none of the same primary key stands. Of an identity column the
-/// number is given too.
+/// Writes rows, given as an array for each column, where there is no row with the same primary key. An identity column
+/// gets the given number.
 macro_rules! import {
     ($table:ident ($columns:expr) $($overriding:literal)?) => {
         concat!(
@@ -45,7 +45,7 @@ macro_rules! import {
     };
 }
 
-/// The first of the same rows that does not stand as it is given.
+/// The first of these rows that is not stored as it is given.
 macro_rules! differing {
     ($table:ident ($columns:expr) by $key:literal: $given:literal) => {
         concat!(
@@ -173,7 +173,7 @@ pub(super) const IMPORT_OWNERS: &str = import!(api_key_owners(owner_columns!()))
 pub(super) const DIFFERING_OWNERS: &str = differing!(
     api_key_owners (owner_columns!()) by "organization, kind, id": "unnest($1, $2, $3)"
 );
-/// Nothing of a key that is there is left of it only.
+/// A key that exists gets no tombstone.
 pub(super) const IMPORT_TOMBSTONES: &str = concat!(
     "insert into {s}.api_key_tombstones (",
     tombstone_columns!(),

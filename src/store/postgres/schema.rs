@@ -7,16 +7,17 @@ use super::{
     sql::Sql,
 };
 
-/// Each brings the schema from the version that is its place in this list to the next, in a transaction of its own.
+/// Each migration brings the schema from the version that is its place in this list to the next one, in a transaction
+/// of its own.
 ///
-/// A node works with the schema one version older and newer than its own. So a migration adds, and what it takes away
-/// was not used by the version before it either.
+/// A node works with a schema one version older or newer than its own. So a migration may add anything, and may remove
+/// only what the version before it no longer used.
 const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_initial.sql")];
 
 /// The schema that the migrations name.
 const NAMED: &str = "\"api_keys\"";
 
-/// The migrations of this schema, whose name is a good one.
+/// The migrations of this schema. The caller has checked its name.
 pub(super) fn migrations(schema: &str) -> impl Iterator<Item = String> {
     let schema = format!("\"{schema}\"");
     MIGRATIONS.iter().map(move |migration| migration.replace(NAMED, &schema))
@@ -29,8 +30,8 @@ pub(super) async fn refuse_standby(client: &Client) -> Result<(), PostgresError>
     Err(PostgresError::standby())
 }
 
-/// Whether the tables are there, of a version that this one works with, and nobody else's; and whether the server is no
-/// standby.
+/// Checks that the server is no standby, that the tables exist in a version that this crate works with, and that no
+/// untrusted role can change them.
 pub(super) async fn check(client: &Client, schema: &str, sql: &Sql) -> Result<(), PostgresError> {
     refuse_standby(client).await?;
     let found = ask(client, &sql.version, &[]).await.and_then(|rows| value(&rows));
@@ -42,7 +43,7 @@ pub(super) async fn check(client: &Client, schema: &str, sql: &Sql) -> Result<()
     refuse_exposed(client, schema).await
 }
 
-/// What the first row has in its first column.
+/// The first column of the first row.
 pub(super) fn value<'a, T: FromSql<'a>>(rows: &'a [Row]) -> Result<Option<T>, tokio_postgres::Error> {
     rows.first().map(|row| row.try_get(0)).transpose()
 }

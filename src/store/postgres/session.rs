@@ -19,29 +19,30 @@ use super::{
     sql::{Query, Sql},
 };
 
-/// How often a transaction that the server gave up for another one is tried.
+/// How often to try a transaction that the server aborted because of another one.
 const ATTEMPTS: usize = 3;
 
-/// Connections for everything but the requests' own two questions.
+/// Connections for everything except the two queries of requests.
 pub(super) struct Sessions {
     pool: Pool,
     aside: Aside,
     limits: Limits,
-    /// Begins a transaction of ours, and says which process on the server it has.
+    /// The SQL that begins a transaction, and returns its process on the server.
     begin: String,
 }
 
-/// A connection of the pool. Nothing is prepared on it that outlives an answer.
+/// A connection of the pool. No prepared statement on it outlives an answer.
 ///
-/// It goes back to the pool only if everything that was asked on it was answered. One that was dropped half-way, or did
-/// not answer in time, is closed: nobody inherits an open transaction or a dead line. Its place in the pool is free only
-/// once the server is done with what it was asked: else callers who hang up would have it do any number of things at once.
+/// It goes back to the pool only if everything asked on it was answered. A connection that was dropped half-way, or did
+/// not answer in time, is closed: no later caller gets an open transaction or a dead connection. Its place in the pool
+/// is free only when the server has finished the statement: otherwise callers that disconnect could make the server run
+/// any number of statements at once.
 pub(super) struct Session<'a> {
     object: Option<Object>,
     sessions: &'a Sessions,
-    /// How much of what was asked is not answered.
+    /// How many statements have no answer yet.
     unanswered: AtomicUsize,
-    /// Whether something was not answered: nothing more is asked then.
+    /// Whether the server did not answer in time: then nothing more is asked.
     is_silent: AtomicBool,
     /// The process on the server that has its transaction; 0 if there is none yet.
     pid: AtomicI32,
@@ -50,7 +51,8 @@ pub(super) struct Session<'a> {
 impl Sessions {
     pub(super) fn new(pool: Pool, aside: Aside, settings: &PostgresSettings) -> Self {
         let answer = settings.change_timeout;
-        // Less than its client's: the server should give up first, so that nobody stands in its queue any more.
+        // Less than the client's limit: the server should give up first, so that the session leaves the queue of the
+        // lock.
         let limit = answer * 3 / 4;
         Self { pool, aside, limits: Limits { patience: limit / 8, answer }, begin: begin(limit) }
     }
@@ -66,10 +68,10 @@ impl Sessions {
         })
     }
 
-    /// Asks a single question of the primary.
+    /// Runs a single query on the primary.
     pub(super) async fn rows(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Failure> {
         let session = self.open().await?;
-        // All sent at once. In one transaction, so that a pooler has one server answer all of it.
+        // All sent at once. In one transaction, so that a pooler sends all of it to one server.
         let (_, is_standby, rows, _) = try_join4(
             session.begin(),
             session.ask(async |client| is_standby(client).await),
@@ -83,7 +85,7 @@ impl Sessions {
         Ok(rows)
     }
 
-    /// Does a single thing, which is a transaction of its own. How many rows it wrote.
+    /// Runs a single statement in a transaction of its own. Returns how many rows it wrote.
     pub(super) async fn execute(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
         let session = self.open().await?;
         // All sent at once, too. If the statement fails, so does the commit.
@@ -93,10 +95,11 @@ impl Sessions {
         Ok(written)
     }
 
-    /// Begins a transaction that holds the lock which orders the log. [`Session::end`] ends it.
+    /// Begins a transaction that holds the lock of the change log. [`Session::end`] ends it.
     pub(super) async fn begin(&self, sql: &Sql) -> Result<Session<'_>, Failure> {
         let session = self.open().await?;
-        // The lock is a statement of its own: the next one sees what was committed before it got the lock. Sent along.
+        // The lock is a statement of its own, so that the next one sees what was committed before the lock was granted.
+        // Both are sent together.
         match try_join(session.begin(), session.execute(&sql.lock_head, &[])).await {
             Ok(_) => Ok(session),
             Err(failure) => session.end(Err(failure)).await,
@@ -104,11 +107,11 @@ impl Sessions {
     }
 }
 
-/// Begins a transaction whose locks are waited for so long.
+/// Begins a transaction that waits for each lock up to a limit.
 ///
-/// Whatever the database's defaults are: with an older snapshot a guard would not see what a lock waited for; and a path
-/// with others' schemas is no place for names, though no statement has one that depends on it. The server waits for its
-/// client as long as for a lock, since a client that goes silent under a lock holds up everybody else's changes.
+/// It does not rely on the database's defaults. With an older snapshot, a guard would not see the change that the lock
+/// waited for. The search path has no schema of others, although no statement depends on it. The server also waits this
+/// long for its client, because a client that goes silent while it holds a lock delays all other changes.
 pub(super) fn begin(limit: Duration) -> String {
     let limit = limit.as_millis();
     format!(
@@ -126,7 +129,7 @@ pub(super) fn pid_of(answers: &[SimpleQueryMessage]) -> Option<i32> {
     })
 }
 
-/// Does something in a transaction, and does it again if the server gave it up for the sake of another one.
+/// Does something in a transaction, and repeats it if the server aborted it because of another one.
 pub(super) async fn transact<T, F>(attempt: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
@@ -149,7 +152,7 @@ impl Session<'_> {
         Ok(self.rows(query, params).await?.into_iter().next())
     }
 
-    /// How many rows it wrote.
+    /// Runs a statement. Returns how many rows it wrote.
     pub(super) async fn execute(&self, query: &Query, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
         self.watched(async |client| client.execute_typed(&query.text, &typed(query, params)).await).await
     }
@@ -158,7 +161,7 @@ impl Session<'_> {
         self.ask(async |client| client.batch_execute(text).await).await
     }
 
-    /// Ends a transaction as it went: commits it, or undoes it.
+    /// Ends a transaction: commits it after success, or rolls it back.
     pub(super) async fn end<T>(self, done: Result<T, Failure>) -> Result<T, Failure> {
         match done {
             Ok(done) => {
@@ -167,7 +170,8 @@ impl Session<'_> {
                 Ok(done)
             }
             Err(failure) => {
-                // One that cannot be undone is closed, which undoes it; so is one to a server that takes no changes.
+                // If the rollback fails, the connection is closed, which also rolls back. A connection to a server that
+                // accepts no changes is closed, too.
                 let is_fit = !self.is_silent.load(Ordering::Relaxed) && !failure.is_of_read_only();
                 if is_fit && self.batch("rollback").await.is_ok() {
                     self.give_back();
@@ -177,7 +181,7 @@ impl Session<'_> {
         }
     }
 
-    /// Ends its use: everything was answered.
+    /// Gives the connection back to the pool. Everything on it was answered.
     pub(super) fn give_back(mut self) {
         drop(self.object.take());
     }
@@ -188,7 +192,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Asks what may have to wait for others' locks. If it was in vain, the failure says who has them.
+    /// Runs a statement that may wait for locks of others. If it fails because of them, the failure names their
+    /// holders.
     async fn watched<T>(
         &self,
         question: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
@@ -196,7 +201,7 @@ impl Session<'_> {
         let Sessions { aside, limits, .. } = self.sessions;
         let pid = || Some(self.pid.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        // Boxed: a future of a change contains all futures in it, and compilers refuse to look arbitrarily deep.
+        // Boxed: a future of a change contains all its futures, and the compiler has a limit on how deep it looks.
         let (answer, holders) = Box::pin(aside.watch(pid, *limits, question(self.client()?))).await;
         self.heard(answer).map_err(|failure| match (failure, holders) {
             (Failure::Unavailable(error), Some(holders)) => Failure::unavailable(Waited::new(holders, error)),
@@ -245,13 +250,13 @@ impl Drop for Session<'_> {
     }
 }
 
-/// Closes a connection once the server has answered what it was asked: it answers in order.
+/// Closes a connection after the server has answered all statements: it answers in order.
 async fn end(object: Object, limit: Duration) {
     drop(timeout(limit, object.batch_execute("rollback")).await);
     drop(Object::take(object));
 }
 
-/// Asks without preparing anything that outlives the answer.
+/// Runs a query without a prepared statement that outlives the answer.
 pub(super) async fn ask(
     client: &Client,
     query: &Query,
@@ -267,23 +272,24 @@ fn typed<'a>(
     params.iter().copied().zip(query.types.iter().cloned()).collect()
 }
 
-/// Whether the server is a standby, or does not say.
+/// Whether the server is a standby; true if it does not say.
 pub(super) async fn is_standby(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let rows = client.query_typed("select pg_catalog.pg_is_in_recovery()", &[]).await?;
     Ok(is_of_standby(&rows, 0))
 }
 
-/// Whether a standby gave this answer, as far as this column of it tells.
+/// Whether a standby gave this answer, by this column; true if the column cannot be read.
 pub(super) fn is_of_standby(rows: &[Row], column: usize) -> bool {
     rows.first().is_none_or(|row| row.try_get(column).unwrap_or(true))
 }
 
-/// What a standby says may be behind what the primary said before.
+/// Refuses a standby: its answer may be older than what the primary answered before.
 pub(super) fn refuse_standby(is_standby: bool) -> Result<(), Failure> {
     if is_standby { Err(Failure::unavailable("the server is a standby, which may be behind")) } else { Ok(()) }
 }
 
-/// Where one line is dead, or leads to a standby, those beside it are: nobody should have to find that out for each.
+/// Closes idle connections. If one connection is dead or leads to a standby, the others usually are the same, and each
+/// would cost a caller a failure.
 pub(super) fn doubt_idle(pool: &Pool) {
     drop(pool.retain(|_, _| false));
 }

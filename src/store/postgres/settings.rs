@@ -26,8 +26,8 @@ pub struct PostgresSettings {
 
 impl PostgresSettings {
     /// The defaults: schema `api_keys`, four connections for changes and lists, no pooler, 1 s to connect, 0.7 s for an
-    /// answer to a request, 4 s for one to a change, 60 s to migrate, and word of changes from the URL that the store
-    /// connects to.
+    /// answer to a request, 4 s for an answer to a change, 60 s to migrate, and notifications from the URL that the
+    /// store connects to.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -44,12 +44,12 @@ impl PostgresSettings {
         }
     }
 
-    /// The schema of the tables, `api_keys` by default: a letter or `_`, then letters, digits and `_`, lower case, at most
-    /// 63 characters.
+    /// The schema of the tables, `api_keys` by default: a letter or `_`, then letters, digits and `_`, lower case, at
+    /// most 63 characters.
     ///
     /// # Security
-    /// Never `public`, where everybody may create in many databases, nor one of the server's own (`pg_…`,
-    /// `information_schema`). A schema in which other roles than the tables' owner may create is refused by
+    /// Not allowed are `public`, in which every role may create in many databases, and the server's own schemas
+    /// (`pg_…`, `information_schema`). A schema in which roles other than the tables' owner may create is refused by
     /// [`migrate`](super::PostgresStore::migrate) and when a store connects.
     #[must_use]
     pub fn with_schema(mut self, schema: impl Into<String>) -> Self {
@@ -57,76 +57,77 @@ impl PostgresSettings {
         self
     }
 
-    /// Connections for changes, lists, usage and events: 1 to 100. Two more serve requests.
+    /// Connections for changes, lists, usage and events: 1 to 100, 4 by default. Two more serve requests.
     #[must_use]
     pub const fn with_pool_size(mut self, connections: usize) -> Self {
         self.pool_size = connections;
         self
     }
 
-    /// The server is behind a pooler that gives a connection for one transaction at a time (PgBouncer's `transaction`):
-    /// no statement outlives its transaction, and every read of a request asks whether it reached a standby. Give a
-    /// [`listen_url`](Self::with_listen_url) beside it for bounded freshness.
+    /// Use this if the server is behind a pooler that gives a connection for one transaction at a time (PgBouncer's
+    /// `transaction`). Then no prepared statement outlives its transaction, and every read of a request asks whether it
+    /// reached a standby. For bounded freshness, set a [`listen_url`](Self::with_listen_url), too.
     #[must_use]
     pub const fn behind_pooler(mut self) -> Self {
         self.behind_pooler = true;
         self
     }
 
-    /// How long to wait for a connection to the server, 100 ms to 60 s.
+    /// How long to wait for a connection to the server, 100 ms to 60 s. Default: 1 s.
     #[must_use]
     pub const fn with_connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long the server may take to answer what a request asks, 100 ms to 60 s. Such a question takes a fraction of a
-    /// millisecond: a server that is silent for longer is taken for lost, the request is refused with 503, and another
-    /// connection is made. Default: 0.7 s. Should be less than three quarters of
-    /// [`answer_timeout`](crate::ApiKeysBuilder::answer_timeout), which is how long the authenticator waits for it.
+    /// How long the server may take to answer a query of a request, 100 ms to 60 s. Default: 0.7 s. Such a query takes
+    /// a fraction of a millisecond. If the server is silent for longer than this, the connection counts as lost: the
+    /// request is refused with 503, and a new connection is made. Keep it below three quarters of
+    /// [`answer_timeout`](crate::ApiKeysBuilder::answer_timeout), which is how long the authenticator waits for the
+    /// store.
     #[must_use]
     pub const fn with_answer_timeout(mut self, timeout: Duration) -> Self {
         self.answer_timeout = timeout;
         self
     }
 
-    /// How long the server may take for each statement of a change, a list or a flush of usage, 1 to 60 s, and how long one
-    /// of them waits for a connection of the pool; a change waits for others three quarters of that. A connection that took
-    /// longer is closed. Should be less than [`store_timeout`](crate::ApiKeysBuilder::store_timeout).
+    /// How long the server may take for each statement of a change, a list or a flush of usage, 1 to 60 s. Default: 4
+    /// s. Each of them also waits this long for a connection of the pool. A change waits three quarters of this time
+    /// for the locks of others. A connection that took longer is closed. Keep it below
+    /// [`store_timeout`](crate::ApiKeysBuilder::store_timeout).
     ///
-    /// It is also how long other nodes' changes can be held up by a node that is cut off in the middle of its own.
+    /// If a node is cut off in the middle of a change, the changes of other nodes wait for this time at most.
     #[must_use]
     pub const fn with_change_timeout(mut self, timeout: Duration) -> Self {
         self.change_timeout = timeout;
         self
     }
 
-    /// How long [`migrate`](super::PostgresStore::migrate) may take, 4 s to a day. It waits a quarter of that for each lock
-    /// that others hold, then says who they are.
+    /// How long [`migrate`](super::PostgresStore::migrate) may take, 4 s to a day. Default: 60 s. It waits a quarter of
+    /// this time for each lock that other sessions hold, then names these sessions.
     #[must_use]
     pub const fn with_migration_timeout(mut self, timeout: Duration) -> Self {
         self.migration_timeout = timeout;
         self
     }
 
-    /// Where to listen for word of changes, which makes [bounded](crate::auth::Freshness::Bounded) freshness notice them
-    /// in a millisecond or two. Default: the URL that the store connects to, unless that is
-    /// [a pooler's](Self::behind_pooler) or the store was made of somebody's pool; then nowhere, and changes are noticed
-    /// within a quarter of the bound.
+    /// The URL at which to listen for notifications of changes. With them, [bounded](crate::auth::Freshness::Bounded)
+    /// freshness notices a change in a millisecond or two. Default: the URL that the store connects to. There is no
+    /// default if that is [a pooler's](Self::behind_pooler) or the store uses a pool of the service; then changes are
+    /// noticed within a quarter of the bound.
     ///
-    /// Whether notifications arrive there is tried when the store connects, and it fails if they do not. Strict freshness
-    /// needs none, and without bounded freshness nobody listens.
+    /// When the store connects, it tests whether notifications arrive there, and fails if they do not. Strict freshness
+    /// needs no notifications: without bounded freshness, nothing listens.
     #[must_use]
     pub fn with_listen_url(mut self, url: impl Into<String>) -> Self {
         self.listen_url = Some(url.into());
         self
     }
 
-    /// The certificates of the authorities that may vouch for the server, as PEM text. Default: those the operating
-    /// system trusts.
+    /// The root certificates to trust for the server, as PEM text. Default: those that the operating system trusts.
     ///
-    /// TLS is used if the URL says `sslmode=require`; the server's certificate and name are then checked, always. A URL
-    /// of a server that is not on this machine says either that or `sslmode=disable`.
+    /// TLS is used if the URL says `sslmode=require`; the server's certificate and name are then always checked. The
+    /// URL of a server that is not on this machine must say either that or `sslmode=disable`.
     #[cfg(feature = "postgres-tls")]
     #[must_use]
     pub fn with_root_certificates(mut self, pem: impl Into<String>) -> Self {
@@ -183,7 +184,7 @@ impl Default for PostgresSettings {
 
 impl fmt::Debug for PostgresSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not the URL to listen at: it may have a password.
+        // Without the URL to listen at: it may contain a password.
         f.debug_struct("PostgresSettings").field("schema", &self.schema).finish_non_exhaustive()
     }
 }

@@ -26,21 +26,22 @@ use super::{
 
 /// Keys in PostgreSQL, for any number of nodes.
 ///
-/// Cheap to clone. Requests use two connections: reads of the change log have one, look-ups are pipelined on another.
-/// A small pool serves changes, lists, usage and events. Lost connections are made again. A server that is a standby, or
-/// becomes one, is refused.
+/// Cheap to clone. Requests use two connections: one for reads of the change log, and one on which look-ups are
+/// pipelined. A small pool serves changes, lists, usage and events. Lost connections are replaced. A server that is a
+/// standby, or becomes one, is refused.
 ///
-/// Every change is noticed by every node, and so is plain SQL on the tables `api_keys` and `api_key_owners`, whoever
-/// runs it: triggers write the change log. To suspend an owner in a transaction of the service's own, call
+/// Every node notices every change, and any plain SQL on the tables `api_keys` and `api_key_owners`, because triggers
+/// write the change log. To suspend an owner in a transaction of the service's own, call
 /// `api_keys.api_key_suspend_owner(organization, kind, id, 'admin' | 'plan')` in it,
 /// `api_keys.api_key_reinstate_owner(organization, kind, id, 'admin' | 'plan')` to end that suspension, and
-/// `api_keys.api_key_close_owner(organization, kind, id)` to close the owner, which is final. Each leaves its audit event.
+/// `api_keys.api_key_close_owner(organization, kind, id)` to close the owner, which is final. Each leaves its audit
+/// event.
 ///
 /// # Security
 /// Nothing here depends on a search path, of sessions or of the database. A schema in which other roles may create, and
-/// tables on which they may put triggers, are refused: the error says which statement ends it. A server that is not on
-/// this machine is reached by TLS (`sslmode=require`), or in the clear if the URL says `sslmode=disable`; a pool of your
-/// own is your own.
+/// tables on which they may create triggers, are refused: the error names the statement that ends it. A server that is
+/// not on this machine is reached by TLS (`sslmode=require`), or in the clear if the URL says `sslmode=disable`. In a
+/// pool of your own, you choose the transport.
 ///
 /// How to run it, with poolers, standbys, roles and many nodes: [the manual](crate::manual::postgres).
 ///
@@ -59,9 +60,9 @@ pub struct PostgresStore(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) sql: Sql,
-    /// Reads of the change log, and nothing else.
+    /// Only for reads of the change log.
     pub(super) log: Link,
-    /// Whether the last read of the log found something new: then the next one does not ask for the head first.
+    /// Whether the last read of the log found changes: then the next one does not ask for the head first.
     pub(super) has_moved: AtomicBool,
     /// Look-ups of single keys.
     pub(super) finder: Link,
@@ -90,11 +91,11 @@ impl PostgresStore {
         Self::assemble(pool, Source::Server(server), listens_at, &settings).await
     }
 
-    /// Uses a pool that the service has already, with its transport and its way to log in.
+    /// Uses a pool that the service already has, with the pool's transport and login.
     ///
-    /// Two connections are taken out of it for good, which it replaces: the server sees two more than its size. When a
-    /// server does not answer in time, idle connections of the pool are closed, for those beside a dead line are dead as
-    /// a rule. Of the settings, `pool_size` does not count.
+    /// Two connections are taken out of the pool permanently, and the pool replaces them: the server sees two more than
+    /// its size. If the server does not answer in time, idle connections of the pool are closed, because they are
+    /// usually dead, too. The setting `pool_size` has no effect.
     ///
     /// ```no_run
     /// use tower_api_keys::store::{PostgresSettings, PostgresStore};
@@ -113,8 +114,8 @@ impl PostgresStore {
         Self::assemble(pool, Source::Pool, None, &settings).await
     }
 
-    /// Uses clients that the service makes: for passwords that expire, or another TLS. The connection behind a client is
-    /// the caller's to run.
+    /// Uses clients that the service makes: for passwords that expire, or for another TLS. The caller has to run the
+    /// connection of each client.
     ///
     /// ```no_run
     /// use tower_api_keys::store::{PostgresSettings, PostgresStore};
@@ -177,15 +178,16 @@ impl PostgresStore {
         Ok(Self(Arc::new(Inner { sql, log, has_moved: AtomicBool::new(false), finder, sessions, listener })))
     }
 
-    /// Brings the tables in this schema up to date, and the schema into being. Nodes may do it at the same time.
+    /// Makes the schema if there is none, and brings its tables up to date. Nodes may do it at the same time.
     ///
     /// # Errors
-    /// [`PostgresError`], with what to do about it. If others hold what it waits for, the error says who.
+    /// [`PostgresError`], with what to do about it. If other sessions hold a lock it waits for, the error names them.
     pub async fn migrate(url: &str, schema: &str) -> Result<(), PostgresError> {
         Self::migrate_with(url, PostgresSettings::new().with_schema(schema)).await
     }
 
-    /// The same with settings, of which schema, the times to connect and to migrate, and certificates count.
+    /// Brings the tables up to date, with these settings: schema, the times to connect and to migrate, and certificates
+    /// are used.
     ///
     /// # Errors
     /// [`PostgresError`], with what to do about it.
@@ -197,7 +199,7 @@ impl PostgresStore {
         migrate(&client, &Aside::server(server), &settings).await
     }
 
-    /// The same on a connection of this pool.
+    /// Brings the tables in this schema up to date, on a connection of this pool.
     ///
     /// # Errors
     /// [`PostgresError`], with what to do about it.
@@ -205,12 +207,13 @@ impl PostgresStore {
         let settings = PostgresSettings::new().with_schema(schema);
         settings.check()?;
         let client = in_time(&settings, async { pool.get().await.map_err(PostgresError::of_pool) }).await?;
-        // Never given back: if this future is dropped half-way, nobody gets a connection with an open transaction.
+        // Never given back: if this future is dropped half-way, the pool must not lend a connection with an open
+        // transaction.
         migrate(&Object::take(client), &Aside::pool(pool.clone()), &settings).await
     }
 
-    /// The SQL of all migrations of a schema, in order, for tools that migrate in their own way. Run each in a transaction,
-    /// and insert its number, from 1 on, into `api_key_schema` of that schema behind it.
+    /// The SQL of all migrations of a schema, in order, for your own migration tool. Run each in a transaction, and at
+    /// its end insert its number into `api_key_schema` of that schema. Numbers begin at 1.
     ///
     /// ```
     /// use tower_api_keys::store::PostgresStore;
@@ -221,7 +224,7 @@ impl PostgresStore {
     /// ```
     ///
     /// # Errors
-    /// This is no name of a schema for keys: see [`PostgresSettings::with_schema`].
+    /// The name is not allowed for the schema of the keys: see [`PostgresSettings::with_schema`].
     pub fn migrations(schema: &str) -> Result<Vec<String>, PostgresError> {
         PostgresSettings::new().with_schema(schema).check()?;
         Ok(migrations(schema).collect())
@@ -234,7 +237,7 @@ impl fmt::Debug for PostgresStore {
     }
 }
 
-/// Not longer than connecting may take.
+/// Limits this to the time that connecting may take.
 async fn in_time<T>(
     settings: &PostgresSettings,
     done: impl Future<Output = Result<T, PostgresError>>,
@@ -243,7 +246,7 @@ async fn in_time<T>(
     timeout(settings.connect_timeout, done).await.map_err(late)?
 }
 
-/// Makes clients in a way of the service's own.
+/// Makes clients with a function of the service.
 struct Connector<C>(C);
 
 impl<C, F> Connect for Connector<C>
@@ -253,7 +256,7 @@ where
 {
     fn connect(&self, _config: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
         let client = (self.0)();
-        // The pool wants a task to end with its client. The service runs the connection, which ends by itself then.
+        // The pool needs a task that it can end with the client. The service runs the connection, which ends by itself.
         Box::pin(async move { Ok((client.await?, tokio::spawn(async {}))) })
     }
 }

@@ -1,5 +1,5 @@
-//! Times as PostgreSQL has them, `timestamptz`: microseconds since 2000, converted in whole numbers. A floating-point number
-//! cannot tell all milliseconds of ten thousand years apart.
+//! Times in PostgreSQL's type `timestamptz`: microseconds since 2000, converted in whole numbers. A floating-point
+//! number cannot distinguish all milliseconds of ten thousand years.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checke
 /// Milliseconds from 1970 to 2000.
 const EPOCH: i64 = 946_684_800_000;
 
-/// Milliseconds since 1970. Those beyond what the server can tell are its infinities, for comparisons.
+/// Milliseconds since 1970. Times out of the server's range become its infinities, for comparisons.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Time(i64);
 

@@ -32,7 +32,7 @@ pub(super) fn transport(settings: &PostgresSettings) -> Result<MakeRustlsConnect
             "no trusted root certificate was found: set one with `PostgresSettings::with_root_certificates`",
         ));
     }
-    // Named here: a process in which two providers are linked has no default.
+    // Set explicitly: a process with two providers linked in has no default.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(PostgresError::unavailable)?

@@ -25,7 +25,7 @@ pub(super) async fn put_meta_if_absent(
     name: &str,
     value: &[u8],
 ) -> Result<Vec<u8>, Failure> {
-    // Nothing is written where something stands, so that a service starts on a server that became read-only.
+    // Read first: if there is a value, nothing is written, and a service also starts on a server that became read-only.
     if let Some(standing) = meta(sessions, sql, name).await? {
         return Ok(standing);
     }
@@ -105,7 +105,8 @@ pub(super) async fn ended_keys(sessions: &Sessions, sql: &Sql, before: Timestamp
     Ok(EndedKeys { all: count(0)?, before: count(1)? })
 }
 
-/// Under the lock that orders the log: nobody inserts a key of these ids meanwhile, or one that keeps one of them here.
+/// Under the lock that orders the log: no key with one of these ids, or that needs one of these keys, is inserted
+/// meanwhile.
 async fn purge(sessions: &Sessions, sql: &Sql, dead: &DeadKeys) -> Result<u64, Failure> {
     let session = sessions.begin(sql).await?;
     let purged = async {
@@ -118,7 +119,7 @@ async fn purge(sessions: &Sessions, sql: &Sql, dead: &DeadKeys) -> Result<u64, F
         if ids.is_empty() {
             return Ok(0);
         }
-        // Less than all of them where the clock of the server has another opinion.
+        // Fewer than all of them if the clock of the server differs.
         let gone = session.rows(&sql.purge_keys, &[&ids, &before]).await?;
         let gone: HashSet<String> = gone.iter().map(|row| column(row, 0)).collect::<Result<_, _>>()?;
         let events: Vec<_> = known.iter().filter(|(id, _)| gone.contains(*id)).map(|(_, event)| event).collect();

@@ -18,7 +18,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// One write of a change, in its session. The change log is the triggers' business.
+/// Does one write of a change, in its session. Triggers write the change log.
 pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
         Write::Erase(erasure) => erase(session, sql, erasure).await,
@@ -39,7 +39,7 @@ pub(super) async fn write(session: &Session<'_>, sql: &Sql, write: &Write, at: T
     }
 }
 
-/// By a function of its own: a node may neither delete a key nor change an event.
+/// Erases by a function of the database: a node has no right to delete a key or to change an event.
 async fn erase(session: &Session<'_>, sql: &Sql, erasure: &Erasure) -> Result<Effect, Failure> {
     let StatusOf { organization, kind, id } = StatusOf::erased(erasure);
     let whom: [&(dyn ToSql + Sync); 4] = [&organization, &kind, &id, &erasure.pseudonym.to_string()];
@@ -97,7 +97,7 @@ async fn pause(
     if session.execute(&sql.pause, &[&organization, &id, &at.as_millis().written(), &by]).await? > 0 {
         return Ok(Effect::Changed);
     }
-    // It is paused, unless it is none of those that can be.
+    // The key is paused already, unless this fails because it cannot be paused.
     is_paused(session, sql, organization, id).await.map(|_| Effect::Unchanged)
 }
 
@@ -149,7 +149,7 @@ async fn warn_of_end(
     Ok(if is_news { Effect::Changed } else { Effect::Unchanged })
 }
 
-/// A revocation.
+/// A revocation of one key.
 #[derive(Clone, Copy)]
 pub(super) struct Revocation<'a> {
     organization: &'a str,
@@ -157,8 +157,8 @@ pub(super) struct Revocation<'a> {
     by: &'a str,
 }
 
-/// The revocations with which these writes begin, as far as one statement can do them: of different keys of one
-/// organization, by one actor.
+/// The revocations at the start of these writes that one statement can do: of different keys of one organization, by
+/// one actor.
 pub(super) fn revocations(writes: &[AuditedWrite]) -> Vec<Revocation<'_>> {
     let mut run: Vec<Revocation<'_>> = Vec::new();
     for next in writes.iter().map_while(revocation) {
@@ -182,7 +182,7 @@ fn revocation(audited: &AuditedWrite) -> Option<Revocation<'_>> {
     }
 }
 
-/// Revokes these keys in one statement, which is a tenth of the work of fifty.
+/// Revokes these keys in one statement, which is a tenth of the work of fifty statements.
 pub(super) async fn revoke_all(
     session: &Session<'_>,
     sql: &Sql,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(super) fn apply(connection: &mut Connection, change: &Change) -> Result<Applied, Failure> {
-    // The lock that orders the log, taken before anything is read.
+    // Takes the lock that orders the log before anything is read.
     let transaction = begin(connection)?;
     if let Some(applied) = applied_before(&transaction, change.id)? {
         return Ok(applied);
@@ -64,7 +64,7 @@ fn outcome(letter: char) -> Result<Effect, rusqlite::Error> {
 
 const DONE_UNDER: &str = "select key_id, request_digest from api_key_changes where idempotency_key = ?1";
 
-/// What was done under this idempotency key, if something was.
+/// The conflict with an earlier change under this idempotency key, if there is one.
 fn done_under(connection: &Connection, request: &IdempotentRequest) -> Result<Option<Conflict>, Failure> {
     let done = connection.prepare_cached(DONE_UNDER)?.query_row([&request.key], |row| {
         Ok(request.used_for(row.get_ref(0)?.as_str_or_null()?, row.get_ref(1)?.as_blob()?))

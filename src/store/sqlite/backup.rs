@@ -15,26 +15,26 @@ use super::{
     log::read_head, mark::mark_copy, store::SqliteStore, watch::Watch,
 };
 
-/// How long a backup waits for a lock: what it reads is hardly ever locked.
+/// How long a backup waits for a lock: what it reads is rarely locked.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl SqliteStore {
-    /// Writes a copy of the database, as of one moment, into a new file: all keys and everything else there is, what lies
-    /// in the write-ahead log included, and the tables of the service if the file has any. Returns its length in bytes.
+    /// Writes a copy of the database, as of one moment, into a new file, and returns its length in bytes. The copy has
+    /// all rows, those in the write-ahead log included, and the tables of the service if the file has any.
     ///
-    /// The service goes on meanwhile, and so do other processes; with [`open_exclusive`](SqliteStore::open_exclusive)
-    /// requests that need the file wait. The copy is complete, on the disk, readable and writable by its owner only, and
-    /// has its name, once this returns `Ok`; before, it is a file beside it whose name ends with `.part`. If the call is
-    /// dropped, the copy is finished all the same.
+    /// The service and other processes still work meanwhile; with [`open_exclusive`](SqliteStore::open_exclusive),
+    /// requests that need the file wait. When this returns `Ok`, the copy is complete and on the disk, has its name,
+    /// and is readable and writable only by its owner. Until then it has a name that ends with `.part`. If the call is
+    /// dropped, the copy is still finished.
     ///
-    /// To restore it, stop the service, see `manual::sqlite`. To move keys to another store, or into a file that has some,
-    /// use [`copy`](crate::store::transfer::copy).
+    /// To restore it, stop the service, see `manual::sqlite`. To move keys to another store, or into a file that
+    /// already has some, use [`copy`](crate::store::transfer::copy).
     ///
     /// # Errors
-    /// [`SqliteBackupError`], with what to do about it. Nothing is left of the copy then.
+    /// [`SqliteBackupError`], with what to do about it. Then nothing of the copy is left.
     ///
     /// # Security
-    /// A restored backup is an older state: keys revoked since are live again.
+    /// A restored backup is an older state: keys that were revoked later are live again.
     ///
     /// ```
     /// use tower_api_keys::store::SqliteStore;
@@ -64,14 +64,14 @@ impl SqliteStore {
     }
 }
 
-/// On a thread and a connection of its own: a copy of a large file takes long, and nobody is to wait for it.
+/// Copies on a thread and a connection of its own: a large file takes long, and no other call should wait for it.
 async fn beside_the_service(target: PathBuf, watch: Arc<Watch>, store: SqliteStore) -> Result<u64, SqliteBackupError> {
     let (answer, answered) = oneshot::channel();
     let path = target.clone();
     let work = move || {
         let connected = connect(&watch);
-        // Not before this connection has the log open: the last one that closes the file removes the log, and the next
-        // one would begin another.
+        // Only when this connection has the log open: the last connection that closes the file removes the log, and the
+        // next one would begin another.
         drop(store);
         let outcome = match connected {
             Ok(mut connection) => {
@@ -93,10 +93,10 @@ async fn beside_the_service(target: PathBuf, watch: Arc<Watch>, store: SqliteSto
 }
 
 fn connect(watch: &Watch) -> Result<Connection, Failure> {
-    // A file that lost its log would get another one from a new connection.
+    // First, because a new connection would begin another log for a file that lost its own.
     watch.look()?;
     let connection = connect_once(watch.files(), PATIENCE)?;
-    // The first look opens the log.
+    // The first read opens the log.
     read_head(&connection)?;
     Ok(connection)
 }
@@ -108,7 +108,7 @@ fn copy(connection: &mut Connection, target: &Path, watch: Option<&Watch>) -> Re
     let part = Part::create(target)?;
     let cannot_write = |error: io::Error| SqliteBackupError::cannot_write(target, error);
     let written = part.fill(connection).map_err(|error| SqliteBackupError::cannot_write(target, error))?;
-    // What was copied is in the file that others know, or it is no backup of that.
+    // The copied file must be the one that others open by this name; otherwise this is no backup of it.
     if let Some(watch) = watch {
         watch.judge(connection).map_err(|failure| failed(target, failure, Some(watch)))?;
     }
@@ -142,7 +142,7 @@ impl Part {
         }
     }
 
-    /// The whole copy, on the disk. Its length.
+    /// Writes the whole copy to the disk. Returns its length.
     fn fill(&self, connection: &Connection) -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
         let path = self.0.to_str().ok_or("SQLite takes names in UTF-8 only")?;
         connection.execute("vacuum into ?1", [path])?;
@@ -155,7 +155,7 @@ impl Part {
         Ok(file.metadata()?.len())
     }
 
-    /// Gives the copy its name, unless somebody else took that meanwhile.
+    /// Gives the copy its name, unless another file has that name by now.
     fn name(self, target: &Path) -> io::Result<()> {
         match fs::hard_link(&self.0, target) {
             Ok(()) => fs::remove_file(&self.0)?,
@@ -168,7 +168,7 @@ impl Part {
     }
 }
 
-/// The name, too, is on the disk then.
+/// Flushes the folder, so that the name is on the disk, too.
 fn sync_folder(of: &Path) -> io::Result<()> {
     match of.parent() {
         Some(folder) if cfg!(unix) => fs::File::open(folder)?.sync_all(),

@@ -36,7 +36,7 @@ pub struct SqliteBackupError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SqliteBackupErrorKind {
-    /// There is a file of this name, or one that an interrupted backup left. Nothing is overwritten.
+    /// There is a file with this name, or one that an interrupted backup left. Nothing is overwritten.
     AlreadyExists,
     /// The copy could not be written.
     CannotWrite,

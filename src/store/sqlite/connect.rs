@@ -17,23 +17,23 @@ use super::{
     probe::{Misfit, Unproved, fit_together},
 };
 
-/// How long a process that brings its log into the file may take, as others see it.
+/// How long to wait while another process brings its log into the file.
 const PATIENCE_FOR_MARKS: Duration = Duration::from_secs(1);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
-    /// Everything, in a file nobody else may open meanwhile.
+    /// Everything, in a file that others cannot open meanwhile.
     Exclusive,
     Reader,
     Writer,
 }
 
-/// Creates the file, readable and writable by its owner only, unless there is one. SQLite gives the two files beside it
+/// Creates the file, readable and writable only by its owner, unless it exists. SQLite gives the two files beside it
 /// the same mode.
 pub(super) fn create_private(path: &Path) -> io::Result<()> {
-    // To close a file ends all locks this process has on it, those of other connections too. Only a file that was just
-    // made is opened here, and nobody of this store opens it before it is closed.
+    // Closing a file ends all locks that this process has on it, also those of other connections. Only a file that was
+    // just made is opened here, and no connection of this store opens it before it is closed.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut options = fs::OpenOptions::new();
@@ -85,9 +85,9 @@ pub(super) fn connect(files: &Files, role: Role, patience: Duration) -> Result<C
         Role::Exclusive => patiently(patience, || connect_alone(files)),
         Role::Reader => {
             let connection = open(files, patience)?;
-            // A wall: nothing on this connection is meant to write.
+            // A guard: no statement on this connection may write.
             connection.execute_batch("pragma query_only = on")?;
-            // The first look opens the log: it is the one that the others have open, or somebody notices.
+            // The first read opens the log: if it is not the one that the others have open, the watch notices.
             read_head(&connection)?;
             Ok(connection)
         }
@@ -95,7 +95,7 @@ pub(super) fn connect(files: &Files, role: Role, patience: Duration) -> Result<C
             let connection = open(files, patience)?;
             // Before anything is written, since the log may be of another file.
             patiently(patience.min(PATIENCE_FOR_MARKS), || Ok(fit_together(&connection, files)?))?;
-            // SQLite does not wait for the lock this takes: two processes that make the file together meet here.
+            // SQLite does not wait for this lock: two processes that make the file at once collide here.
             patiently(patience, || Ok(use_wal(&connection)?))?;
             prepare_to_write(&connection)?;
             Ok(connection)
@@ -103,11 +103,11 @@ pub(super) fn connect(files: &Files, role: Role, patience: Duration) -> Result<C
     }
 }
 
-/// One attempt to take the file. A failed one keeps the lock it has got, in the way of whoever has got more: it has to
-/// be closed, and begun anew.
+/// One attempt to take the file. A failed attempt keeps the locks that it has, and blocks another process that has more
+/// of them: so it has to be closed before the next attempt.
 fn connect_alone(files: &Files) -> Result<Connection, ConnectError> {
     let connection = open(files, Duration::ZERO)?;
-    // Before the first look into the file: then SQLite takes the lock at that look and keeps it.
+    // Before the first read of the file: then SQLite takes the lock at that read and keeps it.
     connection.query_row("pragma locking_mode = exclusive", [], |_| Ok(()))?;
     fit_together(&connection, files)?;
     use_wal(&connection)?;
@@ -116,7 +116,7 @@ fn connect_alone(files: &Files) -> Result<Connection, ConnectError> {
     Ok(connection)
 }
 
-/// A connection for one long job beside all others.
+/// A connection for one long job, in addition to all others.
 pub(super) fn connect_once(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error> {
     open(files, patience)
 }
@@ -131,9 +131,9 @@ fn open(files: &Files, patience: Duration) -> Result<Connection, rusqlite::Error
 }
 
 fn prepare_to_write(connection: &Connection) -> Result<(), rusqlite::Error> {
-    // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one a flush.
-    // The log is brought into the file with a new mark only. What is deleted is overwritten: a name that was replaced long ago
-    // is nowhere once its owner is erased.
+    // A commit is on the disk before it is answered. Counts of usage share the connection and its fsync: one for each
+    // flush. The log is brought into the file only with a new mark. Deleted data is overwritten: when an owner is
+    // erased, a name that was replaced long ago is in no page.
     connection.execute_batch("pragma synchronous = full; pragma wal_autocheckpoint = 0; pragma secure_delete = on")
 }
 
@@ -145,27 +145,27 @@ pub(super) fn connect_to_memory() -> Result<Connection, rusqlite::Error> {
     Ok(connection)
 }
 
-/// The keys of a list, and what is told beside each, lie all over the file. What does not fit into the two megabytes that a
-/// connection keeps by itself is read from the system again for each list.
+/// Makes the page cache larger. The keys of a list, and the rows around them, are spread over the file. Pages that do
+/// not fit into the default cache of two megabytes would be read from the system again for each list.
 pub(super) fn keep_pages(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.execute_batch("pragma cache_size = -16384")
 }
 
-/// Room for every statement the store has. Each is planned once: SQLite would plan a list again for each other organization or
-/// time that it is asked for, though the index is named.
+/// Caches every statement of the store, and plans each only once: otherwise SQLite would plan a list again for each
+/// other organization or time, although the index is named.
 fn keep_statements(connection: &Connection) -> Result<(), rusqlite::Error> {
     connection.set_prepared_statement_cache_capacity(64);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
-/// Write-ahead logging: readers never wait for the writer. A property of the file, set once.
+/// Switches to write-ahead logging, so that readers never wait for the writer. It is a property of the file, set once.
 fn use_wal(connection: &Connection) -> Result<(), rusqlite::Error> {
     let mode: String = connection.query_row("pragma journal_mode = wal", [], |row| row.get(0))?;
     if mode == "wal" { Ok(()) } else { Err(without_wal()) }
 }
 
-/// Tries again while somebody else has a lock, or seems to be half-way through something.
+/// Tries again while another process has a lock, or seems to be in the middle of a mark.
 fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> Result<T, ConnectError>) -> Result<T, ConnectError> {
     let deadline = Instant::now() + patience;
     loop {
@@ -176,7 +176,7 @@ fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> Result<T, Conne
     }
 }
 
-/// Waits for a few milliseconds. Pauses differ, so that two who are in each other's way do not stay in step.
+/// Waits for a few milliseconds. The time is random, so that two processes do not collide again and again.
 pub(super) fn pause() {
     thread::sleep(Duration::from_micros(1_000 + RandomState::new().hash_one(()) % 10_000));
 }

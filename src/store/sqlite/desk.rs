@@ -12,27 +12,28 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// After so many changes the log is brought into the file: some thousand pages, a few megabytes.
+/// After how many changes the log is brought into the file: some thousand pages, a few megabytes.
 const CHANGES_BETWEEN_MARKS: u32 = 200;
 
-/// The same for a log that grows beyond this, or beyond what it was: a change may write thousands of rows.
+/// The same for a log that is longer than this, and than it was after the last time: a change may write thousands of
+/// rows.
 const LOG_LENGTH_BETWEEN_MARKS: u64 = 4 << 20;
 
-/// While somebody reads, the log only becomes longer: to try again after each change would help nobody.
+/// How much longer the log may become while another connection reads: another try after each change would not help.
 const GROWTH_BESIDE_READERS: u64 = 64 << 20;
 
-/// What the thread of a connection works with.
+/// A connection on its thread, and what it needs for its jobs.
 pub(super) struct Desk {
     connection: Connection,
     /// The head of the change log, if it is kept in the process: up to date after each job.
     head: Option<Arc<LocalHead>>,
     /// None for a database without a file.
     watch: Option<Arc<Watch>>,
-    /// Changes since this connection last brought the log into the file, and the length of the log then: it does not
-    /// become shorter, but is written again from its beginning.
+    /// Changes since this connection last brought the log into the file, and the length of the log then. The log does
+    /// not become shorter: it is overwritten from its beginning.
     changes: u32,
     log_length: u64,
-    /// Whether the log still has what was erased, in pages as they were before.
+    /// Whether the log still has erased data, in older versions of pages.
     holds_erased: bool,
 }
 
@@ -41,14 +42,15 @@ impl Desk {
         Self { connection, head, watch, changes: 0, log_length: 0, holds_erased: false }
     }
 
-    /// Reads, and says so only if the file is still the one that others open by its name.
+    /// Reads. Answers only if the file is still the one that others open by its name.
     pub(super) fn read<T>(&mut self, job: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, Failure> {
         let read = job(&mut self.connection);
         self.judge()?;
         read
     }
 
-    /// Changes something, if the file is still the one that others open by its name, and says so if it is then, too.
+    /// Changes something, if the file is the one that others open by its name. Reports success only if it still is
+    /// after the change.
     pub(super) fn write<T>(
         &mut self,
         patience: Duration,
@@ -65,9 +67,9 @@ impl Desk {
         }
     }
 
-    /// The same for a change that erases somebody: what is deleted in the file is in the log, too, which is brought into the
-    /// file and emptied. Where somebody reads from the log meanwhile, that is tried again a few times a second, by whoever
-    /// has the file open.
+    /// The same for an erasure. The log also has what is deleted in the file, so it is brought into the file and
+    /// emptied. While another connection reads from the log, each process that has the file open tries that again a few
+    /// times a second.
     pub(super) fn erase<T>(
         &mut self,
         patience: Duration,
@@ -83,10 +85,10 @@ impl Desk {
         self.watch.as_ref().map_or(Ok(()), |watch| watch.judge(&self.connection))
     }
 
-    /// Leaves the connection ready for the next job, however this one ended.
+    /// Makes the connection ready for the next job, after success or failure of this one.
     pub(super) fn tidy(&mut self) {
         if !self.connection.is_autocommit() {
-            // Fails only if SQLite has rolled back by itself.
+            // Fails only if SQLite has already rolled back.
             let _ = self.connection.execute_batch("rollback");
         }
         if let Some(head) = &self.head {
@@ -98,8 +100,8 @@ impl Desk {
         failure.into_store_error(self.watch.as_ref().map(|watch| watch.files()))
     }
 
-    /// Brings the log into the file from time to time, with a new mark. SQLite does not do it by itself on a connection
-    /// that writes: see [`prepare_to_write`](super::connect).
+    /// Brings the log into the file from time to time, with a new mark. SQLite does not do it automatically on a
+    /// connection that writes: see [`prepare_to_write`](super::connect).
     pub(super) fn renew_mark_in_time(&mut self) {
         if self.changes == 0 {
             return;
@@ -110,7 +112,7 @@ impl Desk {
         }
     }
 
-    /// Asked of the connection that writes, when the file was written to.
+    /// Does maintenance of the files, on the connection that writes, after the file was written to.
     pub(super) fn look_after_files(&mut self) {
         if self.judge().is_err() {
             return;
@@ -121,7 +123,7 @@ impl Desk {
         }
     }
 
-    /// Fails while somebody else goes on writing or the disk is full: then it is tried again after more changes.
+    /// Fails while another process keeps writing or the disk is full: then it is tried again after more changes.
     fn renew_mark(&mut self) {
         (self.changes, self.log_length) = (0, self.length_of_log());
         let Some(watch) = self.watch.clone() else { return };
@@ -135,7 +137,7 @@ impl Desk {
             let _ = self.connection.execute_batch("rollback");
         }
         let Ok(is_marked) = renewed else { return };
-        // Notes what was written, before somebody asks.
+        // Notes now what was written, so that later checks find no change.
         let _ = watch.judge(&self.connection);
         self.log_length = self.length_of_log() + if is_marked { 0 } else { GROWTH_BESIDE_READERS };
         if (was_unmarked || self.holds_erased) && !is_marked {
@@ -148,13 +150,13 @@ impl Desk {
         self.watch.as_ref().map_or(0, |watch| watch.length_of_log())
     }
 
-    /// Whether the log is in order, and may be brought into the file and removed when the file is closed for the last time.
+    /// Whether the log is valid, and may be brought into the file and removed when the last connection closes the file.
     fn may_end_log(&mut self, watch: &Watch) -> bool {
         if watch.judge(&self.connection).is_err() {
             return false;
         }
         match read_marks(&self.connection) {
-            // The process that began this mark was killed, or will find that it has another one.
+            // The process that began this mark was killed, or will see that the file has another one.
             Ok(Some(marks)) if !marks.is_whole => renew_mark(&mut self.connection, watch.files()).is_ok(),
             marks => marks.is_ok(),
         }

@@ -1,10 +1,10 @@
-//! An error of its own, so that the watch and the errors of the store need not know each other.
+//! A separate error, so that the watch and the errors of the store do not depend on each other.
 
 use std::{io, path::PathBuf};
 
 use crate::store::StoreError;
 
-/// Why what is in the files that SQLite has open may not be what others find under their names.
+/// Why the files that SQLite has open may not be those that others find under their names.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Doubt {
     #[error(transparent)]
@@ -15,7 +15,7 @@ pub(super) enum Doubt {
     Unread(#[source] StoreError),
 }
 
-/// What happened to one of the files. Only opening the database once more helps.
+/// What happened to one of the files. The database has to be opened again.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Loss {
     #[error(

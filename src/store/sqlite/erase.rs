@@ -3,7 +3,7 @@ use rusqlite::{Connection, ToSql, named_params};
 use super::{failure::Failure, owner_rows::status_of};
 use crate::store::{Conflict, Effect, Erasure, StatusOf};
 
-/// Their keys: those that are there, and those that events tell of.
+/// The ids of the owner's keys: those that exist, and those that events name.
 macro_rules! theirs {
     () => {
         "(select id from api_keys where organization = :of and kind = :kind and owner = :id \
@@ -12,14 +12,14 @@ macro_rules! theirs {
     };
 }
 
-/// What they are called where somebody wrote that they are responsible for a key.
+/// The texts that name the owner as responsible for a key.
 macro_rules! called {
     () => {
         "(:id, :kind || ':' || :id)"
     };
 }
 
-/// All keys of an organization, and those that are left of it in any other way.
+/// The ids of all keys of an organization, those in tombstones and events included.
 macro_rules! all {
     () => {
         "(select id from api_keys where organization = :of union select id from api_key_tombstones where organization = :of \
@@ -27,8 +27,8 @@ macro_rules! all {
     };
 }
 
-/// In this order: what is looked up by a name comes before the name goes. Triggers leave what is left of keys, and tell the log
-/// of them and of the status, the last by name.
+/// In this order: statements that look something up by the name come before the name is replaced. Triggers write
+/// tombstones, and log the keys, and the status by its name; the last statement replaces that name.
 const OWNER: [&str; 11] = [
     concat!("delete from api_key_usage where key_id in ", theirs!()),
     concat!("delete from api_key_usage_days where key_id in ", theirs!()),
@@ -59,7 +59,7 @@ const OWNER: [&str; 11] = [
             or instr(before, '\"responsible\":' || json_quote(:kind || ':' || :id)) > 0 \
             or instr(after, '\"responsible\":' || json_quote(:kind || ':' || :id)) > 0)"
     ),
-    // Before the next, so that the log has each of them once.
+    // Before the next statement, so that the log has each of these keys once.
     "delete from api_keys where organization = :of and kind = :kind and owner = :id",
     concat!(
         "update api_keys set \
@@ -97,8 +97,8 @@ const ORGANIZATION: [&str; 8] = [
     "update api_key_tombstones set organization = :pseudonym where organization = :of",
 ];
 
-/// Erases somebody who is closed, in all rows. That nothing is left in the file beside its rows is up to
-/// [`rewrite`](super::rewrite::rewrite), and in the log to [`Desk::erase`](super::desk::Desk::erase).
+/// Erases a closed owner or organization in all rows. [`rewrite`](super::rewrite::rewrite) clears what is left in free
+/// parts of the file, and [`Desk::erase`](super::desk::Desk::erase) what is left in the log.
 pub(super) fn erase(connection: &Connection, erasure: &Erasure) -> Result<Effect, Failure> {
     let whose = StatusOf::erased(erasure);
     if status_of(connection, whose)?.is_none_or(|status| status.closed_at.is_none()) {
@@ -110,7 +110,7 @@ pub(super) fn erase(connection: &Connection, erasure: &Erasure) -> Result<Effect
         named_params! {":of": organization, ":kind": kind, ":id": id, ":actor": actor, ":pseudonym": pseudonym};
     let statements: &[&str] = if erasure.owner.is_some() { &OWNER } else { &ORGANIZATION };
     for sql in statements {
-        // Not kept: each is needed once in a long while.
+        // Not cached: these statements are rarely needed.
         let mut statement = connection.prepare(sql)?;
         for (name, value) in values {
             if let Some(place) = statement.parameter_index(name)? {

@@ -16,7 +16,7 @@ const INSERT: &str = "\
         audience) \
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-/// Writes an event in somebody's transaction. Writers stand in line, so that numbers are in commit order.
+/// Writes an event in the caller's transaction. Only one transaction writes at a time, so numbers are in commit order.
 pub(super) fn insert_event(connection: &Connection, event: &EventRow) -> Result<(), rusqlite::Error> {
     connection.prepare_cached(INSERT)?.execute(params![
         event.organization,
@@ -42,9 +42,10 @@ pub(super) fn append_events(connection: &mut Connection, events: &[EventRow]) ->
     commit(transaction)
 }
 
-/// Events that an index answers in order: the conditions given to the macro are what it begins with. All others are checked
-/// on the rows it yields. The index is named: without statistics SQLite takes that of the organization for those of a key or
-/// an owner, and with them no index at all for a small organization beside a large one.
+/// Events in the order of an index, which begins with the conditions given to the macro. All other conditions are
+/// checked on the rows that it yields. The index is named: without statistics, SQLite uses the index of the
+/// organization also for a key or an owner; with statistics, it uses no index for a small organization next to a large
+/// one.
 macro_rules! events {
     ($after:literal, $order:literal, $index:literal $(, $indexed:literal)*) => {
         concat!(
@@ -62,7 +63,7 @@ macro_rules! events {
     };
 }
 
-/// A statement in log order, and the other way round.
+/// A statement in log order, and one in reverse.
 macro_rules! both_ways {
     ($index:literal $(, $indexed:literal)*) => {
         [events!(">", "asc", $index $(, $indexed)*), events!("<", "desc", $index $(, $indexed)*)]
@@ -76,7 +77,7 @@ pub(super) const EVENTS_OF_OWNER: [&str; 2] =
 pub(super) const EVENTS_OF_ACTOR: [&str; 2] = both_ways!("api_key_events_by_actor", "actor = :actor");
 
 pub(super) fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>, Failure> {
-    // By the condition that leaves fewest events.
+    // By the condition that leaves the fewest events.
     let [oldest_first, newest_first] = match query {
         EventQuery { key: Some(_), .. } => EVENTS_OF_KEY,
         EventQuery { owner: Some(_), .. } => EVENTS_OF_OWNER,

@@ -11,8 +11,8 @@ use crate::{
     usage::{UsageDayRow, UsageRow},
 };
 
-/// Rows of a table from a place on, in the order of its primary key. Nothing but `>=` makes SQLite begin at the place:
-/// whether that row itself is wanted, which it is where the place is the beginning, is asked of each.
+/// Rows of a table after a place, in the order of its primary key. Only `>=` makes SQLite begin at the place. So a
+/// condition on each row decides about the row at the place itself, which is wanted only if the place is the beginning.
 macro_rules! rows_after {
     ($columns:expr, $table:literal, $key:literal, $cursor:literal, $flag:literal, $limit:literal) => {
         concat!(

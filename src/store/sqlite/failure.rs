@@ -5,19 +5,19 @@ use rusqlite::ErrorCode;
 use super::{doubt::Doubt, files::Files, fitness::read_only_file};
 use crate::store::{Conflict, StoreError, transfer::Cursor};
 
-/// Why a job on a connection did not do what it should.
+/// Why a job on a connection failed.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// `COMMIT` failed and ended the transaction.
     Commit(rusqlite::Error),
     Conflict(Conflict),
-    /// Another row than the imported one stands there.
+    /// The stored row differs from the imported one.
     Differs(Box<Cursor>),
     /// The files may not be those that others open by their names. Nothing was changed in them.
     Doubt(Doubt),
-    /// The same, of files that something was changed in.
+    /// The same, and something was changed in the files.
     DoubtfulChange(Doubt),
-    /// Anything else. What was begun is rolled back.
+    /// Any other error. The transaction is rolled back.
     Sqlite(rusqlite::Error),
 }
 
@@ -40,7 +40,7 @@ impl From<Doubt> for Failure {
 }
 
 impl Failure {
-    /// In words that name the files, if there are any.
+    /// The error of the store, with a text that names the files, if there are any.
     pub(super) fn into_store_error(self, files: Option<&Files>) -> StoreError {
         match self {
             Self::Conflict(conflict) => StoreError::conflict(conflict),
@@ -49,8 +49,8 @@ impl Failure {
             Self::DoubtfulChange(doubt) => StoreError::outcome_unknown(doubt),
             Self::Commit(error) => {
                 let fault = Fault::new(error, files);
-                // SQLite rolled back. But after a failed flush the record of the commit may be on the disk all the same,
-                // to be found after a crash. Not so where there was no room to write it.
+                // SQLite rolled back. But after a failed flush, the commit may still be on the disk, and be found
+                // after a crash. On a full disk, it was not written.
                 match fault.code() {
                     Some(ErrorCode::DiskFull) => StoreError::unavailable(fault),
                     _ => StoreError::outcome_unknown(fault),
@@ -70,7 +70,7 @@ impl Failure {
     }
 }
 
-/// What SQLite says, in words for whoever has to repair it.
+/// What SQLite says, in a text that helps an operator to repair it.
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]
 pub(super) struct Fault {
@@ -78,7 +78,7 @@ pub(super) struct Fault {
     source: Said,
 }
 
-/// An error of SQLite, which says its cause itself.
+/// An error of SQLite that includes its cause in its text.
 #[derive(Debug)]
 pub(super) struct Said(rusqlite::Error);
 
@@ -109,8 +109,8 @@ impl Fault {
     }
 }
 
-/// Whether it is neither the disk nor another process that failed, but what is in the files: their structure, or a value that
-/// was never written there.
+/// Whether the error comes from the content of the files, not from the disk or another process: their structure, or a
+/// value that this crate never writes.
 pub(super) fn is_corruption(error: &rusqlite::Error) -> bool {
     match error.sqlite_error_code() {
         Some(code) => matches!(code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase),
@@ -142,8 +142,8 @@ fn what_happened(error: &rusqlite::Error, files: Option<&Files>) -> String {
     }
 }
 
-/// Whether a check, a column without null, a trigger of the embedder's or a limit of SQLite keeps a value out: so it will
-/// the next time. Another row in its place is something else.
+/// Whether a check, a column without null, a trigger of the embedder or a limit of SQLite refused a value; it will do
+/// so again. A conflict with another row is not such a refusal.
 fn is_refused_value(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi;
     match error {
@@ -169,7 +169,7 @@ fn is_conversion(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// What is stored in a column does not fit the type it is read into.
+/// The error for a stored value that does not fit the type it is read into.
 pub(super) fn corrupt_column(column: usize, source: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, source.into())
 }

@@ -6,15 +6,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A database file, and the two that SQLite keeps beside it while it is open: its log and the index of that.
+/// A database file, and the two that SQLite keeps beside it while it is open: its log and the index of the log.
 ///
-/// They are asked about by their paths only. To open and close one of them by other means than SQLite ends the locks that
-/// this process has on it.
+/// They are only checked by their paths. To open and close one of them without SQLite would end the locks that this
+/// process has on it.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
-    /// As the service named it. Links on the way may lead elsewhere tomorrow.
+    /// The path that the service gave. Symbolic links in it may change later.
     named: PathBuf,
-    /// Where SQLite keeps the file, and so the other two.
+    /// Where SQLite has the file, and so the other two.
     pub(super) database: PathBuf,
     pub(super) log: PathBuf,
     pub(super) index: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Files {
 impl Files {
     /// The files behind an absolute path of a file that exists.
     pub(super) fn of(named: &Path) -> io::Result<Self> {
-        // Elsewhere the true path has a form that SQLite does not take.
+        // On other systems, the canonical path has a form that SQLite does not accept.
         let database = if cfg!(unix) { fs::canonicalize(named)? } else { named.to_owned() };
         let beside = |end: &str| {
             let mut path = OsString::from(&database);
@@ -38,13 +38,13 @@ impl Files {
         stat(&self.named)
     }
 
-    /// Those of the three that exist, the database first.
+    /// The files of the three that exist, the database first.
     pub(super) fn existing(&self) -> impl Iterator<Item = (&Path, Stat)> {
         [&self.database, &self.log, &self.index].into_iter().filter_map(|path| Some((path.as_path(), stat(path).ok()?)))
     }
 }
 
-/// Which file it is, whatever it is called. The system gives the number of a file that is open to no other file.
+/// The identity of a file, independent of its name. The system does not reuse the number of an open file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
@@ -57,13 +57,13 @@ impl fmt::Display for FileId {
     }
 }
 
-/// What the system notes when a file is written to. Times are nanoseconds since 1970; 0 where there is none.
+/// What the system notes when a file is written to. Times are nanoseconds since 1970; 0 if there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Written {
     pub(super) length: u64,
-    /// When something was written. Whoever copies a file may set it.
+    /// When something was written. A program that copies a file may set it.
     pub(super) at: i128,
-    /// When that, or anything else about the file, was changed. Nobody can set it.
+    /// When the content or the properties of the file changed. No program can set it.
     pub(super) changed_at: i128,
 }
 
@@ -73,9 +73,9 @@ pub(super) struct Stat {
     pub(super) id: FileId,
     pub(super) written: Written,
     pub(super) names: u64,
-    /// Who may read and write, as for `chmod`.
+    /// The mode of the file, as for `chmod`.
     pub(super) mode: u32,
-    /// The user's number; none where the system does not say.
+    /// The number of the owning user; none if the system does not say.
     pub(super) owner: Option<u32>,
 }
 
@@ -101,7 +101,7 @@ fn of_system(metadata: &Metadata) -> Stat {
     }
 }
 
-/// Windows neither removes nor replaces a file that SQLite has open, and the standard library has no number of a file.
+/// Windows neither removes nor replaces a file that SQLite has open, and the standard library has no file number there.
 #[cfg(not(unix))]
 fn of_system(metadata: &Metadata) -> Stat {
     let since_1970 = metadata.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());

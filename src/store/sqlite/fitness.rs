@@ -6,16 +6,16 @@ use crate::log::log;
 /// Why the files are not opened.
 #[derive(Debug)]
 pub(super) enum Unfit {
-    /// The database file has so many names. SQLite puts the log beside the name, so that two names are two logs.
+    /// The database file has this number of names. SQLite puts the log beside the name, so two names have two logs.
     Linked(u64),
-    /// Nobody here may write to it.
+    /// This process may not write to it.
     ReadOnly(PathBuf),
-    /// Everybody may write to it.
+    /// Every user may write to it.
     WritableByOthers(PathBuf),
 }
 
-/// Whether the files may be opened, before SQLite looks at them: it would open what it can only read, and fail at the
-/// first change.
+/// Checks whether the files may be opened, before SQLite opens them: SQLite would open a file that it can only read,
+/// and fail at the first change.
 pub(super) fn check(files: &Files) -> Result<(), Unfit> {
     for (path, stat) in files.existing() {
         if stat.mode & 0o002 != 0 {
@@ -38,8 +38,8 @@ pub(super) fn read_only_file(files: &Files) -> Option<PathBuf> {
     files.existing().find(|(path, stat)| is_read_only(path, stat)).map(|(path, _)| path.to_owned())
 }
 
-/// Whether the mode says that nobody writes to the file, which counts for `root` as well, or the system that this process
-/// may not.
+/// Whether the mode allows no user to write, which counts for `root`, too, or the system says that this process may
+/// not.
 fn is_read_only(path: &Path, stat: &Stat) -> bool {
     stat.mode & 0o222 == 0 || !may_write(path)
 }
@@ -49,13 +49,13 @@ fn may_write(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
-/// SQLite will say.
+/// Not checked here: SQLite will report it.
 #[cfg(not(target_os = "linux"))]
 fn may_write(_path: &Path) -> bool {
     true
 }
 
-/// A group may be meant to share a file, and `root` may help out with somebody's: told, not refused.
+/// Warns instead of refusing: a group may share a file on purpose, and `root` may repair a file of another user.
 #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is no log to tell"))]
 fn warn_of_others(path: &Path, stat: &Stat) {
     if stat.mode & 0o020 != 0 {
@@ -76,7 +76,7 @@ fn is_another_user(_owner: u32) -> bool {
     false
 }
 
-/// In a folder without the sticky bit, a user who may write to it can replace any file that is in it. Volumes of
+/// Warns of a folder without the sticky bit: a user who may write to the folder can replace any file in it. Volumes of
 /// containers are often like that.
 fn warn_of_folder(database: &Path) {
     let folder = database.parent().and_then(|folder| Some((folder, stat(folder).ok()?)));

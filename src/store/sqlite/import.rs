@@ -23,7 +23,7 @@ const INSERT_OWNER: &str = "\
 const KEY: &str = concat!("select ", key_columns!(), " from api_keys where id = ?1");
 const TOMBSTONE: &str =
     "select id, organization, lineage, created_via_key, revoked_at, expires_at from api_key_tombstones where id = ?1";
-/// Nothing of a key that is there is left of it only.
+/// A key that exists gets no tombstone.
 const INSERT_TOMBSTONE: &str = "\
     insert into api_key_tombstones (id, organization, lineage, created_via_key, revoked_at, expires_at) \
     select ?1, ?2, ?3, ?4, ?5, ?6 where not exists (select 1 from api_keys where id = ?1)";
@@ -40,14 +40,14 @@ const INSERT_USAGE_DAY: &str = "\
 const EVENT: &str = "\
     select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
     from api_key_events where sequence = ?1";
-/// `autoincrement` numbers whatever comes later above it.
+/// `autoincrement` gives later events greater numbers.
 const INSERT_EVENT: &str = "\
     insert into api_key_events \
         (sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience) \
     values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
-/// Each row is looked for before it is written, rather than written `on conflict do nothing`: for that the triggers
-/// would log a key that stands.
+/// Each row is looked up before it is written. With `on conflict do nothing` instead, the triggers would log a key that
+/// is already stored.
 pub(super) fn import(connection: &mut Connection, rows: &Batch) -> Result<u64, Failure> {
     let transaction = begin(connection)?;
     let mut written = 0;
@@ -152,7 +152,7 @@ pub(super) fn import(connection: &mut Connection, rows: &Batch) -> Result<u64, F
     Ok(written)
 }
 
-/// Whether nothing stands in its place. Something else than the row itself is a conflict.
+/// Whether there is no row in its place. A different row there is a conflict.
 fn is_absent<R: PartialEq>(
     transaction: &Transaction<'_>,
     sql: &str,

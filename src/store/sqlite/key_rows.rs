@@ -24,7 +24,7 @@ macro_rules! found_columns {
     };
 }
 
-/// Keys `k`, read by way of this index if one is named, with their owners `o`.
+/// Keys `k`, read by this index if one is named, with their owners `o`.
 macro_rules! keys_and_owners {
     ($($indexed_by:literal)?) => {
         concat!(" from api_keys k ", $("indexed by ", $indexed_by,)? owner_and_organization!())
@@ -47,7 +47,7 @@ pub(super) fn find(connection: &Connection, id: &KeyId) -> Result<Option<FoundKe
     Ok(connection.prepare_cached(FIND)?.query_row([id.as_str()], found_key).optional()?)
 }
 
-/// By the index of those of whose end not all was told, whose condition stands here word by word.
+/// By the index of keys whose end is not fully announced; the condition has to be word for word that of the index.
 pub(super) const ENDING: &str = concat!(
     "select ",
     key_columns!(),
@@ -70,7 +70,7 @@ macro_rules! read_and_write {
     ($($name:ident: $_:ident),+) => {
         const KEY_COLUMNS: usize = [$(stringify!($name)),+].len();
 
-        /// The columns of a key, which come first.
+        /// Reads the columns of a key, which come first.
         pub(super) fn key_row(row: &Row<'_>) -> Result<KeyRow, rusqlite::Error> {
             let mut places = 0..;
             let mut next = || places.next().unwrap_or_default();
@@ -85,14 +85,14 @@ macro_rules! read_and_write {
 
 with_key_columns!(read_and_write);
 
-/// How many columns [`found_key`] reads; what follows is the caller's.
+/// How many columns [`found_key`] reads; the caller reads those after them.
 pub(super) const FOUND_COLUMNS: usize = KEY_COLUMNS + 6;
 
 pub(super) fn found_key(row: &Row<'_>) -> Result<FoundKey, rusqlite::Error> {
     Ok(FoundKey { key: key_row(row)?, owner: status(row, KEY_COLUMNS)?, organization: status(row, KEY_COLUMNS + 3)? })
 }
 
-/// The three columns of a status, from this place on.
+/// The three columns of a status; the first one is at this place.
 pub(super) fn status(row: &Row<'_>, place: usize) -> Result<OwnerStatusRow, rusqlite::Error> {
     Ok(OwnerStatusRow {
         suspended_at: row.get(place)?,
@@ -101,7 +101,7 @@ pub(super) fn status(row: &Row<'_>, place: usize) -> Result<OwnerStatusRow, rusq
     })
 }
 
-/// Nothing is inserted under the id of a key that was there once.
+/// No key is inserted under the id of a purged key.
 const INSERT: &str = concat!(
     "insert into api_keys (",
     key_columns!(),
@@ -110,7 +110,7 @@ const INSERT: &str = concat!(
     " where not exists (select 1 from api_key_tombstones where id = ?2) on conflict (id) do nothing"
 );
 
-/// Whether its id was free.
+/// Inserts a key. Returns whether its id was free.
 pub(super) fn insert(connection: &Connection, row: &KeyRow) -> Result<bool, rusqlite::Error> {
     Ok(execute(&mut *connection.prepare_cached(INSERT)?, row)? > 0)
 }

@@ -19,7 +19,7 @@ use crate::{
     usage::UsageTotals,
 };
 
-/// Gives the statements that list keys what they call: whether a name has a part, which is in small letters.
+/// Adds the function that lists call: whether a name has a part, which is given in small letters.
 pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("api_key_name_has", 2, flags, |arguments| {
@@ -27,7 +27,7 @@ pub(super) fn add_functions(connection: &Connection) -> Result<(), rusqlite::Err
     })
 }
 
-/// By the condition that leaves fewest keys, and by order.
+/// The statement for the condition that leaves the fewest keys, in the order of the query.
 fn statement(query: &KeyQuery, owners: usize) -> &'static str {
     let [oldest_first, newest_first, soonest_end_first] = match query {
         KeyQuery { keys, .. } if !keys.is_empty() => LIST_OF_KEYS,
@@ -82,7 +82,7 @@ pub(super) fn list(connection: &Connection, query: &KeyQuery, now: Timestamp) ->
     ];
     let mut statement = connection.prepare_cached(statement(query, named.as_ref().map_or(0, Vec::len)))?;
     for (name, value) in parameters {
-        // Each statement has some of them.
+        // Each statement has only some of them.
         if let Some(place) = statement.parameter_index(name)? {
             statement.raw_bind_parameter(place, value)?;
         }
@@ -104,7 +104,7 @@ fn listed_key(row: &Row<'_>) -> Result<ListedKey, rusqlite::Error> {
     })
 }
 
-/// The sums in this column: four numbers in a list, some of which may be null. None if nobody asked for them.
+/// The sums in this column: a list of four numbers, some of which may be null. None if the query does not want them.
 fn totals(row: &Row<'_>, place: usize) -> Result<Option<UsageTotals>, rusqlite::Error> {
     let Some(sums) = row.get_ref(place)?.as_str_or_null()? else { return Ok(None) };
     let numbers = serde_json::from_str::<[Option<i64>; 4]>(sums);
@@ -120,7 +120,7 @@ fn totals(row: &Row<'_>, place: usize) -> Result<Option<UsageTotals>, rusqlite::
     }))
 }
 
-/// The five columns of a successor, from this place on; none if they are null.
+/// The five columns of a successor, the first one at this place; none if they are null.
 fn successor(row: &Row<'_>, place: usize) -> Result<Option<SuccessorRow>, rusqlite::Error> {
     let Some(id) = row.get(place)? else { return Ok(None) };
     Ok(Some(SuccessorRow {
@@ -132,7 +132,7 @@ fn successor(row: &Row<'_>, place: usize) -> Result<Option<SuccessorRow>, rusqli
     }))
 }
 
-/// How many rows to ask for in order to know whether there are more.
+/// How many rows to read to know whether there are more.
 pub(super) fn one_more(limit: u16) -> i64 {
     i64::from(limit) + 1
 }

@@ -2,8 +2,8 @@
 
 use super::key_rows::{found_columns, keys_and_owners, owner_and_organization};
 
-/// What is read of a key `k`, of who made it `c`, and of its live successor `s`. How it is used, in one column, so that its
-/// counts are looked for once: of a subquery, SQLite takes no more. Null where nobody asks for that.
+/// The columns of a key `k`, of its creator `c`, and of its live successor `s`. Its usage is in one column, so that its
+/// counts are read once: SQLite allows only one column in such a subquery. It is null if the query does not want usage.
 macro_rules! columns {
     () => {
         concat!(
@@ -21,7 +21,7 @@ macro_rules! columns {
     };
 }
 
-/// What stands beside a key `k`: who made it, and what replaces it.
+/// The rows around a key `k`: its creator, and its successor.
 macro_rules! creator_and_successor {
     () => {
         "left join api_key_owners c on c.organization = k.organization and c.kind = 'user' \
@@ -32,7 +32,7 @@ macro_rules! creator_and_successor {
     };
 }
 
-/// What is checked on each key `k` that an index yields. A unary plus keeps the planner from another index.
+/// The conditions on each key `k` that an index yields. A unary plus keeps the planner from using another index.
 macro_rules! conditions {
     () => {
         " and (:kind is null or +k.kind = :kind) \
@@ -51,7 +51,7 @@ macro_rules! conditions {
     };
 }
 
-/// The same of its owner, where an index does not begin with that.
+/// The condition on its owner, if an index does not begin with the owner.
 macro_rules! owners {
     () => {
         "(:owners is null or exists (select 1 from json_each(:owners) w \
@@ -69,7 +69,7 @@ macro_rules! organization {
     };
 }
 
-/// By what a list is ordered: the time of creation, or the end, where those without one come last.
+/// The order of a list: by time of creation, or by end, where keys without an end come last.
 macro_rules! time {
     (created) => {
         "created_at"
@@ -79,7 +79,7 @@ macro_rules! time {
     };
 }
 
-/// Between the two places that bound a page.
+/// The condition that a key lies between the two places that bound a page.
 macro_rules! between {
     ($by:ident) => {
         concat!(
@@ -92,9 +92,9 @@ macro_rules! between {
     };
 }
 
-/// A list that an index answers: the conditions given to the macro are what the index begins with. All others are checked
-/// on the rows it yields. SQLite is told which: one that tells less has seemed better to it, without statistics, once
-/// more than the beginning of the list was bounded.
+/// A list in the order of an index, which begins with the conditions given to the macro. All other conditions are
+/// checked on the rows that it yields. The index is named: without statistics, SQLite has chosen a less selective one
+/// when the list was bounded at more than its beginning.
 macro_rules! list {
     ($by:ident, $order:literal, [$($index:literal)?] $(, $condition:expr)*) => {
         concat!(
@@ -140,9 +140,9 @@ macro_rules! next_place {
     };
 }
 
-/// A list of several owners. The rows of `merged` wait in order for their turn: the first key of each owner, and behind each
-/// that had its turn the next one of the same owner. So a page looks at no more keys than it has, and one of each owner. A
-/// unary plus takes its affinity from an id, without which the index would be asked for no more than the time.
+/// A list of several owners. The rows of `merged` are taken in order: first the first key of each owner, and after each
+/// taken key the next one of the same owner. So a page reads no more keys than it returns, and one of each owner. A
+/// unary plus removes the affinity of an id: otherwise the index would only be searched by the time.
 macro_rules! list_of_owners {
     ($by:ident, $order:literal, $index:literal, [$($of_first:literal),*], [$($of_next:literal),*]) => {
         concat!(
@@ -163,7 +163,7 @@ macro_rules! list_of_owners {
     };
 }
 
-/// A statement by rising time of creation, the other way round, and by rising end, which is sorted.
+/// Three statements: by rising time of creation, in reverse, and by rising end, which is sorted.
 macro_rules! each_way {
     ([$($index:literal)?] $(, $condition:expr)*) => {
         [
@@ -216,7 +216,7 @@ pub(super) const LIST_OF_CREATOR: [&str; 3] = each_way!(["api_keys_by_creator"],
 pub(super) const LIST_OF_CREATED_VIA_KEY: [&str; 3] =
     each_way!(["api_keys_by_created_via_key"], "k.created_via_key = :created_via_key", owners!());
 pub(super) const LIST_OF_LINEAGE: [&str; 3] = each_way!(["api_keys_by_lineage"], "k.lineage = :lineage", owners!());
-/// Sorted in any order: a key has few successors, and few keys are asked for by name.
+/// Sorted in every order: a key has few successors, and a query names few keys.
 pub(super) const LIST_OF_PREDECESSOR: [&str; 3] =
     each_way!(["api_keys_by_predecessor"], "k.replaces = :predecessor", owners!());
 pub(super) const LIST_OF_KEYS: [&str; 3] = each_way!([], "k.id in (select value from json_each(:keys))", owners!());

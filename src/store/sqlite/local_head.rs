@@ -1,4 +1,4 @@
-//! The head where no other process writes: it has nothing of the reader of files.
+//! The head if no other process writes: independent of the files.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,12 +19,12 @@ impl LocalHead {
         Ok(Self { cell: HeadCell::new(read_head(connection)?), is_known: AtomicBool::new(true) })
     }
 
-    /// The head; none while the last job's cannot be told.
+    /// The head; none while the head after the last job is not known.
     pub(super) fn head(&self) -> Option<Head> {
         self.is_known.load(Ordering::Acquire).then(|| self.cell.head())
     }
 
-    /// Looks after each job, however it ended: a commit that reports an error may have been one.
+    /// Reads the head after each job, also after a failure: a commit that reports an error may have succeeded.
     pub(super) fn refresh(&self, connection: &Connection) {
         let head = read_head(connection);
         if let Ok(head) = head

@@ -3,7 +3,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::failure::Failure;
 use crate::store::{Changed, Changes, Head};
 
-/// A reader further behind than so many changes starts anew.
+/// A reader that is more than this number of changes behind starts over.
 const LONGEST_LOG: i64 = 1_000;
 
 const HEAD: &str = "select position, change from api_key_head";
@@ -28,7 +28,7 @@ pub(super) fn changes_since(connection: &mut Connection, head: Option<Head>) -> 
 
 const CHANGE_AT: &str = "select change from api_key_log where position = ?1";
 
-/// Whether `now` can be reached from `head`, a place in this log, in not too many steps.
+/// Whether `head` is a place in this log, and `now` is not too many steps after it.
 fn follows(connection: &Connection, head: Head, now: Head) -> Result<bool, rusqlite::Error> {
     let is_near = now.position.checked_sub(head.position).is_some_and(|steps| (1..=LONGEST_LOG).contains(&steps));
     if !is_near || head == Head::EMPTY {

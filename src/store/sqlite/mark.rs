@@ -8,31 +8,31 @@ use super::{
     transaction::{begin, commit},
 };
 
-/// How a database file and the log beside it are known to belong together.
+/// Marks that show whether a database file and the log beside it belong together.
 ///
-/// A mark is written to two tables, and so to two pages, in one transaction, together with the word that the log is
-/// missing. A checkpoint brings all of that into the file. Then a second transaction, which stays in the log, says that
-/// nothing is missing. So:
+/// One transaction writes a mark to two tables, and so to two pages, and notes that the log is missing. A checkpoint
+/// brings all of that into the file. Then a second transaction, which stays in the log, notes that nothing is missing.
+/// So:
 ///
-/// - through the log, and in every copy that SQLite makes, the marks are equal and nothing is missing;
-/// - in the file alone, as `cp` copies it, the log is missing;
-/// - where the log lies over another state of the file, the marks differ.
+/// - with the log, and in every copy that SQLite makes, the marks are equal and nothing is missing;
+/// - in only the file, as `cp` copies it, the log is missing;
+/// - if the log belongs to another state of the file, the marks differ.
 #[derive(Debug)]
 pub(super) struct Marks {
     in_file: Vec<u8>,
-    /// How many marks there were before in this file and in those that it is a copy of.
+    /// How many marks this file had before, with those of the files that it is a copy of.
     number: i64,
     in_log: Vec<u8>,
     pub(super) is_whole: bool,
-    /// Whether the file has these marks, and so is looked into for them. Where somebody read while they were made, they are
-    /// read from the log, whatever becomes of the file.
+    /// Whether the file itself has these marks, so that they say something about the file. If another connection read
+    /// while they were made, they are read from the log, even if the file is replaced.
     pub(super) is_in_file: bool,
-    /// What lay beside each other when the log was said to be whole.
+    /// The files as they were when the log was noted as whole.
     beside: Option<String>,
 }
 
 impl Marks {
-    /// Whether log and file are of one database.
+    /// Whether log and file belong to the same database.
     pub(super) fn fit(&self) -> bool {
         self.in_file == self.in_log
     }
@@ -45,15 +45,15 @@ impl Marks {
         self.number
     }
 
-    /// Whether the file was replaced or written to since, by something else than SQLite, while the log stayed where it is.
+    /// Whether something other than SQLite has replaced the file or written to it since, while the log stayed in place.
     ///
-    /// SQLite writes to the file at checkpoints only, and a mark is renewed at each by this crate. A checkpoint by others
-    /// right before everybody who has the file open was killed looks the same.
+    /// SQLite writes to the file only at checkpoints, and this crate renews the mark at each of its own. A checkpoint
+    /// by others right before all processes that have the file open were killed looks the same.
     pub(super) fn file_was_touched(&self, files: &Files) -> bool {
         let (Some(then), Some(now)) = (self.beside.as_deref().and_then(Beside::read), Beside::now(files)) else {
             return false;
         };
-        // Numbers of files and times mean something until the machine restarts, or the log is moved with the file.
+        // Numbers of files and times are comparable only until the machine restarts, or the log is moved with the file.
         if then.boot != now.boot || then.log != now.log {
             return false;
         }
@@ -68,7 +68,7 @@ fn is_newer_than_log(files: &Files) -> bool {
     }
 }
 
-/// Which files lie beside each other, and when the database was written to last.
+/// Which files are beside each other, and when the database was last written to.
 struct Beside {
     boot: String,
     file: String,
@@ -77,7 +77,7 @@ struct Beside {
 }
 
 impl Beside {
-    /// None where the system does not say.
+    /// None if the system does not say.
     fn now(files: &Files) -> Option<Self> {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
         let (database, log) = (stat(&files.database).ok()?, stat(&files.log).ok()?);
@@ -99,7 +99,7 @@ const EXIST: &str = "select exists (select 1 from sqlite_master where type = 'ta
 const READ: &str =
     "select f.mark, l.mark, l.is_whole, l.beside, f.number, l.is_in_file from api_key_file_mark f, api_key_log_mark l";
 
-/// The marks; none in a file that is no store yet.
+/// Reads the marks; none in a file that is no store yet.
 pub(super) fn read_marks(connection: &Connection) -> Result<Option<Marks>, rusqlite::Error> {
     if !connection.query_row(EXIST, [], |row| row.get(0))? {
         return Ok(None);
@@ -117,7 +117,7 @@ pub(super) fn read_marks(connection: &Connection) -> Result<Option<Marks>, rusql
     marks.optional()
 }
 
-/// The same from the file and the log, not from what the connection remembers of them.
+/// The same from the file and the log, not from the cache of the connection.
 pub(super) fn read_marks_from_disk(connection: &Connection) -> Result<Option<Marks>, rusqlite::Error> {
     connection.execute_batch("pragma shrink_memory")?;
     read_marks(connection)
@@ -125,15 +125,16 @@ pub(super) fn read_marks_from_disk(connection: &Connection) -> Result<Option<Mar
 
 const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 
-/// The same, and waits as long as for a lock until nobody reads from the log any more: then the next change begins it again.
+/// The same, and waits as long as for a lock until no connection reads from the log: then the next change begins the
+/// log again from its start.
 const RESTART: &str = "pragma wal_checkpoint(restart)";
 
-/// The same, and cuts the log to nothing: what was in it once, and in no page of the file any more, is in neither then.
+/// The same, and truncates the log: rows that were only in the log, and no longer in the file, are then in neither.
 const TRUNCATE: &str = "pragma wal_checkpoint(truncate)";
 
 /// What a checkpoint did.
 pub(super) struct Checkpoint {
-    /// Another connection is at it.
+    /// Another connection is in the way.
     pub(super) is_busy: bool,
     /// How many pages the log has, and how many of them are in the file.
     pub(super) of_log: i64,
@@ -141,7 +142,7 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Whether the whole log is in the file: nobody still reads what was there before.
+    /// Whether the whole log is in the file: no connection still reads the earlier content.
     pub(super) fn is_whole(&self) -> bool {
         !self.is_busy && self.of_log == self.in_file
     }
@@ -158,8 +159,8 @@ fn checkpoint_by(connection: &Connection, pragma: &str) -> Result<Checkpoint, ru
     connection.query_row(pragma, [], done)
 }
 
-/// How long a new mark, which can be made later, waits for others who read or write. A request is done in microseconds, unless
-/// its thread gets no core.
+/// How long a new mark waits for others that read or write; it can also be made later. A request takes microseconds,
+/// unless its thread gets no core.
 pub(super) const PATIENCE_FOR_MARK: Duration = Duration::from_millis(100);
 
 const MARK_FILE: &str = "update api_key_file_mark set mark = randomblob(16), number = number + 1";
@@ -171,16 +172,16 @@ const MARK: &str = "select mark from api_key_file_mark";
 const END: &str =
     "update api_key_log_mark set is_whole = 1, beside = ?1, is_in_file = ?3 where is_whole = 0 and mark = ?2";
 
-/// Brings the log into the file with a new mark. If this fails half-way, as while the disk is full, the log goes on to say
-/// that it is missing, which is still true of the file alone; the next mark ends it.
+/// Brings the log into the file with a new mark. If this fails half-way, for example on a full disk, the log still
+/// notes that it is missing, which is true of the file without it; the next mark ends that.
 ///
-/// Whether the new mark is in the file. If not, and others brought the end of an older one into it, the file seems to be whole;
-/// and of one that is written to by something else, no more can be told than whether its structure is sound.
+/// Returns whether the new mark is in the file. If it is not, and others brought the end of an older mark into the
+/// file, then the file seems to be whole. If something else writes to such a file, only its structure can be checked.
 pub(super) fn renew_mark(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
     renew_mark_by(connection, files, RESTART)
 }
 
-/// The same, and nothing is left in the log of what was written before, if the new mark is in the file.
+/// The same, and if the new mark is in the file, nothing of earlier writes is left in the log.
 pub(super) fn renew_mark_and_empty_log(connection: &mut Connection, files: &Files) -> Result<bool, Failure> {
     renew_mark_by(connection, files, TRUNCATE)
 }
@@ -191,24 +192,24 @@ fn renew_mark_by(connection: &mut Connection, files: &Files, pragma: &str) -> Re
     transaction.execute(MARK_LOG, [])?;
     let mark: Vec<u8> = transaction.query_row(MARK, [], |row| row.get(0))?;
     commit(transaction)?;
-    // What could not be brought into the file stays in the log.
-    // While somebody reads from the log, its end would be written behind the mark, which would then be read from the log
-    // whatever became of the file: a file that was replaced below it would not be noticed.
+    // What could not be brought into the file stays in the log. While another connection reads from the log, the end of
+    // the mark would be written after the mark in the log. Then the mark would be read from the log even if the file
+    // was replaced, and that would not be noticed.
     let is_marked = checkpoint_by(connection, pragma).is_ok_and(|checkpoint| checkpoint.is_whole());
     let beside = Beside::now(files).map(|beside| beside.write());
-    // Not a mark that somebody else began meanwhile: its pages are not in the file yet.
+    // Not a mark that another connection began meanwhile: its pages are not in the file yet.
     connection.execute(END, params![beside, mark, is_marked])?;
     Ok(is_marked)
 }
 
-/// It keeps its number, so that it is older than what the original has next.
+/// The copy keeps its number, so that it counts as older than the original's next mark.
 const MARK_COPY_OF_FILE: &str = "update api_key_file_mark set mark = randomblob(16)";
 
 const MARK_COPY_OF_LOG: &str = "\
     update api_key_log_mark set mark = (select mark from api_key_file_mark), is_whole = 1, beside = null, \
     is_in_file = 0";
 
-/// Gives a copy a mark of its own, so that no log of the original fits it.
+/// Gives a copy a mark of its own, so that no log of the original fits the copy.
 pub(super) fn mark_copy(connection: &mut Connection) -> Result<(), Failure> {
     let transaction = begin(connection)?;
     transaction.execute(MARK_COPY_OF_FILE, [])?;

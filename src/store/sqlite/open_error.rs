@@ -48,21 +48,21 @@ pub enum SqliteOpenErrorKind {
     CannotOpen,
     /// The file was a database and is damaged.
     Damaged,
-    /// The log beside the file is not the file's own: it lay there when a backup was put in place.
+    /// The log beside the file belongs to another file: it was there when a backup was restored.
     ForeignLog,
-    /// Another store holds the file for itself, or it is to be held exclusively while others have it open.
+    /// Another store has opened the file exclusively, or this store wants to while others have it open.
     InUse,
-    /// The file has a second name, by which another process could open it without noticing this one.
+    /// The file has a second name: a process that opens it by that name does not notice this one.
     Linked,
-    /// The file was copied, or its log removed, while it was in use: the last changes are not in it.
+    /// The file was copied, or its log removed, while it was in use: the last changes are missing.
     NoLog,
-    /// The file is something else than an SQLite database.
+    /// The file is not an SQLite database.
     NotADatabase,
-    /// The file, or one of the two beside it, may not be written to by this process.
+    /// This process has no right to write to the file, or to one of the two beside it.
     ReadOnly,
-    /// The file has a table of a name this store needs, which this store did not make.
+    /// The file has a table with a name that this store needs, and this store did not make it.
     TableTaken,
-    /// A newer version of this crate migrated the file, too new to work with.
+    /// A newer version of this crate migrated the file, and this version cannot work with it.
     TooNew,
     /// Every user of the machine may write to the file, or to one of the two beside it.
     WritableByOthers,
@@ -71,7 +71,7 @@ pub enum SqliteOpenErrorKind {
 #[derive(Debug)]
 pub(super) enum Reason {
     CannotOpen,
-    /// With its log, if one lay beside it.
+    /// With its log, if there was one beside it.
     Damaged(Option<PathBuf>),
     InUse,
     Misfit(Misfit, Box<Files>),

@@ -1,4 +1,4 @@
-//! Statuses of owners, for look-ups and the manager alike.
+//! Statuses of owners, for look-ups and for the manager.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -12,7 +12,7 @@ const STATUS: &str = "\
     select suspended_at, plan_suspended_at, closed_at from api_key_owners \
     where organization = ?1 and kind = ?2 and id = ?3";
 
-/// None if there is no row of it.
+/// None if there is no row for it.
 pub(super) fn status_of(connection: &Connection, of: StatusOf<'_>) -> Result<Option<OwnerStatusRow>, Failure> {
     let row = [of.organization, of.kind, of.id];
     Ok(connection.prepare_cached(STATUS)?.query_row(row, |row| status(row, 0)).optional()?)

@@ -19,25 +19,25 @@ use super::{
 };
 use crate::store::Head;
 
-/// How long a change waits while another process writes, which takes milliseconds as a rule. Shorter than the time that a
-/// store is given by default (5 s), so that it is known that nothing was changed, and why.
+/// How long a change waits while another process writes, which usually takes milliseconds. It is less than the default
+/// time of a call of a store (5 s), so that the error can say that nothing was changed, and why.
 const PATIENCE_OF_CHANGES: Duration = Duration::from_secs(3);
 
-/// How long what requests wait for waits for a lock: less than they do.
+/// How long a read for a request waits for a lock: less than the request waits.
 const PATIENCE_OF_REQUESTS: Duration = Duration::from_millis(500);
 
-/// What is behind a store, however it was opened.
+/// The parts of a store, the same for all ways to open it.
 ///
-/// Fields are dropped in this order: threads end once no worker stands for them. Of two connections that are closed at the
-/// same moment each sees the other, and neither removes the log: so the threads have closed theirs before the readers of
-/// the head are closed, one after the other.
+/// Fields are dropped in this order: a thread ends when all its workers are dropped. If two connections are closed at
+/// the same moment, each sees the other, and neither removes the log. So the threads close theirs first, and then the
+/// readers of the head are closed, one after the other.
 pub(super) struct Parts {
     _rounds: Option<Rounds>,
-    /// Whatever writes.
+    /// All writes.
     pub(super) writer: Worker,
-    /// Single keys, which requests wait for.
+    /// Look-ups of single keys, which requests wait for.
     pub(super) finder: Worker,
-    /// Reads of the change log, which requests wait for as well: behind none but each other.
+    /// Reads of the change log, which requests wait for, too: they wait only for each other.
     pub(super) log: Worker,
     /// Lists of keys and events, which may be long.
     pub(super) lister: Worker,
@@ -45,19 +45,19 @@ pub(super) struct Parts {
     head: HeadSource,
     /// None for a database without a file.
     watch: Option<Arc<Watch>>,
-    /// None where others cannot have the file open.
+    /// None if others cannot have the file open.
     _last_look: Option<LastLook>,
 }
 
 enum HeadSource {
-    /// Other processes write too: it is read from the file.
+    /// Other processes write, too: the head is read from the file.
     File(FreshReaders),
-    /// Nobody else writes.
+    /// No other process writes.
     Process(Arc<LocalHead>),
 }
 
 impl Parts {
-    /// The head of the change log if it can be told at once.
+    /// The head of the change log if it is known without waiting.
     pub(super) fn head(&self) -> Option<Head> {
         match &self.head {
             HeadSource::File(readers) => readers.head(),
@@ -70,7 +70,7 @@ impl Parts {
         self.watch.clone()
     }
 
-    /// The same, if others may open the files too.
+    /// The watch, if others may open the files, too.
     pub(super) fn shared_watch(&self) -> Option<Arc<Watch>> {
         match &self.head {
             HeadSource::File(_) => self.watch.clone(),
@@ -127,7 +127,7 @@ impl Parts {
         let before = files.stat_named().map_err(|error| SqliteOpenError::cannot_open(path, error))?;
         let mut connection = connect(&files, Role::Exclusive, patience)
             .map_err(|error| SqliteOpenError::connect(path, &files, error))?;
-        // Left by a process that was killed: a file that is held by one has none.
+        // A process that was killed may have left it: a file that is opened exclusively has no index.
         let _ = fs::remove_file(&files.index);
         bring_up_to_date(path, Some(&files), &mut connection)?;
         let is_marked = mark(&mut connection, &files);
@@ -171,7 +171,8 @@ impl Parts {
     }
 }
 
-/// The files of a database that exists now, at a path from the root, so that SQLite takes it for nothing but a path.
+/// Creates the database if there is none, and returns its files. The path is absolute, so that SQLite takes it only as
+/// a path.
 fn created(path: &Path) -> Result<Files, SqliteOpenError> {
     let cannot_open = |error: io::Error| SqliteOpenError::cannot_open(path, error);
     let absolute = std::path::absolute(path).map_err(cannot_open)?;
@@ -189,8 +190,8 @@ fn bring_up_to_date(path: &Path, files: Option<&Files>, connection: &mut Connect
     })
 }
 
-/// Whether there is a new mark in file and log. Not while somebody else writes or reads, or where the disk is full: keys
-/// are checked all the same, and the mark is made later.
+/// Makes a new mark in file and log. Returns false while another connection writes or reads, or on a full disk: keys
+/// are still checked, and the mark is made later.
 fn mark(connection: &mut Connection, files: &Files) -> bool {
     connection.busy_timeout(PATIENCE_FOR_MARK).is_ok() && renew_mark(connection, files).unwrap_or(false)
 }

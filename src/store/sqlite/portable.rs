@@ -1,4 +1,4 @@
-//! The trait alone; what it does is in `export` and `import`.
+//! Only the trait implementation; the work is in `export` and `import`.
 
 use super::{export::export, import::import, store::SqliteStore};
 use crate::store::{

@@ -5,20 +5,20 @@ use super::{
     mark::{Checkpoint, checkpoint, read_marks},
 };
 
-/// Why a file and what lies beside it are not one database.
+/// Why a file and the files beside it are not one database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    /// The log lies over another state of the file, or the file is damaged.
+    /// The log belongs to another state of the file, or the file is damaged.
     ForeignLog,
-    /// The file was replaced or written to, by something else than SQLite it seems, after the log was.
+    /// The file was replaced or written to after the log was, apparently by something other than SQLite.
     FileIsNewer,
     /// The file was in use when it was copied, or when its log was removed.
     NoLog,
-    /// The same in the middle of a checkpoint, or something else wrote to the file: it is of no single moment.
+    /// The same in the middle of a checkpoint, or something else wrote to the file: it mixes two states.
     Torn,
 }
 
-/// A failed look, or what it found.
+/// Why the check failed, or what it found.
 pub(super) enum Unproved {
     Misfit(Misfit),
     Sqlite(rusqlite::Error),
@@ -30,13 +30,13 @@ impl From<rusqlite::Error> for Unproved {
     }
 }
 
-/// Looks at a file before anything is written to it, on a connection that was just opened.
+/// Checks a file before anything is written to it, on a connection that was just opened.
 pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(), Unproved> {
-    // If this is refused, closing the connection must not bring the log into what may be a restored backup.
+    // If the file is refused, closing the connection must not bring the log into what may be a restored backup.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let has_log = stat(&files.log).is_ok_and(|log| log.written.length > 0);
     let marks = match read_marks(connection) {
-        // A log over pages that are not its own makes no sense.
+        // The log does not fit the pages of the file.
         Err(error) if has_log && error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
             return Err(Unproved::Misfit(Misfit::ForeignLog));
         }
@@ -53,7 +53,8 @@ pub(super) fn fit_together(connection: &Connection, files: &Files) -> Result<(),
         return Err(Unproved::Misfit(Misfit::Torn));
     }
     if !marks.is_whole {
-        // A process is between the two parts of a mark, or was killed there and left its log. SQLite may find nothing in it.
+        // A process is between the two parts of a mark, or was killed there and left its log, which may be empty for
+        // SQLite.
         if !has_log || is_empty(&checkpoint(connection)?) {
             end_of_look(connection)?;
             return Err(Unproved::Misfit(Misfit::NoLog));

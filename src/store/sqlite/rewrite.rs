@@ -1,11 +1,12 @@
-//! Pages that hold nothing but rows that are there.
+//! Rewrites pages, so that they hold only rows that exist.
 //!
-//! `pragma secure_delete` overwrites what is deleted in its place. But when pages are split or joined, rows go from one to the
-//! other, and a copy stays behind in the free middle of the first: that one is not known any more when the row is deleted.
+//! `pragma secure_delete` overwrites a deleted row where it is. But when pages are split or joined, rows move from one
+//! page to another, and a copy stays in the free space of the first. SQLite does not know that copy when the row is
+//! deleted.
 
 use rusqlite::{Connection, config::DbConfig};
 
-/// Whatever names somebody.
+/// The tables that name users, teams or organizations.
 const TABLES: [&str; 7] = [
     "api_key_changes",
     "api_key_events",
@@ -16,12 +17,12 @@ const TABLES: [&str; 7] = [
     "api_keys",
 ];
 
-/// Puts all rows of these tables into new pages, in the transaction that is open. Those that they were in are overwritten.
+/// Puts all rows of these tables into new pages, in the open transaction. The old pages are overwritten.
 ///
-/// It takes as long as all of that takes to write, and readers go on meanwhile. `vacuum` would give rows of the service's own
-/// tables new numbers.
+/// It takes as long as writing all these rows; readers do not wait meanwhile. `vacuum` could give rows of the service's
+/// own tables new numbers.
 pub(super) fn rewrite(connection: &Connection) -> Result<(), rusqlite::Error> {
-    // The same rows stand there afterwards: nothing to tell the log, and no key that is gone.
+    // The rows stay the same, so triggers must not fire: nothing to log, and no deleted key.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     let rewritten = TABLES.iter().try_for_each(|table| rewrite_table(connection, table));
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
@@ -30,7 +31,7 @@ pub(super) fn rewrite(connection: &Connection) -> Result<(), rusqlite::Error> {
 }
 
 fn rewrite_table(connection: &Connection, table: &str) -> Result<(), rusqlite::Error> {
-    // Without those that are computed, which nobody writes.
+    // Without generated columns, which cannot be written.
     let mut columns = connection.prepare(&format!("pragma table_info({table})"))?;
     let columns: Vec<String> = columns.query_map([], |row| row.get(1))?.collect::<Result<_, _>>()?;
     let columns = columns.join(", ");
@@ -42,7 +43,7 @@ fn rewrite_table(connection: &Connection, table: &str) -> Result<(), rusqlite::E
     ))
 }
 
-/// What `analyze` noted, if somebody ran it: it has samples of rows. Those of the service's own tables stay.
+/// Deletes the samples of rows that `analyze` noted, if it was run. Samples of the service's own tables stay.
 fn forget_samples(connection: &Connection) -> Result<(), rusqlite::Error> {
     const ARE_THERE: &str = "select exists (select 1 from sqlite_master where name = 'sqlite_stat4')";
     if !connection.query_row(ARE_THERE, [], |row| row.get(0))? {

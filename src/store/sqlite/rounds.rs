@@ -7,13 +7,14 @@ use std::{
 
 use super::{watch::Watch, worker::Worker};
 
-/// How often the files are looked at whether there are requests or not.
+/// How often the files are checked, with or without requests.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// A thread that looks at the files a few times a second: for a store that holds its file for itself, which asks the
-/// system nothing on a request; for what nobody asks about, a second name; and for marks that others left undone.
+/// A thread that checks the files a few times a second. It is for a store that opened its file exclusively, which does
+/// not check on a request; for a second name of the file, which requests never check; and for marks that others did not
+/// end.
 ///
-/// It ends when this is dropped, and with it the worker it stands for.
+/// It ends when this is dropped, and its worker handle with it.
 pub(super) struct Rounds {
     end: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,

@@ -1,9 +1,9 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-/// Each brings the schema from the version that is its place in this list to the next.
+/// Each migration brings the schema from the version that is its place in this list to the next one.
 ///
-/// A process may run with the schema one version newer than its own. So a migration adds, and what it takes away was not
-/// used by the version before it either.
+/// A process may run with a schema one version newer than its own. So a migration may add anything, and may remove only
+/// what the version before it no longer used.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_initial.sql")];
 
 #[derive(Debug)]
@@ -19,14 +19,14 @@ impl From<rusqlite::Error> for SchemaError {
     }
 }
 
-/// Brings the schema up to date, unless it is, or one version newer; writes nothing then, so that a read-only file can
+/// Brings the schema up to date. Writes nothing if it is up to date or one version newer, so that a read-only file can
 /// be opened. Several processes may do it at once: the first does it, the others find it done.
 pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), SchemaError> {
     if missing(connection, migrations)?.is_empty() {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Looked at once more: somebody else may have migrated before this process got the lock.
+    // Check again: another process may have migrated before this one got the lock.
     let missing = missing(&transaction, migrations)?;
     if missing.len() == migrations.len()
         && let Some(name) = foreign_table(&transaction)?
@@ -66,7 +66,7 @@ const FOREIGN_TABLE: &str = "\
     'api_key_changes', 'api_key_events', 'api_key_usage', 'api_key_usage_days', 'api_key_usage_writers', 'api_key_meta', 'api_key_notes', \
     'api_key_schema', 'api_key_file_mark', 'api_key_log_mark', 'api_key_tombstones', 'api_keys_readable')";
 
-/// A table of a name that the first migration is about to take.
+/// A table with a name that the first migration needs.
 fn foreign_table(connection: &Connection) -> Result<Option<String>, rusqlite::Error> {
     connection.query_row(FOREIGN_TABLE, [], |row| row.get(0)).optional()
 }

@@ -33,7 +33,7 @@ use crate::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// How long opening waits for each lock: a migration of another process may take a while.
+/// How long opening waits for each lock: a migration by another process may take some time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long opening a file exclusively waits for a process that is just ending.
@@ -41,22 +41,23 @@ const PATIENCE_FOR_EXCLUSIVE: Duration = Duration::from_secs(1);
 
 /// Keys in an SQLite file.
 ///
-/// The file is created if need be, readable and writable by its owner only, and its schema brought up to date. All
-/// tables have names that begin with `api_key`: they may share a file with the service's own, which is switched to
-/// write-ahead logging. Cheap to clone; when the last clone is dropped, the file is closed before the drop returns.
+/// The file is created if there is none, readable and writable only by its owner, and its schema is brought up to date.
+/// All tables have names that begin with `api_key`, so they may share a file with the tables of the service. The file
+/// is switched to write-ahead logging. Cheap to clone; when the last clone is dropped, the file is closed before the
+/// drop returns.
 ///
-/// A change is on the disk, flushed, before it is answered; so are counts of usage, which share the connection. It is
-/// noticed by every process that has the file open, and so is plain SQL on the tables `api_keys` and `api_key_owners`,
-/// whoever runs it: triggers write the change log. To end a key by hand, set its `revoked_at` or delete its row; a hash
-/// that is overwritten is not noticed where the key is remembered, since the key means the same under another hash.
+/// A change is flushed to the disk before it is answered, and so are counts of usage, which share the connection. Every
+/// process that has the file open notices it, and any plain SQL on the tables `api_keys` and `api_key_owners`, because
+/// triggers write the change log. To end a key by hand, set its `revoked_at` or delete its row. A hash that plain SQL
+/// replaces is noticed, too.
 ///
 /// While the disk is full or read-only, keys are still checked; changes fail as
-/// [unavailable](crate::store::StoreErrorKind::Unavailable) and leave nothing behind. So do changes that another process
-/// keeps from its lock for three seconds.
+/// [unavailable](crate::store::StoreErrorKind::Unavailable) and leave nothing behind. A change also fails so if another
+/// process holds the lock for three seconds.
 ///
-/// The file, and the two that SQLite keeps beside it, are watched: once one of them is replaced, removed, or written to by
-/// something else than SQLite, everything fails as unavailable, until the file is opened once more. How to back up and
-/// restore, and what is noticed when, is in [`manual::sqlite`](crate::manual::sqlite).
+/// The file, and the two files that SQLite keeps beside it, are watched. If one of them is replaced, removed, or
+/// written to by something other than SQLite, everything fails as unavailable until the file is opened again.
+/// [`manual::sqlite`](crate::manual::sqlite) says how to back up and restore, and what is noticed when.
 ///
 /// ```
 /// use tower_api_keys::{key::KeyId, store::{KeyReader, SqliteStore}};
@@ -76,32 +77,32 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens a file that several processes of this machine may use at the same time.
     ///
-    /// Knowing whether something changed costs each request a look into the file and one at its name, about 6 µs. The
+    /// To know whether something changed, each request reads the file and checks its name, which takes about 6 µs. The
     /// file has to be on a local disk: write-ahead logging does not work over a network (sqlite.org/wal.html).
     ///
     /// # Errors
     /// [`SqliteOpenError`], with what to do about it.
     ///
     /// # Security
-    /// A file that every user may write to is refused: they could make keys. One that a group may write to,
-    /// that another user owns, or whose folder lets every user replace it, is opened with a warning in the log.
+    /// A file that every user may write to is refused: they could make keys. A file that a group may write to, that
+    /// another user owns, or whose folder lets every user replace it, is opened with a warning in the log.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
         let path = path.as_ref().to_owned();
         off_thread(path, |path| Self::open_shared(path, PATIENCE)).await
     }
 
-    /// Opens a file for this process alone: knowing whether something changed costs a few nanoseconds. Whoever opens
-    /// the file meanwhile, as a store or with plain SQL, is refused. Whether the file was replaced or removed is looked at
+    /// Opens a file for only this process: to know whether something changed takes a few nanoseconds. Others cannot
+    /// open the file meanwhile, as a store or with plain SQL. The store checks whether the file was replaced or removed
     /// before each change and each look-up, and four times a second for requests that need neither.
     ///
     /// # Errors
-    /// [`SqliteOpenError`], with what to do about it: `InUse` if anybody has the file open.
+    /// [`SqliteOpenError`], with what to do about it: `InUse` if another store or process has the file open.
     pub async fn open_exclusive(path: impl AsRef<Path>) -> Result<Self, SqliteOpenError> {
         let path = path.as_ref().to_owned();
         off_thread(path, |path| Self::open_alone(path, PATIENCE_FOR_EXCLUSIVE)).await
     }
 
-    /// A database in the memory of the process, gone when the last clone of the store is dropped: for tests.
+    /// A database in the memory of the process, lost when the last clone of the store is dropped: for tests.
     ///
     /// # Errors
     /// [`SqliteOpenError`] if there is no memory or no thread for it.
@@ -125,7 +126,7 @@ impl SqliteStore {
         &self.inner
     }
 
-    /// The connection that writes, for tests that put something in its way.
+    /// The connection that writes, for tests that disturb it.
     #[cfg(test)]
     pub(super) async fn on_writer<T: Send + 'static>(
         &self,
@@ -134,7 +135,7 @@ impl SqliteStore {
         self.inner.writer.write(job).await
     }
 
-    /// Looks at the files until a write would show, for tests that count what a change reads.
+    /// Checks the files until a later write would show, for tests that count what a change reads.
     #[cfg(test)]
     pub(super) async fn settle(&self) {
         while self.inner.watch().is_some_and(|watch| !watch.is_settled()) {
@@ -143,7 +144,7 @@ impl SqliteStore {
     }
 }
 
-/// Opening waits for locks and the disk: not on a thread that serves others.
+/// Opens on a thread of its own, because opening waits for locks and the disk.
 async fn off_thread(
     path: PathBuf,
     open: impl FnOnce(&Path) -> Result<SqliteStore, SqliteOpenError> + Send + 'static,
@@ -151,7 +152,7 @@ async fn off_thread(
     let (answer, answered) = oneshot::channel();
     let name = path.clone();
     let work = move || {
-        // Who asked may be gone: then the store is dropped here.
+        // The caller may have been dropped; then so is the store.
         let _ = answer.send(open(&path));
     };
     thread::Builder::new()

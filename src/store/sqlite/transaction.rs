@@ -4,14 +4,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::failure::Failure;
 
-/// Begins a transaction that may write. Whatever returns before its [`commit`] rolls it back.
+/// Begins a transaction that may write. It is rolled back if it is dropped before its [`commit`].
 pub(super) fn begin(connection: &mut Connection) -> Result<Transaction<'_>, rusqlite::Error> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 pub(super) fn commit(transaction: Transaction<'_>) -> Result<(), Failure> {
-    // Not `Transaction::commit`, after which it could not be told whether SQLite kept the transaction open. If so, it is
-    // rolled back as it is dropped here.
+    // Not `Transaction::commit`: after it, one cannot see whether SQLite kept the transaction open. If SQLite did, it
+    // is rolled back when it is dropped here.
     transaction
         .execute_batch("commit")
         .map_err(|error| if transaction.is_autocommit() { Failure::Commit(error) } else { Failure::Sqlite(error) })

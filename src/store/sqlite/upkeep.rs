@@ -18,7 +18,7 @@ const META: &str = "select value from api_key_meta where name = ?1";
 const PUT_META: &str = "insert into api_key_meta (name, value) values (?1, ?2) on conflict (name) do nothing";
 
 pub(super) fn put_meta_if_absent(connection: &mut Connection, name: &str, value: &[u8]) -> Result<Vec<u8>, Failure> {
-    // Nothing is written where something stands, so that a service starts on a disk that became read-only.
+    // Read first: if there is a value, nothing is written, and a service also starts on a disk that became read-only.
     if let Some(standing) = meta(connection, name)? {
         return Ok(standing);
     }
@@ -45,7 +45,7 @@ pub(super) fn replace_note(
     old: &[u8],
     new: &[u8],
 ) -> Result<Vec<u8>, Failure> {
-    // Only a look, as of a service that starts on a disk that became read-only.
+    // Only reads: a service may start on a disk that became read-only.
     if old == new {
         return Ok(note(connection, name)?);
     }
@@ -77,7 +77,7 @@ pub(super) fn trail(connection: &mut Connection, attempts: bool, before: Timesta
     })
 }
 
-/// The most rows of a kind in one turn: nobody else writes meanwhile.
+/// The most rows of a kind in one turn: other writers wait meanwhile.
 const MOST_ROWS: i64 = 10_000;
 
 pub(super) const PRUNE_EVENTS: &str = "\
@@ -87,7 +87,8 @@ pub(super) const PRUNE_EVENTS: &str = "\
 pub(super) const PRUNE_ATTEMPTS: &str = "\
     delete from api_key_events where sequence in (\
         select sequence from api_key_events where is_attempt = 1 and at < ?1 order by at limit ?2)";
-/// Positions have no gaps, so that the last rows are known by theirs. The oldest go first, so that there are none later.
+/// Positions have no gaps, so the last rows are known by their positions. The oldest are deleted first, so that no gaps
+/// appear.
 const PRUNE_LOG: &str = "\
     delete from api_key_log where position in (\
         select position from api_key_log where position <= (select position from api_key_head) - ?1 \
@@ -99,7 +100,7 @@ pub(super) const PRUNE_DAYS: &str = "\
     delete from api_key_usage_days where (key_id, day) in (\
         select key_id, day from api_key_usage_days where day < ?1 limit ?2)";
 
-/// The next keys that were used, and whether the store still has each. One step along the index for each of them.
+/// The next keys that were used, and whether the store still has each. One step in the index for each of them.
 pub(super) const USED_KEYS: &str = "\
     with recursive used (id) as (\
         select min(key_id) from api_key_usage where key_id > ?1 \
@@ -122,7 +123,7 @@ fn forget_usage(connection: &Connection, after: &KeyId) -> Result<(u64, Option<K
     Ok((rows as u64, next))
 }
 
-/// When a key ended or is to end, which an index knows.
+/// When a key ended or will end, in the expression of an index.
 macro_rules! end {
     ($key:literal) => {
         concat!(
@@ -140,8 +141,8 @@ pub(super) const ENDED_KEYS: &str = concat!(
     end!(""),
     " < ?1) from api_keys where revoked_at is not null or expires_at is not null"
 );
-/// None that replaces the key or is replaced by it, and has not ended as long ago, keeps it here; nor any that was made with
-/// it.
+/// Dead keys that no other key needs. A key stays if another key replaces it or is replaced by it and has not ended
+/// before the time, or was made with it.
 pub(super) const DEAD_KEYS: &str = concat!(
     "select ",
     key_columns!(),
@@ -156,7 +157,7 @@ pub(super) const DEAD_KEYS: &str = concat!(
     end!(""),
     ", id limit ?2"
 );
-/// A trigger leaves what is left of it.
+/// A trigger writes the tombstone.
 const PURGE_KEY: &str = "delete from api_keys where id = ?1";
 
 pub(super) fn ended_keys(connection: &mut Connection, before: Timestamp) -> Result<EndedKeys, Failure> {

@@ -48,13 +48,13 @@ pub(super) fn record_usage(connection: &mut Connection, batch: &UsageBatch) -> R
     commit(transaction)
 }
 
-/// One statement, and so of one moment, however many keys.
+/// One statement for all keys, and so as of one moment.
 pub(super) const READ: &str = "\
     select key_id, organization, outcome, label, client, network, count, first_at, last_at from api_key_usage \
     where key_id in (select value from json_each(?1)) \
     order by key_id, organization, outcome, label, client, network";
 
-/// The same of refusals that name no key, however many organizations.
+/// The same for refusals that name no key, for all organizations.
 pub(super) const READ_WITHOUT_KEY: &str = "\
     select key_id, organization, outcome, label, client, network, count, first_at, last_at from api_key_usage \
     where key_id = '' and organization in (select value from json_each(?1)) \

@@ -20,21 +20,22 @@ use crate::log::log;
 
 /// Whether the files that SQLite has open are still those that others open by their names.
 ///
-/// Nothing else tells: SQLite goes on with a file that was removed or replaced, whose log nobody else reads.
+/// Only this detects it: SQLite continues with a file that was removed or replaced, and no other process reads its log.
 #[derive(Debug)]
 pub(super) struct Watch {
     files: Files,
     opened: Opened,
     known: Mutex<Remembered>,
-    /// Once set, only opening the file once more helps: others may have begun another log meanwhile.
+    /// If set, the file has to be opened again: others may have begun another log meanwhile.
     lost: OnceLock<Loss>,
     is_fine: AtomicBool,
     is_linked: AtomicBool,
-    /// Somebody else brought the log into the file, so that the file alone no longer says that it lacks one.
+    /// Another connection brought the log into the file, so that a copy of only the file no longer says that its log is
+    /// missing.
     is_unmarked: AtomicBool,
 }
 
-/// What SQLite has open. A store that holds its file for itself has no index.
+/// What SQLite has open. A store that opened its file exclusively has no index.
 #[derive(Debug)]
 struct Opened {
     database: FileId,
@@ -45,56 +46,57 @@ struct Opened {
 #[derive(Debug)]
 struct Remembered {
     seen: FileState,
-    /// Whether a write that came later than the last look would show: the system notes times by the tick of its clock, and two
-    /// writes within one tick look like one.
+    /// Whether a write after the last check would show: the system notes times by the tick of its clock, and two writes
+    /// within one tick look like one.
     is_settled: bool,
     mark: Vec<u8>,
-    /// That of the mark: it only grows in the same file.
+    /// The number of the mark: in the same file, it only grows.
     number: i64,
-    /// Changes with the schema, and in a file that `vacuum` made.
+    /// SQLite's schema version: it changes with the schema, and in a file that `vacuum` made.
     schema: i64,
-    /// A mark that was begun and not ended when the files were last looked after.
+    /// A mark that was begun and not ended at the last maintenance of the files.
     begun: Option<Vec<u8>>,
 }
 
-/// What a look sees of the files.
+/// What a check sees of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileState {
     database: Written,
     log_length: u64,
 }
 
-/// What is not as it was.
+/// What changed since the last check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Difference {
     now: FileState,
     /// Whether the last write was longer ago than a tick when this was seen.
     is_settled: bool,
-    /// Nothing shows: a second write within the tick of the last one would not.
+    /// No change shows, but a second write within the tick of the last one would not show.
     is_unseen: bool,
-    /// The log is shorter than it was: somebody had SQLite empty it, or did it without.
+    /// The log is shorter than before: it was emptied, by SQLite or by something else.
     is_shorter: bool,
 }
 
-/// What a look into a file found that was written to, by SQLite for all that can be told.
+/// What was read in a file that was written to, apparently by SQLite.
 struct Read {
     marks: Marks,
     schema: i64,
-    /// All of the file has to be looked at before it is trusted.
+    /// The whole file has to be checked before it is trusted.
     is_suspect: bool,
 }
 
-/// What a look at the names found, where they are those of the files that are open.
+/// What a check of the names found, if they still belong to the open files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Same,
-    /// They were written to: by a checkpoint, or by something else than SQLite.
+    /// The files were written to: by a checkpoint, or by something other than SQLite.
     Written(Difference),
 }
 
 impl Watch {
-    /// For files that SQLite has opened and read, of which it removes none until it closes them: `database` is the one
-    /// that had the name before it was opened, `connection` is one to them. Whether a mark is begun and ended in them.
+    /// Begins to watch files that SQLite has opened and read: it removes none of them until it closes them. `database`
+    /// is the file that had the name before it was opened, `connection` is a connection to it, and `is_marked` says
+    /// whether it has a mark that was begun and ended.
     pub(super) fn begin(
         files: Files,
         database: FileId,
@@ -125,7 +127,7 @@ impl Watch {
             is_linked: AtomicBool::new(false),
             is_unmarked: AtomicBool::new(!is_marked),
         };
-        // Once more, now that everything is noted: the name may have gone to another file meanwhile.
+        // Check again, now that everything is noted: the name may belong to another file by now.
         watch.judge(connection)?;
         Ok(watch)
     }
@@ -134,7 +136,7 @@ impl Watch {
         &self.files
     }
 
-    /// Whether the last look, at most a moment ago, found everything as it was.
+    /// Whether the last check, at most a moment ago, found no change.
     pub(super) fn is_fine(&self) -> bool {
         self.is_fine.load(Ordering::Acquire)
     }
@@ -154,7 +156,7 @@ impl Watch {
             return Err(Doubt::Lost(lost.clone()));
         }
         let Opened { database, log, index } = &self.opened;
-        // Before the files are looked at: what is written after that has this time or a later one.
+        // Before the files are checked: later writes have this time or a later one.
         let now = SystemTime::now();
         let named = self.still(&self.files.database, *database, self.files.stat_named())?;
         let log = self.still(&self.files.log, *log, stat(&self.files.log))?;
@@ -175,7 +177,7 @@ impl Watch {
     fn compare(&self, database: Written, mut log_length: u64, now: SystemTime) -> Look {
         let mut known = self.known();
         if log_length < known.seen.log_length {
-            // It may have grown since this thread looked, and another one has seen that.
+            // The log may have grown since this thread checked, and another thread has noted that.
             log_length = self.length_of_log();
         }
         let is_shorter = log_length < known.seen.log_length;
@@ -196,7 +198,7 @@ impl Watch {
             Ok(now) if now.id == opened => Ok(now),
             Ok(_) => Err(self.lose(Loss::Replaced(path.to_owned()))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(self.lose(Loss::Removed(path.to_owned()))),
-            // May pass: a disk that does not answer, a folder that was locked.
+            // This may be temporary: a disk that does not answer, a folder that was locked.
             Err(error) => Err(Doubt::Unreadable(path.to_owned(), error)),
         }
     }
@@ -209,7 +211,7 @@ impl Watch {
         Doubt::Lost(loss)
     }
 
-    /// Whether what was read or written on this connection was in the files that have the names.
+    /// Checks that this connection reads and writes the files that now have the names.
     pub(super) fn judge(&self, connection: &Connection) -> Result<(), Failure> {
         let Look::Written(difference) = self.look()? else { return Ok(()) };
         match self.verified(connection, difference) {
@@ -219,7 +221,7 @@ impl Watch {
             }
             Ok(None) => Err(self.lose(self.overwritten(difference)).into()),
             Err(error) if is_of_contents(&error, difference) => Err(self.lose(self.overwritten(difference)).into()),
-            // Another connection has a lock, such as one that closes the file: no reason to doubt what shows no change.
+            // Another connection has a lock, for example to close the file: no reason for doubt if no change shows.
             Err(_) if difference.is_unseen => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -232,7 +234,8 @@ impl Watch {
         }
     }
 
-    /// The same on a thread that serves requests, which must not look at a whole file: then it is not fine.
+    /// The same on a thread that serves requests. It must not read a whole file: if that is needed, the answer is
+    /// false.
     pub(super) fn is_fine_at_once(&self, connection: &Connection) -> bool {
         match self.look() {
             Ok(Look::Same) => true,
@@ -247,7 +250,7 @@ impl Watch {
         }
     }
 
-    /// What is in a file that was written to, if it was by SQLite.
+    /// Reads a file that was written to; none if something other than SQLite wrote to it.
     fn verified(&self, connection: &Connection, difference: Difference) -> Result<Option<Read>, rusqlite::Error> {
         let Some(read) = self.read(connection, difference)? else { return Ok(None) };
         let is_sound =
@@ -256,30 +259,33 @@ impl Watch {
     }
 
     fn read(&self, connection: &Connection, difference: Difference) -> Result<Option<Read>, rusqlite::Error> {
-        // Before the file is read: another thread may learn of a newer mark meanwhile.
+        // Before the file is read: another thread may note a newer mark meanwhile.
         let (mark, number, known_schema) = {
             let known = self.known();
             (known.mark.clone(), known.number, known.schema)
         };
-        // A statement that is under way would keep pages; there is none between jobs.
+        // A running statement would keep pages; there is none between jobs.
         let Some(marks) = read_marks_from_disk(connection)?.filter(Marks::fit) else { return Ok(None) };
         let is_same_mark = marks.mark() == mark;
-        // An older copy came below a log that nothing was read from: all of it had just been brought into the file.
+        // An older copy replaced the file, and nothing was read from the log, because all of it was in the replaced
+        // file.
         if !is_same_mark && marks.number() <= number {
             return Ok(None);
         }
         let schema = schema(connection)?;
-        // Somebody made a table; or a copy of another layout came below the log, and has the mark of its original.
+        // Either a table was made, or a copy with another layout replaced the file, with the mark of its original.
         let is_of_another_layout = is_same_mark && schema != known_schema;
-        // SQLite empties a log as a rule. If it only ends sooner, pages may be missing that were not read here.
+        // SQLite usually empties a log. If it only became shorter, pages may be missing that were not read here.
         let is_cut = difference.is_shorter && difference.now.log_length > 0;
-        // Marks that are read from the log say nothing of the file. One that is being made will be in it in a moment.
+        // Marks that are read from the log say nothing about the file. A mark that is being made will be in it in a
+        // moment.
         let is_unknown = !difference.is_unseen && marks.is_whole && !marks.is_in_file;
         Ok(Some(Read { marks, schema, is_suspect: is_of_another_layout || is_cut || is_unknown }))
     }
 
-    /// A checkpoint leaves the mark as it is, unless it is this crate's, here or in another process. Of that one nothing is
-    /// learned before it has ended: its last pages would seem to be written by another one.
+    /// Notes what was read. A checkpoint does not change the mark, unless this crate makes it, here or in another
+    /// process. Such a checkpoint is noted only after it has ended: otherwise its last pages would look like a write by
+    /// another one.
     fn learn(&self, difference: Difference, read: &Read) {
         let seen = difference.now;
         let mut known = self.known();
@@ -298,13 +304,14 @@ impl Watch {
         self.is_unmarked.store(!is_new, Ordering::Release);
     }
 
-    /// Whether the connection that writes should look after the files: asked a few times a second.
+    /// Whether the connection that writes should do maintenance of the files: asked a few times a second.
     pub(super) fn wants_care(&self) -> bool {
         matches!(self.look(), Ok(Look::Written(_))) || self.is_unmarked()
     }
 
-    /// Whether a new mark is due, since others brought the log into the file, or since somebody who began one was killed
-    /// before it ended: it is not ended at the second look. None while somebody still reads what was in the file before.
+    /// Whether a new mark is due. Either others brought the log into the file; or a process that began a mark was
+    /// killed, which shows when the mark is still not ended at the second check. No mark is made while another
+    /// connection reads the earlier content of the file.
     pub(super) fn wants_mark(&self, connection: &Connection) -> Result<bool, rusqlite::Error> {
         let begun = read_marks(connection)?.filter(|marks| !marks.is_whole).map(|marks| marks.mark().to_vec());
         let is_left = {
@@ -316,17 +323,17 @@ impl Watch {
         Ok(is_left || self.is_unmarked() && checkpoint(connection)?.is_whole())
     }
 
-    /// A mark was begun and ended, and did not come into the file because somebody reads: it is due once more.
+    /// A mark was begun and ended, but did not reach the file because another connection reads: it is due again.
     pub(super) fn miss_mark(&self) {
         self.is_unmarked.store(true, Ordering::Release);
     }
 
-    /// Whether the log that was opened is still at its place, as far as is known.
+    /// Whether the opened log is still at its path, as far as is known.
     pub(super) fn has_log(&self) -> bool {
         self.lost.get().is_none() && stat(&self.files.log).is_ok_and(|log| log.id == self.opened.log)
     }
 
-    /// The same of the file.
+    /// Whether the opened file is still at its path.
     pub(super) fn has_database(&self) -> bool {
         self.files.stat_named().is_ok_and(|named| named.id == self.opened.database)
     }
@@ -349,17 +356,18 @@ impl Watch {
     }
 }
 
-/// Whether it was not the disk that failed, but what is in the files.
+/// Whether the error comes from the content of the files, not from the disk.
 fn is_of_contents(error: &rusqlite::Error, difference: Difference) -> bool {
-    // What is wanted lies beyond the new end of the log.
+    // The page lies after the new end of the log.
     let is_cut_off = || error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHORT_READ);
     is_corruption(error) || difference.is_shorter && is_cut_off()
 }
 
-/// Twice the longest tick of Linux, by which file systems note when something was written.
+/// Twice the longest tick of Linux. File systems note the times of writes in ticks.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Whether the last write was longer ago than a tick. A time in the future is another clock's, which says nothing of ticks.
+/// Whether the last write was longer ago than a tick. A time in the future comes from another clock, to which ticks do
+/// not apply.
 fn is_settled(database: &Written, now: SystemTime) -> bool {
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(i128::MAX));
     now.abs_diff(database.at.max(database.changed_at)) > TICK.as_nanos()
@@ -383,9 +391,9 @@ mod tests {
         let settled =
             |at, changed_at| is_settled(&Written { length: 1, at: nanos(at), changed_at: nanos(changed_at) }, now);
         assert!(!settled(0, 0) && !settled(-20, -20) && settled(-21, -21));
-        // A copy can set the one time, and not the other.
+        // A program that copies can set the first time, but not the second.
         assert!(!settled(-5_000, -3) && settled(-5_000, -5_000));
-        // Another clock's, which is ahead.
+        // From another clock, which is ahead.
         assert!(settled(5_000, 5_000));
     }
 }

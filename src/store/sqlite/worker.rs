@@ -11,17 +11,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::{desk::Desk, failure::Failure};
 use crate::store::StoreError;
 
-/// Jobs that wait for a connection. Who comes when it is full waits to get in; callers bound that wait.
+/// How many jobs may wait for a connection. If the queue is full, a caller waits to enter it, up to its own limit.
 const QUEUE: usize = 256;
 
 /// A thread with a connection, which does one job after the other.
 ///
-/// A job that began is finished, whether somebody still waits for it or not; one nobody waits for does not begin.
+/// A job that began is always finished. A job does not begin if its caller no longer waits.
 #[derive(Clone)]
 pub(super) struct Worker {
     jobs: mpsc::Sender<Job>,
-    /// How long a change waits for the lock of another process, counted from when it was asked for: those behind a
-    /// change that waited do not wait as long once more.
+    /// How long a change waits for the lock of another process, counted from its call: changes in the queue do not wait
+    /// this long again after the one before them.
     patience: Duration,
 }
 
@@ -37,7 +37,7 @@ enum Lost {
 }
 
 impl Worker {
-    /// Starts the thread, which ends when all workers that stand for it are dropped.
+    /// Starts the thread, which ends when all its `Worker` handles are dropped.
     pub(super) fn start(name: &str, desk: Desk, patience: Duration) -> io::Result<(Self, JoinHandle<()>)> {
         let (jobs, mut queue) = mpsc::channel(QUEUE);
         let mut desk = desk;
@@ -49,7 +49,7 @@ impl Worker {
         Ok((Self { jobs, patience }, thread::Builder::new().name(name.to_owned()).spawn(work)?))
     }
 
-    /// Does what changes nothing.
+    /// Does a job that changes nothing.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
@@ -57,7 +57,8 @@ impl Worker {
         self.run(|desk: &mut Desk| desk.read(job)).await.unwrap_or_else(|lost| Err(StoreError::unavailable(lost)))
     }
 
-    /// Does what changes something: where nobody can say whether it did, the error says so.
+    /// Does a job that changes something. If it is not known whether it did, the error says that the outcome is
+    /// unknown.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
@@ -76,7 +77,7 @@ impl Worker {
         })
     }
 
-    /// The same for a change that erases somebody: what it deleted is in none of the files any more, unless somebody reads.
+    /// The same for an erasure: what it deleted is in none of the files afterwards, unless another connection reads.
     pub(super) async fn erase<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, Failure> + Send + 'static,
@@ -85,7 +86,7 @@ impl Worker {
         self.change(move |desk: &mut Desk| desk.erase(patience.saturating_sub(asked_at.elapsed()), job)).await
     }
 
-    /// Has the thread look after the files, unless it has enough to do: it looks at them after each job.
+    /// Lets the thread do maintenance of the files, unless its queue is full: after each job it checks them, too.
     pub(super) fn look_after_files(&self) {
         let _ = self.jobs.try_send(Job(Box::new(Desk::look_after_files)));
     }
@@ -99,11 +100,11 @@ impl Worker {
             if answer.is_closed() {
                 return;
             }
-            // A transaction that is dropped on the way out is rolled back: a panic leaves nothing half-done.
+            // A panic drops the transaction, which rolls it back: nothing is left half-done.
             let outcome = catch_unwind(AssertUnwindSafe(|| job(desk)));
             desk.tidy();
             let outcome = outcome.map(|outcome| outcome.map_err(|failure| desk.told(failure)));
-            // Nobody may be waiting any more.
+            // The caller may have been dropped.
             let _ = answer.send(outcome.map_err(|_| Lost::Panicked));
             desk.renew_mark_in_time();
         }));
@@ -112,7 +113,7 @@ impl Worker {
     }
 }
 
-/// Waits, when it is dropped, until threads have ended and their files are closed. To be dropped after their workers.
+/// Waits, when it is dropped, until threads have ended and their files are closed. Drop it after their workers.
 #[derive(Default)]
 pub(super) struct Threads(Vec<JoinHandle<()>>);
 
@@ -125,7 +126,7 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         for thread in self.0.drain(..) {
-            // What a thread that panicked did is told to whoever waited for it.
+            // If a job panicked, its caller got the error already.
             let _ = thread.join();
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// One write of a change, in its transaction. The change log is the triggers' business.
+/// Does one write of a change, in its transaction. Triggers write the change log.
 pub(super) fn write(connection: &Connection, write: &Write, at: Timestamp) -> Result<Effect, Failure> {
     match write {
         Write::Erase(erasure) => erase(connection, erasure),
@@ -50,7 +50,7 @@ fn pause(
     if connection.prepare_cached(PAUSE)?.execute(row)? > 0 {
         return Ok(Effect::Changed);
     }
-    // It is paused, unless it is none of those that can be.
+    // The key is paused already, unless this fails because it cannot be paused.
     is_paused(connection, organization, id).map(|_| Effect::Unchanged)
 }
 
@@ -164,7 +164,7 @@ fn change_status(
     if after == before {
         return Ok(Effect::Unchanged);
     }
-    // Two statements rather than `on conflict do update`, for which the triggers would log the owner twice.
+    // Two statements, not `on conflict do update`: with that, the triggers would log the owner twice.
     let sql = if stored.is_some() { UPDATE_STATUS } else { INSERT_STATUS };
     let StatusOf { organization, kind, id } = of;
     let row = params![organization, kind, id, after.suspended_at, after.plan_suspended_at, after.closed_at];

@@ -7,7 +7,7 @@ use crate::{
     usage::{UsageDayRow, UsageRow},
 };
 
-/// Rows of one table of a store, as they are.
+/// Rows of one table of a store, unchanged.
 ///
 /// ```
 /// use tower_api_keys::{record::KeyRow, store::transfer::{Batch, Cursor}};
@@ -37,7 +37,7 @@ pub enum Batch {
 }
 
 impl Batch {
-    /// How many.
+    /// How many rows.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -51,13 +51,13 @@ impl Batch {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The place right after the last of them; none if there is none.
+    /// The place right after the last row; none if there is no row.
     #[must_use]
     pub fn end(&self) -> Option<Cursor> {
         match self {
@@ -98,14 +98,15 @@ impl Batch {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Rows of one table, in the order of its primary key. There may be none though more follows.
+    /// Rows of one table, in the order of its primary key. It may be empty even if more pages follow.
     pub rows: Batch,
     /// Where the next page begins; none if this is the last.
     pub next: Option<Cursor>,
 }
 
 impl Page {
-    /// The page that consists of these rows, of which at most `limit` were asked for: fewer are the end of their table.
+    /// The page that consists of these rows. The caller asked for at most `limit` rows: fewer mean the end of the
+    /// table.
     #[must_use]
     pub fn of(rows: Batch, limit: u16) -> Self {
         let is_full = rows.len() >= usize::from(limit.max(1));
@@ -114,7 +115,7 @@ impl Page {
     }
 }
 
-/// The status of an owner, with whose it is: plain columns, as [`KeyRow`] has them.
+/// The status of an owner or an organization, in plain columns like those of [`KeyRow`].
 ///
 /// ```
 /// use tower_api_keys::{record::OwnerStatusRow, store::transfer::OwnerRow};
@@ -135,8 +136,8 @@ pub struct OwnerRow {
     pub status: OwnerStatusRow,
 }
 
-/// What is left of a key that was [purged](crate::ApiKeysBuilder::keep_dead_keys), so that its id is never used again: a
-/// store inserts no key of such an id. Nothing in it says whose the key was, or what it was called.
+/// What is left of a key that was [purged](crate::ApiKeysBuilder::keep_dead_keys), so that its id is never used again.
+/// A store inserts no key with such an id. A tombstone has neither the owner nor the name of the key.
 ///
 /// ```
 /// use tower_api_keys::store::transfer::Tombstone;
@@ -180,7 +181,7 @@ impl From<&KeyRow> for Tombstone {
     }
 }
 
-/// Bytes under a name, such as the check value of a pepper. `Debug` prints the name alone.
+/// Bytes under a name, such as the check value of a pepper. `Debug` prints only the name.
 ///
 /// ```
 /// use tower_api_keys::store::transfer::MetaRow;

@@ -13,16 +13,16 @@ use crate::store::{
     error::StoreError,
 };
 
-/// How long a page may take to be read or written: far more than any of them needs.
+/// How long reading or writing a page may take: far more than any page needs.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Rows in a page. From SQLite to PostgreSQL on one machine, pages of 100 and of 10,000 rows and all between were equally
-/// quick. So many make little of a round trip through a network, and keep the lock of the target, which other changes
-/// wait for, for tens of milliseconds.
+/// Rows in a page. From SQLite to PostgreSQL on one machine, pages of 100 to 10,000 rows were equally fast. With 1,000
+/// rows, a round trip through a network costs little per row, and the lock of the target, which other changes wait for,
+/// is held for tens of milliseconds.
 const PAGE: u16 = 1_000;
 
 /// Copies all keys, owners' statuses, counts of use, events and check values of peppers, of all organizations, from one
-/// store into another: from SQLite to PostgreSQL, say. No key need be reissued.
+/// store into another: from SQLite to PostgreSQL, for example. No key has to be issued again.
 ///
 /// ```
 /// use tower_api_keys::store::{MemoryStore, transfer};
@@ -37,37 +37,38 @@ const PAGE: u16 = 1_000;
 /// ```
 ///
 /// # How to move a service
-/// 1. Make the target's tables (`PostgresStore::migrate`), and let nobody use them yet.
+/// 1. Make the target's tables (`PostgresStore::migrate`), and do not use them yet.
 /// 2. Stop every process that writes to the source, with
 ///    [`ApiKeys::shutdown`](crate::ApiKeys::shutdown): counts of use are in the memory of a running service until it
 ///    flushes them, and would be missing.
 /// 3. Copy.
-/// 4. Start the service on the target, with the same peppers: hashes are moved and not made anew, and the check values
-///    that are moved with them keep a node with another pepper from starting.
+/// 4. Start the service on the target, with the same peppers. Hashes are moved as they are, and with them the check
+///    values, which keep a node with another pepper from starting.
 ///
-/// Who goes on writing to the source meanwhile loses what they write behind the copy, a revocation too: the key lives on
-/// in the target. Counts and changes of rows that were copied make a copy that is begun again a conflict.
+/// If a process still writes to the source during the copy, rows that were already copied do not get its changes. Even
+/// a revocation can be lost: the key still works in the target. A copy that is started again then finds rows whose
+/// counts or content changed, which is a conflict.
 ///
-/// Owners are copied before keys: no moment exists at which a suspended owner's key is accepted by a node on the
-/// target.
+/// Owners are copied before keys, so that a node on the target never accepts the key of a suspended owner.
 ///
-/// # Again, and on
-/// Nothing is ever overwritten, so a copy can be repeated: what is there is left alone. A copy that stopped goes on
-/// where [`CopyError::cursor`] says, if it is told to by [`Copy::starting_at`], in another process too.
+/// # Repeat and continue
+/// Nothing is ever overwritten, so you can repeat a copy: rows that are there stay. To continue a copy that stopped,
+/// give [`CopyError::cursor`] to [`Copy::starting_at`]. This works in another process, too.
 ///
-/// The target must not hold other data, which is looked at before anything is written, unless the copy starts at a
-/// cursor: owners, keys, counts or events that the source does not have, or has with another content, are a conflict.
-/// Names may be more than the source has, so that nodes with the same peppers may have been started on the target.
+/// The target must not hold other data: owners, keys, counts or events that the source does not have, or has with
+/// another content, are a conflict. The copy checks this before it writes anything, unless it starts at a cursor. The
+/// target may have names of bytes that the source does not have: nodes with the same peppers may have been started on
+/// it.
 ///
-/// What stays behind is told at [`PortableStore`].
+/// [`PortableStore`] lists what is not copied.
 ///
 /// # Errors
-/// [`CopyError`]. What was copied before it stays.
+/// [`CopyError`]. Rows that were copied before the error stay.
 pub fn copy<'a, S: PortableStore, T: PortableStore>(source: &'a S, target: &'a T) -> Copy<'a, S, T> {
     Copy { ends: Ends { source, target, page: PAGE }, start: Cursor::START, progress: Box::new(|_| {}) }
 }
 
-/// A copy that is about to be made: await it. See [`copy`](copy()).
+/// A copy that starts when it is awaited. See [`copy`](copy()).
 ///
 /// ```
 /// use tower_api_keys::store::{MemoryStore, transfer::{self, Cursor}};
@@ -90,7 +91,7 @@ pub struct Copy<'a, S, T> {
     progress: Box<dyn FnMut(&Progress) + Send + 'a>,
 }
 
-/// What is copied, and into what.
+/// The store to copy, and the store to copy into.
 struct Ends<'a, S, T> {
     source: &'a S,
     target: &'a T,
@@ -98,7 +99,7 @@ struct Ends<'a, S, T> {
     page: u16,
 }
 
-/// How far a copy is, after each page.
+/// How far a copy has come, after each page.
 ///
 /// ```
 /// use tower_api_keys::store::transfer::{Copied, Cursor, Progress};
@@ -108,9 +109,9 @@ struct Ends<'a, S, T> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Where a copy that stopped now would go on.
+    /// Where a copy that stopped now would continue.
     pub cursor: Cursor,
-    /// What was copied so far, by this copy.
+    /// How many rows this copy copied so far.
     pub copied: Copied,
 }
 
@@ -119,7 +120,7 @@ pub struct Progress {
 /// ```
 /// use tower_api_keys::store::transfer::Copied;
 ///
-/// let copied = Copied { keys: 3, written: 0, ..Copied::default() }; // all of them stood already
+/// let copied = Copied { keys: 3, written: 0, ..Copied::default() }; // all of them were there already
 /// assert_eq!(copied.rows(), 3);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,7 +139,7 @@ pub struct Copied {
     pub usage_days: u64,
     /// Events.
     pub events: u64,
-    /// How many of all these were written; the others stood already.
+    /// How many of all these were written; the others were there already.
     pub written: u64,
 }
 
@@ -165,19 +166,19 @@ impl Copied {
 }
 
 impl<'a, S: PortableStore, T: PortableStore> Copy<'a, S, T> {
-    /// Goes on at a cursor: what lies before it was copied. By default everything is copied.
+    /// Continues at a cursor: everything before it was copied earlier. By default everything is copied.
     pub fn starting_at(mut self, cursor: Cursor) -> Self {
         self.start = cursor;
         self
     }
 
-    /// Is told of each page that was written, between two pages.
+    /// Calls this after each page that was written, before the next page.
     pub fn on_progress(mut self, progress: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.progress = Box::new(progress);
         self
     }
 
-    /// Rows in a page, 1 to 10,000; 1,000 by default. Each is a transaction of the target.
+    /// Rows in a page, 1 to 10,000; 1,000 by default. Each page is one transaction of the target.
     pub fn page_size(mut self, rows: u16) -> Self {
         self.ends.page = rows.clamp(1, 10_000);
         self
@@ -211,11 +212,11 @@ impl<'a, S: PortableStore, T: PortableStore> Copy<'a, S, T> {
 }
 
 impl<S: PortableStore, T: PortableStore> Ends<'_, S, T> {
-    /// Whatever the target holds must be the source's: it is read, and the source only where it holds something.
+    /// Checks that the target holds only rows of the source. It reads the source only where the target has rows.
     async fn refuse_strangers(&self) -> Result<(), CopyError> {
         let of_source = |error| CopyError::source(&Cursor::START, error);
         let of_target = |error| CopyError::target(&Cursor::START, error);
-        // Names may be more, and those that are the same are compared as they are written.
+        // Not the names: the target may have more, and the same ones are compared when they are written.
         let mut cursor = Some(Cursor::Owners(None));
         while let Some(from) = cursor {
             let call = || self.target.export(&from, self.page);
@@ -245,7 +246,7 @@ impl<S: PortableStore, T: PortableStore> Ends<'_, S, T> {
     }
 }
 
-/// The first row, up to the end of the page that is expected, which is not in that page.
+/// The first row that is not in the expected page, up to the end of that page.
 fn stranger(standing: &Batch, expected: &Page) -> Option<Cursor> {
     let until = expected.next.as_ref();
     match (standing, &expected.rows) {
@@ -260,7 +261,7 @@ fn stranger(standing: &Batch, expected: &Page) -> Option<Cursor> {
     }
 }
 
-/// Both are in the order of places.
+/// Both slices are in the order of cursors.
 fn missing<R: PartialEq>(standing: &[R], expected: &[R], until: Option<&Cursor>) -> Option<Cursor>
 where
     Cursor: for<'a> From<&'a R>,
@@ -301,7 +302,7 @@ mod tests {
         names.iter().map(|name| MetaRow { name: (*name).into(), value: vec![] }).collect()
     }
 
-    /// The first of the names that stand which is not expected.
+    /// The first stored name that is not expected.
     fn strange(standing: &[&str], expected: &[&str], limit: u16) -> Option<Cursor> {
         stranger(&Batch::Meta(names(standing)), &Page::of(Batch::Meta(names(expected)), limit))
     }

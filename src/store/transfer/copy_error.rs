@@ -3,7 +3,7 @@ use std::{error::Error, fmt};
 use super::cursor::Cursor;
 use crate::store::error::{StoreError, StoreErrorKind};
 
-/// Why a [`copy`](super::copy()) stopped, and where it can go on. Its source is the store's own error.
+/// Why a [`copy`](super::copy()) stopped, and where it can continue. Its source is the store's own error.
 ///
 /// ```
 /// use tower_api_keys::store::{KeyStore, MemoryStore, transfer::{CopyErrorKind, copy}};
@@ -37,9 +37,9 @@ pub struct CopyError {
 pub enum CopyErrorKind {
     /// The target holds a row that the source does not have, or has with another content. It was not overwritten.
     Conflict,
-    /// The store that is copied could not be read.
+    /// The store to copy could not be read.
     Source,
-    /// The store that is copied into could not be written, or not be looked at.
+    /// The store to copy into could not be read or written.
     Target,
 }
 
@@ -62,7 +62,7 @@ impl CopyError {
         self.kind
     }
 
-    /// Everything before it is copied: [`Copy::starting_at`](super::Copy::starting_at) takes it.
+    /// Where to continue with [`Copy::starting_at`](super::Copy::starting_at): everything before it is copied.
     #[must_use]
     pub const fn cursor(&self) -> &Cursor {
         &self.cursor

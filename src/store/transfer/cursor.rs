@@ -2,10 +2,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// A place among all rows of a store: in which table, and right after which row; at the table's beginning if none.
+/// A place among all rows of a store: in this table, right after this row, or at the table's beginning if none.
 ///
-/// Places are ordered as rows are exported: by table in the order of the variants, and within one by the bytes of the
-/// primary key. As text, which parses again, a cursor is a line of JSON, so that another process can go on there.
+/// Cursors are ordered as rows are exported: by table in the order of the variants, and in a table by the bytes of the
+/// primary key. The text of a cursor is one line of JSON, which parses again: another process can continue there.
 ///
 /// ```
 /// use tower_api_keys::store::transfer::Cursor;
@@ -27,7 +27,8 @@ pub enum Cursor {
     Keys(Option<String>),
     /// What is left of purged keys, after this id.
     Tombstones(Option<String>),
-    /// Counts of use, after this key and organization, empty if none is named, outcome, label, client and network.
+    /// Counts of use, after this key, organization, outcome, label, client and network; key and organization are empty
+    /// if the row names none.
     Usage(Option<[String; 6]>),
     /// Counts of use by day, after this key and day.
     UsageDays(Option<(String, i32)>),
@@ -39,7 +40,7 @@ impl Cursor {
     /// Before the first row of the first table.
     pub const START: Self = Self::Meta(None);
 
-    /// The beginning of the table that comes next, if there is one.
+    /// The beginning of the next table, if there is one.
     #[must_use]
     pub const fn next_table(&self) -> Option<Self> {
         match self {

@@ -1,4 +1,4 @@
-//! Moving everything from one store to another, as it is.
+//! Moving all rows of one store to another, unchanged.
 
 mod batch;
 mod copy;

@@ -1,4 +1,4 @@
-//! When the keys of a list end: S119 and S120.
+//! Lists by the ends of keys: S119 and S120.
 
 use tower_api_keys::{
     KeyKind,
@@ -101,7 +101,7 @@ pub(crate) async fn the_next_to_end_can_come_first<S: KeyStore>(candidate: &Cand
     Ok(())
 }
 
-/// Keys of three owners that end at two times, or ended long ago, or do not end, in no order.
+/// Keys of three owners that end at two times, or ended long ago, or do not end; unordered.
 fn with_ends(scene: &Scene) -> Result<Vec<Sample>, Unmet> {
     let ends =
         [Some(at(200).as_millis()), None, Some(1), Some(at(100).as_millis()), Some(at(100).as_millis()), None, None];
@@ -109,7 +109,7 @@ fn with_ends(scene: &Scene) -> Result<Vec<Sample>, Unmet> {
     Ok(keys.map(|(key, end)| key.with(|row| row.expires_at = end)).collect())
 }
 
-/// The ids of those for which it holds, by end, then id; those without an end come last.
+/// The ids of the keys that `holds` accepts, by end, then id; keys without an end come last.
 fn by_end(keys: &[Sample], holds: impl Fn(&Sample) -> bool) -> Vec<String> {
     let mut order: Vec<_> = keys
         .iter()

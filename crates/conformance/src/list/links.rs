@@ -1,4 +1,4 @@
-//! What a list tells of those around a key: who made it, what it replaces, what replaces it.
+//! What a list says about the rows around a key: its creator, its predecessor, its successor.
 
 use tower_api_keys::{
     KeyKind, Timestamp,
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) async fn successors_are_found<S: KeyStore>(candidate: &Candidate<'_, S>) -> Result<(), Unmet> {
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let (old, other) = (scene.key()?, scene.key()?);
-    // Times that fall show that it is not the order of writing.
+    // Falling times show that the order is not that of writing.
     let heirs: Vec<Sample> =
         (0..5).map(|n| Ok(heir(&scene, &old)?.with(|row| row.created_at -= n))).collect::<Result<_, Unmet>>()?;
     let unlike = heir(&scene, &other)?;
@@ -72,7 +72,7 @@ pub(crate) async fn a_listed_key_has_its_creator_s_status<S: KeyStore>(
     let keys: Vec<Sample> = creators.iter().map(by).collect::<Result<_, _>>()?;
     candidate.written(&scene.insert(&keys)).await?;
     let alice = scene.owner_named(KeyKind::User, "alice")?;
-    // Each is like the one that is meant, and is not.
+    // Each is similar to the right owner, but is another one.
     let others = [
         scene.owner_named(KeyKind::Team, "alice")?,
         scene.owner_named(KeyKind::User, maker.as_str())?,
@@ -125,7 +125,7 @@ pub(crate) async fn a_listed_key_tells_of_its_rotation<S: KeyStore>(candidate: &
         let expected = vec![(successor.map(|key| key.row.id.clone()), predecessor_is_live)];
         same(&format!("successor, and whether the predecessor lives, of {} at {millis}", key.row.id), &seen, &expected)
     };
-    // Somebody else's come first, so that they would be seen.
+    // Keys of another organization come first, so that they would be seen.
     candidate.written(&elsewhere.insert([&stranger])).await?;
     candidate.written(&scene.insert([&old, &orphan])).await?;
     tells(&old, 2, None, false).await?;
@@ -148,7 +148,7 @@ pub(crate) async fn a_listed_key_tells_of_its_rotation<S: KeyStore>(candidate: &
     candidate.written(&scene.insert([&mortal, &follower])).await?;
     tells(&follower, 499, None, true).await?;
     tells(&follower, 500, None, false).await?;
-    // A key that is dead has a live successor all the same.
+    // A dead key can have a live successor, too.
     tells(&mortal, 500, Some(&follower), false).await
 }
 

@@ -261,7 +261,7 @@ fn listed(key: KeyRow, owner: OwnerStatusRow, usage: UsageTotals) -> ListedKey {
     }
 }
 
-/// Keys made in three milliseconds, in no order, every third one expired long ago.
+/// Keys made in three milliseconds, unordered, every third one expired long ago.
 fn spread(scene: &Scene, count: usize) -> Result<Vec<Sample>, Unmet> {
     let end = Timestamp::MIN.as_millis();
     let key = |n: usize| {
@@ -280,7 +280,7 @@ fn sorted(keys: &[Sample]) -> Vec<String> {
     order.into_iter().map(|(_, id)| id).collect()
 }
 
-/// Which of the keys these are; one too many for a key of somebody else.
+/// The places of these ids among the keys; for an id of another key, the number of keys.
 pub(crate) fn places_of(keys: &[Sample], ids: &[String]) -> Vec<usize> {
     let place = |id: &String| keys.iter().position(|key| key.row.id == *id).unwrap_or(keys.len());
     ids.iter().map(place).collect()

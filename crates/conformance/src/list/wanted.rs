@@ -1,4 +1,4 @@
-//! Which keys a list is asked for, and in which order.
+//! The conditions of a list, and its order.
 
 use tower_api_keys::{
     KeyKind, Owner, Timestamp,
@@ -41,7 +41,7 @@ pub(crate) async fn keys_of_several_owners_come_in_one_order<S: KeyStore>(
         let expected = sorted(&keys, |key| of.iter().any(|owner| is_of(key, owner)));
         in_pages(candidate, &keys, &query, &expected, what).await?;
     }
-    // What else is asked for holds of the keys of each of them.
+    // Other conditions apply to the keys of each owner.
     let query = KeyQuery { owners: both(), liveness: Some(Liveness::Dead), ..scene.query() };
     let expected = sorted(&keys, |key| key.row.expires_at.is_some() && !is_of(key, &other));
     in_pages(candidate, &keys, &query, &expected, "the dead keys of two owners").await
@@ -219,8 +219,8 @@ pub(crate) async fn keys_are_found_by_their_lineage<S: KeyStore>(candidate: &Can
     let (scene, elsewhere) = (Scene::new()?, Scene::new()?);
     let all = of_three_owners(&scene)?;
     let Some(first) = all.first().cloned() else { return Err(Unmet::failed("the kit has too few keys")) };
-    // Every other one, of any owner, is of the lineage of the first; the rest is of one that differs in small and capital
-    // letters alone.
+    // Every second key, of any owner, has the lineage of the first; the others have one that differs only in small and
+    // capital letters.
     let other = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     let turned: String = first.row.id.chars().map(other).collect();
     let keys: Vec<Sample> = all
@@ -343,7 +343,7 @@ pub(super) fn is_of(key: &Sample, owner: &Owner) -> bool {
     key.row.kind == owner.kind().as_str() && key.row.owner == owner.id()
 }
 
-/// The ids of those for which it holds, in the order of lists.
+/// The ids of the keys that `holds` accepts, in the order of lists.
 pub(super) fn sorted(keys: &[Sample], holds: impl Fn(&Sample) -> bool) -> Vec<String> {
     let mut order: Vec<_> =
         keys.iter().filter(|key| holds(key)).map(|key| (key.row.created_at, key.row.id.clone())).collect();
@@ -355,7 +355,7 @@ pub(super) fn falling(keys: &[Sample], holds: impl Fn(&Sample) -> bool) -> Vec<S
     sorted(keys, holds).into_iter().rev().collect()
 }
 
-/// The list is this one, whole and in pages of every size.
+/// Checks that the list has these keys, whole and in pages of every size.
 pub(super) async fn in_pages<S: KeyStore>(
     candidate: &Candidate<'_, S>,
     keys: &[Sample],

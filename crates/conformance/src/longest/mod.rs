@@ -1,5 +1,5 @@
-//! The greatest length of every column: the longest values there are, in one column at a time, so that a failure names it.
-//! What is tried comes from the library's own table.
+//! The greatest length of every column: the longest values, in one column at a time, so that a failure names the
+//! column. The lengths come from the library's own table.
 
 mod values;
 
@@ -109,7 +109,7 @@ pub(crate) async fn the_longest_idempotency_key_works_once<S: KeyStore>(
     for column in of("api_key_changes") {
         for value in values(column)? {
             let scene = Scene::new()?;
-            // The id of the key that was made has a length of its own.
+            // The id of the new key has a fixed length.
             let word = if column.name == "key_id" { scene.word() } else { value.clone() };
             let request = |key: String| Some(IdempotentRequest { key, digest: [1; 32] });
             let (key, second, third) = (scene.key()?, scene.key()?, scene.key()?);
@@ -218,7 +218,7 @@ pub(crate) async fn tombstones_are_kept_at_their_longest<S: PortableStore>(
                 expires_at: Some(2),
             };
             match column.name {
-                // Which has a length of its own.
+                // It has a fixed length.
                 "id" => {}
                 "organization" => row.organization.clone_from(&value),
                 "lineage" => row.lineage.clone_from(&value),
@@ -238,7 +238,7 @@ pub(crate) async fn tombstones_are_kept_at_their_longest<S: PortableStore>(
 
 const SUSPENDED: OwnerChange = OwnerChange::Suspend(Suspension::Admin);
 
-/// What the log tells of a change of one write.
+/// What the log says about a change of one write.
 async fn suspended<R: KeyReader>(
     candidate: &Candidate<'_, R>,
     scene: &Scene,
@@ -259,7 +259,7 @@ fn owner_with(scene: &Scene, column: &str, value: &str) -> Result<OwnerRef, Unme
     }
 }
 
-/// Without the values, which are too long to read.
+/// Compares without printing the values, which are too long to read.
 fn kept<T: PartialEq>(seen: &T, expected: &T) -> Result<(), Unmet> {
     ensure("what was written to come back as it was", seen == expected, "something else")
 }

@@ -58,9 +58,9 @@ pub(super) fn set_event(row: &mut EventRow, column: &str, value: &str) -> Result
 
 pub(super) fn set_usage(row: &mut UsageRow, column: &str, value: &str) -> Result<(), Unmet> {
     match column {
-        // Which has a length of its own.
+        // It has a fixed length.
         "key_id" => {}
-        // Which no count of a key has.
+        // No count of a key has one.
         "organization" => (row.key, row.organization) = (None, Some(value.into())),
         "outcome" => row.outcome = value.into(),
         "label" => row.label = value.into(),
@@ -75,9 +75,9 @@ pub(super) fn of(table: &str) -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(move |column| column.table == table)
 }
 
-/// The longest values of a column: of as many characters as fit, and of as many bytes.
+/// The longest values of a column: one with the most characters, and one with the most bytes.
 pub(super) fn values(column: &Column) -> Result<Vec<String>, Unmet> {
-    // Where a value has to be unique.
+    // Columns in which a value has to be unique.
     let is_name = ["idempotency_key", "organization"].contains(&column.name)
         || (column.name == "name" && column.table != "api_keys");
     let stem = if is_name { Scene::new()?.word() } else { String::new() };
@@ -95,7 +95,7 @@ pub(super) fn values(column: &Column) -> Result<Vec<String>, Unmet> {
         text
     };
     Ok(match (column.name, longest.alphabet()) {
-        // Words that a store may know, which are as long as their column.
+        // Words that a store may check; they are as long as their column.
         ("kind", _) if column.table == "api_keys" => vec!["team".into()],
         ("kind" | "owner_kind" | "audience", _) => vec!["organization".into()],
         ("labels", _) => vec![labels("\\\""), labels(&WIDE.to_string())],
@@ -105,13 +105,14 @@ pub(super) fn values(column: &Column) -> Result<Vec<String>, Unmet> {
     })
 }
 
-/// As many labels as a key may have, of which each is as long as it may be: 16, of 32 and 128 characters.
+/// The most and longest labels that a key may have: 16, with names of 32 and values of 128 characters.
 fn labels(character: &str) -> String {
     let label = |number| format!("\"{number:0>32}\":\"{}\"", character.repeat(128));
     format!("{{{}}}", (0..16).map(label).collect::<Vec<_>>().join(","))
 }
 
-/// Another value of the same length, which differs in its last character only: what is cut takes both for one.
+/// Another value of the same length that differs only in its last character: a truncated column would see both as
+/// equal.
 pub(super) fn almost(value: &str) -> String {
     let mut other: Vec<char> = value.chars().collect();
     if let Some(last) = other.last_mut() {
@@ -132,7 +133,7 @@ pub(super) fn unknown(column: &str) -> Unmet {
 mod tests {
     use super::*;
 
-    /// Each of them is asked for by a clause, which knows all of its columns.
+    /// Each of these tables is tested by a clause, which knows all of its columns.
     const TABLES: [&str; 9] = [
         "api_keys",
         "api_key_owners",

@@ -1,4 +1,4 @@
-//! Two handles onto one database: what was written through the one is there for the other.
+//! Two handles onto one database: what was written through one is there for the other.
 
 pub(crate) mod race;
 
@@ -26,14 +26,14 @@ use crate::{
 pub(crate) struct Pair<'a>([[Candidate<'a, dyn ErasedLedger + 'a>; 2]; 2]);
 
 impl<'a> Pair<'a> {
-    /// Two stores onto the same data.
+    /// Two stores over the same data.
     pub(crate) fn new<A: Ledger, B: Ledger>(one: &'a A, other: &'a B) -> Self {
         let (one, other): (&'a dyn ErasedLedger, &'a dyn ErasedLedger) = (one, other);
         let way = |one, other| [Candidate::erased(one), Candidate::erased(other)];
         Self([way(one, other), way(other, one)])
     }
 
-    /// So many rounds, in which the one and the other handle comes first by turns.
+    /// A number of rounds, in which the two handles take turns to come first.
     pub(super) fn rounds(&self, count: usize) -> impl Iterator<Item = &[Candidate<'a, dyn ErasedLedger + 'a>; 2]> {
         self.0.iter().cycle().take(count)
     }
@@ -100,7 +100,7 @@ pub(crate) async fn a_guard_sees_what_the_other_wrote(pair: &Pair<'_>) -> Result
         let issue = |guard: Guard| Ok::<_, Unmet>(Change { guards: vec![guard], ..scene.insert([&scene.key()?]) });
         let active = || issue(Guard::OwnerActive(scene.owner()));
         let owner = |step| scene.change(at(1), vec![Write::Owner(scene.owner(), step)]);
-        // Each guard is asked before and after, so that an old answer to it shows.
+        // Each guard is tested before and after, so that an old answer shows.
         other.written(&active()?).await?;
         one.written(&owner(OwnerChange::Suspend(Suspension::Plan))).await?;
         conflicts("a key of an owner suspended elsewhere", other.apply(&active()?).await, Conflict::Guard(0))?;

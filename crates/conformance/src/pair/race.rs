@@ -1,5 +1,5 @@
-//! What happens at once through two handles onto one database. Stores with connections of their own have the calls
-//! under way together; the kit repeats each race, and the handle that is polled first changes.
+//! Calls at once through two handles onto one database. Stores with connections of their own have the calls in progress
+//! together; the kit repeats each race with another handle polled first.
 
 use std::{
     iter::zip,
@@ -21,7 +21,7 @@ use crate::{
     usage,
 };
 
-/// How often a race is run, but for those that have rounds of their own.
+/// How often a race is run, except those that have rounds of their own.
 const ROUNDS: usize = 4;
 
 pub(crate) async fn one_of_many_revocations_is_written(pair: &Pair<'_>) -> Result<(), Unmet> {
@@ -181,7 +181,7 @@ pub(crate) async fn a_follower_of_events_misses_none(pair: &Pair<'_>) -> Result<
     Ok(())
 }
 
-/// A change with its event, and an event alone, for each of these keys.
+/// Writes a change with its event, and an event without a change, for each of these keys.
 async fn insert_each<S: ErasedLedger + ?Sized>(
     writer: &Candidate<'_, S>,
     scene: &Scene,
@@ -195,10 +195,10 @@ async fn insert_each<S: ErasedLedger + ?Sized>(
     Ok(())
 }
 
-/// The most that [`rehash_until`] and its like do before the revocation, and so the end of a store that never revokes.
+/// How often [`rehash_until`] and the others repeat at most, so that they also end if the store never revokes.
 const MOST: u8 = 250;
 
-/// Re-hashes again and again. Once the key is revoked, that changes nothing.
+/// Re-hashes again and again. After the key is revoked, that must change nothing.
 async fn rehash_until<S: ErasedStore + ?Sized>(
     handle: &Candidate<'_, S>,
     key: &Sample,
@@ -219,7 +219,7 @@ async fn rehash_until<S: ErasedStore + ?Sized>(
     Ok(())
 }
 
-/// Updates again and again. Once the key is revoked, that conflicts.
+/// Updates again and again. After the key is revoked, that must be a conflict.
 async fn update_until<S: ErasedStore + ?Sized>(
     handle: &Candidate<'_, S>,
     scene: &Scene,
@@ -239,7 +239,7 @@ async fn update_until<S: ErasedStore + ?Sized>(
     Ok(())
 }
 
-/// Counts uses, and looks for the key in between: it is never seen revoked and then not.
+/// Counts uses, and finds the key in between: after it was seen as revoked, it must not be seen as live.
 async fn count_until<S: ErasedLedger + ?Sized>(
     handle: &Candidate<'_, S>,
     scene: &Scene,

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Whose {
-    /// Whose status goes with an erasure.
+    /// Whose status the erasure deletes.
     pub(in crate::store::memory) fn erased_by(erasure: &Erasure) -> Self {
         let organization = erasure.organization.clone();
         match erasure.owner.clone() {
@@ -18,9 +18,9 @@ impl Whose {
         }
     }
 
-    /// The same under the pseudonym, if it is erased or in what is.
+    /// The same under the pseudonym, if it is erased or belongs to the erased organization.
     fn renamed(&self, erasure: &Erasure) -> Self {
-        // A pseudonym is an id: without one the row would name nobody who is there either way.
+        // Never fails, because a pseudonym is a valid id. The old name would do no harm: it no longer exists.
         match self {
             Self::Organization(of) if erasure.owner.is_none() && *of == erasure.organization => {
                 Self::Organization(erasure.pseudonym.organization().unwrap_or_else(|_| of.clone()))
@@ -32,7 +32,7 @@ impl Whose {
 }
 
 impl Tables {
-    /// Erases somebody, in a change that does nothing else. Nothing here can fail.
+    /// Erases an owner or an organization, in a change that does nothing else. Nothing here can fail.
     pub(super) fn erase(&mut self, erasure: &Erasure, change: ChangeId) {
         let organization = erasure.organization.as_str();
         let keys: Vec<String> = self.keys.values().filter(|key| erasure.takes(key)).map(|key| key.id.clone()).collect();
@@ -85,7 +85,8 @@ impl Tables {
         let told = statuses.into_iter().filter(|(_, status)| *status != OwnerStatusRow::default());
         logged.extend(told.map(|(whose, _)| Logged::Status(whose)));
         logged.into_iter().for_each(|logged| self.log(change, logged));
-        // What was not read of the log yet tells of nobody by name; that their keys are gone, it tells key by key.
+        // Rows of the log that were not read yet must not name the erased owner. The log names each of their deleted
+        // keys.
         for (_, logged) in &mut self.log {
             if let Logged::Status(whose) = logged {
                 *whose = whose.renamed(erasure);

@@ -1,6 +1,6 @@
 use crate::{audit::EventRow, store::Trail, time::Timestamp};
 
-/// Events in the order of their numbers, entries of the access log apart.
+/// Events in the order of their numbers, with the access log apart.
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
     trail: Vec<EventRow>,
@@ -17,7 +17,7 @@ impl EventLog {
         }
     }
 
-    /// Puts rows in that have numbers.
+    /// Inserts rows that have numbers already.
     pub(super) fn insert(&mut self, rows: impl IntoIterator<Item = EventRow>) {
         for row in rows {
             self.last = self.last.max(row.sequence);
@@ -36,7 +36,7 @@ impl EventLog {
         if attempts { &mut self.attempts } else { &mut self.trail }
     }
 
-    /// All of them, one half after the other.
+    /// All events, one half after the other.
     pub(super) fn all(&self) -> impl Iterator<Item = &EventRow> {
         self.trail.iter().chain(&self.attempts)
     }
@@ -48,14 +48,14 @@ impl EventLog {
         })
     }
 
-    /// Puts another row in the place of each.
+    /// Replaces each row.
     pub(super) fn replace(&mut self, replaced: impl Fn(&EventRow) -> EventRow) {
         for row in self.trail.iter_mut().chain(&mut self.attempts) {
             *row = replaced(row);
         }
     }
 
-    /// How many of one half were forgotten.
+    /// Deletes old events of one half. Returns how many.
     pub(super) fn forget(&mut self, attempts: bool, (before, until): (Timestamp, Option<i64>), most: usize) -> u64 {
         let half = self.half_mut(attempts);
         let is_confirmed = |event: &EventRow| until.is_none_or(|until| event.sequence <= until);
@@ -68,7 +68,7 @@ impl EventLog {
         old.len() as u64
     }
 
-    /// What there is of one half.
+    /// Counts the events of one half.
     pub(super) fn trail(&self, attempts: bool, before: Timestamp) -> Trail {
         let times = || self.half(attempts).iter().map(|event| event.at);
         Trail {

@@ -25,13 +25,14 @@ use crate::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// A reader further behind than 1,000 changes starts anew. The row before those tells that the log is the reader's.
+/// A reader more than 1,000 changes behind starts over. The row before those shows that this is the log the reader
+/// knows.
 const LONGEST_LOG: usize = 1_001;
 
-/// The most rows of a kind that one call forgets.
+/// The most rows of a kind that one call deletes.
 const MOST_PRUNED: usize = 10_000;
 
-/// At most so many, or as many as one call forgets.
+/// The given limit, but no more than one call deletes.
 fn at_most(most: Option<u64>) -> usize {
     most.and_then(|most| usize::try_from(most).ok()).map_or(MOST_PRUNED, |most| most.min(MOST_PRUNED))
 }
@@ -41,7 +42,7 @@ fn at_most(most: Option<u64>) -> usize {
 pub(super) struct Tables {
     keys: HashMap<String, KeyRow>,
     places: Places,
-    /// The ids of a key and of one that replaces it.
+    /// Pairs of ids: a key, and one that replaces it.
     successors: BTreeSet<(String, String)>,
     owners: HashMap<OwnerRef, OwnerStatusRow>,
     organizations: HashMap<OrganizationId, OwnerStatusRow>,
@@ -49,12 +50,12 @@ pub(super) struct Tables {
     log: VecDeque<(Head, Logged)>,
     head: Option<Head>,
     changes: HashMap<ChangeId, Done>,
-    /// The changes with an idempotency key, by that.
+    /// The changes with an idempotency key, by that key.
     requests: HashMap<String, ChangeId>,
     events: EventLog,
-    /// By key and organization, of which a row has one at most.
+    /// By key and organization; a row has at most one of the two.
     usage: HashMap<(Option<String>, Option<String>), Vec<UsageRow>>,
-    /// Accepted and refused, by key and day.
+    /// Counts of accepted and refused requests, by key and day.
     days: BTreeMap<(String, i32), (i64, i64)>,
     writers: HashMap<[u8; 16], i64>,
     meta: HashMap<String, Vec<u8>>,
@@ -78,7 +79,7 @@ pub(super) enum Logged {
     Status(Whose),
 }
 
-/// Whose status it is.
+/// Whose status a row is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Whose {
     Organization(OrganizationId),
@@ -206,7 +207,7 @@ impl Tables {
         self.changes.insert(change.id, Done { at: change.at, applied, request, key_made });
     }
 
-    /// Neither whose it is, nor when it was made, nor which key it replaces ever changes.
+    /// A key's organization, owner, time of creation and predecessor never change.
     fn put(&mut self, row: KeyRow) {
         if !self.keys.contains_key(&row.id) {
             self.places.add(&row);
@@ -313,7 +314,7 @@ impl Tables {
         pruned
     }
 
-    /// All at once: it takes no longer than a list.
+    /// Deletes all at once: it takes no longer than a list.
     fn forget_usage_after(&mut self, after: &str) -> u64 {
         let keys = &self.keys;
         let is_gone = |key: &str| key > after && !keys.contains_key(key);

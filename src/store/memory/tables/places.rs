@@ -1,4 +1,4 @@
-//! Where the keys of a list are, so that a list looks at no other organization's keys, and one of an owner at no other's.
+//! Where the keys of a list are, so that a list reads only keys of its organization, or only those of its owner.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -10,7 +10,7 @@ use crate::{
     record::KeyRow,
 };
 
-/// The places of all keys in the order of lists, which is that of the time of creation, then the id.
+/// The places of all keys in the order of lists: by time of creation, then by id.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     of_organization: HashMap<String, BTreeSet<(i64, String)>>,
@@ -18,7 +18,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// To be told of each key once: nothing changes whose it is, nor when it was made.
+    /// Call it once for each key: its organization, owner and time of creation never change.
     pub(super) fn add(&mut self, key: &KeyRow) {
         let place = || (key.created_at, key.id.clone());
         self.of_organization.entry(key.organization.clone()).or_default().insert(place());
@@ -28,7 +28,7 @@ impl Places {
         }
     }
 
-    /// To be told of each key that is taken away.
+    /// Call it for each key that is deleted.
     pub(super) fn remove(&mut self, key: &KeyRow) {
         let place = (key.created_at, key.id.clone());
         if let Some(places) = self.of_organization.get_mut(&key.organization) {
@@ -39,14 +39,14 @@ impl Places {
         }
     }
 
-    /// Forgets for whom there was a place, where there is none left.
+    /// Removes organizations and owners that have no place left.
     pub(super) fn forget_the_empty(&mut self) {
         self.of_organization.retain(|_, places| !places.is_empty());
         self.of_owner.retain(|_, places| !places.is_empty());
     }
 
-    /// The ids of an organization's keys between two places, neither of which is among them. Of a single owner, if one is
-    /// named.
+    /// The ids of an organization's keys between two places, without the keys at these places; only keys of the owner
+    /// if one is named.
     pub(super) fn between(
         &self,
         organization: &OrganizationId,
@@ -59,7 +59,7 @@ impl Places {
             Some(owner) => self.of_owner.get(&OwnerRef { organization: organization.clone(), owner: owner.clone() }),
         };
         let bound = |(at, id): (i64, &str)| Bound::Excluded((at, id.to_owned()));
-        // The set panics at a range that ends before it begins.
+        // The set panics if a range ends before it begins.
         let range = (after < before).then(|| (bound(after), bound(before)));
         let found = places.zip(range).into_iter().flat_map(|(places, range)| places.range(range));
         found.map(|(_, id)| id.as_str())

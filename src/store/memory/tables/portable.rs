@@ -32,7 +32,7 @@ impl Tables {
         Page::of(rows, limit)
     }
 
-    /// Looks at all rows before the first is put in place.
+    /// Checks all rows before it inserts the first.
     pub(in crate::store::memory) fn import(&mut self, rows: &Batch) -> Result<u64, StoreError> {
         Ok(match rows {
             Batch::Meta(rows) => {
@@ -102,7 +102,7 @@ impl Tables {
         for (whose, row) in &absent {
             self.put_status(whose.clone(), row.status);
             if row.status != OwnerStatusRow::default() {
-                // A change of nobody's: its id only has to be one that the log did not have at this position.
+                // No caller's change has this id: it only has to differ from any other id at this position of the log.
                 let id = blake3::hash(Cursor::from(row).to_string().as_bytes());
                 let mut change = [0; 16];
                 change.copy_from_slice(id.as_bytes().split_at(16).0);
@@ -129,7 +129,7 @@ where
     rows.into_iter().take(limit.max(1).into()).map(|(_, row)| row).collect()
 }
 
-/// The rows that nothing stands in place of, each once. `stands` tells whether what stands is the same.
+/// The rows that are not stored yet, each once. `stands` returns whether the stored row is the same, if there is one.
 fn absent<'a, R: PartialEq>(
     rows: &'a [R],
     cursor: impl Fn(&'a R) -> Cursor,
@@ -169,7 +169,7 @@ fn organization_row((organization, status): (&OrganizationId, &OwnerStatusRow)) 
     }
 }
 
-/// Whose status a row is: this store keeps owners as what they are, not as text that may be anything.
+/// Whose status a row is: this store keeps owners as typed values, not as text.
 fn whose(row: &OwnerRow) -> Result<(Whose, OwnerRow), CorruptRow> {
     let organization = OrganizationId::new(&row.organization).map_err(|_| CorruptRow::new("organization"))?;
     let whose = match row.kind.as_str() {

@@ -15,7 +15,7 @@ impl Tables {
         EndedKeys { all: ends().count() as u64, before: ends().filter(|end| *end < before.as_millis()).count() as u64 }
     }
 
-    /// Takes the dead keys away that nothing keeps here. How many there were.
+    /// Deletes the dead keys that no other key needs. Returns how many.
     pub(super) fn purge(&mut self, dead: &DeadKeys) -> u64 {
         let has_ended = |key: &KeyRow| key.ended_at().is_some_and(|end| end < dead.ended_before.as_millis());
         let makers: HashSet<&str> = self.keys.values().filter_map(|key| key.created_via_key.as_deref()).collect();
@@ -43,7 +43,7 @@ impl Tables {
         }
         self.tombstones.insert(key.id.clone(), Tombstone::from(&key));
         if let Ok(id) = KeyId::new(&key.id) {
-            // A change of nobody's: its id only has to be one that the log did not have at this position.
+            // No caller's change has this id: it only has to differ from any other id at this position of the log.
             let mut change = [0; 16];
             change.copy_from_slice(blake3::hash(id.as_str().as_bytes()).as_bytes().split_at(16).0);
             self.log(ChangeId::from_bytes(change), Logged::Key(id));

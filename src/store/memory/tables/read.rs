@@ -17,7 +17,7 @@ impl Tables {
     pub(in crate::store::memory) fn list(&self, query: &KeyQuery, now: Timestamp) -> Page<ListedKey> {
         let (from, until) = (query.from(), query.until());
         let owners = query.wanted_owners();
-        // Of several owners, each key of the organization is looked at until the page is full.
+        // For several owners, this reads each key of the organization until the page is full.
         let only = owners.as_ref().filter(|owners| owners.len() == 1).and_then(|owners| owners.first().copied());
         let names = owners.as_ref().map(|owners| owners.iter().map(|owner| names(owner)).collect::<HashSet<_>>());
         let few: BTreeSet<(i64, &str)>;
@@ -26,7 +26,7 @@ impl Tables {
             Box::new(self.places.between(&query.organization, only, from, until))
         } else {
             let asked = query.keys.iter().filter_map(|id| self.keys.get(id.as_str()));
-            // An end can change, so that no places are kept by it.
+            // The end of a key can change, so there are no places by end.
             let all = query.keys.is_empty().then(|| self.keys_of(&query.organization, only));
             let places = asked.chain(all.into_iter().flatten()).map(|key| query.place_of(key));
             few = places.filter(|place| from < *place && *place < until).collect();
@@ -77,7 +77,7 @@ impl Tables {
         found.into_iter().take(query.limit.into()).cloned().collect()
     }
 
-    /// Live or not, by their ids.
+    /// The keys that replace this one, live or dead, in the order of their ids.
     pub(in crate::store::memory) fn successors_of(&self, id: &str) -> impl Iterator<Item = &KeyRow> {
         let pairs = self.successors.range((id.to_owned(), String::new())..).take_while(move |(of, _)| of == id);
         pairs.filter_map(|(_, id)| self.keys.get(id))
@@ -133,12 +133,12 @@ impl Tables {
     }
 }
 
-/// The words of an owner in the row of a key.
+/// The columns of an owner in the row of a key.
 fn names(owner: &Owner) -> (&str, &str) {
     (owner.kind().as_str(), owner.id())
 }
 
-/// But for which keys they are, whose, and how they are used.
+/// Whether all other conditions hold: all but those on ids, owners and usage.
 fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
     let live = key.is_live(now);
     key.organization == query.organization.as_str()
@@ -154,7 +154,7 @@ fn matches(query: &KeyQuery, key: &KeyRow, now: Timestamp) -> bool {
         && query.liveness.is_none_or(|liveness| live == (liveness == Liveness::Live))
 }
 
-/// As it is, or the other way round.
+/// In rising order, or in reverse.
 fn in_order<T>(rising: impl DoubleEndedIterator<Item = T>, newest_first: bool) -> impl Iterator<Item = T> {
     let mut rising = rising;
     std::iter::from_fn(move || if newest_first { rising.next_back() } else { rising.next() })

@@ -1,9 +1,9 @@
-//! The statements that read events, which one text makes for all indexes and both orders.
+//! The statements that read events: one text for all indexes and both orders.
 
 use tokio_postgres::types::Type;
 
-/// Events in the order of an index, as for keys. Each index has the number in a way of its own, so that no other has this
-/// order.
+/// Events in the order of an index, as for keys. Each index has the number in an expression of its own, so that only
+/// one index has this order.
 macro_rules! events {
     ($number:literal, $after:literal, $order:literal $(, $indexed:literal)*) => {
         concat!(

@@ -1,11 +1,11 @@
-//! The statements that list keys, which one text makes for all indexes and both orders.
+//! The statements that list keys: one text for all indexes and all orders.
 
 use tokio_postgres::types::Type;
 
-/// What every statement of this kind is given: organization, kind, keys, creator, maker, liveness, since when unused, the
-/// place before the first key, now, the limit, predecessor, the place behind the last key, kinds and ids of owners, the part
-/// of a name, its capitals, their small letters, whether usage is asked for, the times since and before which they were
-/// made and before which they end, and the first key of a chain of rotations.
+/// The parameters of every statement of this kind: organization, kind, keys, creator, the key that made them, liveness,
+/// since when unused, the place before the first key, now, the limit, predecessor, the place after the last key, kinds
+/// and ids of owners, the part of a name, its capitals, their small letters, whether usage is read, the times since and
+/// before which they were made and before which they end, and the first key of a chain of rotations.
 pub(super) const LIST: &[Type] = &[
     Type::TEXT,
     Type::TEXT,
@@ -33,7 +33,7 @@ pub(super) const LIST: &[Type] = &[
     Type::TEXT,
 ];
 
-/// What is read of a key `k` and of those around it.
+/// The columns of a key `k` and of the rows around it.
 macro_rules! columns {
     () => {
         concat!(
@@ -46,8 +46,8 @@ macro_rules! columns {
     };
 }
 
-/// Those around a key `k`: its owner `o` and organization `g`, who made it `c`, its live successor `h`, its predecessor `p`,
-/// its usage `u`. `offset 0` keeps the planner from turning a look-up by an index into anything else.
+/// The rows around a key `k`: its owner `o` and organization `g`, its creator `c`, its live successor `h`, its
+/// predecessor `p`, its usage `u`. `offset 0` makes the planner keep the look-up by an index.
 macro_rules! around {
     () => {
         concat!(
@@ -76,7 +76,7 @@ macro_rules! around {
     };
 }
 
-/// By what a list is ordered, of a key `k`: the time of creation, or the end, where those without one come last.
+/// The order of a list of keys `k`: by time of creation, or by end, where keys without an end come last.
 macro_rules! time {
     (created) => {
         "k.created_at"
@@ -86,7 +86,7 @@ macro_rules! time {
     };
 }
 
-/// The kind of a key `k`, as the index of kinds in that order has it and no other.
+/// The kind of a key `k`, in the expression that only the index of kinds in that order has.
 macro_rules! kind {
     (created) => {
         "(k.kind {||} '')"
@@ -96,7 +96,7 @@ macro_rules! kind {
     };
 }
 
-/// The owner of a key `k`, as the index of owners in that order has it and no other.
+/// The owner of a key `k`, in the expression that only the index of owners in that order has.
 macro_rules! owner {
     (created) => {
         "k.owner"
@@ -106,7 +106,7 @@ macro_rules! owner {
     };
 }
 
-/// What is checked on each key `k` that an index yields.
+/// The conditions on each key `k` that an index yields.
 macro_rules! conditions {
     ($by:ident) => {
         concat!(
@@ -133,7 +133,7 @@ macro_rules! conditions {
     };
 }
 
-/// The same of its owner, where an index does not begin with that.
+/// The condition on its owner, if an index does not begin with the owner.
 macro_rules! owners {
     () => {
         "($15 is null or exists (select 1 from unnest($15, $16) w (kind, owner) \
@@ -141,8 +141,8 @@ macro_rules! owners {
     };
 }
 
-/// Keys in the order of an index: the conditions given to the macro are what the index begins with. All others are
-/// checked on the rows it yields.
+/// Keys in the order of an index, which begins with the conditions given to the macro. All other conditions are checked
+/// on the rows that it yields.
 macro_rules! list {
     ($by:ident, $order:literal, $keys:literal $(, $condition:expr)*) => {
         concat!(
@@ -152,7 +152,8 @@ macro_rules! list {
     };
 }
 
-/// Keys by end that an index finds by another condition, so few that they are sorted, before anything around them is read.
+/// Keys by end that an index finds by another condition. They are few, and are sorted before the rows around them are
+/// read.
 macro_rules! sorted {
     ($found_by:literal $(, $condition:expr)*) => {
         concat!(
@@ -163,7 +164,8 @@ macro_rules! sorted {
     };
 }
 
-/// Keys of several owners: the page that each of them would have, without what is around the keys, and of these the first.
+/// Keys of several owners: reads a page of each owner without the rows around the keys, and takes the first keys of
+/// all.
 macro_rules! list_of_owners {
     ($by:ident, $order:literal) => {
         concat!(

@@ -1,8 +1,8 @@
-//! Every statement, once for each store, with nothing in it that a session's search path could give another meaning.
+//! Every statement, built once for each store. No name in it depends on a session's search path.
 //!
 //! `{s}` is the schema, and `{=}` is `operator(pg_catalog.=)`; the same for the other operators. PostgreSQL looks for a
-//! bare function or operator in all schemas of the path and takes the one that fits best: a stranger's overload in a
-//! schema that comes first there would run as the node.
+//! bare function or operator in all schemas of the path and takes the one that fits best: an attacker's overload in a
+//! schema of that path would run as the node.
 
 mod events;
 mod list;
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::record::key_columns;
 
-/// A statement and the types of its parameters. With the types known, asking needs no round trip to find them.
+/// A statement and the types of its parameters. With known types, a query needs no round trip to find them.
 #[derive(Clone, Debug)]
 pub(super) struct Query {
     pub(super) text: String,
@@ -44,7 +44,7 @@ macro_rules! owner_and_organization {
     };
 }
 
-/// The statement with its schema and its operators put in.
+/// The statement with its schema and its operators filled in.
 pub(super) fn qualified(text: &str, schema: &str) -> String {
     const OPERATORS: [&str; 10] = ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "||"];
     OPERATORS.iter().fold(text.replace("{s}", schema), |text, operator| {
@@ -52,7 +52,7 @@ pub(super) fn qualified(text: &str, schema: &str) -> String {
     })
 }
 
-/// `$1, $2, …`: all parameters of a statement, which says `{all}`.
+/// `$1, $2, …`: all parameters of a statement, to replace `{all}`.
 fn parameters(count: usize) -> String {
     (1..=count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
 }
@@ -84,12 +84,12 @@ macro_rules! statements {
 }
 
 statements! {
-    // Always a row, so that a standby shows even where there is no key.
+    // Always a row, so that a standby shows even if there is no key.
     find: &[Type::TEXT], concat!(
         "select ", found_columns!(), ", pg_catalog.pg_is_in_recovery() from (values ($1)) asked (id) \
          left join {s}.api_keys k on k.id {=} asked.id ", owner_and_organization!()
     );
-    // Asked first: as a rule nothing changed, and then this takes the server two thirds of the time of the next.
+    // Asked first: usually nothing changed, and this takes the server two thirds of the time of the next statement.
     head: &[], "select position, change, pg_catalog.pg_is_in_recovery() from {s}.api_key_head";
     // One statement, so one snapshot, for the head, the rows after the reader's place, and whether that place exists.
     changes_since: &[Type::INT8, Type::BYTEA], "\
@@ -99,7 +99,7 @@ statements! {
         from {s}.api_key_head h left join lateral (\
             select * from {s}.api_key_log where position {>} $1 and position {<=} h.position and h.position {-} $1 {<=} 1000\
         ) l on true order by l.position";
-    // What commits is on disk, and on a synchronous standby if there is one, whatever the database's default.
+    // A commit reaches the disk, and a synchronous standby if there is one, even if the database's default differs.
     lock_head: &[], "\
         select position, \
             case when pg_catalog.current_setting('synchronous_commit') {=} any (array['off', 'local', 'remote_write']) \
@@ -112,7 +112,7 @@ statements! {
     is_live: &[Type::TEXT, Type::TIMESTAMPTZ], "\
         select exists (select 1 from {s}.api_keys \
             where id {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
-    // Plain SQL may write microseconds, which nothing here reads.
+    // Plain SQL may write microseconds, which this crate does not read.
     has_rights: &[Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TEXT], "\
         select exists (select 1 from {s}.api_keys where id {=} $1 and paused_at is null \
             and pg_catalog.array_to_string(scopes, ' ') {=} $2 \
@@ -123,7 +123,7 @@ statements! {
     has_live_successor: &[Type::TEXT, Type::TIMESTAMPTZ], "\
         select exists (select 1 from {s}.api_keys \
             where replaces {=} $1 and revoked_at is null and (expires_at is null or $2 {<} expires_at))";
-    // Whether there are fewer than so many keys; no more of them are looked at than that takes.
+    // Whether there are fewer keys than the limit; it reads no more of them than it needs.
     issued_below: &[
         Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::INT8,
     ], "\
@@ -168,7 +168,7 @@ statements! {
         update {s}.api_keys set warned_end = $3, warned_before_ms = $4 \
         where organization {=} $1 and id {=} $2 and revoked_at is null and expires_at {=} $3 \
             and (warned_end is null or warned_end {<>} $3 or warned_before_ms is null or warned_before_ms {>} $4)";
-    // By the index of those of whose end not all was told, whose condition stands here word by word.
+    // By the index of keys whose end is not fully announced; the condition has to be word for word that of the index.
     ending: &[Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::INT8, Type::INT8], concat!(
         "select ", read_key_columns!(), " from {s}.api_keys k \
          where k.revoked_at is null and k.expires_at is not null \
@@ -206,7 +206,7 @@ statements! {
     list_of_created_via_key: LIST, list!(created, "asc", "{s}.api_keys", "k.created_via_key {=} $5", owners!());
     list_of_lineage: LIST, list!(created, "asc", "{s}.api_keys", "k.lineage {=} $24", owners!());
     list_of_owners: LIST, list_of_owners!(created, "asc");
-    // The only ones that are sorted: a key has few successors, and few keys are asked for by name.
+    // The only ones that are sorted: a key has few successors, and a query names few keys.
     list_of_predecessor: LIST, list!(created, "asc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
     list_of_keys: LIST, list!(created, "asc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
     latest: LIST, list!(created, "desc", "{s}.api_keys");
@@ -218,8 +218,8 @@ statements! {
     latest_of_owners: LIST, list_of_owners!(created, "desc");
     latest_of_predecessor: LIST, list!(created, "desc", "(select * from {s}.api_keys where replaces {=} $12 offset 0)", owners!());
     latest_of_keys: LIST, list!(created, "desc", "(select * from {s}.api_keys where id {=} any($3) offset 0)", owners!());
-    // By an index of ends, or sorted where few keys are left: that the planner does not walk along all ends for those of one
-    // creator, it is told.
+    // By an index of ends, or sorted if few keys are left. The text keeps the planner from reading all ends to find the
+    // keys of one creator.
     soonest: LIST, list!(end, "asc", "{s}.api_keys");
     soonest_of_kind: LIST, list!(end, "asc", "{s}.api_keys", "(k.kind {||} '' {||} '') {=} $2");
     soonest_of_owner: LIST, list!(end, "asc", "{s}.api_keys", "k.kind {=} ($15)[1]", "(k.owner {||} '') {=} ($16)[1]");
@@ -240,8 +240,8 @@ statements! {
     feed: &[Type::INT8, Type::INT8], "\
         select sequence, organization, at, actor, action, key_id, owner_kind, owner, before, after, source, audience \
         from {s}.api_key_events where not is_attempt and 1 {*} sequence {>} $1 order by 1 {*} sequence limit $2";
-    // One statement: the sequence and the counts stand or fall together. In the order of keys, so that two of them lock
-    // rows in one order.
+    // One statement, so that the sequence and the counts are written together or not at all. In the order of keys, so
+    // that two such statements lock rows in the same order.
     record_usage: &[
         Type::BYTEA, Type::INT8, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::TEXT_ARRAY,
         Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::TIMESTAMPTZ_ARRAY, Type::TIMESTAMPTZ_ARRAY,
@@ -297,7 +297,7 @@ statements! {
     trail: &[Type::BOOL, Type::TIMESTAMPTZ], "\
         select pg_catalog.count(*), pg_catalog.count(*) filter (where at {<} $2), pg_catalog.max(at) \
             from {s}.api_key_events where is_attempt {=} $1";
-    // So many at a time: whoever waits for one of these rows, or for the disk, does not wait long.
+    // A limited number at a time: others that wait for one of these rows, or for the disk, do not wait long.
     prune_events: &[Type::TIMESTAMPTZ, Type::INT8, Type::INT8], "\
         delete from {s}.api_key_events where sequence {=} any \
             (select sequence from {s}.api_key_events where not is_attempt and at {<} $1 \
@@ -312,7 +312,7 @@ statements! {
     prune_changes: &[Type::TIMESTAMPTZ], "\
         delete from {s}.api_key_changes where id {=} any \
             (select id from {s}.api_key_changes where at {<} $1 limit 10000)";
-    // The next keys that were used, and whether the store still has each. One step along the index for each of them.
+    // The next keys that were used, and whether the store still has each. One step in the index for each of them.
     used_keys: &[Type::TEXT], "\
         with recursive used (id, place) as (\
             (select key_id, 1 from {s}.api_key_usage where key_id {>} $1 order by key_id limit 1) \
@@ -324,7 +324,8 @@ statements! {
     ended_keys: &[Type::TIMESTAMPTZ], "\
         select pg_catalog.count(*), pg_catalog.count(*) filter (where least(revoked_at, expires_at) {<} $1) \
         from {s}.api_keys where least(revoked_at, expires_at) is not null";
-    // One that replaces the key or is replaced by it, and has not ended as long ago; any that was made with it.
+    // A key stays if another key replaces it or is replaced by it and has not ended before the time, or was made with
+    // it.
     dead_keys: &[Type::TIMESTAMPTZ, Type::INT8], concat!(
         "select ", read_key_columns!(), " from {s}.api_keys k where least(k.revoked_at, k.expires_at) {<} $1 \
          and not exists (select 1 from {s}.api_keys n where n.replaces {=} k.id \
@@ -335,7 +336,7 @@ statements! {
              and m.created_via_key {=} k.id) \
          order by least(k.revoked_at, k.expires_at), k.id limit $2"
     );
-    // A trigger leaves what is left of them.
+    // A trigger writes the tombstones.
     purge_keys: &[Type::TEXT_ARRAY, Type::TIMESTAMPTZ], "select id from {s}.api_key_purge($1, $2) as purged (id)";
     erase: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT], "select {s}.api_key_erase({all})";
     forget_usage: &[Type::TEXT_ARRAY], "\
@@ -347,7 +348,7 @@ statements! {
     prune_days: &[Type::DATE], "\
         delete from {s}.api_key_usage_days where ctid {=} any \
             (select ctid from {s}.api_key_usage_days where day {<} $1 limit 10000)";
-    // What moves whole tables.
+    // Statements that move whole tables.
     export_meta: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_META;
     export_owners: portable_sql::PLACE_BY_WORDS, portable_sql::EXPORT_OWNERS;
     export_keys: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_KEYS;
@@ -359,7 +360,7 @@ statements! {
     import_owners: portable_sql::OWNERS, portable_sql::IMPORT_OWNERS;
     differing_owners: portable_sql::OWNERS, portable_sql::DIFFERING_OWNERS;
     export_tombstones: portable_sql::PLACE_BY_TEXT, portable_sql::EXPORT_TOMBSTONES;
-    // Nothing is inserted under the id of a key that was there once.
+    // No key is inserted under the id of a purged key.
     insert_keys: KEYS, concat!(
         "insert into {s}.api_keys (", key_columns!(), ") select ", given_key_columns!(),
         " from unnest({all}) as k (", key_columns!(), ") \
@@ -378,7 +379,7 @@ statements! {
     differing_usage: portable_sql::USAGE, portable_sql::DIFFERING_USAGE;
     import_events: portable_sql::EVENTS, portable_sql::IMPORT_EVENTS;
     differing_events: portable_sql::EVENTS, portable_sql::DIFFERING_EVENTS;
-    // Never back: numbers that were given are not given again.
+    // The sequence never goes back: no number is given twice.
     number_events_above: &[Type::INT8], "\
         select pg_catalog.setval(name, greatest($1, pg_catalog.pg_sequence_last_value(name), 1)) \
         from (select pg_catalog.pg_get_serial_sequence('{s}.api_key_events', 'sequence')::pg_catalog.regclass) as s (name)";

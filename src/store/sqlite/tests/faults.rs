@@ -13,7 +13,7 @@ use crate::{
 async fn with_key(folder: &Folder) -> SqliteStore {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     store.apply(&change(1, Write::Insert(key(1)))).await.unwrap();
-    // Opening wrote to the file a moment ago: until that is over, a table that a test makes keeps the head from being told.
+    // Opening wrote to the file a moment ago: until that has settled, a table that a test makes would hide the head.
     store.settle().await;
     store
 }
@@ -67,7 +67,7 @@ async fn a_full_disk_refuses_changes_and_leaves_no_half_of_one() {
     let store = with_key(&folder).await;
     pragma(&store, "pragma max_page_count = 1").await; // as many as there are: SQLite never goes below
 
-    // Enough writes that the first ones fit into the pages there are and the last ones do not.
+    // Enough writes that the first ones fit into the existing pages and the last ones do not.
     let mut many = change(2, Write::Insert(key(100)));
     let write = many.writes[0].clone();
     for number in 101..150 {
@@ -108,7 +108,7 @@ async fn a_commit_that_is_refused_and_rolled_back_is_no_unknown_outcome() {
 async fn a_value_that_the_database_does_not_take_is_told_as_such() {
     let folder = Folder::new();
     let store = with_key(&folder).await;
-    // As an operator does it who wants short names, and as a table does that was made by hand.
+    // Like an operator who wants short names, and like a table that was made by hand.
     let sql = "create trigger embedder_trigger before insert on api_keys when length(new.name) > 3 begin
             select raise(abort, 'names have three characters');
         end;
@@ -131,7 +131,7 @@ async fn a_value_that_the_database_does_not_take_is_told_as_such() {
     let batch = |rows| crate::usage::UsageBatch { writer: [1; 16], sequence: 1, rows, days: Vec::new() };
     let error = store.record_usage(&batch(vec![row("cli"), row("a-long-name")])).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
-    // Nothing of it was done: the number is free.
+    // Nothing of it was done: the sequence can be used again.
     store.record_usage(&batch(vec![row("cli")])).await.unwrap();
 }
 

@@ -21,7 +21,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A folder of its own, gone with it.
+/// A folder of its own, removed when this is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
