@@ -1,9 +1,9 @@
-//! Prints every sentence that people may be told: its id, and its English with an example in each place.
+//! Prints every sentence that users may see: its id, and its English text with example values.
 //!
 //!     cargo run --example sentences
 //!
-//! The output is committed as `docs/sentences.md`, to be read as a page. `UPDATE=1 cargo test --all-features --test it sentences`
-//! writes it anew.
+//! The output is committed as `docs/sentences.md`. `UPDATE=1 cargo test --all-features --test it sentences` writes that
+//! page again.
 
 use tower_api_keys::manage::sentences;
 

@@ -17,7 +17,7 @@ struct Webhook {
 fn start() -> Webhook {
     let folder = tempdir().unwrap();
     let mut service = Running::start("intake_webhook", &folder);
-    let said = service.until("Ctrl-C stops");
+    let said = service.until("Ctrl-C to stop");
     let status = |line: &str| line.rsplit_once("# ")?.1.split(',').next()?.parse().ok();
     let printed: Vec<_> = said.lines().filter_map(|line| Some((keys_in(line).pop()?, status(line)?))).collect();
     assert_eq!(printed.len(), 4);

@@ -144,9 +144,9 @@ fn a_second_start_shows_no_key_and_takes_the_first_ones() {
     let said = service.until("Listening on");
     assert_eq!(keys_in(&said), Vec::<String>::new());
     for owner in OWNERS {
-        assert!(said.contains(&format!("The key of {owner} was issued and shown before")), "{said}");
+        assert!(said.contains(&format!("The key of {owner} was issued and shown earlier")), "{said}");
     }
-    assert!(said.contains("To start anew: stop this service, rm keys.db*, and run it again."), "{said}");
+    assert!(said.contains("To start over: stop this service, rm keys.db*, and run it again."), "{said}");
     let address = address_in(&said);
     for key in keys {
         assert_eq!(request(&address, "GET /whoami", &[("x-api-key", &key)], "").status, 200);
@@ -219,6 +219,6 @@ fn a_port_in_use_is_said_and_no_key_is_made() {
     let ended = Command::new(program("quickstart")).current_dir(&folder).env("PORT", &port).output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
     let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(said.contains(&format!("PORT={port} cannot be listened on")), "{said}");
+    assert!(said.contains(&format!("cannot listen on PORT={port}")), "{said}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }

@@ -332,9 +332,7 @@ fn what_was_recorded_is_told_before_what_was_written_and_the_weightiest_first() 
             (EvidenceKind::Label, Weight::Weak),
         ]
     );
-    assert!(
-        advice.evidence[0].to_string().starts_with("`Jenkins` is a CI or deploy pipeline: 12 requests in 3 days")
-    );
+    assert!(advice.evidence[0].to_string().starts_with("`Jenkins` is a CI or deploy pipeline: 12 requests in 3 days"));
 }
 
 #[test]
