@@ -219,7 +219,7 @@ broken! {
     a_told_end_that_is_found_again_is_noticed: FindsToldEnds breaks "S118";
     ends_that_are_ignored_are_noticed: IgnoresEnds breaks "S119 S120";
     an_ignored_order_of_ends_is_noticed: IgnoresOrderOfEnds breaks "S120";
-    pauses_that_begin_anew_are_noticed: PausesAnew breaks "S109";
+    pauses_that_begin_again_are_noticed: PausesAgain breaks "S109";
     ends_of_other_pauses_are_noticed: EndsAnyPause breaks "S110";
     keys_purged_in_the_very_millisecond_are_noticed: PurgesTheVeryMillisecond breaks "S111 S113";
     more_keys_purged_than_may_be_are_noticed: PurgesWithoutLimit breaks "S111";

@@ -107,7 +107,7 @@ async fn closing_an_owner_refuses_their_proved_keys_at_once() {
 }
 
 #[tokio::test]
-async fn a_team_key_outlives_whoever_made_it() {
+async fn a_team_key_outlives_its_creator() {
     let (keys, _, personal) = node().await;
     let alice = Actor::user(user("alice"), Rights::none().org_admin().team_keys_included_for(team("blue")));
     let request = IssueKey::team(team("blue")).named("Nightly import");
@@ -251,7 +251,7 @@ async fn left_in_the_lurch(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>
 }
 
 #[test]
-fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
+fn a_runtime_that_nobody_drives_does_not_block_others_forever() {
     let idle = runtime();
     let (keys, hooks, key) = idle.block_on(left_in_the_lurch(Duration::ZERO));
     runtime().block_on(async {

@@ -134,7 +134,7 @@ async fn a_full_queue_refuses_at_once_and_grows_no_further() {
 }
 
 #[tokio::test]
-async fn whoever_was_refused_by_a_full_queue_is_let_in_when_it_comes_back() {
+async fn a_client_refused_by_a_full_queue_is_accepted_when_it_comes_back() {
     let fixture = fixture(one_thread().with_queue(1), 200).await;
     // The first one to come keeps the thread for as long as the others need to come, too.
     fixture.make_costly(&fixture.fresh[0], 2).await;

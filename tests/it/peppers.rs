@@ -259,7 +259,7 @@ async fn a_stronger_cost_replaces_a_weaker_one_in_passing() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_not_hashed_anew() {
+async fn a_revoked_key_is_not_hashed_again() {
     let store = Arc::new(MemoryStore::new());
     let weak = cheap_node(&store, Peppers::none()).await;
     let key = issue(&weak, user("alice")).await;

@@ -351,7 +351,7 @@ async fn a_handler_that_asks_for_a_key_refuses_at_the_door_of_its_customer() {
 
 /// What is in the store is apart after a restart, in another store, and when counts of keys that are gone are forgotten.
 #[tokio::test]
-async fn what_concerns_two_customers_is_apart_for_good() {
+async fn what_concerns_two_customers_stays_apart() {
     let store = Arc::new(SqliteStore::in_memory().await.unwrap());
     let service = Service::new(store.clone()).await;
     let refuse = async |keys: &ApiKeys<Arc<SqliteStore>>| {

@@ -332,7 +332,7 @@ async fn a_clock_that_jumped_leaves_those_unsure_whose_end_depends_on_it() {
 }
 
 #[tokio::test]
-async fn a_log_that_begins_anew_has_each_key_looked_up_once() {
+async fn a_log_that_is_reset_has_each_key_looked_up_once() {
     let node = node(Freshness::Strict).await;
     let [dead, good, better] = node.callers().await;
     let authenticator = node.keys.clone();

@@ -189,7 +189,9 @@ mod tests {
 
     #[test]
     fn people_read_how_often() {
-        assert!(cadence(31, 30 * DAY, 0).to_string().starts_with("31 requests in 30 days, 24 hours apart on average"));
+        assert!(
+            cadence(31, 30 * DAY, 0).to_string().starts_with("31 requests in 30 days, 24 hours apart on average")
+        );
         assert!(cadence(1, 0, 0).to_string().starts_with("1 request, at 19"));
         assert!(
             cadence(5_000, 3, 0).to_string().contains("5000 requests in a second or less"),

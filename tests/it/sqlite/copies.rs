@@ -78,7 +78,7 @@ async fn a_file_copied_without_its_log_is_recognized_in_each_of_its_lives() {
 }
 
 #[tokio::test]
-async fn a_copy_without_its_log_is_taken_by_whoever_says_so() {
+async fn a_copy_without_its_log_is_accepted_if_the_caller_says_so() {
     let folder = Folder::new();
     let copy = folder.0.path().join("copy.db");
     let store = SqliteStore::open(folder.file()).await.unwrap();

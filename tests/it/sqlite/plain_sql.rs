@@ -197,7 +197,7 @@ async fn a_key_is_shown_to_people_with_times_that_they_can_read() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_tell_begins_anew() {
+async fn a_log_that_lacks_changes_resets_its_readers() {
     for statement in [
         // An id that is none.
         "update api_keys set id = 'x' where id like '%1'",
@@ -216,7 +216,7 @@ async fn a_log_that_cannot_tell_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_reader_more_than_a_thousand_changes_behind_begins_anew() {
+async fn a_reader_more_than_a_thousand_changes_behind_is_reset() {
     let folder = Folder::new();
     let store = filled(&folder).await;
     let before = store.try_head();
@@ -239,7 +239,7 @@ async fn a_reader_more_than_a_thousand_changes_behind_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_log_without_its_beginning_begins_anew_for_whoever_saw_nothing() {
+async fn a_log_without_its_beginning_resets_a_reader_that_saw_nothing() {
     let folder = Folder::new();
     let store = filled(&folder).await;
     assert!(matches!(store.changes_since(Some(Head::EMPTY)).await.unwrap(), Changes::Changed { .. }));

@@ -96,7 +96,7 @@ impl Service {
 }
 
 #[tokio::test]
-async fn a_backup_in_the_place_of_the_file_lets_no_dead_key_through() {
+async fn a_backup_that_replaces_the_file_lets_no_dead_key_through() {
     let service = Service::start().await;
     let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
     remove_log(&path);

@@ -92,7 +92,7 @@ pub(crate) enum Fault {
     /// The next to end come in the order of their making.
     IgnoresOrderOfEnds,
     /// A pause takes the time and the author of the last one who asked for it.
-    PausesAnew,
+    PausesAgain,
     /// Whatever pause there is, it ends.
     EndsAnyPause,
     /// The page after a key has what comes before it in the order that is asked for.
@@ -380,7 +380,7 @@ impl BrokenStore {
             Fault::ErasesHalfOfMixtures if change.writes.len() > 1 => {
                 change.writes.retain(|audited| !matches!(audited.write, Write::Erase(_)));
             }
-            Fault::PausesAnew => {
+            Fault::PausesAgain => {
                 let mut ended = Vec::new();
                 for audited in &change.writes {
                     if let Write::Pause { organization, id, .. } = &audited.write

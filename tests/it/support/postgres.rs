@@ -97,7 +97,7 @@ impl Server {
         command.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
         command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
         command.stderr(Stdio::piped());
-        let mut process = spawn_for_good(command).unwrap();
+        let mut process = spawn_for_the_process(command).unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
         let (line, lines) = mpsc::channel();
         // To the end, whoever listens: what it says later must not fill the pipe.
@@ -209,7 +209,7 @@ pub fn is_root() -> bool {
 
 /// Starts what is to run for longer than the test's thread may: what [`unprivileged`] starts ends with the thread that
 /// started it, so that is one which ends with the process.
-fn spawn_for_good(command: Command) -> io::Result<Child> {
+fn spawn_for_the_process(command: Command) -> io::Result<Child> {
     static STARTER: OnceLock<mpsc::Sender<(Command, mpsc::Sender<io::Result<Child>>)>> = OnceLock::new();
     let starter = STARTER.get_or_init(|| {
         let (order, orders) = mpsc::channel::<(Command, mpsc::Sender<io::Result<Child>>)>();

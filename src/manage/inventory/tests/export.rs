@@ -278,7 +278,7 @@ async fn an_export_that_breaks_off_ends_with_an_error_and_without_the_end_of_a_l
 }
 
 #[tokio::test]
-async fn whoever_may_not_act_any_more_gets_no_more_pieces() {
+async fn an_actor_that_may_no_longer_act_gets_no_more_pieces() {
     let bench = bench();
     for number in 0..501 {
         bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;

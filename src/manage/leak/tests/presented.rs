@@ -236,7 +236,7 @@ async fn those_who_present_keys_hold_up_nobody_by_more_than_one_run() {
 }
 
 #[tokio::test]
-async fn whoever_has_the_text_may_pause_instead_and_not_resume() {
+async fn a_holder_of_the_text_may_pause_instead_and_not_resume() {
     use PresentedOutcome::{AlreadyPaused, AlreadyRevoked, NotAKey, OtherSecret, Paused, Unknown};
     let bench = Bench::new();
     let (good, bad) = (issued(&bench, acme()).await, issued(&bench, acme()).await);

@@ -48,7 +48,7 @@ async fn told(manager: &KeyManager, actor: &Actor) -> Result<(), ManageErrorKind
 }
 
 #[tokio::test]
-async fn manager_of_no_organization_is_refused_whoever_asks() {
+async fn manager_of_no_organization_is_refused_for_every_actor() {
     let bench = several();
     let key = Principal::fake().user("alice").unwrap().scopes("* keys:manage".parse().unwrap()).build();
     for actor in [system(), person("alice"), bench.manager.actor(user_id("alice"), Rights::none().org_admin())] {

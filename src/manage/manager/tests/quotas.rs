@@ -113,7 +113,7 @@ async fn personal_key_is_not_rotated_into_a_team_without_room() {
 }
 
 #[tokio::test]
-async fn actor_makes_as_many_keys_within_an_hour_as_allowed_whoever_they_are_for() {
+async fn actor_makes_as_many_keys_within_an_hour_as_allowed_for_any_owner() {
     let bench = per_hour(2);
     let alice = admin("alice", "blue");
     let first = issue(&bench, own(), &alice).await;

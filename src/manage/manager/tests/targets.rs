@@ -111,7 +111,7 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
 }
 
 #[test]
-fn a_pause_is_ended_by_whoever_made_it_and_by_admins() {
+fn a_pause_is_ended_by_its_author_and_by_admins() {
     let actors = [
         ("system", system()),
         ("org admin", Actor::user(user_id("root"), Rights::none().org_admin())),

@@ -166,7 +166,7 @@ fn every_sentence_there_is_can_say_names() {
 }
 
 #[tokio::test]
-async fn answers_are_the_same_but_for_names_and_how_sentences_call_people() {
+async fn answers_are_the_same_except_for_names_and_how_sentences_name_people() {
     fn without_names(mut value: Value) -> Value {
         fn strip(value: &mut Value) {
             match value {

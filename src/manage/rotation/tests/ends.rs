@@ -386,7 +386,7 @@ async fn team_that_is_suspended_does_not_lose_the_persons_key() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_rotate_the_old_key_ends_nothing() {
+async fn an_actor_that_may_not_rotate_the_old_key_ends_nothing() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &user("alice"), "*").await;
     let request = RotateKey::of(old).into_team(team_id("blue"));

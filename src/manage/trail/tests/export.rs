@@ -161,7 +161,7 @@ async fn an_export_stands_with_everybody_whom_it_is_about() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_have_it_gets_nothing_and_leaves_no_word_of_an_export() {
+async fn an_actor_that_may_not_export_gets_nothing_and_leaves_no_export_event() {
     let bench = bench().await;
     let member = Actor::user(user_id("mia"), Rights::none().team(team_id("blue"), TeamRole::Member));
     for (actor, is_hidden) in [(member, false), (person("bob"), true)] {
