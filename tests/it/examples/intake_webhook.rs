@@ -1,4 +1,4 @@
-//! Whose work a webhook takes.
+//! Which keys can use a webhook.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ struct Webhook {
     _service: Running,
     folder: TempDir,
     address: String,
-    /// Each key with the status that the example says it gets.
+    /// Each key, with the status that the example prints for it.
     printed: Vec<(String, u16)>,
 }
 
@@ -29,7 +29,7 @@ impl Webhook {
         request(&self.address, "POST /intake/deploys", &[("x-api-key", key)], "done")
     }
 
-    /// Of alice and bob, engineering and sales.
+    /// The statuses for alice, bob, engineering and sales.
     fn statuses(&self) -> Vec<u16> {
         self.printed.iter().map(|(key, _)| self.send(key).status).collect()
     }

@@ -1,4 +1,4 @@
-//! What the README promises of its first command.
+//! What the README promises for its first command.
 
 use std::{
     io::Write,
@@ -87,7 +87,7 @@ fn printed_lines_are_whole_commands() {
     }
 }
 
-/// A cache would keep a 200, and counters of refusals would not see one.
+/// A cache would store a 200, and a counter of refusals would miss it.
 #[test]
 fn no_other_request_passes_for_a_grpc_call() {
     let quickstart = first_start();
@@ -206,7 +206,7 @@ async fn a_key_that_was_never_shown_is_replaced() {
     assert!(refused.body.contains(r#""code":"key_revoked""#), "{}", refused.body);
 }
 
-/// As a start does that is killed between issuing a key and printing it.
+/// Leaves the state of a start that was killed after it issued a key and before it printed it.
 async fn leave_unshown_key(folder: &TempDir) -> PlaintextKey {
     let request = IssueKey::user(UserId::new("alice").unwrap()).named("quickstart, not shown yet");
     open(folder).await.manager().issue(request, &system()).await.unwrap().into_plaintext()

@@ -1,4 +1,4 @@
-//! What the server keeps has no secret in it.
+//! The server's files and logs hold no secret.
 
 use std::collections::{BTreeSet, HashSet};
 
