@@ -665,7 +665,7 @@ async fn the_log_tells_of_each_kind_of_trouble_by_itself() {
     assert!(told[0].contains("clock_unsure") && told[1].contains("store_unavailable"), "{told:?}");
 }
 
-/// Two servers behind one name with different contents.
+/// Two servers behind one name. One lacks changes that the other has.
 struct TwoServers(AtomicU64);
 
 impl KeyReader for TwoServers {

@@ -95,8 +95,8 @@ async fn no_key_of_another_organization_reaches_a_team_of_the_same_id() {
     }
 }
 
-/// A path function that looks right, but is not: the router has removed the beginning of the path, so a team key
-/// reaches the path of another team.
+/// A nested router removes the beginning of the path. A function that read the rest would take `agents` for the team,
+/// and a key of that team would reach the path of another one.
 #[tokio::test]
 async fn a_nested_router_does_not_hide_the_team() {
     let keys = keys().await;

@@ -1,4 +1,4 @@
-//! Settings that make no sense are an error when the keys are built, and nothing is taken for them before.
+//! Settings that make no sense are an error when the keys are built, before any resource is taken.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const THREADS: &str = "there are 1 to 1024 hashing threads";
 const QUEUE: &str = "1 to 65536 checks may wait for a hashing thread";
 const CHECK_WAIT: &str = "a check waits 1 millisecond to 60 seconds for its hash";
 
-/// What the error says, and the setting that has it.
+/// The message of the error, and the setting that causes it.
 struct Row(&'static str, fn(ApiKeysBuilder<MemoryStore>) -> ApiKeysBuilder<MemoryStore>);
 
 fn hasher(builder: ApiKeysBuilder<MemoryStore>, set: fn(HasherConfig) -> HasherConfig) -> ApiKeysBuilder<MemoryStore> {

@@ -1,4 +1,4 @@
-//! The server's files and logs hold no secret.
+//! The files of the server hold no secret.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -133,7 +133,7 @@ async fn tables_of_a_node_s_own_do_not_divert_the_log() {
     let keys = node(&server).await;
     let (key, other) = (known_key(&keys).await, known_key(&keys).await);
     let client = client_as(&server, "keys_node").await;
-    // A session finds its temporary tables first, unless its search path names them later.
+    // A session finds its temporary tables first, unless its search path names `pg_temp` later.
     let decoys = "create temp table api_key_head (like keys.api_key_head including all); \
                   insert into pg_temp.api_key_head select * from keys.api_key_head; \
                   create temp table api_key_log (like keys.api_key_log including all); \
