@@ -765,7 +765,7 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     assert_eq!(dropped(&last[1]), metrics.access_log_dropped);
 }
 
-/// The number of attempts that the event reports as missing.
+/// The number of attempts that the event sums up, or reports as missing.
 fn dropped(row: &EventRow) -> u64 {
     let said: serde_json::Value = serde_json::from_str(row.after.as_deref().unwrap()).unwrap();
     said["count"].as_u64().unwrap()

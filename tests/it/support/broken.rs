@@ -267,6 +267,7 @@ struct Memory {
     successors: Vec<(String, String)>,
     /// Whether events are being appended.
     is_appending: bool,
+    /// The organizations of refusals without a key.
     organizations: Vec<Option<OrganizationId>>,
     /// Pseudonyms, with the erased users.
     pseudonyms: Vec<(String, String)>,

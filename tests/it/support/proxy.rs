@@ -31,7 +31,8 @@ pub enum Weather {
     /// It swallows everything, even the close of a connection. A connection that was open in this state stays silent,
     /// because data was lost.
     Silent,
-    /// It is fair until a client sends this. Then it cuts that connection before these bytes arrive, and is fair again.
+    /// It is fair until a client sends this. Then it cuts that connection, just before or just after these bytes, and
+    /// is fair again.
     CutBefore(&'static [u8]),
     CutBehind(&'static [u8]),
     /// It is fair until a client sends this. It carries these bytes, and then silences that connection forever: neither
