@@ -1,18 +1,18 @@
-//! Statements have no name in them that a search path gives its meaning.
+//! No statement contains a name whose meaning depends on the search path.
 
 use super::{super::blockers::HOLDERS, super::exposure::EXPOSURES, super::migrate::FACTS, *};
 
-/// What looks like a function and is syntax, and means the same whatever the search path.
+/// Syntax that looks like a function, with the same meaning for any search path.
 const SYNTAX: [&str; 8] = ["any", "array", "coalesce", "exists", "greatest", "least", "operator", "values"];
 
-/// Syntax that looks for a bare operator.
+/// Syntax that looks up an unqualified operator.
 const WITH_OPERATORS: [&str; 9] =
     [" in (", " in(", " like ", " ilike ", " between ", " distinct from ", "nullif", " using ", "case $"];
 
-/// The bare names in a statement, as far as they can be told without a parser.
+/// The unqualified names in a statement, as far as they can be found without a parser.
 fn bare_names(statement: &str) -> Vec<String> {
     let mut bare = Vec::new();
-    // What is between quotes names nothing, except the schema, which is wanted.
+    // Text between quotes is not a name, except the schema, which is intended.
     let text: String = statement.split('\'').step_by(2).collect::<Vec<_>>().join("''");
     bare.extend(WITH_OPERATORS.iter().filter(|word| text.contains(**word)).map(ToString::to_string));
     let qualified = text.replace("operator(pg_catalog.", "\u{1}");

@@ -13,7 +13,7 @@ use crate::{
 async fn with_key(folder: &Folder) -> SqliteStore {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     store.apply(&change(1, Write::Insert(key(1)))).await.unwrap();
-    // Opening wrote to the file a moment ago: until that is over, a table that a test makes keeps the head from being told.
+    // Opening has just written to the file. Until that is settled, a table that a test creates hides the head.
     store.settle().await;
     store
 }
@@ -67,7 +67,7 @@ async fn a_full_disk_refuses_changes_and_leaves_no_half_of_one() {
     let store = with_key(&folder).await;
     pragma(&store, "pragma max_page_count = 1").await; // as many as there are: SQLite never goes below
 
-    // Enough writes that the first ones fit into the pages there are and the last ones do not.
+    // So many writes that the first ones fit into the existing pages and the last ones do not.
     let mut many = change(2, Write::Insert(key(100)));
     let write = many.writes[0].clone();
     for number in 101..150 {
@@ -88,7 +88,7 @@ async fn a_full_disk_refuses_changes_and_leaves_no_half_of_one() {
 async fn a_commit_that_is_refused_and_rolled_back_is_no_unknown_outcome() {
     let folder = Folder::new();
     let store = with_key(&folder).await;
-    // A foreign key that is checked at commit and never holds.
+    // A foreign key that is checked at commit and always fails.
     let sql = "create table embedder_parent (id integer primary key);
         create table embedder_child (parent integer references embedder_parent deferrable initially deferred);
         create trigger embedder_trigger after insert on api_key_changes begin
@@ -108,7 +108,7 @@ async fn a_commit_that_is_refused_and_rolled_back_is_no_unknown_outcome() {
 async fn a_value_that_the_database_does_not_take_is_told_as_such() {
     let folder = Folder::new();
     let store = with_key(&folder).await;
-    // As an operator does it who wants short names, and as a table does that was made by hand.
+    // As an operator might do to force short names, or as in a table created by hand.
     let sql = "create trigger embedder_trigger before insert on api_keys when length(new.name) > 3 begin
             select raise(abort, 'names have three characters');
         end;
@@ -134,7 +134,7 @@ async fn a_value_that_the_database_does_not_take_is_told_as_such() {
     let batch = |rows| crate::usage::UsageBatch { writer: [1; 16], sequence: 1, rows, days: Vec::new() };
     let error = store.record_usage(&batch(vec![row("cli"), row("a-long-name")])).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
-    // Nothing of it was done: the number is free.
+    // Nothing was written, so the sequence number is free.
     store.record_usage(&batch(vec![row("cli")])).await.unwrap();
 }
 

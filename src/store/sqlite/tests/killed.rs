@@ -1,4 +1,4 @@
-//! A process that is killed at a statement of a change, at each of them in turn.
+//! A process is killed at a statement of a change, at each statement in turn.
 
 #[path = "../../../../tests/it/support/operations.rs"]
 #[expect(unreachable_pub, reason = "the integration tests read the file as well")]
@@ -23,7 +23,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::Folder;
 use crate::store::SqliteStore;
 
-/// What the process that is killed is to do, in which organization of which file, and at which moment it ends.
+/// The order for the process that is killed: the operation, the organization, the file, and the moment at which it
+/// ends.
 const ORDER: [&str; 4] = [
     "TOWER_API_KEYS_TEST_OPERATION",
     "TOWER_API_KEYS_TEST_ORGANIZATION",
@@ -31,10 +32,10 @@ const ORDER: [&str; 4] = [
     "TOWER_API_KEYS_TEST_MOMENT",
 ];
 
-/// How many moments the present process lives yet.
+/// The number of moments that this process still has.
 static MOMENTS: AtomicUsize = AtomicUsize::new(usize::MAX);
 
-/// Moments are the beginning of each statement, also of those inside of triggers, and the end of the commit.
+/// Moments are the start of each statement, also inside of triggers, and the end of the commit.
 fn end_in_time(event: TraceEvent<'_>) {
     let is_moment = match event {
         TraceEvent::Stmt(..) => true,
@@ -53,7 +54,7 @@ async fn open(path: &Path) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open(path).await.unwrap())
 }
 
-/// A test by itself, of a process that is not killed, and the one that the tests below kill.
+/// A test of its own, of a process that is not killed; also the process that the tests below kill.
 #[tokio::test]
 async fn child_acts() {
     let order = ORDER.map(|name| env::var(name).ok());
@@ -65,7 +66,7 @@ async fn child_acts() {
     };
     let store = open(Path::new(&file)).await;
     let ready = Scene::new(Operation::named(&operation), &organization).ready(&store).await;
-    // Opening wrote to the file a moment ago: until that is over, each look at the files is one at the marks.
+    // Opening has just written to the file. Until that is settled, each look at the files also reads the marks.
     store.settle().await;
     MOMENTS.store(moment.parse().unwrap(), Ordering::SeqCst);
     let traced = store.on_writer(|connection| {
@@ -85,7 +86,7 @@ fn run_child(scene: &Scene, file: &Path, moment: usize) -> Output {
     child.output().unwrap()
 }
 
-/// Kills a process at the first moment of the operation, another one at the second, and so on, until one is through.
+/// Kills a process at the first moment of the operation, another one at the second, and so on, until one completes.
 async fn is_whole_or_nothing(operation: Operation) {
     let folder = Folder::new();
     let mut judge = Judge::new(operation, &open(&folder.file()).await).await;
@@ -96,7 +97,7 @@ async fn is_whole_or_nothing(operation: Operation) {
             Some(signal) => assert_eq!(signal, Signal::KILL.as_raw()),
             None => assert!(ended.success(), "the process failed: {}", String::from_utf8_lossy(&said)),
         }
-        // As one that starts when all others are gone.
+        // Opened as by a process that starts when all others are gone.
         let store = open(&folder.file()).await;
         if !judge.goes_on(&scene, &store, ended.signal().is_some()).await {
             break;

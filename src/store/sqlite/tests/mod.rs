@@ -1,4 +1,4 @@
-//! What cannot be seen from outside: faults on the writer's connection, plans, short waits.
+//! Tests that need internal access: faults on the writer's connection, query plans, short waits.
 
 mod faults;
 #[cfg(unix)]
@@ -21,7 +21,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A folder of its own, gone with it.
+/// A folder that is removed when this is dropped.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::store::{KeyReader, KeyStore, SqliteOpenError, SqliteOpenErrorKind, SqliteStore, Write};
 
-/// Locks are held for the whole test: to wait for them would change nothing.
+/// Locks are held for the whole test, so waiting for them would change nothing.
 const NO_PATIENCE: Duration = Duration::ZERO;
 
 fn refused(opened: Result<SqliteStore, SqliteOpenError>) -> (SqliteOpenErrorKind, String) {

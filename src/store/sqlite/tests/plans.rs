@@ -73,8 +73,8 @@ fn lists_are_read_from_an_index_in_their_order() {
     }
 }
 
-/// Of those of an organization or an owner a page is read from an index of ends, and what else is asked for leaves few, which
-/// are sorted.
+/// For an organization or an owner, a page is read from an index of ends. Other conditions leave few rows, which are
+/// sorted.
 #[test]
 fn lists_by_end_are_read_from_an_index_of_ends_or_sorted_where_they_are_few() {
     let connection = filled();
@@ -120,7 +120,7 @@ fn ends_that_are_to_be_told_are_found_by_an_index_of_their_own() {
     }
 }
 
-/// Each step along the index of an owner finds one key, and what is sorted is a page.
+/// Each step along the index of an owner finds one key, and only a page is sorted.
 #[test]
 fn lists_of_several_owners_look_at_the_next_key_of_each() {
     let connection = filled();
@@ -223,12 +223,12 @@ fn what_comes_with_a_listed_key_is_looked_up_by_primary_key_or_predecessor() {
             ] {
                 assert!(plan.contains(search), "{statistics}\n{plan}");
             }
-            // Once for what is told of its use, and once where keys are left out by their last one: of several owners, behind
-            // the first place and behind each other.
+            // Once for the usage in the answer, and once where keys are filtered by their last use: with several
+            // owners, after the cursor and after each key.
             let conditions = plan.matches("SEARCH k USING INDEX").count().max(1);
             let looks = plan.matches("SEARCH u USING PRIMARY KEY (key_id=?").count();
             assert_eq!(looks, 1 + conditions, "{statistics}\n{plan}");
-            // Nothing but what the query names, and what was found.
+            // Only tables that the query names, and the rows found.
             let scanned = plan.lines().filter(|line| line.starts_with("SCAN"));
             let of_query = ["SCAN json_each VIRTUAL TABLE INDEX 1:", "SCAN w VIRTUAL TABLE INDEX 1:", "SCAN m"];
             assert!(scanned.clone().all(|line| of_query.contains(&line)), "{statistics}\n{plan}");
@@ -326,7 +326,7 @@ fn keys_are_counted_by_their_owner_and_by_who_made_them() {
         connection.execute_batch(statistics).unwrap();
         for (sql, index) in [
             (ISSUED, "INDEX api_keys_by_creator (organization=? AND created_by=? AND created_at>? AND created_at<?)"),
-            // Any of the two that begin with the owner.
+            // Either of the two indexes that begin with the owner.
             (ISSUED, "SEARCH maker USING COVERING INDEX api_keys_by_owner"),
             (
                 ISSUED,
