@@ -1,4 +1,4 @@
-//! The request that every contender gets, the service behind, and one call of it.
+//! The request that every contender gets, the protected service, and one call of it.
 
 use std::{
     convert::Infallible,

@@ -198,7 +198,7 @@ async fn a_difference_is_named_and_nothing_is_changed() {
         assert_eq!(error.status(), http::StatusCode::CONFLICT);
     }
     first.is_found(&bench).await;
-    // The directory was not asked before the key existed, and is not asked now.
+    // A configuration without an expiry finds the key too.
     first.with(|_| to(team("blue"))).is_found(&bench).await;
 }
 

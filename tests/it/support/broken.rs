@@ -159,7 +159,7 @@ pub(crate) enum Fault {
     NamesOrganizationsOfKeys,
     /// Names the first guard, whichever guard fails.
     NamesTheFirstGuard,
-    /// Tells the last writer of a name that its value is stored.
+    /// Reports to the last writer of a name that its value is stored.
     OverwritesMeta,
     /// Panics when asked for the bytes under a name.
     Panics,

@@ -102,7 +102,7 @@ async fn successor_is_what_the_old_key_is() {
     assert_eq!(new, expected);
     assert_ne!(new.hash, old.hash);
     assert_eq!(issued.info().replaces, Some(id));
-    // The old key gets a new version, so that two concurrent changes conflict. It is otherwise unchanged.
+    // The old key gets a new version, so that concurrent changes conflict. It is otherwise unchanged.
     assert_eq!(bench.row(&id).await, KeyRow { version: old.version + 1, ..old });
 }
 
