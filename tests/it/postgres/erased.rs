@@ -59,7 +59,7 @@ async fn a_node_erases_with_the_rights_of_the_manual() {
     let url = server.url().replace("admin", "keys_node");
     let store = PostgresStore::connect_with(&url, settings()).await.unwrap();
     nothing_is_left(store, Whom::User, 3, async |_| rows_of(&server).await).await;
-    // That puts no name into the trail.
+    // The function accepts no name as the pseudonym, so it cannot put one into the trail.
     let sql = server.client().await;
     let named = "select keys.api_key_erase('default', 'user', 'bob', 'mallory')";
     assert!(sql.query(named, &[]).await.is_err());

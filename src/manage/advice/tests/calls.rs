@@ -113,7 +113,7 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
             }
             let preview = preview.unwrap();
             assert_eq!(preview.decision, can, "{name} {owner}");
-            // Alice is suspended after the first round.
+            // Alice is suspended in both rounds.
             let is_held = ["alice", "k-alice"].contains(&name) || actor.standing_on().as_ref() == Some(&owner);
             assert_eq!(preview.has(NoteKind::Denied), can != Decision::Allow || is_held, "{name} {owner}");
             // An actor that may not act, and a key that may not manage keys, learns nothing about any owner.

@@ -123,7 +123,7 @@ async fn first_request_is_told_how_things_stand_and_takes_no_idempotency_key() {
     let past = ManageErrorKind::Invalid(crate::manage::InvalidInput::ExpiryPast);
     assert_eq!(ask(rotate(old)).await, past);
     assert_eq!(refused(&bench.manager, issue().expires_at(time(END))).await.kind(), past);
-    // The same holds if the outcome at the store is unknown.
+    // The same holds if the store fails.
     for fault in [Fault::Unavailable, Fault::Panics] {
         bench.store.fail([fault; 3]);
         assert_eq!(ask(rotate(old)).await, past);
