@@ -166,7 +166,7 @@ async fn a_plan_of_all_teams_reaches_each_team_with_keys_once() {
     let look = bench.manager.plan_changed(down.clone().dry_run(), &system()).await.unwrap();
     assert_eq!((look.teams, look.live_keys), (3, 3));
     assert_eq!(bench.events().await.len(), before);
-    // One change fails half-way. A second request continues.
+    // The call fails after one team. A second call continues with the rest.
     bench.store.fail([Fault::Works, Fault::Unavailable]);
     assert_eq!(
         bench.manager.plan_changed(down.clone(), &system()).await.unwrap_err().kind(),

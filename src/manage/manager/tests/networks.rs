@@ -100,7 +100,7 @@ async fn no_list_is_set_where_nobody_looks_for_addresses() {
     );
     assert_eq!(kind(bench.manager.begin_rotation(RotateKey::of(listed).networks(ten()), &system()).await), unchecked);
     assert_eq!(InvalidInput::NetworksUnchecked.field(), Some("networks"));
-    // A successor keeps the list, which can then be removed.
+    // A rotation keeps an existing list, and the list can be removed.
     let new = bench.manager.begin_rotation(RotateKey::of(listed), &system()).await.unwrap();
     assert_eq!(list(new.info()).as_deref(), Some("10.0.0.0/8"));
     assert_eq!(list(&bench.manager.edit(EditKey::of(listed).networks(None), &system()).await.unwrap()), None);
