@@ -1,11 +1,11 @@
-//! What a line for each attempt costs: `cargo bench --features sqlite --bench access_log`.
+//! The cost of an access log entry for each attempt: `cargo bench --features sqlite --bench access_log`.
 //!
-//! Proved keys are shown to a service in this process at `--rate` a second, with lines and without, in rounds that
-//! alternate. Each store is a SQLite file with commits on disk. Latencies are measured from the moment at which each request
-//! should have begun; `call` is the time of the call alone.
+//! A service in this process gets requests with proved keys at `--rate` a second, with and without the access log, in
+//! alternating rounds. Each store is an SQLite file with commits on disk. Latencies count from the moment at which each
+//! request should have begun; `call` is the time of the call alone.
 //!
-//! Prints a line each: name, tab, figure. Exits with 1 if attempts are missing: each must be written, or counted as
-//! dropped, and be told of in the trail. Takes `--seconds` (of each round) and `--rounds`, too.
+//! Prints one line for each figure: name, tab, figure. Exits with 1 if attempts are missing: each must be written, or
+//! counted as dropped and reported in the trail. Also takes `--seconds` (of each round) and `--rounds`.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -41,7 +41,7 @@ use traffic::{Arguments, Latencies, Pace, cores, median, stolen_ms};
 
 const DEFAULTS: [(&str, f64); 3] = [("rate", 50_000.0), ("rounds", 5.0), ("seconds", 2.0)];
 
-/// Threads that share the rate.
+/// The number of threads that share the rate.
 const LANES: u32 = 2;
 
 const KEYS: usize = 1_000;
@@ -103,7 +103,7 @@ impl Served {
         Self { name, keys, store, texts, asked, latencies, p99, call_p99 }
     }
 
-    /// Requests at the rate for a while.
+    /// Sends requests at the rate for one round.
     fn round(&mut self, arguments: &Arguments) {
         let every = Duration::from_secs_f64(1.0 / arguments.number("rate"));
         let begun = Instant::now();
@@ -159,7 +159,7 @@ impl Served {
         self.latencies.extend(all.nanoseconds().iter().copied());
     }
 
-    /// Prints what came of it; whether each attempt is accounted for.
+    /// Prints the results. Returns whether each attempt is accounted for.
     async fn report(self) -> bool {
         self.keys.shutdown().await.unwrap();
         let (name, metrics) = (self.name, self.keys.authenticator().metrics());
@@ -177,7 +177,7 @@ impl Served {
     }
 }
 
-/// How many entries of the access log there are, and how many are said to be missing.
+/// The number of entries in the access log, and the number reported as missing.
 async fn in_trail(store: &SqliteStore) -> (u64, u64) {
     let (mut written, mut dropped) = (0, 0);
     let mut query = EventQuery { attempts: true, limit: 1_000, ..EventQuery::all(OrganizationId::single()) };

@@ -1,13 +1,13 @@
-//! Many keys used for the first time at once, against the obvious way to write it: `cargo bench --bench cold_burst`.
+//! Many first uses at once, compared with the obvious implementation: `cargo bench --bench cold_burst`.
 //!
-//! The contenders check the same texts against the same standard Argon2id hashes. *Ours* is `ApiKeyLayer` with a wait of
-//! 10 s. *Naive* runs the argon2 crate's `verify_password` under `spawn_blocking`, and remembers what it has checked.
-//! Each burst has a process of its own, so that peaks of memory are apart; rounds alternate. Beside it, and before it
-//! to compare, one proved key is used at an even pace, measured from the intended start of each request.
+//! Both contenders check the same texts against the same standard Argon2id hashes. *Ours* is `ApiKeyLayer` with a wait
+//! of 10 s. *Naive* runs the argon2 crate's `verify_password` under `spawn_blocking`, and caches what it has checked.
+//! Each burst runs in its own process, so that memory peaks are separate; rounds alternate. During each burst, and
+//! before it for comparison, one proved key is used at an even pace, measured from the intended start of each request.
 //!
-//! Prints a line each: name, tab, figure. Exits with 1 if a burst did not cost exactly one run for each key. Takes
-//! `--keys`, `--rate`, `--rounds`, `--seconds` (of the idle pace) with a number. The naive way takes up to 19 MiB for
-//! each key of the burst: 5 GB for 256.
+//! Prints one line for each figure: name, tab, figure. Exits with 1 if a burst did not cost exactly one run for each
+//! key. Takes `--keys`, `--rate`, `--rounds`, `--seconds` (of the idle pace) with a number. The naive way takes up to
+//! 19 MiB for each key of the burst: 5 GB for 256.
 #![allow(
     clippy::indexing_slicing,
     clippy::print_stderr,
@@ -42,7 +42,7 @@ use tower_api_keys::{
 };
 use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median, resident_kib, stolen_ms};
 
-/// Set in a process that is a contender.
+/// The variable that is set in a contender's process.
 const CONTENDER: &str = "TOWER_API_KEYS_BENCH_CONTENDER";
 
 const DEFAULTS: [(&str, f64); 4] = [("keys", 256.0), ("rate", 1_000.0), ("rounds", 3.0), ("seconds", 1.0)];
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A key and its hash, in the words that pass from process to process.
+/// A key and its hash, as passed between processes.
 struct Hashed {
     text: String,
     phc: String,
@@ -78,10 +78,10 @@ impl Hashed {
     }
 }
 
-/// Runs the contenders in turn and prints what came of it.
+/// Runs the contenders in turn and prints the results.
 fn compare(arguments: &Arguments) -> ExitCode {
     let burst = arguments.count("keys");
-    // One more: the key that is proved beforehand.
+    // One more key, which is proved beforehand.
     let keys = runtime().block_on(hashed_keys(burst + 1));
     let input: String = keys.iter().map(Hashed::to_line).collect();
     let mut results: BTreeMap<&str, Vec<Figures>> = BTreeMap::new();
@@ -138,10 +138,10 @@ async fn hashed_keys(count: usize) -> Vec<Hashed> {
     let (format, hasher) = (KeyFormat::unbranded(), Hasher::new(HasherConfig::new()).unwrap());
     let mut keys = Vec::new();
     while keys.len() < count {
-        // So few wait that none is refused.
+        // Few enough that none is refused.
         let batch = (0..cores().min(8).min(count - keys.len())).map(|_| async {
             let text = format.generate(KeyKind::Team).unwrap().expose_secret().to_owned();
-            // On a machine that has other things to do a hash may not be made in time.
+            // On a busy machine a hash may not be computed in time.
             let hash = loop {
                 match hasher.hash(&text).await {
                     Ok(hash) => break hash,
@@ -155,7 +155,7 @@ async fn hashed_keys(count: usize) -> Vec<Hashed> {
     keys
 }
 
-/// What a contender said: a name, a tab, numbers.
+/// The output of a contender: a name, a tab, numbers.
 struct Figures(BTreeMap<String, Vec<u64>>);
 
 impl Figures {
@@ -192,7 +192,7 @@ fn contend(name: &str, arguments: &Arguments) -> ExitCode {
     let runtime = runtime();
     let contender = if name == "ours" { runtime.block_on(ours(&keys)) } else { naive(&keys) };
     let check = contender.check;
-    // Before the first hash: the memory of a hashing thread is no part of it.
+    // Measured before the first hash, so without the memory of a hashing thread.
     let idle_kib = resident_kib("VmRSS");
     let warm = keys[0].text.clone();
     assert!(runtime.block_on(check(warm.clone())), "the warm key is not accepted");
@@ -209,7 +209,7 @@ fn contend(name: &str, arguments: &Arguments) -> ExitCode {
     let stolen_ms = stolen_ms() - stolen_before;
     let warm_beside = traffic.end();
 
-    // A key that was told to come back has left its run in the queue.
+    // A key that was told to try again has left its run in the queue.
     let (asked, give_up) = (keys.len() as u64 - 1, Instant::now() + Duration::from_secs(60));
     while (contender.runs)() - runs_before < asked && Instant::now() < give_up {
         thread::sleep(Duration::from_millis(10));
@@ -232,7 +232,7 @@ fn contend(name: &str, arguments: &Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// All keys at once, measured from one moment; how long it took altogether; how many were refused.
+/// Uses all keys at once, measured from one moment. Returns the latencies, the total time, and the number of refusals.
 async fn burst(check: &Check, keys: &[Hashed]) -> (Latencies, Duration, u64) {
     let begun = Instant::now();
     let checks = keys.iter().map(|key| {
@@ -248,7 +248,7 @@ async fn burst(check: &Check, keys: &[Hashed]) -> (Latencies, Duration, u64) {
     (latencies, begun.elapsed(), refused)
 }
 
-/// A proved key used at an even pace, each time on the runtime's own workers.
+/// A proved key that is used at an even pace, on the runtime's own workers.
 struct WarmTraffic {
     goes_on: Arc<AtomicBool>,
     pacer: thread::JoinHandle<()>,
@@ -278,7 +278,7 @@ impl WarmTraffic {
     fn end(self) -> Latencies {
         self.goes_on.store(false, Ordering::Relaxed);
         self.pacer.join().unwrap();
-        // The last requests end within this, or are no part of it.
+        // The last requests end within this time, or are not counted.
         thread::sleep(Duration::from_millis(50));
         self.latencies.lock().unwrap().clone()
     }

@@ -1,12 +1,12 @@
-//! Moving 100,000 keys with their owners, use and events from an SQLite file into PostgreSQL: `cargo bench --features
+//! Copies 100,000 keys with their owners, usage and events from an SQLite file into PostgreSQL: `cargo bench --features
 //! postgres,sqlite --bench copy`.
 //!
-//! Starts a server of its own on loopback, which does not wait for its disk. The file is filled by importing into it.
-//! Each copy goes into new tables.
+//! Starts its own server on loopback, which does not wait for its disk. The file is filled by an import. Each copy goes
+//! into new tables.
 //!
-//! Prints a line each: name, tab, figure. `records`, which are keys, owners' statuses, counts and events; `seconds` and
-//! `records_per_second` with pages as large as `copy` makes them; `records_per_second_` with pages of 100, 500, 2,000,
-//! 5,000 and 10,000 rows; and `again_records_per_second`, for a copy that finds everything there.
+//! Prints one line for each figure: name, tab, figure. `records` counts keys, owners' statuses, counts and events.
+//! `seconds` and `records_per_second` are with the default page size of `copy`, `records_per_second_…` with pages of
+//! 100, 500, 2,000, 5,000 and 10,000 rows. `again_records_per_second` is for a copy whose rows all exist already.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -61,7 +61,7 @@ async fn target(server: &Server, schema: &str) -> PostgresStore {
     PostgresStore::connect_with(&server.url(), PostgresSettings::new().with_schema(schema)).await.unwrap()
 }
 
-/// Records, and the seconds they took.
+/// Returns the number of records, and the seconds that they took.
 async fn measure(copying: transfer::Copy<'_, SqliteStore, PostgresStore>) -> (u64, f64) {
     let begun = Instant::now();
     let copied = copying.await.unwrap();
@@ -83,7 +83,7 @@ fn owner_id(number: usize) -> String {
     format!("team-{number:06}")
 }
 
-/// Ids are random: spread them.
+/// Real ids are random, so these are spread out.
 fn id(number: usize) -> String {
     format!("{:020}", (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 10_000_000_000_000_000_000)
 }

@@ -1,13 +1,13 @@
-//! First uses of keys on a machine that has no core to spare: `cargo bench --bench first_use`.
+//! First uses of keys on a machine without a free core: `cargo bench --bench first_use`.
 //!
-//! Starts twice as many processes of normal priority as there are cores, each of which does nothing but compute, and beside
-//! them uses `--keys` keys for the first time, one after another, on a node with default settings that did not make them:
-//! each costs a standard run of Argon2id. Then it makes `--fresh` keys on that node and uses each at once, as somebody does
-//! who creates a key and tries it out. At last, without the processes, `--issuing` tasks of one user make keys without end
-//! while `--fresh` keys are used for the first time.
+//! Starts twice as many processes of normal priority as there are cores. They only compute. Meanwhile it uses `--keys`
+//! keys for the first time, one after another, on a node with default settings that did not create them: each costs a
+//! standard run of Argon2id. Then it creates `--fresh` keys on that node and uses each at once, as a person does who
+//! tries out a new key. Finally, without the processes, `--issuing` tasks of one user create keys without end while
+//! `--fresh` keys are used for the first time.
 //!
-//! Prints a line each: name, tab, figure. Exits with 1 if a first use was refused or took 5 s. `--loops` is how many
-//! computing processes there are for each core, at least one in all.
+//! Prints one line for each figure: name, tab, figure. Exits with 1 if a first use was refused or took 5 s. `--loops`
+//! is the number of computing processes for each core, at least one in total.
 #![allow(
     clippy::indexing_slicing,
     clippy::print_stderr,
@@ -36,12 +36,12 @@ use tower_api_keys::{
 };
 use traffic::{Arguments, Latencies, cores};
 
-/// Set in a process that does nothing but compute.
+/// The variable that is set in a computing process.
 const LOOP: &str = "TOWER_API_KEYS_BENCH_LOOP";
 
 const DEFAULTS: [(&str, f64); 4] = [("fresh", 20.0), ("issuing", 64.0), ("keys", 100.0), ("loops", 2.0)];
 
-/// Within so long a time a first use has to be answered.
+/// The time limit for the answer to a first use.
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
@@ -107,7 +107,7 @@ async fn beside_issuing(node: &Keys, keys: impl Iterator<Item = &PlaintextKey>, 
             loop {
                 match manager.issue(IssueKey::user(user.clone()), &mallory).await {
                     Ok(_) => drop(made.fetch_add(1, Ordering::Relaxed)),
-                    // Told to come back, and does at once.
+                    // The client is told to try again, and does so at once.
                     Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
                 }
             }
@@ -164,7 +164,7 @@ impl Uses {
     }
 }
 
-/// Processes that compute until this is dropped, or until this process ends however it does: their input ends then.
+/// Processes that compute until this is dropped or this process ends in any way: their standard input then ends.
 struct Busy(Vec<(Child, Option<ChildStdin>)>);
 
 impl Busy {

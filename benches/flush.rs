@@ -1,11 +1,13 @@
-//! What it takes to write the use of 10,000 keys, and of their days: `cargo bench --features sqlite,postgres --bench flush`.
+//! The time to write the usage of 10,000 keys, in total and by day: `cargo bench --features sqlite,postgres --bench
+//! flush`.
 //!
-//! In a SQLite file and in a PostgreSQL server that it starts on loopback, with rows that are there already. Three kinds of
-//! batches take turns. Prints a line each: name, tab, figure; medians.
-//! - `<store>_counts_ms`: a batch of 10,000 counts, one for each key: what is written every ten seconds.
-//! - `<store>_days_ms`: a batch of 10,000 counts by day: what is written every ten minutes.
-//! - `<store>_both_ms`: both in one, as if days did not wait.
-//! - `<store>_hour_percent`: by how much the days make the flushes of an hour dearer: 6 of days beside 360 of counts.
+//! For an SQLite file and a PostgreSQL server that it starts on loopback. The rows exist already. Three kinds of
+//! batches take turns. Prints one line for each figure: name, tab, median.
+//! - `<store>_counts_ms`: a batch of 10,000 counts, one for each key, as written every ten seconds.
+//! - `<store>_days_ms`: a batch of 10,000 counts by day, as written every ten minutes.
+//! - `<store>_both_ms`: both in one batch, as if counts by day did not wait.
+//! - `<store>_hour_percent`: the additional cost of counts by day for the flushes of an hour: 6 of days, compared with
+//!   360 of counts.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -68,7 +70,7 @@ async fn measure(name: &str, store: &impl Ledger) {
         }
     }
     let [counts, days, both] = times.map(|mut times| {
-        // The first one makes the rows.
+        // The first batch inserts the rows.
         times.remove(0);
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]

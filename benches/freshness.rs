@@ -1,17 +1,17 @@
-//! Strict checks against PostgreSQL beside one `SELECT` for each request: `cargo bench --features postgres --bench
+//! Strict checks on PostgreSQL, compared with one `SELECT` for each request: `cargo bench --features postgres --bench
 //! freshness`.
 //!
-//! Starts a server of its own on loopback. *Ours* is `Authenticator` with keys that it knows, strict: each check waits
-//! for a read of the change log that began after it, and all that wait share one. *Select* is what one would write
-//! instead: the key's row by primary key, through a pool of 16 connections, and nothing else. Rounds alternate.
+//! Starts its own server on loopback. *Ours* is a strict `Authenticator` with known keys: each check waits for a read
+//! of the change log that began after the check, and all waiting checks share one read. *Select* is the simple
+//! alternative: only the key's row by primary key, through a pool of 16 connections. Rounds alternate.
 //!
-//! And bounded checks against PostgreSQL beside strict ones against `MemoryStore`, one after another on one thread:
-//! neither waits for anything.
+//! It also compares bounded checks on PostgreSQL with strict checks on `MemoryStore`, one after another on one thread:
+//! neither has to wait.
 //!
-//! Prints a line each: name, tab, figure. For 1, 16, 64 and 256 requests at a time the requests a second of both
-//! (`ours_64`, `select_64`), their ratio (`ratio_64`), the p99 of ours in microseconds (`ours_p99_us_64`), and the reads
-//! of the change log a second (`reads_64`), which do not follow the number of requests. Then the nanoseconds of a check
-//! in the process (`in_process_ns`, `bounded_ns`), and their ratio (`bounded_over_in_process`).
+//! Prints one line for each figure: name, tab, figure. For 1, 16, 64 and 256 requests at a time: the requests a second
+//! of both (`ours_64`, `select_64`), their ratio (`ratio_64`), our p99 in microseconds (`ours_p99_us_64`), and the
+//! reads of the change log a second (`reads_64`), which do not grow with the number of requests. Then the nanoseconds
+//! of a check in the process (`in_process_ns`, `bounded_ns`), and their ratio (`bounded_over_in_process`).
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -94,7 +94,7 @@ async fn node<S: Ledger>(store: S, freshness: Freshness) -> ApiKeys<S> {
     ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).freshness(freshness).build().await.unwrap()
 }
 
-/// Checks that wait for nothing: bounded ones, and those of a store in the process.
+/// Measures checks that do not wait: bounded checks, and checks on a store in the process.
 async fn in_process(bounded: ApiKeys<PostgresStore>) {
     let memory = node(MemoryStore::new(), Freshness::Strict).await;
     let (ours, others) = (proved_keys(&bounded).await, proved_keys(&memory).await);
@@ -120,7 +120,7 @@ async fn nanos_each<S: Ledger>(authenticator: &Authenticator<S>, texts: &[String
     begun.elapsed().as_nanos() as f64 / IN_PROCESS_CHECKS as f64
 }
 
-/// Keys that were used before: known, with the hash proved.
+/// Keys that were used before, so that they are known and proved.
 async fn proved_keys<S: Ledger>(keys: &ApiKeys<S>) -> Arc<Vec<String>> {
     let (actor, mut texts) = (Actor::system("bench").unwrap(), Vec::new());
     for number in 0..KEYS {
@@ -148,7 +148,7 @@ async fn select(pool: Pool, ids: Arc<Vec<String>>, number: usize) {
     client.query_one(&statement, &[&ids[number % ids.len()]]).await.unwrap();
 }
 
-/// The latencies, in nanoseconds, of as many requests as so many tasks make, each one after another.
+/// The latencies, in nanoseconds, of the requests of `concurrent` tasks. Each task sends one request after another.
 async fn measure<F, Fut>(concurrent: usize, request: F) -> Vec<u64>
 where
     F: Fn(usize) -> Fut + Clone + Send + 'static,

@@ -1,16 +1,17 @@
-//! Instructions of the hot functions, which callgrind counts and which repeat where times do not:
-//! `cargo bench --bench instructions`.
+//! Instruction counts of the hot functions, by callgrind. Unlike times, they are the same in each run: `cargo bench
+//! --bench instructions`.
 //!
-//! Prints a line each: name, tab, instructions for a call, tab, those in `benches/instructions.txt`. Exit status 1 if one
-//! is 3 % above what is recorded, or if the record is out of date by more than that. After a change that is meant to
-//! cost what it costs, `cargo bench --bench instructions -- --record` writes the record anew.
+//! Prints one line for each function: name, tab, instructions for a call, tab, those in `benches/instructions.txt`.
+//! Exits with 1 if a count is 3 % above the record, or if the record is out of date by more than that. After a change
+//! whose cost is intended, `cargo bench --bench instructions -- --record` updates the record.
 //!
-//! Valgrind has no instructions for SHA-256, so secrets are digested as on processors without them: by BLAKE3.
+//! Valgrind does not support the SHA-256 instructions, so secrets are digested by BLAKE3, as on processors without
+//! them.
 //!
-//! Counts depend on the compiler and on the vector instructions of the processor (valgrind shows those up to AVX2): the
-//! record names both, and is compared only where they are the same.
+//! Counts depend on the compiler and on the vector instructions of the processor (valgrind supports up to AVX2). The
+//! record names both, and is compared only if both are the same.
 //!
-//! `CARGO_INCREMENTAL=1` makes other code of the same source, with 4 % more instructions: it is not to be set here.
+//! Do not set `CARGO_INCREMENTAL=1`: it compiles to other code, with 4 % more instructions.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -48,16 +49,16 @@ use tower_api_keys::{
 
 const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
 
-/// So many keys are known and proved; each is used once in what is measured.
+/// The number of known and proved keys. The measured part uses each once.
 const KEYS: usize = 500;
 
 /// The most that a count may differ from its record, in percent.
 const TOLERANCE: f64 = 3.0;
 
-/// From where a key is used that may be used from some networks only.
+/// The address from which keys with a list of networks are used.
 const OFFICE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
 
-/// What is measured.
+/// The names of the measurements.
 const NAMES: [&str; 10] = [
     "bare_service",
     "check_warm",
@@ -102,7 +103,7 @@ fn compare() {
         let before = recorded.get(name.as_str()).copied().unwrap_or(f64::NAN);
         let percent = (count as f64 / before - 1.0) * 100.0;
         println!("{name}\t{count}\t{before}\t{percent:+.1} %");
-        // Not a number, for want of a record, is no good either.
+        // A missing record gives NaN, which also counts as a difference.
         differ |= percent.is_nan() || percent.abs() > TOLERANCE;
     }
     let here = surroundings();
@@ -116,7 +117,7 @@ fn compare() {
     }
 }
 
-/// What else the counts depend on.
+/// The compiler and processor on which the counts depend.
 fn surroundings() -> String {
     let rustc = Command::new("rustc").arg("--version").output().unwrap().stdout;
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -129,7 +130,7 @@ fn counts() -> Vec<(String, u64)> {
     NAMES.iter().map(|name| ((*name).to_owned(), count(name))).collect()
 }
 
-/// Runs this program once more, under callgrind.
+/// Runs this program again, under callgrind.
 fn count(name: &str) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=instructions::measured*"])
@@ -144,7 +145,7 @@ fn count(name: &str) -> u64 {
     collected / KEYS as u64
 }
 
-/// The only function whose instructions count. Calls once for each input.
+/// The only function whose instructions are counted. Calls `call` once for each input.
 #[inline(never)]
 fn measured<T, O>(inputs: Vec<T>, mut call: impl FnMut(T) -> O) {
     for input in inputs {
@@ -170,7 +171,7 @@ fn run(name: &str) {
     };
     let check = |text: String| authenticator.authenticate(&text).now_or_never().unwrap().is_ok();
     if name.starts_with("layer_") {
-        // Proved from where they are used later: each key remembers its source.
+        // Proved from the address of the later uses, because each key remembers its source.
         for request in requests("authorization", "Bearer ") {
             runtime.block_on(layered.call(request)).unwrap();
         }
@@ -200,7 +201,7 @@ fn run(name: &str) {
 async fn proved_keys(name: &str) -> (ApiKeys<MemoryStore>, Vec<PlaintextKey>) {
     let builder = ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET);
     let (keys, actor) = (builder.addresses(Addresses::given()).build().await.unwrap(), Actor::system("bench").unwrap());
-    // Four, of which the last one has the caller's address.
+    // Four networks, of which the last contains the caller's address.
     let networks = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"];
     let (networks, mut texts) = (Networks::new(networks).unwrap(), Vec::new());
     for number in 0..KEYS {
@@ -230,13 +231,13 @@ fn request(header: &str, value: &str) -> Request<Empty<Bytes>> {
         .unwrap()
 }
 
-/// The text with another last character.
+/// The text with a different last character.
 fn other_end(text: &str) -> String {
     let (rest, last) = text.split_at(text.len() - 1);
     format!("{rest}{}", if last == "A" { "B" } else { "A" })
 }
 
-/// Well-formed texts with the ids of these keys and secrets that are not theirs.
+/// Well-formed texts with the ids of these keys and wrong secrets.
 fn other_secrets(texts: &[&str]) -> Vec<String> {
     let with_other_secret = |(text, other): (&&str, &&str)| {
         let mut text = format!("{}{}", &text[..26], &other[26..70]);

@@ -1,21 +1,24 @@
-//! What a page of the inventory takes: `cargo bench --features sqlite,postgres --bench inventory`.
+//! The time for a page of the inventory: `cargo bench --features sqlite,postgres --bench inventory`.
 //!
-//! 100,000 keys of one organization, of 1,000 teams and 1,000 users, each used from three sources and refused from one, in
-//! a SQLite file and in a PostgreSQL server that it starts on loopback. Prints a line each: name, tab, figure.
-//! - `<store>_page_p50_ms_<place>`, `<store>_page_p99_ms_<place>`: pages of 100 for an admin of the organization, at the
-//!   beginning, the middle and the end of the list; places take turns.
+//! 100,000 keys of one organization, of 1,000 teams and 1,000 users, each used from three sources and refused from one,
+//! in an SQLite file and in a PostgreSQL server that it starts on loopback. Prints one line for each figure: name, tab,
+//! figure.
+//! - `<store>_page_p50_ms_<place>`, `<store>_page_p99_ms_<place>`: pages of 100 for an admin of the organization, at
+//!   the beginning, the middle and the end of the list, in turn.
 //! - `<store>_team_p50_ms`, `<store>_team_p99_ms`: the keys of one team for its admin, 50 of them.
-//! - `<store>_flagged_ms`: a page of 100 keys that have a flag which one in five has.
-//! - `<store>_rare_ms`: a call that looks for what no key has: 5,000 keys.
-//! - `<store>_summary_s`, `<store>_csv_s`, `<store>_csv_mib`: the whole of it in numbers, and as a table so large.
+//! - `<store>_flagged_ms`: a page of 100 keys with a flag that one key in five has.
+//! - `<store>_rare_ms`: a call with a filter that no key matches: it reads 5,000 keys.
+//! - `<store>_summary_s`, `<store>_csv_s`, `<store>_csv_mib`: the summary of the whole inventory, its export as a
+//!   table, and the size of that table.
 //!
-//! Then, or at once with `-- teams`, 10,000 keys in a store of their own: 100 users have 5,000 of them; the team `large` has 2,000, twenty small teams have
-//! 100 each, and the rest belongs to twenty others. So an admin of the large one sees as many keys as one of the twenty small
-//! ones, apart from how many teams they are. Calls take turns; medians.
+//! Then, or only this with `-- teams`, 10,000 keys in another store: 100 users have 5,000 of them, the team `large` has
+//! 2,000, twenty small teams have 100 each, and twenty other teams have the rest. So an admin of the large team sees as
+//! many keys as an admin of the twenty small ones; only the number of teams differs. Calls take turns; figures are
+//! medians.
 //! - `<store>_<call>_ms_<actor>`, where an actor is `one_team`, `twenty_teams` or `org_admin`, and a call is `list`,
-//!   `list_deep` (behind the middle), `list_newest`, `inventory`, `summary` (2,000 keys, 10,000 for the organization),
+//!   `list_deep` (after the middle), `list_newest`, `inventory`, `summary` (2,000 keys, 10,000 for the organization),
 //!   `search` (the keys with a part of a name that one in twenty has) or `search_rare` (one that no key has).
-//! - `<store>_<call>_twenty_over_one`: how much longer the twenty take.
+//! - `<store>_<call>_twenty_over_one`: how much longer the calls take for twenty teams.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -52,7 +55,7 @@ const KEYS: usize = 100_000;
 const OWNERS: usize = 1_000;
 const ROUNDS: usize = 300;
 const FIRST: i64 = 1_735_689_600_000;
-/// Between one key and the next: all of them in five weeks.
+/// The time between two keys: all of them are created within five weeks.
 const STEP: i64 = 30_000;
 const SOURCES: [(&str, &str, &str); 4] = [
     ("success", "api", "acme-sync"),
@@ -73,7 +76,7 @@ async fn main() {
     let store = SqliteStore::open(folder.path().join("teams.db")).await.unwrap();
     fill_teams(&store).await;
     compare("sqlite", store).await;
-    // With the buffers of a small database server.
+    // The buffers of a small database server.
     let server = Server::start_with(&["shared_buffers=512MB"]);
     if has_large {
         PostgresStore::migrate(&server.url(), "keys").await.unwrap();
@@ -132,7 +135,8 @@ async fn measure<S: Ledger>(name: &str, store: S) {
 const TEAM_KEYS: usize = 10_000;
 const TURNS: usize = 100;
 
-/// Whose key this is, of ten in turn: five times a user's, twice the large team's, twice a small team's, once another's.
+/// The key with this number. Of ten in turn, five belong to users, two to the large team, two to small teams, and one
+/// to another team.
 fn of_teams(number: usize) -> KeyRow {
     let turn = number / 10;
     let (kind, owner) = match number % 10 {
@@ -194,7 +198,7 @@ async fn compare<S: Ledger>(name: &str, store: S) {
     }
 }
 
-/// How many keys the answer has.
+/// Makes the call, and returns the number of keys in the answer.
 async fn asked(manager: &KeyManager, call: &str, actor: &Actor) -> usize {
     let part = |text| NamePart::new(text).unwrap();
     let query = match call {
@@ -242,7 +246,7 @@ async fn fill<S: PortableStore>(store: &S) {
     }
 }
 
-/// Ids are random: spread them.
+/// Real ids are random, so these are spread out.
 fn id(number: usize) -> String {
     format!("{:020}", (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) % 10_000_000_000_000_000_000)
 }
@@ -256,7 +260,8 @@ fn cursor(number: usize) -> KeyCursor {
     KeyCursor { created_at, expires_at: None, id: KeyId::new(&id(number)).unwrap() }
 }
 
-/// Every other one is a user's; one in seven is revoked, one in nine replaces another, one in five says nothing by its name.
+/// Every other key is a user's. One in seven is revoked, one in nine replaces another, and one in five has a name
+/// without meaning.
 fn key(number: usize) -> KeyRow {
     let owner = number / 2 % OWNERS;
     let (kind, owner) = if number.is_multiple_of(2) {

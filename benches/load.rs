@@ -1,19 +1,21 @@
 //! A service under load, over loopback: `cargo bench --bench load`.
 //!
-//! axum and hyper, in a process of their own, answer HTTP/1.1 over kept connections with `ApiKeyLayer` and without. This
-//! process asks: closed loop for the throughput, one request at a time on each connection; open loop for the latency of
-//! proved keys, measured from the moment at which each request should have begun, so that a stall is not hidden by the
-//! requests that nobody sent during it. Rounds alternate:
+//! axum and hyper, in another process, answer HTTP/1.1 over kept-alive connections, with and without `ApiKeyLayer`.
+//! This process sends the requests. For the throughput it uses a closed loop, with one request at a time on each
+//! connection. For the latency of proved keys it uses an open loop, measured from the moment at which each request
+//! should have begun: so requests that were not sent during a stall do not hide it. Rounds alternate:
 //!
-//! - `idle`: proved keys at `--rate` a second, and nothing else.
-//! - `wrong_secrets`: the same beside `--flood` requests a second with well-formed keys of one known id and wrong secrets.
-//! - `unlayered_flood`: the same beside those very requests to the route without the layer: what they cost a machine of
-//!   this size anyhow.
-//! - `first_uses`: the same while fresh keys keep every hashing thread busy and `--unknown` requests a second look up ids
-//!   that nobody has.
+//! - `idle`: only proved keys at `--rate` a second.
+//! - `wrong_secrets`: the same, plus `--flood` requests a second with well-formed keys of one known id and wrong
+//!   secrets.
+//! - `unlayered_flood`: the same, plus the same requests to the route without the layer: their cost on this machine in
+//!   any case.
+//! - `first_uses`: the same, while fresh keys keep every hashing thread busy and `--unknown` requests a second look up
+//!   unknown ids.
 //!
-//! Prints a line each: name, tab, figure. Exits with 1 if a wrong secret cost a run of Argon2id, a fresh key did not cost
-//! exactly one, or an answer had another status than it must. Takes `--seconds` (of each phase) and `--rounds`, too.
+//! Prints one line for each figure: name, tab, figure. Exits with 1 if a wrong secret cost a run of Argon2id, if a
+//! fresh key did not cost exactly one, or if an answer had the wrong status. Also takes `--seconds` (of each phase) and
+//! `--rounds`.
 #![allow(
     clippy::indexing_slicing,
     clippy::print_stderr,
@@ -47,7 +49,7 @@ use traffic::{Arguments, Latencies, Pace, allowed_kib, cores, median, stolen_ms}
 const DEFAULTS: [(&str, f64); 5] =
     [("flood", 10_000.0), ("rate", 1_000.0), ("rounds", 3.0), ("seconds", 2.0), ("unknown", 2_000.0)];
 
-/// Connections that share a rate. Each waits for its answer before it asks again.
+/// The number of connections that share a rate. Each waits for its answer before its next request.
 const LANES: u32 = 8;
 
 fn main() -> ExitCode {
@@ -74,7 +76,7 @@ struct Load<'a> {
 struct Bench {
     arguments: Arguments,
     server: Server,
-    /// Keys that nobody has used yet.
+    /// Keys that have not been used yet.
     fresh: Mutex<Vec<String>>,
 }
 
@@ -120,9 +122,9 @@ impl Bench {
         Ok(())
     }
 
-    /// As many requests as the machine can do, in many short rounds that alternate: without the layer, with a layer that
-    /// does nothing, for axum boxes a route once more for any layer, and with ours. Other work on the machine disturbs
-    /// the server's own processor time least.
+    /// As many requests as the machine can do, in many short alternating rounds: without a layer, with a layer that
+    /// does nothing (because axum boxes a route again for any layer), and with ours. The server's own processor time is
+    /// the figure that other work on the machine disturbs least.
     fn saturation(&self) -> Result<(), String> {
         let names = ["bare", "noop", "layered"];
         let routes = names.map(|name| self.server.in_turn(&format!("/{name}"), &self.server.warm));
@@ -130,7 +132,7 @@ impl Bench {
         let (mut answers, mut cpu_ms) = ([0; 3], [0; 3]);
         for round in 0..40 {
             for turn in 0..3 {
-                // Who begins alternates, too.
+                // The order alternates, too.
                 let route = (round + turn) % 3;
                 let cpu_before = self.server.status()?.cpu_ms;
                 let begun = Instant::now();
@@ -151,9 +153,9 @@ impl Bench {
         Ok(())
     }
 
-    /// Requests answered in a tenth of a second.
+    /// The number of requests answered in a tenth of a second.
     fn closed_loop(&self, requests: &(dyn Fn() -> Vec<u8> + Sync)) -> Result<u64, String> {
-        // Made beforehand: the time to write requests down is not the server's.
+        // Prepared beforehand, because the time to write requests is not the server's.
         let requests: Vec<Vec<u8>> = (0..LANES).map(|_| requests()).collect();
         let end = Instant::now() + Duration::from_millis(100);
         let lane = |request: &[u8]| {
@@ -170,7 +172,7 @@ impl Bench {
         })
     }
 
-    /// One phase of one round: proved keys at their pace, beside what else there is.
+    /// One phase of one round: proved keys at their pace, plus the other load of the phase.
     fn measure(
         &self,
         phase: &mut Phase,
@@ -203,7 +205,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Requests at a rate, whether or not answers keep up; latencies from their intended starts.
+    /// Sends requests at a rate, whether or not answers keep up. Latencies count from the intended starts.
     fn open_loop(&self, load: &Load<'_>, goes_on: &AtomicBool) -> Result<Latencies, String> {
         let every = Duration::from_secs_f64(1.0 / load.per_second);
         let begun = Instant::now();
@@ -235,7 +237,7 @@ impl Bench {
         while goes_on.load(Ordering::Relaxed) {
             let Some(key) = self.fresh.lock().unwrap().pop() else { break };
             let request = request("/layered", &key);
-            // Told to come back, it finds the run that it left in the queue, or that run's answer.
+            // If it is told to try again, it finds the run that it left in the queue, or the result of that run.
             let mut tries = 1;
             while connection.ask(&request)? == 503 && tries < 10 {
                 tries += 1;
@@ -270,11 +272,11 @@ impl Bench {
     }
 }
 
-/// What all rounds of a phase have brought.
+/// The results of all rounds of a phase.
 struct Phase {
     name: &'static str,
     seconds: f64,
-    /// What the host of a virtual machine took of that.
+    /// The part of that time that the host of a virtual machine took.
     stolen_ms: u64,
     latencies: Latencies,
     /// The p99 of each round, in microseconds.
@@ -296,7 +298,7 @@ impl Server {
         Connection::open(self.address)
     }
 
-    /// Requests with these keys, one after another and again from the first.
+    /// Requests with these keys, one after another, then from the first again.
     fn in_turn(&self, path: &str, keys: &[String]) -> impl Fn() -> Vec<u8> + Sync + use<> {
         let requests: Vec<Vec<u8>> = keys.iter().map(|key| request(path, key)).collect();
         let next = std::sync::atomic::AtomicUsize::new(0);
@@ -315,7 +317,7 @@ impl Server {
     }
 }
 
-/// What the server says of itself.
+/// The server's own figures.
 struct Status {
     argon2_runs: u64,
     /// Peak resident memory.

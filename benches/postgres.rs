@@ -1,12 +1,12 @@
-//! What PostgreSQL takes for look-ups and changes: `cargo bench --features postgres --bench postgres`.
+//! The cost of look-ups and changes on PostgreSQL: `cargo bench --features postgres --bench postgres`.
 //!
-//! Starts a server of its own on loopback. Prints a line each: name, tab, figure.
+//! Starts its own server on loopback. Prints one line for each figure: name, tab, figure.
 //! - `find_p50_us_1000`, `find_p99_us_1000`, `find_p50_us_1000000`, `find_p99_us_1000000`: a look-up by id, one after
-//!   another, among so many keys; rounds alternate. `find_p99_ratio` is that of the two p99.
-//! - `log_reads_per_second_1`, `log_reads_per_second_16`: reads of the change log that find nothing new, by so many nodes,
-//!   each one after another, on the machine of the server.
+//!   another, among this number of keys; rounds alternate. `find_p99_ratio` is the ratio of the two p99.
+//! - `log_reads_per_second_1`, `log_reads_per_second_16`: reads of the change log without news, by this number of
+//!   nodes, each one after another, on the machine of the server.
 //! - `issue_per_second`, `revoke_per_second`: changes by one node, one after another.
-//! - `changes_per_second_16`: revocations by 16 tasks, which all want the one lock.
+//! - `changes_per_second_16`: revocations by 16 tasks, which all wait for the same lock.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -41,7 +41,7 @@ const FINDS: usize = 1_000;
 
 #[tokio::main]
 async fn main() {
-    // With the buffers of a small database server, and commits that reach the disk.
+    // The buffers of a small database server, and commits that reach the disk.
     let server = Server::start_with(&["shared_buffers=512MB", "fsync=on"]);
     finds(&server).await;
     let store = filled(&server, SIZES[0]).await;
@@ -55,7 +55,7 @@ async fn filled(server: &Server, keys: usize) -> PostgresStore {
     let schema = format!("keys_{keys}");
     PostgresStore::migrate(&server.url(), &schema).await.unwrap();
     let client = server.client().await;
-    // The ids are made as the crate makes them: 15 random bytes in base64url.
+    // Ids as the crate generates them: 15 random bytes in base64url.
     let fill = format!(
         "insert into {schema}.api_keys (organization, id, kind, owner, name, labels, hash, tag, scopes, created_by, created_at) \
          select 'default', substr(translate(encode(uuid_send(gen_random_uuid()), 'base64'), '+/', '-_'), 1, 20), \

@@ -1,12 +1,12 @@
-//! What it takes to ask a directory about 100,000 owners: `cargo bench --features sqlite --bench reconcile`.
+//! The cost of asking a directory about 100,000 owners: `cargo bench --features sqlite --bench reconcile`.
 //!
-//! A key each, in a SQLite file with commits on disk, and a directory that answers about 1,000 at a time after `--answer-ms`.
-//! One owner in a thousand is missing. In the same process one task shows proved keys all the time: while nothing else
-//! happens, and while all owners are gone through, in rounds that take turns.
+//! Each owner has one key, in an SQLite file with commits on disk. The directory answers about 1,000 owners at a time,
+//! after `--answer-ms`. One owner in a thousand is missing. In the same process one task checks proved keys all the
+//! time: alone, and while all owners are reconciled, in rounds that take turns.
 //!
-//! Prints a line each: name, tab, figure.
-//! - `owners_s`: the whole of it, the median of the rounds.
-//! - `close_s`: closing the hundred that are missing, which asks about all of them again.
+//! Prints one line for each figure: name, tab, figure.
+//! - `owners_s`: the time for all owners, the median of the rounds.
+//! - `close_s`: the time to close the hundred missing owners, which asks about all of them again.
 //! - `warm_idle_p50_us`, `warm_idle_p99_us`, `warm_busy_p50_us`, `warm_busy_p99_us`: a check of a proved key; medians of the
 //!   rounds.
 //! - `warm_p99_busy_over_idle`: the median of the ratios, round by round.
@@ -45,10 +45,10 @@ use traffic::{Arguments, Latencies, cores, median, stolen_ms};
 
 const DEFAULTS: [(&str, f64); 3] = [("answer-ms", 20.0), ("owners", 100_000.0), ("rounds", 5.0)];
 
-/// Keys that are checked meanwhile.
+/// The number of keys that are checked meanwhile.
 const WARM: usize = 100;
 
-/// Between one check and the next, so that the other work has the second core and a part of this one.
+/// The time between two checks, so that the other work has the second core and part of this one.
 const EVERY: Duration = Duration::from_micros(50);
 
 struct People {
@@ -145,7 +145,7 @@ async fn main() {
     println!("stolen_ms\t{}", stolen_ms() - stolen);
 }
 
-/// Shows proved keys until it is told to end.
+/// Checks proved keys until it is told to end.
 async fn checks(
     authenticator: tower_api_keys::Authenticator<SqliteStore>,
     texts: Arc<Vec<String>>,

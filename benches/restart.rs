@@ -1,15 +1,15 @@
-//! A node that starts beside 100,000 live keys in PostgreSQL and meets each of them once, with stored proofs: `cargo bench
+//! A node starts with 100,000 live keys in PostgreSQL and stored proofs, and checks each key once: `cargo bench
 //! --features postgres --bench restart`.
 //!
-//! Starts a server of its own on loopback, whose commits reach the disk. The keys have hashes of the default profile, whose
-//! output is made up: to compute 100,000 of them takes 20 minutes of a core, and the measurement ends with an error if one
-//! is run. Tags and proofs are made here, by what the documentation says of them. 256 requests at a time ask for keys in
-//! random order, until each was met.
+//! Starts its own server on loopback, whose commits reach the disk. The keys have hashes of the default profile with
+//! invented output: computing 100,000 of them would take 20 minutes of a core. The measurement ends with an error if a
+//! hash is run. Tags and proofs are computed here as the documentation describes. 256 requests at a time use keys in
+//! random order, until each was used.
 //!
-//! Prints a line each: name, tab, figure. `restart_s` is the median of three nodes, one after another; then the keys a
-//! second (`first_uses_per_second`), the p99 of a first use in milliseconds (`first_use_p99_ms`), and the runs of Argon2id
-//! (`argon2_runs`). `without_proofs_s` is what the runs would take: that of 200 of these keys with hashes of the same
-//! profile that were computed, times 500.
+//! Prints one line for each figure: name, tab, figure. `restart_s` is the median of three nodes, one after another;
+//! then the keys a second (`first_uses_per_second`), the p99 of a first use in milliseconds (`first_use_p99_ms`), and
+//! the runs of Argon2id (`argon2_runs`). `without_proofs_s` is the time without proofs: that of 200 keys with real
+//! hashes of the same profile, times 500.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -125,7 +125,7 @@ async fn filled(store: &PostgresStore) -> Vec<String> {
         rows.sort_by(|one, other| one.id.cmp(&other.id));
         store.import(&Batch::Keys(rows)).await.unwrap();
     }
-    // By their ids, which are random.
+    // Sorted by their ids, which are random.
     texts.sort_unstable();
     texts
 }
@@ -152,7 +152,7 @@ async fn meet_all(node: &ApiKeys<PostgresStore>, texts: &Arc<Vec<String>>) -> Ve
     latencies
 }
 
-/// Seconds of Argon2id for as many keys, all cores at work.
+/// The seconds of Argon2id for the same number of keys, on all cores.
 async fn without_proofs() -> f64 {
     let keys = ApiKeys::new(MemoryStore::new()).unwrap();
     let (manager, actor, mut texts) = (keys.manager(), Actor::system("bench").unwrap(), Vec::new());

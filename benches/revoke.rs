@@ -1,14 +1,15 @@
-//! What revoking 100,000 keys of one owner takes on PostgreSQL, and what other requests notice of it:
-//! `cargo bench --features postgres --bench revoke`.
+//! The time to revoke 100,000 keys of one owner on PostgreSQL, and the effect on other requests: `cargo bench
+//! --features postgres --bench revoke`.
 //!
-//! Starts a server of its own on loopback, with commits that reach the disk. A known key of another owner is checked at a
-//! steady rate on a second node; its latency is measured from the moment at which each check should have begun, before
-//! and during the revocation. That node is strict, so that each check waits for an answer of the server that is busy with
-//! the revocation; with `--bound-ms`, which is bounded freshness, it answers by itself. Prints a line each: name, tab, figure.
+//! Starts its own server on loopback, with commits that reach the disk. A second node checks a known key of another
+//! owner at a steady rate, before and during the revocation. Latencies count from the moment at which each check should
+//! have begun. That node is strict, so each check waits for an answer of the server, which is busy with the revocation.
+//! With `--bound-ms`, for bounded freshness, the node answers by itself. Prints one line for each figure: name, tab,
+//! figure.
 //! - `keys`, `seconds`, `keys_per_second`, `passes`: of `KeyManager::revoke_many`.
 //! - `idle_p99_ms`, `during_p99_ms`, `ratio`: of the checks, with `checks_idle` and `checks_during` of them.
-//! - `select_idle_p99_ms`, `select_during_p99_ms`: of a bare `select 1` over a connection of its own, a tenth as often:
-//!   what the server and the machine take by themselves.
+//! - `select_idle_p99_ms`, `select_during_p99_ms`: of a bare `select 1` over another connection, a tenth as often: the
+//!   cost of the server and the machine alone.
 //!
 //! Takes `--keys`, `--rate` and `--bound-ms` with a number above 0. Exits with 1 if a key is left, an event is missing, or
 //! a check was refused.
@@ -61,7 +62,7 @@ async fn main() {
     let (keys, every) = (arguments.count("keys") as u64, Duration::from_secs_f64(1.0 / arguments.number("rate")));
     let server = Server::start_with(&["shared_buffers=512MB", "fsync=on"]);
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
-    // Another node is another process: it has threads of its own.
+    // In production the other node is another process, so it gets its own threads here.
     let elsewhere = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let managing = elsewhere.spawn(node(server.url(), Freshness::Strict)).await.unwrap();
     let freshness = match arguments.count("bound-ms") {
@@ -132,7 +133,7 @@ async fn node(url: String, freshness: Freshness) -> ApiKeys<PostgresStore> {
     ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).freshness(freshness).build().await.unwrap()
 }
 
-/// Calls at a steady rate, whatever each of them takes.
+/// Calls at a steady rate, however long each of them takes.
 struct Traffic {
     goes_on: Arc<AtomicBool>,
     pacer: thread::JoinHandle<JoinSet<Duration>>,

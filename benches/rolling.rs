@@ -1,15 +1,15 @@
-//! Two nodes that are restarted one after the other, behind a balancer, while their keys are in use: `cargo bench
+//! Two nodes behind a load balancer are restarted one after the other while their keys are in use: `cargo bench
 //! --features axum,postgres --bench rolling`.
 //!
-//! 2,000 live keys with hashes of the default profile, no stored proofs, a PostgreSQL server of its own; each node is a
-//! process with an HTTP server on loopback. This process is the clients and the balancer: 60 requests a second, each with a
-//! random key and a connection of its own, to the nodes by turns. A node that is to be restarted gets no more requests, ends
-//! those that it has, ends, starts, and gets its half again from the moment at which it listens: each key that it then meets
-//! costs it a run of Argon2id. All of it runs on one machine.
+//! There are 2,000 live keys with hashes of the default profile and no stored proofs, in a PostgreSQL server that this
+//! bench starts. Each node is a process with an HTTP server on loopback. This process is the clients and the balancer:
+//! 60 requests a second, each with a random key and a new connection, to the nodes in turn. Before a restart, a node
+//! gets no more requests and finishes those that it has. It then ends, starts, and gets its half again as soon as it
+//! listens. The first use of each key then costs it a run of Argon2id. Everything runs on one machine.
 //!
-//! Prints a line each: name, tab, figure. `requests`, of which `refusals` were answered with anything but 200 or not at all;
-//! `p50_ms` and `p99_ms` from the moment at which a request should have begun; `argon2_runs` of both nodes since their
-//! restart. Exits with 1 if a request was refused.
+//! Prints one line for each figure: name, tab, figure. `refusals` is the part of the `requests` that got another status
+//! than 200, or no answer. `p50_ms` and `p99_ms` count from the moment at which a request should have begun.
+//! `argon2_runs` is for both nodes since their restart. Exits with 1 if a request was refused.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -54,13 +54,13 @@ use traffic::Pace;
 const KEYS: usize = 2_000;
 const NODES: usize = 2;
 const RATE: u32 = 60;
-/// Clients that share the rate. Each waits for its answer before it asks again.
+/// The number of clients that share the rate. Each waits for its answer before its next request.
 const CLIENTS: u32 = 30;
-/// How long the traffic goes on before the first restart, and after each.
+/// How long the traffic runs before the first restart, and after each.
 const BEFORE: Duration = Duration::from_secs(5);
 const AFTER: Duration = Duration::from_secs(60);
 
-/// Set in a process that is a node: the database.
+/// The variable that is set in a node's process: the URL of the database.
 const NODE: &str = "TOWER_API_KEYS_BENCH_NODE";
 
 fn main() -> ExitCode {
@@ -108,7 +108,7 @@ async fn issued(url: &str) -> Vec<String> {
     issued.map(|issued| issued.unwrap().plaintext().expose_secret().to_owned()).collect().await
 }
 
-/// Serves until standard input ends, and then to the end of each request.
+/// Serves until standard input ends, and then finishes the running requests.
 async fn serve(url: &str) {
     let keys = keys(url).await;
     let authenticator = keys.authenticator();
@@ -128,7 +128,7 @@ async fn serve(url: &str) {
     axum::serve(listener, app).with_graceful_shutdown(async { drop(ended.await) }).await.unwrap();
 }
 
-/// A node as the balancer knows it.
+/// A node as the balancer sees it.
 struct Node {
     child: Child,
     address: SocketAddr,
@@ -174,7 +174,7 @@ impl Drop for Node {
     }
 }
 
-/// Requests that go on until they are told to end.
+/// Requests that continue until they are told to end.
 struct Traffic {
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
     is_over: Arc<AtomicBool>,
@@ -194,7 +194,7 @@ impl Traffic {
                 let mut random = u64::from(client) + 1;
                 while !is_over.load(Ordering::Relaxed) {
                     let intended = pace.next();
-                    // xorshift64: keys in no order.
+                    // xorshift64, for keys in random order.
                     random ^= random << 13;
                     random ^= random >> 7;
                     random ^= random << 17;

@@ -1,11 +1,12 @@
-//! What a check costs, and what a key takes of memory, as keys grow in number: `cargo bench --bench scale`.
+//! The cost of a check, and the memory of a key, for growing numbers of keys: `cargo bench --bench scale`.
 //!
-//! Prints a table, tab-separated, and draws it in `docs/scale.svg`. It takes a few minutes, nearly all of them for
-//! issuing and proving a million keys; `cargo bench --bench scale -- --most 100000` stops at fewer and draws nothing.
+//! Prints a tab-separated table, and draws it in `docs/scale.svg`. It takes a few minutes, nearly all of them for
+//! issuing and proving a million keys. `cargo bench --bench scale -- --most 100000` stops at that number and draws
+//! nothing.
 //!
-//! Keys are those of teams with ten each, and have names of 16 characters. They are hashed with the machine-secret
+//! Keys belong to teams with ten keys each, and have names of 16 characters. Their hashes have the machine-secret
 //! profile: a hundred thousand standard hashes would take 21 minutes of a core. A later use costs the same under every
-//! profile, a first use does not.
+//! profile, but a first use does not.
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -29,34 +30,35 @@ use tower_api_keys::{
 
 const SIZES: [usize; 4] = [1, 1_000, 100_000, 1_000_000];
 
-/// Rounds, interleaved so that a noisy machine disturbs all sizes alike; the median of them is printed.
+/// The number of rounds. They are interleaved, so that a noisy machine disturbs all sizes equally. The median is
+/// printed.
 const ROUNDS: usize = 51;
 
-/// Checks in each round, of keys picked at random.
+/// The number of checks in each round, of keys picked at random.
 const CHECKS: usize = 2_000;
 
-/// First uses of each size, one after the other.
+/// The number of first uses for each size, one after the other.
 const FIRST_USES: usize = 400;
 
-/// Keys that are issued and proved before memory is measured, so that threads and their memory are there already.
+/// Keys that are issued and proved before memory is measured, so that threads and their memory exist already.
 const BEFORE_MEASURING: usize = 64;
 
-/// Keys at work at a time: no more than may wait to be issued.
+/// Keys that are issued at a time: no more than may wait.
 const AT_A_TIME: usize = 16;
 
 const KEYS_OF_A_TEAM: usize = 10;
 
-/// Of an unbranded key.
+/// The length of an unbranded key.
 const TEXT_LENGTH: usize = 74;
 
-/// So many keys, all in a store of their own and all proved.
+/// A number of keys, all in the same store and all proved.
 struct Population {
     keys: ApiKeys<Arc<MemoryStore>>,
     maker: ApiKeys<Arc<MemoryStore>>,
     texts: Vec<[u8; TEXT_LENGTH]>,
     issued: usize,
     random: Random,
-    /// Growth of resident memory for each key; not measured where there are too few to tell.
+    /// The growth of resident memory for each key; none if there are too few keys to measure it.
     store_bytes: Option<f64>,
     proof_bytes: Option<f64>,
     warm_ns: Vec<f64>,
@@ -67,10 +69,10 @@ impl Population {
     async fn new(size: usize) -> Self {
         let wait = Duration::from_secs(60);
         let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_check_wait(wait);
-        // Usage stays in its cells, as between two flushes: written to this store, it would count as memory of proofs.
+        // Usage is not flushed: in this store it would count as memory of proofs.
         let day = Duration::from_secs(86_400);
         let store = Arc::new(MemoryStore::new());
-        // A node remembers the keys that it makes, so another one makes them.
+        // A node caches the keys that it creates, so another one creates them.
         let maker =
             ApiKeys::builder(Arc::clone(&store)).hasher(hasher.clone()).cache_capacity(1).build().await.unwrap();
         let builder = ApiKeys::builder(store).hasher(hasher).max_concurrent_lookups(64, wait).usage_interval(day);
@@ -78,7 +80,7 @@ impl Population {
         let mut population = Self {
             keys,
             maker,
-            // Written to, so that all of it is resident from the start.
+            // Filled, so that all of it is resident from the start.
             texts: vec![[b'-'; TEXT_LENGTH]; size],
             issued: 0,
             random: Random(0x9e37_79b9_7f4a_7c15),
@@ -136,7 +138,7 @@ impl Population {
     }
 
     fn measure_warm(&mut self) {
-        // A request brings its text along, so the texts are copied out of a list that no cache holds.
+        // A request brings its own text, so the texts are copied from a list that is too large for a processor cache.
         let texts: Vec<String> = (0..CHECKS).map(|_| self.any_text()).collect();
         let authenticator = self.keys.authenticator();
         let mut accepted = 0;
@@ -207,13 +209,13 @@ async fn measure(most: usize) -> Vec<plot::Row> {
     populations.into_iter().map(Population::row).collect()
 }
 
-/// What follows `--most`. Other arguments are cargo's.
+/// The value after `--most`. Other arguments are cargo's.
 fn most() -> usize {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--most").skip(1);
     arguments.next().map_or(usize::MAX, |number| number.parse().unwrap_or_else(|_| panic!("--most wants a number")))
 }
 
-/// Of this process; None where the system does not say.
+/// The resident memory of this process; None if the system does not report it.
 fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -232,7 +234,7 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Numbers that are the same in each run, without a pattern that a processor could foresee (xorshift64).
+/// Numbers that are the same in each run, without a pattern that a processor could predict (xorshift64).
 struct Random(u64);
 
 impl Random {

@@ -1,7 +1,8 @@
-//! This crate beside what a user would pick instead: `cargo bench --bench side_by_side`.
+//! This crate compared with its alternatives: `cargo bench --bench side_by_side`.
 //!
-//! The others would be built for each newcomer's first command if they were dependencies of this package. So they, and
-//! all that is measured, are in the package `benches/peers`; this one builds and runs that, and passes on what it says.
+//! As dependencies of this package, the alternatives would be built for every new user's first command. So they, and
+//! all measurements, are in the package `benches/peers`. This bench builds and runs that package, and passes its output
+//! on.
 #![allow(clippy::print_stderr, reason = "it says why there is nothing to run")]
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 fn main() -> ExitCode {
-    // `cargo test --benches` runs this too, and not to measure.
+    // `cargo test --benches` also runs this, but not to measure.
     if !env::args().any(|argument| argument == "--bench") {
         eprintln!("nothing to test here; it measures: cargo bench --bench side_by_side");
         return ExitCode::SUCCESS;
@@ -21,10 +22,11 @@ fn main() -> ExitCode {
         eprintln!("benches/peers is not part of the published archive: run this bench from a clone of the repository");
         return ExitCode::FAILURE;
     }
-    // A target folder within this package's own: the two have few builds in common, and need no second folder to ignore.
+    // A target folder inside of this package's own: the two share few builds, and no second folder has to be ignored.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
     let mut cargo = Command::new(env!("CARGO"));
-    // What cargo tells this program about its own package makes a build script of another package run again and again.
+    // The variables that cargo sets for this package would make a build script of the other package run again and
+    // again.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             cargo.env_remove(name);

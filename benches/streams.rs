@@ -1,13 +1,14 @@
-//! How soon streams know that their key ended, and what it costs that they wait:
-//! `cargo bench --features postgres,sqlite --bench streams`.
+//! How soon streams notice that their key ended, and what waiting costs: `cargo bench --features postgres,sqlite
+//! --bench streams`.
 //!
-//! Two nodes share a store: `MemoryStore`, one SQLite file, a PostgreSQL server of its own on loopback. On one of them
-//! 1,000 streams wait, half of them for one key. The other node revokes that key.
+//! Two nodes share a store: `MemoryStore`, an SQLite file, or a PostgreSQL server that this bench starts on loopback.
+//! On one node 1,000 streams wait, half of them for one key. The other node revokes that key.
 //!
-//! Prints a line each: name, tab, figure. For each store the median and the longest time in milliseconds from the call
-//! to revoke until the last of the 500 streams ended (`memory_ms`, `memory_longest_ms`), and the reads of the change log
-//! a second while nothing changes (`memory_reads`). Then the resident bytes of each of 100,000 streams, tasks included
-//! (`bytes_each`), and the share of a core that they take while they wait (`idle_percent`), both on Linux only.
+//! Prints one line for each figure: name, tab, figure. For each store: the median and the longest time in milliseconds
+//! from the call to revoke until the last of the 500 streams ended (`memory_ms`, `memory_longest_ms`), and the reads of
+//! the change log a second while nothing changes (`memory_reads`). Then the resident bytes of each of 100,000 streams,
+//! with their tasks (`bytes_each`), and the share of a core that they use while they wait (`idle_percent`), both only
+//! on Linux.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -70,7 +71,7 @@ async fn caller<S: Ledger>(keys: &ApiKeys<S>) -> Principal {
     keys.authenticator().authenticate(issued.plaintext().expose_secret()).await.unwrap()
 }
 
-/// So many streams of this caller, each with the time at which it ended.
+/// `count` streams of this caller, each with the time at which it ended.
 fn streams<S: Ledger>(keys: &ApiKeys<S>, caller: &Principal, count: usize) -> Vec<JoinHandle<Instant>> {
     let authenticator = keys.authenticator();
     let stream = |_| {
@@ -91,7 +92,7 @@ async fn measure<S: Ledger>(name: &str, [ours, other]: [ApiKeys<S>; 2]) {
     for round in 0..ROUNDS {
         let revoked = caller(&ours).await;
         let ending = streams(&ours, &revoked, STREAMS / 2);
-        // At another moment between two reads of the log each time.
+        // Each time at another moment between two reads of the log.
         tokio::time::sleep(Duration::from_millis(100 + 7 * round as u64)).await;
         let begun = Instant::now();
         other.manager().revoke(revoked.key_id(), &system).await.unwrap();
@@ -109,7 +110,7 @@ async fn measure<S: Ledger>(name: &str, [ours, other]: [ApiKeys<S>; 2]) {
     println!("{name}_reads\t{:.0}", reads as f64 / IDLE.as_secs_f64());
 }
 
-/// What a hundred thousand streams take.
+/// The cost of a hundred thousand streams.
 async fn weigh<S: Ledger>(keys: &ApiKeys<S>) {
     let caller = caller(keys).await;
     let before = resident();
@@ -126,13 +127,13 @@ async fn weigh<S: Ledger>(keys: &ApiKeys<S>) {
     drop(waiting);
 }
 
-/// Resident bytes of this process.
+/// The resident bytes of this process.
 fn resident() -> Option<f64> {
     let pages = fs::read_to_string("/proc/self/statm").ok()?;
     pages.split(' ').nth(1)?.parse::<f64>().ok().map(|pages| pages * 4_096.0)
 }
 
-/// Seconds of a core that this process used.
+/// The processor seconds that this process used.
 fn used() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     let ticks = stat.rsplit_once(") ")?.1.split(' ').skip(11).take(2);

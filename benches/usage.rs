@@ -1,9 +1,9 @@
 //! Whether counts are exact: `cargo bench --features sqlite,test-util --bench usage`.
 //!
-//! A million attempts, good and bad, over 1,000 keys and 10 sources by four tasks on two threads, while counts are
-//! written and writes fail, before they are done and after: with a store in memory, then with one in a SQLite file.
-//! Prints a line each: name, tab, figure; those of the latter begin with `sqlite_`. Exits with 1 if a store has
-//! another count than was made, for any key, outcome and source. Takes `--attempts`, of each store.
+//! Four tasks on two threads make a million attempts, good and bad, over 1,000 keys and 10 sources. Meanwhile counts
+//! are written, and some writes fail, before or after they are done. First with a store in memory, then with an SQLite
+//! file. Prints one line for each figure: name, tab, figure; those of SQLite begin with `sqlite_`. Exits with 1 if a
+//! store has a wrong count for any key, outcome and source. Takes `--attempts`, for each store.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -1,10 +1,10 @@
-//! How to test handlers that ask who calls, without keys, hashes or a store:
+//! How to test handlers that use the caller, without keys, hashes or a store:
 //!
 //! ```text
 //! cargo test --example handler_tests --features test-util
 //! ```
 //!
-//! A service turns the feature on for its tests only:
+//! Turn the feature on for your tests only:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -25,17 +25,17 @@ use tower_api_keys::{
     store::MemoryStore,
 };
 
-/// The routes without the layer: the service puts a real one around them, the tests a stand-in.
+/// The routes without the layer. The service adds the real layer, and the tests add a substitute.
 fn routes() -> Router {
     Router::new().route("/", get(front_page)).route("/agents", get(agents))
 }
 
-/// For anybody. Keys are welcome.
+/// For callers with or without a key.
 async fn front_page(caller: Option<Principal>) -> String {
     caller.map_or_else(|| "hello\n".to_owned(), |caller| format!("hello, {}\n", caller.owner()))
 }
 
-/// For teams, with a scope.
+/// For team keys with a scope.
 async fn agents(caller: TeamPrincipal) -> Result<String, Refusal> {
     let read = Scope::new("agents:read").map_err(|_| Refusal::new(RefusalCode::InsufficientScope))?;
     if caller.allows(&read) {

@@ -1,14 +1,15 @@
-//! A webhook that takes either kind of key, for work that belongs to a team:
+//! A webhook that takes both kinds of key, for work that belongs to a team:
 //!
-//! - a team's key reaches its own team's webhooks and no others;
-//! - a user's key reaches those of the teams the user is a member of *now*, and only the service knows which.
+//! - a team key can use the webhooks of its own team and no others;
+//! - a personal key can use the webhooks of the teams that the user is a member of *now*. Only your service knows
+//!   which.
 //!
 //! ```text
 //! cargo run --example intake_webhook
 //! ```
 //!
-//! Who is a member stands in `members.txt` in the current folder, read for each request: change it, or take it away,
-//! while the service runs. It listens on 127.0.0.1, port 3000 unless the variable `PORT` names another.
+//! The members are in `members.txt` in the current folder, which is read for each request. Change or remove the file
+//! while the service runs. The service listens on 127.0.0.1, on port 3000 unless you set the variable `PORT`.
 
 use std::{
     env,
@@ -28,7 +29,7 @@ const MEMBERS: &str = "members.txt";
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
     let bound = TcpListener::bind(format!("127.0.0.1:{port}")).await;
-    let listener = bound.map_err(|error| format!("PORT={port} cannot be listened on: {error}"))?;
+    let listener = bound.map_err(|error| format!("cannot listen on PORT={port}: {error}"))?;
     let address = listener.local_addr()?;
     fs::write(MEMBERS, "alice engineering\nbob sales\n").await?;
 
@@ -44,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let key = issued.plaintext().expose_secret(); // the only time
         writeln!(stdout(), "curl -i -H 'x-api-key: {key}' -d done http://{address}/intake/deploys # {outcome}")?;
     }
-    writeln!(stdout(), "Without {MEMBERS}, users' keys get 503, and teams' keys work on. Ctrl-C stops.")?;
+    writeln!(stdout(), "Without {MEMBERS}, personal keys get 503, and team keys still work. Press Ctrl-C to stop.")?;
 
     let app = Router::new().route("/intake/{name}", post(intake)).layer(keys.layer());
     axum::serve(listener, app).with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) }).await?;
@@ -52,14 +53,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The team comes from the webhook, never from what the caller says of itself.
+/// The team comes from the webhook, never from the caller.
 async fn intake(caller: Principal, Path(name): Path<String>, work: Bytes) -> Result<impl IntoResponse, Refusal> {
     let Some(team) = team_of(&name) else {
         return Ok((StatusCode::NOT_FOUND, "there is no such webhook\n".to_owned()));
     };
-    // Asks `is_member` for a user's key only. There is no form of this that lets a user's key pass unasked.
+    // Calls `is_member` for a personal key only. No variant of this method lets a personal key pass without the
+    // question.
     caller.authorize_team(&team, |user| is_member(user, &team)).await.map_err(|refused| {
-        // Not knowing is no reason to refuse a key for good: 503 tells the client to keep it and to come again.
+        // If the members are unknown, the key may still be right: 503 tells the client to keep it and to try again.
         if let TeamRefused::Unknown(error) = &refused {
             log(&format!("the members of {team} could not be looked up: {error}"));
         }
@@ -68,18 +70,19 @@ async fn intake(caller: Principal, Path(name): Path<String>, work: Bytes) -> Res
     Ok((StatusCode::ACCEPTED, format!("{} bytes of work for team {team}, from {}\n", work.len(), caller.owner())))
 }
 
-/// Whose webhook it is: a row of a table, in earnest.
+/// The team of a webhook. In a real service, read it from a table.
 fn team_of(webhook: &str) -> Option<TeamId> {
     (webhook == "deploys").then(|| TeamId::new("engineering").ok())?
 }
 
-/// A query to the service's own directory, in earnest, and not cached: who left the team is out at once.
+/// Whether the user is a member. In a real service, query your directory, and do not cache the answer: then a user who
+/// leaves the team loses access at once.
 async fn is_member(user: UserId, team: &TeamId) -> io::Result<bool> {
     let wanted = format!("{user} {team}");
     Ok(fs::read_to_string(MEMBERS).await?.lines().any(|line| line == wanted))
 }
 
 fn log(text: &str) {
-    // A service goes on when nobody reads its log.
+    // The service still works if its log cannot be written.
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -1,13 +1,13 @@
-//! A client that sends a large body with a bad key, and reads no answer before it has sent all of it, sees a broken
-//! connection instead of the refusal: nobody reads the body of a request that is refused. This layer, outside of
-//! the layer of keys, reads some of it before the refusal goes out, and no more than that:
+//! The body of a refused request is not read. So a client that sends a large body with a bad key, and reads the answer
+//! only after it has sent everything, sees a broken connection instead of the refusal. This layer goes outside of the
+//! key layer. It reads a limited part of the body before the refusal is sent:
 //!
 //! ```text
 //! cargo run --example refused_uploads
 //! cargo test --example refused_uploads
 //! ```
 //!
-//! What strangers send costs you part of your line: choose the limits by what your clients upload.
+//! Requests without a valid key then use some of your bandwidth. Choose the limits by what your clients upload.
 
 use std::{
     error::Error,
@@ -35,12 +35,12 @@ use tower_api_keys::{ApiKeys, Principal, middleware::Refusal, store::MemoryStore
 /// The most bytes of a refused body that are read.
 const MOST: u64 = 1024 * 1024;
 
-/// The longest time to read them: a stranger who sends it slowly holds nothing longer.
+/// The longest time to read them. A client that sends slowly cannot hold the connection longer.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Reads some of the body before a refusal goes out. To be added after the layer of keys, and so outside of it.
+/// Reads part of the body before a refusal is sent. Add it after the key layer, so that it is outside of it.
 async fn read_refused_uploads(request: Request, next: Next) -> Response {
-    // A client that asks first sends nothing before it has the answer.
+    // A client that sends `Expect` waits for the answer before it sends the body.
     if request.headers().contains_key(EXPECT) {
         return next.run(request).await;
     }
@@ -48,13 +48,13 @@ async fn read_refused_uploads(request: Request, next: Next) -> Response {
     let shared = Shared(Arc::new(Mutex::new(body)));
     let response = next.run(Request::from_parts(parts, Body::new(shared.clone()))).await;
     if response.extensions().get::<Refusal>().is_some() {
-        // Whatever comes of it, the answer is the same.
+        // The answer is the same, whether the body was read or not.
         let _ = timeout(LONGEST, shared.read_some()).await;
     }
     response
 }
 
-/// A body that is still there when the request is gone.
+/// A body that can still be read after the request is dropped.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Body>>);
 
@@ -105,7 +105,7 @@ async fn upload(caller: Principal, body: Bytes) -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let request = Request::post("/upload").body(Body::from(vec![0; 100_000]))?;
     let response = app(&ApiKeys::new(MemoryStore::new())?).oneshot(request).await?;
-    writeln!(stdout(), "{}, once the body was read", response.status())?;
+    writeln!(stdout(), "{}, sent after part of the body was read", response.status())?;
     Ok(())
 }
 
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of pieces of 64 KiB, which counts those that are read.
+    /// A body of pieces of 64 KiB. It counts the pieces that are read.
     fn body(pieces: u64) -> (Body, Arc<AtomicU64>) {
         let read = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&read);

@@ -1,21 +1,21 @@
-//! A scheduled job that gives every key of its team a successor, and then itself, without an outage: begin, swap, verify,
-//! finish. Run it twice in one folder to see a rotation from its beginning to its end:
+//! A scheduled job that rotates every key of its team, its own key included, without an outage: begin, swap, verify,
+//! finish. Run it twice in one folder to see a rotation from beginning to end:
 //!
 //! ```text
 //! cargo run --example rotation_job --features sqlite
 //! ```
 //!
-//! The job acts with a team key on which a person named `keys:read` and `keys:rotate`, and can do no more than that key: it
-//! makes no key but successors, ends none but their predecessors, and other teams' keys do not exist for it. It holds no
-//! key in memory longer than it takes to write it to the file that a service reads.
+//! The job acts with a team key. A person gave that key the scopes `keys:read` and `keys:rotate`, and the job can do no
+//! more than these allow. It issues only successors and ends only the keys that they replace. It cannot see the keys of
+//! other teams. It keeps a new key in memory only until it has written it to the file that a service reads.
 //!
-//! Nor does it let a key live longer: the successor of a key that expires ends at the same time, and so does the
-//! successor of the job's own. The job says so of each; a person, or the service itself, renews such keys.
+//! The job cannot extend the life of a key. The successor of a key with an expiry has the same expiry; that includes
+//! the job's own key. The job prints a line for each such key. A person, or the service itself, must renew them.
 //!
-//! A label is what a Team Admin wrote. It says in which file of this folder a key is, and no more: the job replaces a
-//! key by its successor, and touches nothing that does not hold that key.
+//! A Team Admin writes the label of a key, and it is not trusted. It only names the file of this folder that holds the
+//! key. The job replaces a key by its successor, and does not touch a file that does not hold that key.
 //!
-//! A run that dies leaves nothing half-way: old keys live until the next run finds that nobody uses them.
+//! A run that is killed does no damage: old keys work until a later run finds that they are no longer used.
 
 use std::{
     env,
@@ -34,7 +34,7 @@ use tower_api_keys::{
     store::{Liveness, SqliteStore},
 };
 
-/// The label of a key that says which file its service reads it from.
+/// The label that names the file from which the service reads its key.
 const FILE: &str = "file";
 
 /// The file of the job's own key.
@@ -44,15 +44,16 @@ type Keys = ApiKeys<SqliteStore>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // Nobody waits for a job: a busy machine may take its time.
+    // No user waits for this job, so a check may take long on a busy machine.
     let patient = HasherConfig::new().with_check_wait(Duration::from_secs(30));
     let keys = ApiKeys::builder(SqliteStore::open("keys.db").await?).hasher(patient).build().await?;
     if !Path::new(OWN).exists() {
         first_start(&keys).await?;
     }
     services_call(&keys).await?;
-    // After so long without a call with the old key, a source that calls with the new one has moved. Half a minute by
-    // default, for a fleet of nodes that write what they counted every ten seconds; here there is one, and it is asked to.
+    // A source has moved to the new key if it calls with that one and has not used the old key for this long. The
+    // default of half a minute suits several nodes that each write their counts every ten seconds. Here one node writes
+    // them on request.
     let quiet = env::var("QUIET_SECONDS").map_or(Ok(30), |seconds| seconds.parse())?;
     run(&keys, Duration::from_secs(quiet)).await?;
     keys.shutdown().await?;
@@ -61,10 +62,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// One run of the job.
 async fn run(keys: &Keys, quiet: Duration) -> Result<(), Box<dyn Error>> {
-    // The job is a caller like any other, with what its team may do today.
+    // The job is a caller like any other. It has the current rights of its team.
     let own = fs::read_to_string(OWN).await?;
     let me = keys.authenticator().authenticate(own.trim()).await?;
-    let actor = Actor::key(&me, Rights::none().team_keys_included()); // as your billing says
+    let actor = Actor::key(&me, Rights::none().team_keys_included()); // take this from your billing
     let job = Job { manager: keys.manager_for(me.organization().clone()), actor, quiet };
 
     let mut page = ListKeys::of(me.owner().clone()).liveness(Liveness::Live);
@@ -86,31 +87,31 @@ struct Job {
 }
 
 impl Job {
-    /// Takes the rotation of a key one step further. The key is one of two if a run before this one began.
+    /// Does the next step of a key's rotation. If an earlier run began one, the key is the old or the new one of two.
     async fn rotate(&self, key: &KeyInfo) -> Result<(), Box<dyn Error>> {
         let Some((_, name)) = key.labels.iter().find(|(label, _)| *label == FILE) else { return Ok(()) };
         let Some(file) = in_this_folder(name) else {
-            return say(Path::new(name), "no name of a file in this folder: not touched");
+            return say(Path::new(name), "the label is not the name of a file in this folder: not touched");
         };
         match self.manager.rotation(&key.id, &self.actor).await {
-            // It is told of after its end, too.
+            // The manager also returns a rotation that has ended.
             Ok(status) if status.stage != RotationStage::UnderWay => self.begin(&key.id, &file, "begun").await,
             Ok(status) if status.new.id != key.id => Ok(()), // its successor comes later in the list
             Ok(status) if id_in(&file).await == Some(status.old.id) => {
-                // The run that began it died before it wrote the new key down: nobody has it.
+                // The run that began it died before it wrote the new key to the file, so no service has that key.
                 self.manager.abort_rotation(&status.new.id, &self.actor).await?;
                 self.begin(&status.old.id, &file, "begun again").await
             }
             Ok(status) if id_in(&file).await != Some(status.new.id) => {
-                say(&file, &format!("it holds neither {} nor {}: not touched", status.old.id, status.new.id))
+                say(&file, &format!("the file holds neither {} nor {}: not touched", status.old.id, status.new.id))
             }
             Ok(status) => {
                 let verdict = status.verdict_with(self.quiet);
                 say(&file, &verdict.to_string())?;
                 if verdict == RotationVerdict::SafeToFinish {
-                    // It looked at the counts itself, with its own idea of quiet.
+                    // The job has checked the counts itself, with its own `quiet`.
                     self.manager.finish_rotation_anyway(&status.new.id, &self.actor).await?;
-                    say(&file, "finished, the old key is refused from now on")?;
+                    say(&file, "finished: the old key is now refused")?;
                 }
                 Ok(())
             }
@@ -119,21 +120,21 @@ impl Job {
         }
     }
 
-    /// Begins, and puts the new key where the service looks for it.
+    /// Begins a rotation, and writes the new key to the file that the service reads.
     async fn begin(&self, old: &KeyId, file: &Path, word: &str) -> Result<(), Box<dyn Error>> {
         if id_in(file).await != Some(*old) {
-            return say(file, &format!("it does not hold {old}: not touched"));
+            return say(file, &format!("the file does not hold {old}: not touched"));
         }
         let issued = self.manager.begin_rotation(RotateKey::of(*old), &self.actor).await?;
         write_key(file, issued.plaintext().expose_secret()).await?;
-        say(file, &format!("{word}: {} is there beside {old}", issued.info().id))?;
+        say(file, &format!("{word}: the new key {} works beside {old}", issued.info().id))?;
         if let Some(end) = issued.info().expires_at {
-            say(file, &format!("it ends at {end}, as before: somebody has to renew it, for a key cannot"))?;
+            say(file, &format!("the key still expires at {end}: a person or the service has to renew it"))?;
         }
         Ok(())
     }
 
-    /// What the job's key cannot do, however it is asked.
+    /// Shows what the job's key cannot do.
     async fn show_limits(&self) -> Result<(), Box<dyn Error>> {
         let scopes = Scopes::all().with(Scope::KEYS_READ).with(Scope::KEYS_ROTATE);
         let request = IssueKey::team(TeamId::new("engineering")?).scopes(scopes);
@@ -149,14 +150,15 @@ impl Job {
     }
 }
 
-/// Keys as people would have made them: two services' and the job's own for one team, and another team's.
+/// Issues the keys that people would issue: for one team those of two services and of the job, and a key of another
+/// team.
 async fn first_start(keys: &Keys) -> Result<(), Box<dyn Error>> {
     let admin = Actor::system("first start")?;
     let engineering: Owner = TeamId::new("engineering")?.into();
     let keys_to_make = [
         (engineering.clone(), "GitHub Actions - production", "deploy.key", Scopes::all()),
         (engineering.clone(), "Monday cron", "cron.key", Scopes::all()),
-        // A person names this scope; no key can give it to another.
+        // A person has to name these scopes. No key can give them to another key.
         (engineering, "Rotation job", OWN, Scopes::all().with(Scope::KEYS_READ).with(Scope::KEYS_ROTATE)),
         (TeamId::new("sales")?.into(), "CRM sync", "sales.key", Scopes::all()),
     ];
@@ -168,7 +170,7 @@ async fn first_start(keys: &Keys) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The services call with the keys they find in their files; a request through the layer is counted the same way.
+/// The services call with the keys in their files. A request through the layer is counted in the same way.
 async fn services_call(keys: &Keys) -> Result<(), Box<dyn Error>> {
     for file in ["deploy.key", "cron.key", OWN] {
         keys.authenticator().authenticate(fs::read_to_string(file).await?.trim()).await?;
@@ -177,18 +179,18 @@ async fn services_call(keys: &Keys) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The file of this name, if it is a name and no path.
+/// The file of this name, if it is a plain name and not a path.
 fn in_this_folder(name: &str) -> Option<PathBuf> {
     let path = Path::new(name);
     (path.file_name()?.to_str()? == name).then(|| path.to_owned())
 }
 
-/// All or nothing, and for nobody else's eyes: a reader sees the old key or the new one.
+/// Writes the file as a whole, readable by its owner only. A reader sees the old key or the new one.
 async fn write_key(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
     let mut beside = file.to_path_buf().into_os_string();
     beside.push(".new");
-    // Left behind by a run that died, or a link that somebody put there. Somebody who puts one there now makes this run
-    // fail.
+    // Removes what a killed run left behind, or a link that was put there. If another process creates it again now,
+    // this run fails.
     if let Err(error) = fs::remove_file(&beside).await
         && error.kind() != ErrorKind::NotFound
     {
@@ -205,7 +207,7 @@ async fn write_key(file: &Path, text: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The public part of the key in a file; none in a link, which is no file of this folder.
+/// The id of the key in a file; none for a link, because its target may be outside of this folder.
 async fn id_in(file: &Path) -> Option<KeyId> {
     fs::symlink_metadata(file).await.ok().filter(|file| file.is_file())?;
     let text = fs::read_to_string(file).await.ok()?;

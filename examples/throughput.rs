@@ -1,12 +1,12 @@
-//! What this machine can do: hashes a second under each Argon2 profile, checks of known keys a second, and how long a
-//! restart takes until every key is known again. Size a deployment with it before there is one.
+//! Measures this machine: hashes a second under each Argon2 profile, checks of known keys a second, and how long a
+//! restarted node takes until it knows every key again. Use it to size a deployment before you build it.
 //!
 //! ```text
 //! cargo run --release --example throughput
 //! ```
 //!
-//! It takes less than 30 seconds; with `-- --quick` less than one, and the numbers are rough. Hashing runs at low priority
-//! as in a service, so that on a busy machine it measures what the others leave.
+//! It takes less than 30 seconds. With `-- --quick` it takes less than one, and the numbers are rough. Hashing runs at
+//! low priority, as in a service. So on a busy machine it measures only what other programs leave.
 
 use std::{
     env,
@@ -31,17 +31,17 @@ const PROFILES: [(&str, Argon2Params); 3] = [
     ("MACHINE_SECRET", Argon2Params::MACHINE_SECRET),
 ];
 
-/// Live keys of a node that restarts.
+/// The numbers of live keys for which the restart of a node is estimated.
 const LIVE_KEYS: [u32; 3] = [1_000, 10_000, 100_000];
 
-/// A wait that nothing here comes near: a measurement is patient.
+/// A limit for waits that no measurement comes near.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How thoroughly to measure.
 struct Effort {
-    /// Everything is measured by turns, and the median is printed, so that a disturbance spoils none of it.
+    /// Each round measures everything once, and the median is printed. So a short disturbance spoils no result.
     rounds: usize,
-    /// For each number, in each round.
+    /// The time for each measurement in each round.
     time: Duration,
     keys: u64,
 }
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// First uses, and what follows from them for a node that restarts.
+/// First uses, and the resulting time for a node that restarts.
 async fn hashing(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
     let mut benches = Vec::new();
     for (_, params) in PROFILES {
@@ -86,7 +86,7 @@ async fn hashing(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
         let memory = format!("{} KiB", grouped(params.memory_kib().into()));
         writeln!(stdout(), "{name:<15}{memory:>12}{:>14}{:>14}", grouped(*one), grouped(*all))?;
     }
-    writeln!(stdout(), "\nuntil a restarted node has met every key again, on all cores\n")?;
+    writeln!(stdout(), "\ntime until a restarted node knows every key again, on all cores\n")?;
     let [few, some, many] = LIVE_KEYS.map(|keys| format!("{} keys", grouped(keys.into())));
     writeln!(stdout(), "{:<15}{few:>12}{some:>14}{many:>14}", "profile")?;
     for ((name, _), (_, all)) in &rows {
@@ -96,7 +96,7 @@ async fn hashing(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Later uses, by the number of threads that check.
+/// Later uses, for each number of threads that check.
 async fn checking(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
     let known = KnownKeys::new(MemoryStore::new(), effort.keys).await?;
     let powers = iter::successors(Some(1), |threads| Some(threads * 2)).take_while(|threads| *threads < cores);
@@ -115,7 +115,7 @@ async fn checking(cores: usize, effort: &Effort) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// First uses of different keys, as many at a time as keep the threads at work.
+/// First uses of different keys, with enough of them in parallel to keep the threads busy.
 struct HashBench {
     hasher: Hasher,
     stored: KeyHash,
@@ -150,7 +150,7 @@ impl HashBench {
     }
 }
 
-/// The text is wrong, which a run finds out at its end: it costs what a right one does, and no keys have to be made.
+/// The text is wrong, which a hash shows only at its end. So it costs as much as a right one, and no keys are needed.
 async fn first_use(hasher: &Hasher, stored: &KeyHash, number: u64) -> Result<(), VerifyError> {
     let mut id = *b"????????????????????";
     for (place, byte) in id.iter_mut().zip(number.to_be_bytes()) {
@@ -162,7 +162,7 @@ async fn first_use(hasher: &Hasher, stored: &KeyHash, number: u64) -> Result<(),
     }
 }
 
-/// Keys that were issued and used once. A later use costs the same under every profile, so they have the quickest.
+/// Keys that were issued and used once. A later use costs the same under every profile, so they have the fastest one.
 struct KnownKeys<S> {
     authenticator: Authenticator<S>,
     texts: Vec<String>,
@@ -184,7 +184,7 @@ impl<S: Ledger> KnownKeys<S> {
 
     fn checks_a_second(&self, threads: usize, time: Duration) -> Result<f64, Box<dyn Error>> {
         thread::scope(|scope| {
-            // Each thread begins elsewhere, so that they rarely meet at one key.
+            // Each thread starts at another key, so that two threads rarely check the same key at once.
             let starts = (0..threads).map(|thread| thread * self.texts.len() / threads);
             let running: Vec<_> = starts.map(|first| scope.spawn(move || self.checks_of_one(first, time))).collect();
             let rates = running.into_iter().map(|thread| thread.join().unwrap_or(None));
@@ -192,7 +192,8 @@ impl<S: Ledger> KnownKeys<S> {
         })
     }
 
-    /// None if a check had to wait or was refused: the keys are known, and the store knows its head at once.
+    /// None if a check was refused or had to wait. Neither should happen: the keys are known, and the store answers at
+    /// once.
     fn checks_of_one(&self, first: usize, time: Duration) -> Option<f64> {
         let mut order = self.texts.iter().cycle().skip(first);
         let (start, mut count) = (Instant::now(), 0_u32);
@@ -206,7 +207,7 @@ impl<S: Ledger> KnownKeys<S> {
     }
 }
 
-/// Later uses, by the store whose change log each of them has to know: strict, on one thread.
+/// Later uses, for each store. Each check is strict, so it asks the change log of the store. One thread.
 #[cfg(feature = "sqlite")]
 mod stores {
     use std::{

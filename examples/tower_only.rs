@@ -1,11 +1,11 @@
-//! No axum, no web framework: a tower service behind [`ApiKeyLayer`](tower_api_keys::ApiKeyLayer), served by hyper.
+//! A tower service without a web framework, behind [`ApiKeyLayer`](tower_api_keys::ApiKeyLayer), served by hyper.
 //!
 //! ```text
 //! cargo run --example tower_only --no-default-features
 //! ```
 //!
-//! The keys live in memory: each start prints a new one. It listens on 127.0.0.1, port 3000 unless the variable `PORT`
-//! names another.
+//! The keys are in memory, and each start prints a new one. The service listens on 127.0.0.1, on port 3000 unless you
+//! set the variable `PORT`.
 
 use std::{
     convert::Infallible,
@@ -32,7 +32,7 @@ use tower_api_keys::{
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned());
     let bound = TcpListener::bind(format!("127.0.0.1:{port}")).await;
-    let listener = bound.map_err(|error| format!("PORT={port} cannot be listened on: {error}"))?;
+    let listener = bound.map_err(|error| format!("cannot listen on PORT={port}: {error}"))?;
     let address = listener.local_addr()?;
 
     let keys = ApiKeys::new(MemoryStore::new())?;
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let key = issued.plaintext().expose_secret(); // the only time
     writeln!(stdout(), "curl -H 'Authorization: Bearer {key}' http://{address}")?;
 
-    // Layers go around a service from the inside out: a key is looked for first, then it has to be a team's.
+    // The last layer added is the outermost. So the key is checked first, and then it must be a team key.
     let service = RequireKeyLayer::new().kind(KeyKind::Team).layer(service_fn(hello));
     let service = keys.layer().layer(service);
 
@@ -49,28 +49,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut stop = pin!(tokio::signal::ctrl_c());
     loop {
         let stream = tokio::select! {
-            biased; // In this order: Ctrl-C is listened to before the first connection, and never starved by them.
+            biased; // Ctrl-C is polled first, so that connections cannot starve it.
             stopped = &mut stop => break stopped?,
             accepted = listener.accept() => accepted?.0,
         };
-        // A service is cheap to clone: all clones share what they know of keys.
+        // A service is cheap to clone, and all clones share the same cache of keys.
         let service = TowerToHyperService::new(service.clone());
         let connection = connections.watch(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                // A client that hangs up is no reason to stop; nor is a standard error nobody reads.
+                // The service continues if a client hangs up, or if standard error cannot be written.
                 let _ = writeln!(stderr(), "a connection ended early: {error}");
             }
         });
     }
 
-    // Requests under way are answered, then what they were counted as is written.
+    // Running requests are answered first. Then their usage is written.
     connections.shutdown().await;
     keys.shutdown().await?;
     Ok(())
 }
 
-/// The layers let nobody through without a team's key, and leave whose it is in the extensions.
+/// The layers let only requests with a team key through, and put its owner into the extensions.
 async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let caller = request.extensions().get::<Principal>().map(|caller| caller.owner().to_string());
     Ok(Response::new(Full::from(format!("hello, {}\n", caller.as_deref().unwrap_or("stranger")))))

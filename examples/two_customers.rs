@@ -1,11 +1,11 @@
-//! Two customers in one service: both have a team `engineering`, and neither reaches what belongs to the other.
+//! Two customers in one service. Both have a team `engineering`, and neither can reach what belongs to the other.
 //!
-//! - Keys are made by the customer's manager: `keys.manager_for(organization)`. With `several_organizations()` the manager
-//!   of no customer is refused, and so is a person of none.
-//! - A [`Directory`] says which teams a customer has, so that its admins make keys for no others, and what people and teams
-//!   are called.
-//! - A [`RequireKeyLayer`] compares the customer and the team that a request is about with those of the key: both in the
-//!   path, or the customer in the host.
+//! - The customer's manager issues keys: `keys.manager_for(organization)`. With `several_organizations()`, a manager
+//!   without a customer is refused, and so is a person without one.
+//! - A [`Directory`] says which teams a customer has, so that its admins can issue keys for no others. It also has the
+//!   names of people and teams.
+//! - A [`RequireKeyLayer`] compares the customer and the team of a request with those of the key. Both can be in the
+//!   path, or the customer can be in the host name.
 //!
 //! ```text
 //! cargo run --example two_customers
@@ -31,7 +31,7 @@ use tower_api_keys::{
     store::MemoryStore,
 };
 
-/// The service's own tables. In yours: a pool of connections.
+/// The service's own tables. In your service, this holds a connection pool.
 struct Teams;
 
 impl Directory for Teams {
@@ -43,7 +43,8 @@ impl Directory for Teams {
     }
 
     async fn names(&self, of: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> io::Result<Names> {
-        // In your service: select id, name, left_at is not null from people where organization = $1 and id = any($2)
+        // In your service, run: select id, name, left_at is not null from people where organization = $1 and id =
+        // any($2)
         let people = [("acme", "ada", "Ada Acker"), ("globex", "ada", "Adam Glover")];
         let all_teams = [("acme", "engineering", "Engineering"), ("globex", "engineering", "Research")];
         let called = |table: &[(&str, &str, &'static str)], id: &str| {
@@ -64,13 +65,14 @@ impl Directory for Teams {
     }
 }
 
-/// The user and the team are of one customer: that was compared before this is asked.
+/// The layer has already checked that the user and the team are of the same customer.
 async fn is_member(asked: MembershipQuestion) -> io::Result<bool> {
     let members = [("acme", "engineering", "alice")];
     Ok(members.contains(&(asked.team.organization.as_str(), asked.team.team.as_str(), asked.user.as_str())))
 }
 
-/// The customer of `acme.example.com`. It is compared with the key's: to write another one opens nothing.
+/// The customer of `acme.example.com`. The layer compares it with the customer of the key, so a forged host gives no
+/// access.
 fn customer_of(request: &Parts) -> Option<OrganizationId> {
     let host = request.headers.get("host")?.to_str().ok()?;
     OrganizationId::new(host.strip_suffix(".example.com")?).ok()
@@ -95,7 +97,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     for customer in ["acme", "globex"] {
         let manager = keys.manager_for(OrganizationId::new(customer)?);
-        // What your session says of the person who asks, and which plan the team has that the form names.
+        // Take these from your session: the rights of the person, and the plan of the team that the form names.
         let rights = |team: &TeamId| Rights::none().org_admin().team_keys_included_for(team.clone());
         let engineering = TeamId::new("engineering")?;
         let admin = manager.actor(UserId::new("ada")?, rights(&engineering));
@@ -124,7 +126,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let page = manager.list(ListKeys::all(), &admin).await?;
         for key in &page.keys {
             let owner = page.names.of_owner(&key.owner).unwrap_or(key.owner.id());
-            let creator = page.names.of_actor(&key.created_by).unwrap_or("somebody");
+            let creator = page.names.of_actor(&key.created_by).unwrap_or("an unknown creator");
             writeln!(stdout(), "{customer}: {} of {owner}, made by {creator}", key.name)?;
         }
     }

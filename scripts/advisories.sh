@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Asks whether anything that the project depends on has a known weakness. Exit status 1: something has. Where that
-# cannot be asked, it says `NOT ASKED: ` and why, and ends well: a run that fails for lack of a network would be
-# switched off. With ADVISORIES_REQUIRED=1 that is a failure, too: exit status 2.
+# Checks whether a dependency of the project has a known weakness. Exit status 1: one has. If the check is not possible,
+# the script prints `NOT ASKED: ` and the reason, and exits with 0: a step that fails for lack of a network would soon
+# be disabled. With ADVISORIES_REQUIRED=1 that is also a failure: exit status 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Long enough for a slow line.
+# Seconds, enough for a slow network.
 wait=${ADVISORIES_WAIT:-120}
 
 not_asked() {
@@ -22,5 +22,5 @@ fi
 if ! timeout "$wait" cargo deny --all-features fetch db; then
   not_asked "the database of advisories could not be fetched within $wait s"
 fi
-# What is fetched is all that is needed: from here on a failure is a finding.
+# Everything needed is fetched, so a failure from here is a finding.
 cargo deny --all-features check --disable-fetch advisories

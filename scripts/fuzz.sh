@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes each target, or the one named, on the stable toolchain. Exit status 0: nothing was found.
+# Fuzzes each target, or the named one, on the stable toolchain. Exit status 0: nothing was found.
 # usage: scripts/fuzz.sh [seconds for each target] [target]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,8 +10,8 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target} CARGO_INCREMENTAL=0
 log=$CARGO_TARGET_DIR/fuzz-log
 
-# What `cargo fuzz` passes on nightly, without the address sanitizer: this crate has no unsafe code to watch.
-# Naming the platform with --target keeps the flags away from build scripts and procedural macros.
+# The flags of `cargo fuzz` on nightly, without the address sanitizer, because this crate has no unsafe code. With
+# --target, the flags do not apply to build scripts and procedural macros.
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
 coverage+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 coverage+=" -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Prints what is in each room of the code: files, lines of code and of tests, and what it shows to others.
+# Prints the size of each folder of the code: files, lines of code and of tests, and public items.
 # usage: scripts/rooms.sh [folder]     default: src and every crate under crates/
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# A file holds tests if it is called so or lies among tests; else its tests are what follows its first `#[cfg(test)] mod`.
+# A file named tests.rs or in a folder named tests holds only tests. In other files, tests follow the first
+# `#[cfg(test)] mod`.
 count() {
   find "$1" -name '*.rs' | LC_ALL=C sort | xargs awk -v root="$1/" '
     FNR == 1 {

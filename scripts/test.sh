@@ -4,14 +4,14 @@
 #        scripts/test.sh AREA         the tests of a folder of src or a module of tests/it, such as hash or rotation
 #        scripts/test.sh step NAME…   single steps of everything, by their names in this file
 #
-# Everything installs what is missing, runs each check, and says what it ran. It asks nothing and leaves the working tree
-# as it was. The last lines are the test runner's own summary. Exit status 0: each check passed.
-# No step may use `check && …`: behind `&&` a failure would not stop the script.
+# Everything installs what is missing, runs each check, and lists what it ran. It asks no questions and does not change
+# the working tree. The last lines are the test runner's own summary. Exit status 0: each check passed. No step may use
+# `check && …`: a failure before `&&` would not stop the script.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Everything and its steps build into a target folder of their own, so that they do not undo the builds of quick, AREA and
-# of whoever works here. CARGO_TARGET_DIR wins over both. Without debug information these builds are half the size.
+# Everything and its steps build into their own target folder, so that they do not replace the builds of quick, of AREA
+# and of your own commands. CARGO_TARGET_DIR overrides both. Without debug information these builds are half the size.
 case ${1:-} in
   "" | step)
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target/gate} CARGO_INCREMENTAL=0
@@ -24,12 +24,12 @@ export CARGO_PROFILE_DEV_DEBUG=0
 logs=$CARGO_TARGET_DIR/check-logs
 rm -rf "$logs" && mkdir -p "$logs"
 
-# The packages that stand apart, each with its own lock file; all others are members of the workspace.
+# Packages outside of the workspace, each with its own lock file. All others are members of the workspace.
 shopt -s nullglob
 benches=(benches/*/Cargo.toml)
 apart=("${benches[@]}" fuzz/Cargo.toml)
 
-# The members beside the library itself: the conformance kit, and examples that are packages of their own.
+# The members except the library itself: the conformance kit, and examples that are packages of their own.
 members=(--workspace --exclude tower-api-keys)
 
 tools() {
@@ -39,11 +39,11 @@ tools() {
   local missing=()
   # SQLite is bundled as C source, libFuzzer as C++ source.
   if ! { command -v cc && command -v c++; }; then missing+=(gcc g++ libc6-dev); fi
-  # It counts the instructions of the hot path. Where it cannot be had, that one step says so.
+  # It counts the instructions of the hot path. Where it is not available, that step says so.
   if ! command -v valgrind && command -v apt-get >/dev/null; then missing+=(valgrind); fi
   # The tests start servers of their own, and make certificates for them.
   if ! has_postgresql; then missing+=(postgresql); fi
-  # Debian keeps it where only root's path leads.
+  # On Debian only root's path has its folder.
   if ! PATH=$PATH:/usr/sbin command -v pgbouncer; then missing+=(pgbouncer); fi
   if ! command -v openssl; then missing+=(openssl); fi
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
@@ -52,7 +52,7 @@ tools() {
   cargo nextest --version 2>/dev/null || echo "cargo-nextest is not installed: cargo test runs the tests"
 }
 
-# Where tests/it/support/postgres.rs looks for them.
+# Looks for the programs in the same folders as tests/it/support/postgres.rs.
 has_postgresql() {
   local folder program
   local IFS=:
@@ -93,7 +93,7 @@ format() {
 clippy_all_features() { cargo clippy --locked --all-targets --all-features -- -D warnings; }
 clippy_no_features() { cargo clippy --locked --all-targets --no-default-features -- -D warnings; }
 
-# Nothing, the default, each feature alone, and all but each: finds what is used without the feature that brings it.
+# No features, the default, each feature alone, and all except each: finds code that is used without its feature.
 feature_combinations() {
   local names name rest
   names=$(awk '/^\[/ { inside = $0 == "[features]" } inside && $2 == "=" && $1 != "default" { print $1 }' Cargo.toml)
@@ -114,7 +114,7 @@ combination() {
 
 build_examples() { cargo build --locked --all-features --examples; }
 
-# Looked at and not run: they measure time, which a busy machine cannot, and the others' code is large.
+# Compiled but not run: they measure time, which is not possible on a busy machine, and the compared crates are large.
 check_benches() {
   cargo check --locked --all-features --benches
   for manifest in "${benches[@]}"; do
@@ -122,8 +122,8 @@ check_benches() {
   done
 }
 
-# What the tests leave behind, their output, log and databases, is searched for secrets. With a process for each test, one
-# run serves both; else the test that searches repeats them.
+# The output, log and databases of the tests are searched for secrets. If each test has its own process, one run is
+# enough; else the test that searches runs all tests again.
 unit_and_integration_tests() {
   local kept=$CARGO_TARGET_DIR/check-leaks
   rm -rf "$kept" && mkdir -p "$kept"
@@ -137,7 +137,7 @@ unit_and_integration_tests() {
   rm -rf "$kept"
 }
 
-# Which targets, and behind them which tests if not all.
+# The arguments are the targets, then the tests if not all.
 run_tests() {
   local runner=test
   ! cargo nextest --version >/dev/null 2>&1 || runner="nextest run"
@@ -146,7 +146,7 @@ run_tests() {
 
 doc_tests() { cargo test --locked --all-features --doc 2>&1 | tee "$logs/doc-tests"; }
 
-# These repeat where times do not, on a busy machine too.
+# Unlike times, these counts are the same in each run, even on a busy machine.
 instruction_counts() {
   if command -v valgrind >/dev/null; then
     cargo bench --locked --bench instructions
@@ -164,13 +164,13 @@ documentation() {
   RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps -p tower-api-keys -p tower-api-keys-conformance
 }
 
-# A fresh clone has to be clean; somebody at work on the project may package what is not committed yet.
+# In CI the clone must be clean. A developer may package uncommitted changes.
 package() {
   if [ "${CI:-}" = true ]; then cargo package --locked; else cargo package --locked --allow-dirty; fi
 }
 
-# Licences, duplicates, sources and declared Rust versions are checked by tests/it/project.rs against deny.toml, which
-# needs no tool. cargo-deny reads the same file.
+# tests/it/project.rs checks licences, duplicates, sources and declared Rust versions against deny.toml, without another
+# tool. cargo-deny reads the same file.
 dependencies() {
   if cargo deny --version 2>/dev/null; then
     cargo deny --all-features check bans licenses sources
@@ -179,7 +179,7 @@ dependencies() {
   fi
 }
 
-# Known weaknesses of what the project depends on. What cannot be asked is said, here and in the last lines.
+# Known weaknesses of dependencies. If the check is not possible, the output says so, here and in the last lines.
 advisories() {
   ./scripts/advisories.sh | tee "$logs/advisories"
   remark=$(sed -n 's/^NOT ASKED: //p' "$logs/advisories")
@@ -197,7 +197,7 @@ oldest_rust() {
 
 fuzz() { ./scripts/fuzz.sh 4; }
 
-# One build for clippy and one for the tests: those of src alone, none of which starts a server.
+# One build for clippy and one for the tests: only the tests of src, none of which starts a server.
 quick_clippy() { cargo clippy --locked --all-features --lib --profile test -- -D warnings; }
 quick_tests() { run_tests --lib; }
 
@@ -215,7 +215,7 @@ area_tests() {
 
 report=()
 running=
-# What the summary adds to the name of a step.
+# The summary adds this to the name of a step.
 remark=
 begun=0
 
@@ -228,7 +228,7 @@ run() {
   running=
 }
 
-# The test runner's summary is the last thing said, if it was reached; a failure elsewhere is never hidden behind it.
+# The test runner's summary comes last, if the tests ran. A failure of another step is printed after it.
 finish() {
   local status=$?
   printf '\nWhat ran, on %s cores:\n' "$(nproc 2>/dev/null || echo some)"
@@ -249,7 +249,7 @@ finish() {
 
 summary() {
   if grep -q '^ *Summary \[' "$logs/tests"; then
-    # Behind the summary the runner names the tests that failed.
+    # After the summary the runner names the tests that failed.
     sed -n '/^ *Summary \[/,$p' "$logs/tests"
   else
     grep '^test result: ' "$logs/tests" || true

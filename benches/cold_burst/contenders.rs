@@ -27,12 +27,12 @@ use tower_api_keys::{
 
 use crate::Hashed;
 
-/// Answers whether the key is accepted.
+/// Checks a key, and returns whether it is accepted.
 pub(crate) type Check = Arc<dyn Fn(String) -> BoxFuture<'static, bool> + Send + Sync>;
 
 pub(crate) struct Contender {
     pub(crate) check: Check,
-    /// Runs of Argon2id so far.
+    /// The number of Argon2id runs so far.
     pub(crate) runs: Box<dyn Fn() -> u64>,
 }
 

@@ -1,4 +1,4 @@
-//! As much of an HTTP/1.1 client as it takes: a kept connection, one request at a time, a body of known length.
+//! A minimal HTTP/1.1 client: one kept-alive connection, one request at a time, a body of known length.
 
 use std::{
     io::{Read, Write},
@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-/// Nothing takes that long, so that a bench ends whatever happens.
+/// A time limit that no request comes near, so that a bench always ends.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// No answer is longer.
+/// The longest answer that is read, in bytes.
 const LONGEST: usize = 16 * 1_024;
 
 /// A request with six headers, as clients send them.
@@ -23,7 +23,7 @@ pub(crate) fn request(path: &str, key: &str) -> Vec<u8> {
 
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What was received of one answer: its head, and its body from `head` on.
+    /// The received bytes of one answer: its head, and its body, which begins at `head`.
     received: Vec<u8>,
     head: usize,
 }
@@ -77,7 +77,7 @@ impl Connection {
     }
 }
 
-/// Status, length of the head, length of the body; none before the head is whole.
+/// Status, length of the head, length of the body; none until the head is complete.
 fn read_head(received: &[u8]) -> Result<Option<(u16, usize, usize)>, String> {
     let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&received[..end]).map_err(|error| format!("the head of an answer: {error}"))?;

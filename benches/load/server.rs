@@ -1,4 +1,5 @@
-//! The service under load, in a process of its own: its memory is nobody else's, and it ends with whoever started it.
+//! The service under load, in its own process: its memory is measured alone, and it ends with the process that started
+//! it.
 
 use std::{
     env,
@@ -21,13 +22,13 @@ use tower_api_keys::{
 
 use crate::traffic::{Arguments, cores, resident_kib};
 
-/// Set in the process that is the server.
+/// The variable that is set in the server's process.
 pub(crate) const SERVER: &str = "TOWER_API_KEYS_BENCH_SERVER";
 
 /// Keys that are proved before the first request.
 const WARM: usize = 64;
 
-/// The server as its clients know it.
+/// The server as its clients see it.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -35,12 +36,12 @@ pub(crate) struct Server {
     pub(crate) idle_kib: u64,
     pub(crate) warm: Vec<String>,
     pub(crate) fresh: Vec<String>,
-    /// A key that is never used: what is asked with its id goes to the store each time.
+    /// A key that is never used, so each request with its id goes to the store.
     pub(crate) known: String,
 }
 
 impl Server {
-    /// Starts it and reads what it says until it is ready.
+    /// Starts it, and reads its output until it is ready.
     pub(crate) fn start() -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
         command.args(env::args_os().skip(1)).env(SERVER, "1");
@@ -78,7 +79,7 @@ pub(crate) fn serve(arguments: &Arguments) -> ExitCode {
         std::process::exit(0);
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    // To make a key costs what it costs to use it for the first time, so this makes about as many as will be used.
+    // Creating a key costs as much as its first use, so this creates about as many as will be used.
     let busy = arguments.duration("seconds").mul_f64(arguments.number("rounds").ceil() * 1.25);
     runtime.block_on(listen(busy))
 }
@@ -110,7 +111,7 @@ async fn listen(busy: Duration) -> ExitCode {
             stdout += &format!("fresh\t{}\n", key.expose_secret());
         }
     }
-    // A node knows the texts of the keys it made. From here on it is one that did not make them.
+    // A node knows the texts of the keys that it created. From here it behaves as a node that did not create them.
     keys.authenticator().forget_proofs();
     for key in &warm {
         while keys.authenticator().authenticate(key.expose_secret()).await.is_err() {}
@@ -123,10 +124,11 @@ async fn listen(busy: Duration) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Processor time that this process has taken, in ticks of ten milliseconds. 0 where there is no /proc.
+/// The processor time of this process, in milliseconds, with a resolution of ten. 0 without /proc.
 fn cpu_ms() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Behind the name in brackets; user and system time are the 14th and the 15th field, the state is the third.
+    // The fields after the name in parentheses. The state is the third field, user and system time are the 14th and
+    // 15th.
     let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace().skip(11).take(2));
     fields.into_iter().flatten().filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
 }
@@ -135,8 +137,8 @@ async fn answer() -> &'static str {
     "fine"
 }
 
-/// New keys. So many are made at a time that every core is busy; on a machine that has other things to do a hash may not
-/// be made in time, and is then asked for again.
+/// Issues keys, enough at a time to keep every core busy. On a busy machine a hash may not be computed in time; then it
+/// is requested again.
 async fn issue(keys: &ApiKeys<MemoryStore>, count: usize) -> Vec<PlaintextKey> {
     let actor = &Actor::system("bench").unwrap();
     let one = |number: usize| async move {
@@ -155,7 +157,7 @@ async fn issue(keys: &ApiKeys<MemoryStore>, count: usize) -> Vec<PlaintextKey> {
     issued
 }
 
-/// A well-formed key with the id of this one and another secret.
+/// A well-formed key with the id of this one and a wrong secret.
 pub(crate) fn wrong_secret(key: &str) -> String {
     let other = KeyFormat::unbranded().generate(KeyKind::User).unwrap();
     let text = format!("{}{}", &key[..26], &other.expose_secret()[26..70]);

@@ -1,9 +1,9 @@
-//! The table of the bench as a picture: text for an SVG file, drawn here because no plotting crate that is small enough
-//! to be built for each newcomer follows the reader's choice of a light or a dark page.
+//! Draws the table of the bench as an SVG file. A plotting crate that follows the reader's choice of a light or dark
+//! page would be too large to build for every new user.
 
 use std::fmt::Write;
 
-/// What was measured at one number of keys.
+/// The measurements for one number of keys.
 pub(crate) struct Row {
     pub(crate) keys: usize,
     pub(crate) warm_ns: f64,
@@ -31,7 +31,7 @@ const WIDTH: f64 = 290.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 264.0;
 
-/// With a ground of its own, the picture can be read wherever it is shown.
+/// The picture has its own background, so that it is readable on any page.
 const STYLE: &str = "\
 .scale text{font:12px system-ui,sans-serif;fill:#1f2328}.scale .title{font-weight:600;font-size:13px}
 .scale .ground{fill:#fff;stroke:#d1d9e0}.scale .grid{stroke:#d1d9e0}.scale .line{fill:none;stroke-width:2}
@@ -80,7 +80,7 @@ pub(crate) fn draw(rows: &[Row], machine: &str) -> String {
     svg
 }
 
-/// The picture as a Markdown definition, for pages from which no path leads to the file.
+/// The picture as a Markdown link definition, for pages from which no path leads to the file.
 pub(crate) fn link_definition(svg: &str) -> String {
     let mut definition = "[scale.svg]: data:image/svg+xml,".to_owned();
     for byte in svg.trim_end().bytes() {
@@ -128,12 +128,12 @@ impl Panel {
         writeln!(svg, "<path class=\"line {}\" d=\"M{}\"/>", line.class, corners.join("L")).unwrap();
         for (x, y, value) in places {
             writeln!(svg, "<circle class=\"{}\" cx=\"{x:.0}\" cy=\"{y:.0}\" r=\"4\"/>", line.class).unwrap();
-            // To the left of the point: the next one is higher more often than not.
+            // To the left of the point, because the next point is usually higher.
             text(svg, line.class, x + 8.0, y - 10.0, "end", &number(value));
         }
     }
 
-    /// Round, and with room for a number above the highest point.
+    /// A round number, with room for a label above the highest point.
     fn highest(&self) -> f64 {
         let most = self.lines.iter().flat_map(|line| &line.points).map(|(_, value)| *value).fold(1.0, f64::max) * 1.1;
         let magnitude = 10_f64.powf(most.log10().floor());

@@ -1,4 +1,4 @@
-//! What the benches of traffic share: arguments, an even pace, latencies, and the memory of this process.
+//! Shared by the traffic benches: arguments, an even pace, latencies, and the memory of this process.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use std::{
 pub(crate) struct Arguments(BTreeMap<String, f64>);
 
 impl Arguments {
-    /// The defaults, replaced by what the command line says. What cargo passes by itself, `--bench`, says nothing.
+    /// The defaults, overridden by the command line. `--bench`, which cargo passes, is ignored.
     pub(crate) fn read(defaults: &[(&str, f64)]) -> Self {
         Self::parse(defaults).unwrap_or_else(|error| {
             eprintln!("{error}");
@@ -48,7 +48,7 @@ impl Arguments {
     }
 }
 
-/// Intended starts, evenly spaced. They do not wait for anything: whoever measures from them counts a stall once for
+/// Intended starts, evenly spaced. They do not wait for anything. A latency measured from them counts a stall once for
 /// each request that should have begun during it.
 pub(crate) struct Pace {
     first: Instant,
@@ -71,7 +71,7 @@ impl Pace {
     }
 }
 
-/// Linux lets a thread oversleep by 50 µs to save power, which would be as long as what is measured.
+/// Linux lets a thread oversleep by 50 µs to save power, which is as long as the measured times.
 fn exact_timers() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZero::new(1));
@@ -94,7 +94,7 @@ impl Latencies {
         &self.0
     }
 
-    /// The least latency, in microseconds, that this share of the requests did not exceed.
+    /// The smallest latency, in microseconds, that this share of the requests did not exceed.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -102,7 +102,7 @@ impl Latencies {
         sorted.get(rank.saturating_sub(1)).map_or(f64::NAN, |nanoseconds| *nanoseconds as f64 / 1e3)
     }
 
-    /// Prints three of them.
+    /// Prints three quantiles.
     pub(crate) fn print(&self, name: &str) {
         for (label, share) in [("p50", 0.5), ("p99", 0.99), ("p99_9", 0.999)] {
             println!("{name}_{label}_us\t{:.0}", self.quantile(share));
@@ -115,15 +115,15 @@ pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Resident memory of this process in KiB, `VmRSS` now or `VmHWM` at its peak. 0 where there is no /proc.
+/// The resident memory of this process in KiB: `VmRSS` is the current value, `VmHWM` the peak. 0 without /proc.
 pub(crate) fn resident_kib(field: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.and_then(|value| value.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
-/// Milliseconds of work of all cores that the host of this virtual machine put off for others, since it started: in the
-/// slowest of a thousand requests it is most of what one sees. 0 where there is no /proc.
+/// Milliseconds of all cores that the host of this virtual machine gave to others since it started. For the slowest of
+/// a thousand requests this is most of the latency. 0 without /proc.
 pub(crate) fn stolen_ms() -> u64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     // The eighth number of the first line, in hundredths of a second.
@@ -131,13 +131,13 @@ pub(crate) fn stolen_ms() -> u64 {
     stolen.unwrap_or(0) * 10
 }
 
-/// What the crate promises not to exceed, whatever clients do: what the process took before the first hash, the memory
-/// of one standard hash for each hashing thread and for the one that relieves them, a tenth, and 30 MiB.
+/// The memory limit that the crate promises, whatever clients do: the memory of the process before the first hash, plus
+/// one standard hash for each hashing thread and for the relief thread, plus a tenth, plus 30 MiB.
 pub(crate) fn allowed_kib(idle: u64) -> u64 {
     (idle + (cores() as u64 + 1) * 19_456) * 11 / 10 + 30 * 1_024
 }
 
-/// So many threads hash by default.
+/// The default number of hashing threads.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

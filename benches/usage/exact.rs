@@ -1,4 +1,4 @@
-//! Attempts of every kind, and whether the store counts them exactly. Used by a test and by a bench.
+//! Makes attempts of every kind, and compares the counts in the store. Used by a test and by a bench.
 
 use std::{
     collections::BTreeMap,
@@ -31,11 +31,11 @@ use super::hooked::{Fault, Hooked, Hooks};
 pub type Place = (Option<String>, String, String);
 pub type Counts = BTreeMap<Place, i64>;
 
-/// What was done, and what the store says was.
+/// The counts of the attempts, and the counts in the store.
 pub struct Counted {
     pub done: Counts,
     pub stored: Counts,
-    /// Attempts to write counts, and those of them that were told to fail.
+    /// The number of writes of counts, and of those that were made to fail.
     pub writes: usize,
     pub failures: usize,
 }
@@ -58,8 +58,8 @@ struct Key {
     fate: usize,
 }
 
-/// So many attempts of all kinds over 1,000 keys of a store by so many tasks, while counts are written and every other
-/// write fails. The store has been empty.
+/// Makes `attempts` attempts of all kinds over 1,000 keys with `tasks` tasks, while counts are written and every other
+/// write fails. The store must be empty.
 pub async fn count<S: Ledger>(store: Arc<S>, attempts: usize, tasks: usize) -> Counted {
     let noon = Timestamp::from_millis(1_772_366_400_000).unwrap();
     let clock = Arc::new(ManualClock::at(noon));
@@ -68,7 +68,7 @@ pub async fn count<S: Ledger>(store: Arc<S>, attempts: usize, tasks: usize) -> C
     let keys = ApiKeys::builder(hooked)
         .params(Argon2Params::MACHINE_SECRET)
         .clock(clock.clone())
-        // By itself never, while this lasts.
+        // No automatic flush during this time.
         .usage_interval(Duration::from_secs(86_400))
         .build()
         .await
@@ -95,7 +95,7 @@ pub async fn count<S: Ledger>(store: Arc<S>, attempts: usize, tasks: usize) -> C
     Counted { done, stored: stored(&*store, &known).await, writes: hooks.count("record_usage"), failures }
 }
 
-/// A fifth each: live, revoked, expired, of a suspended owner, of a team.
+/// One fifth each: live, revoked, expired, of a suspended owner, of a team.
 async fn issue<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock) -> Vec<Key> {
     let (manager, system) = (keys.manager(), Actor::system("exact").unwrap());
     let mut known = Vec::new();
@@ -121,7 +121,7 @@ async fn issue<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, clock: &ManualClock) -
     known
 }
 
-/// Writes counts again and again until nobody makes attempts any more. Returns how many calls were made to fail.
+/// Writes counts again and again until all attempts are made. Returns how many flushes failed.
 async fn disturb<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, hooks: &Hooks, left: &AtomicUsize) -> usize {
     let mut failures = 0;
     for turn in 0_usize.. {
@@ -147,7 +147,7 @@ async fn disturb<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, hooks: &Hooks, left:
     failures
 }
 
-/// Attempts of every kind, by turns that nobody can foresee but always the same.
+/// Makes attempts of every kind, in an irregular order that is the same in each run.
 async fn work<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attempts: usize, seed: u64) -> Counts {
     let (mut done, mut random) = (Counts::new(), seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let team_of = |request: &Parts| TeamId::new(request.uri.path().trim_start_matches('/')).ok();
@@ -170,7 +170,7 @@ async fn work<S: Ledger>(keys: &ApiKeys<Hooked<Arc<S>>>, known: &[Key], attempts
             4 => (Some(unknown.expose_secret().to_owned()), "/blue", None, "invalid_key"),
             pick => {
                 let outcome = ["success", "key_revoked", "key_expired", "owner_suspended", "success"][key.fate];
-                // A good key at the wrong door is counted twice: as good, and as turned away.
+                // A valid key used on the wrong team is counted twice: as a success, and as refused.
                 let outcome = if pick == 5 && outcome == "success" { "wrong_team" } else { outcome };
                 (Some(key.text.clone()), if pick == 5 { "/red" } else { "/blue" }, Some(&key.id), outcome)
             }

@@ -2,7 +2,7 @@ use std::{ffi::OsString, fmt, ops::RangeInclusive, str::FromStr, time::Duration}
 
 use tower_api_keys::auth::Freshness;
 
-/// What is said to somebody whose arguments make no sense.
+/// The message for arguments that cannot be read.
 pub(crate) const USAGE: &str = "usage: fleet [--requests 1..10000000] [--nodes 1..16] [--freshness strict|bounded] \
      [--rate REQUESTS_PER_SECOND] [--url postgres://USER@HOST:PORT/DATABASE] [--answer-cache]";
 
@@ -13,7 +13,7 @@ pub(crate) struct Arguments {
     pub(crate) requests: u64,
     pub(crate) nodes: usize,
     pub(crate) mode: Mode,
-    /// Requests a second, of all clients together.
+    /// Requests a second, for all clients together.
     pub(crate) rate: Option<u64>,
     pub(crate) url: Option<String>,
     pub(crate) answer_cache: bool,
@@ -41,7 +41,7 @@ impl Arguments {
                 "--freshness" => arguments.mode = value.parse().ok()?,
                 "--nodes" => arguments.nodes = number(&value, 1..=16)?,
                 "--rate" => arguments.rate = Some(number(&value, 1..=10_000_000)?),
-                // What is kept of a request takes 24 bytes.
+                // The record of one request takes 24 bytes.
                 "--requests" => arguments.requests = number(&value, 1..=10_000_000)?,
                 "--url" => arguments.url = Some(value),
                 _ => return None,
@@ -78,7 +78,7 @@ impl FromStr for Mode {
         match text {
             "bounded" => Ok(Self::Bounded),
             "strict" => Ok(Self::Strict),
-            _ => Err(format!("there is no freshness {text:?}")),
+            _ => Err(format!("unknown freshness {text:?}")),
         }
     }
 }

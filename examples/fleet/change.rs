@@ -1,4 +1,4 @@
-//! What is done to keys and owners while they are in use.
+//! Changes to keys and owners that are in use.
 
 use std::{
     error::Error,
@@ -15,20 +15,20 @@ use tower_api_keys::{
     record::Suspension,
 };
 
-/// Far more than anything here takes: what takes longer has failed.
+/// The limit for a change. Nothing here takes nearly that long, so a change that takes longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A change, made by the driver or by a node, which is told it as a line of text.
+/// A change. The driver makes it, or sends it to a node as a line of text.
 #[derive(Clone, Copy)]
 pub(crate) enum Change {
-    /// The rotation to this new key.
+    /// Finish the rotation to this new key.
     Finish(KeyId),
     Suspend(u64),
     Reinstate(u64),
     Revoke(KeyId),
 }
 
-/// Every second owner is a user, and the others are teams.
+/// The owner with this number: a team if the number is even, a user if it is odd.
 pub(crate) fn owner(number: u64) -> Owner {
     if number.is_multiple_of(2) { Owner::Team(TeamId::from(number)) } else { Owner::User(UserId::from(number)) }
 }
@@ -58,7 +58,7 @@ pub(crate) async fn issue(manager: &KeyManager, to: u64) -> Result<IssuedKey, Bo
     Ok(insist(|| manager.issue(IssueKey::of(owner(to)).named("fleet, on loopback"), &actor)).await?)
 }
 
-/// A new key in the place of this one, beside it until the rotation is finished.
+/// Issues a successor for this key. Both work until the rotation is finished.
 pub(crate) async fn begin_rotation(
     manager: &KeyManager,
     old: KeyId,
@@ -67,7 +67,7 @@ pub(crate) async fn begin_rotation(
     let begin = async || {
         let begun = manager.begin_rotation(RotateKey::of(old), actor).await;
         if begun.as_ref().is_err_and(|error| error.kind() == ManageErrorKind::RotationUnderWay) {
-            // Begun by an attempt whose answer was lost, and the text of the key with it.
+            // An earlier attempt began it. Its answer was lost, and the text of the key with it.
             let lost = manager.rotation(&old, actor).await?.new.id;
             manager.abort_rotation(&lost, actor).await?;
             return manager.begin_rotation(RotateKey::of(old), actor).await;
@@ -77,7 +77,7 @@ pub(crate) async fn begin_rotation(
     Ok(insist(begin).await?)
 }
 
-/// Asks again if the database or the hashing threads had no time, as one does on a busy machine.
+/// Tries again if the database or the hashing threads had no time, which happens on a busy machine.
 async fn insist<T, F>(change: impl Fn() -> F) -> Result<T, ManageError>
 where
     F: Future<Output = Result<T, ManageError>>,
@@ -118,7 +118,7 @@ impl FromStr for Change {
             Some(("suspend", of)) => Ok(Self::Suspend(of.parse()?)),
             Some(("reinstate", of)) => Ok(Self::Reinstate(of.parse()?)),
             Some(("revoke", id)) => Ok(Self::Revoke(KeyId::new(id)?)),
-            _ => Err(format!("there is no order {order:?}").into()),
+            _ => Err(format!("unknown order {order:?}").into()),
         }
     }
 }

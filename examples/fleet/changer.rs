@@ -1,4 +1,4 @@
-//! Who revokes, rotates, suspends and reinstates, one after the other.
+//! A task that revokes, rotates, suspends and reinstates, one after the other.
 
 use std::{
     error::Error,
@@ -16,19 +16,19 @@ use crate::{
     load::{Client, Fleet, Record, scattered},
 };
 
-/// Keys that each changer looks after.
+/// The number of keys of each changer.
 pub(crate) const SLOTS: usize = 16;
 
-/// Keys of each owner.
+/// The number of keys of each owner.
 const OWNED: usize = 4;
 
-/// Kinds of change: revoke, rotate, suspend and reinstate.
+/// The number of kinds of change: revoke; rotate; suspend and reinstate.
 const KINDS: usize = 3;
 
 /// How long a suspension lasts, once every node has refused.
 const SUSPENDED: Duration = Duration::from_millis(20);
 
-/// The time between two changes of one changer, if requests are paced: then changes are, too.
+/// The time between two changes of one changer. Applies only if requests are paced.
 const BETWEEN: Duration = Duration::from_millis(200);
 
 pub(crate) struct Changer {
@@ -47,7 +47,7 @@ struct Key {
 }
 
 impl Changer {
-    /// With keys that every node knows.
+    /// Makes a changer whose keys every node knows.
     pub(crate) async fn prepare(fleet: Arc<Fleet>, number: usize) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let clients = try_join_all((0..fleet.nodes()).map(|node| Client::open(Arc::clone(&fleet), node))).await?;
         let mut changer = Self { fleet, number, clients, keys: Vec::new(), record: Record::default() };
@@ -92,7 +92,7 @@ impl Changer {
                 self.put(slot, next);
             }
             1 => {
-                // Whoever has the old key goes on with it until all have the new one.
+                // Clients use the old key until every node has accepted the new one.
                 let issued = begin_rotation(&self.fleet.keys.manager(), key.id).await?;
                 let next = self.accepted_everywhere(issued).await?;
                 self.end(key, Change::Finish(next.id), one).await?;
@@ -142,7 +142,7 @@ impl Changer {
         Ok(())
     }
 
-    /// When the last node had given this answer.
+    /// Returns when the last node gave this answer.
     async fn everywhere(&mut self, key: Key, status: Status) -> Result<u64, Box<dyn Error + Send + Sync>> {
         let answers = self.clients.iter_mut().map(|client| client.until(key.number, status));
         Ok(try_join_all(answers).await?.into_iter().max().unwrap_or_default())
@@ -166,7 +166,7 @@ impl Changer {
         everyone.into_iter().for_each(|slot| slot.store(key.number, Ordering::Relaxed));
     }
 
-    /// Draws the requests of others to a key.
+    /// Makes other clients send requests with this key.
     fn attend_to(&self, key: Key) {
         let victim = self.fleet.victims.get(self.number);
         victim.into_iter().for_each(|victim| victim.store(key.number, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! As much of an HTTP/1.1 client as it takes: a kept connection, one request at a time, answers of known length.
+//! A minimal HTTP/1.1 client: one kept-alive connection, one request at a time, answers of known length.
 
 use std::{io, net::SocketAddr, str};
 
@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// No answer is longer.
+/// The longest answer that is read, in bytes.
 const LONGEST: usize = 16 * 1_024;
 
 /// A request with this key.
@@ -27,7 +27,7 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(LONGEST) })
     }
 
-    /// Sends a request and returns the status of its answer, once all of that is here.
+    /// Sends a request, reads the whole answer, and returns its status.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> io::Result<u16> {
         self.stream.write_all(request).await?;
         self.received.clear();
@@ -45,7 +45,7 @@ impl Connection {
     }
 }
 
-/// Status and length of an answer whose head is whole.
+/// Status and length of an answer; none if its head is not complete.
 fn head(received: &[u8]) -> Option<(u16, usize)> {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let mut lines = str::from_utf8(received.get(..end)?).ok()?.split("\r\n");

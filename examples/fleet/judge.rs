@@ -1,13 +1,13 @@
-//! What counts as an answer that should not have been given. All times are of one monotonic clock, in nanoseconds.
+//! Decides which answers are wrong. All times are nanoseconds of one monotonic clock.
 
 /// How one request ended.
 #[derive(Clone, Copy)]
 pub(crate) struct Answer {
     pub(crate) key: u32,
     pub(crate) status: Status,
-    /// Before its first byte was written.
+    /// Taken before the first byte of the request is written.
     pub(crate) started: u64,
-    /// After its answer was read.
+    /// Taken after the answer is read.
     pub(crate) ended: u64,
 }
 
@@ -18,16 +18,16 @@ pub(crate) enum Status {
     Unavailable,
 }
 
-/// A time in which a key is not to be accepted: it was revoked, or its owner suspended until it was reinstated.
+/// A time in which a key must not be accepted: the key was revoked, or its owner was suspended and not yet reinstated.
 #[derive(Clone, Copy)]
 pub(crate) struct Ban {
     pub(crate) begun: u64,
     pub(crate) returned: u64,
-    /// When reinstating was begun, and when that returned.
+    /// When the call to reinstate began, and when it returned.
     pub(crate) reinstated: Option<(u64, u64)>,
 }
 
-/// How many answers there were of each kind.
+/// The number of answers of each kind.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) requests: u64,
@@ -37,7 +37,8 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    /// Adds answers. The bans of a key are at its number; a change counts, at the latest, so long after its return.
+    /// Adds answers. The index in `bans` is the number of the key. A change may take effect up to `bound` after its
+    /// return.
     pub(crate) fn add(&mut self, answers: &[Answer], bans: &[Vec<Ban>], bound: u64) {
         for answer in answers {
             let bans = bans.get(answer.key as usize).map_or(&[][..], Vec::as_slice);
@@ -56,13 +57,13 @@ impl Verdict {
 }
 
 impl Ban {
-    /// The request fell into it from start to end.
+    /// Whether the whole request, from start to end, was within the ban.
     fn forbids_accepting(&self, answer: &Answer, bound: u64) -> bool {
         answer.started > self.returned.saturating_add(bound)
             && self.reinstated.is_none_or(|(begun, _)| answer.ended < begun)
     }
 
-    /// Some moment of the request may have fallen into it.
+    /// Whether any moment of the request may have been within the ban.
     fn allows_refusing(&self, answer: &Answer, bound: u64) -> bool {
         answer.ended >= self.begun
             && self.reinstated.is_none_or(|(_, returned)| answer.started <= returned.saturating_add(bound))
@@ -78,7 +79,7 @@ mod tests {
 
     fn judged(status: Status, started: u64, ended: u64, ban: Ban, bound: u64) -> (u64, u64) {
         let mut verdict = Verdict::default();
-        // Key 0 is never banned: a ban counts for its own key only.
+        // Key 0 has no ban: a ban applies to its own key only.
         let answers = [0, 1].map(|key| Answer { key, status, started, ended });
         verdict.add(&answers, &[Vec::new(), vec![ban]], bound);
         let refused = u64::from(status == Status::Refused);

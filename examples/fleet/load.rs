@@ -1,4 +1,4 @@
-//! The run: who asks, who changes what they ask about, and what it comes to.
+//! The run: clients that send requests, tasks that change the keys, and the result.
 
 use std::{
     error::Error,
@@ -28,32 +28,32 @@ use crate::{
     report::{Report, transactions},
 };
 
-/// Tasks that change things, each with keys and owners that are its own.
+/// The number of tasks that change things. Each has its own keys and owners.
 const CHANGERS: usize = 16;
 
-/// Clients, beside those of the changers, spread over the nodes. Each asks one thing after the other.
+/// The number of clients, without those of the changers, spread over the nodes. Each sends one request after the other.
 const CLIENTS: usize = 128;
 
-/// What everybody here knows.
+/// What all tasks share.
 pub(crate) struct Fleet {
     origin: Instant,
     pub(crate) keys: ApiKeys<PostgresStore>,
     nodes: Vec<Mutex<Node>>,
-    /// What to send, for every key there ever was.
+    /// The request to send for each key that was ever made.
     requests: RwLock<Vec<Arc<[u8]>>>,
     /// The keys in use.
     pub(crate) slots: Vec<AtomicU32>,
-    /// The key that each changer is at work on.
+    /// The key that each changer is changing.
     pub(crate) victims: Vec<AtomicU32>,
     wanted: u64,
-    /// Whether there is to be idle time.
+    /// Whether clients and changers pause.
     pub(crate) is_paced: bool,
     asked: AtomicU64,
     /// Changers that have not yet made every kind of change.
     pub(crate) unready: AtomicUsize,
 }
 
-/// What a task has seen and done.
+/// What a task saw and did.
 #[derive(Default)]
 pub(crate) struct Record {
     pub(crate) answers: Vec<Answer>,
@@ -94,12 +94,12 @@ pub(crate) async fn run(
     let time = begun.elapsed();
     let reads = fleet.reads().await? - reads;
 
-    let fleet = Arc::into_inner(fleet).ok_or("a task is left")?;
+    let fleet = Arc::into_inner(fleet).ok_or("a task is still running")?;
     let known = fleet.requests.read().unwrap_or_else(PoisonError::into_inner).len();
     for node in fleet.nodes {
         node.into_inner().end().await?;
     }
-    // The server adds up what a connection did when that ends, which takes it a moment.
+    // The server counts the work of a connection when the connection ends, which takes a moment.
     sleep(Duration::from_millis(100)).await;
     let queries = transactions(url).await?.saturating_sub(queries);
 
@@ -137,7 +137,7 @@ impl Fleet {
         }
     }
 
-    /// Nanoseconds on the clock that judges.
+    /// Nanoseconds on the clock by which answers are judged.
     pub(crate) fn now(&self) -> u64 {
         self.origin.elapsed().as_nanos() as u64
     }
@@ -150,14 +150,14 @@ impl Fleet {
         self.nodes.len()
     }
 
-    /// The number of a new key.
+    /// Adds a key and returns its number.
     pub(crate) fn add(&self, text: &str) -> u32 {
         let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
         requests.push(request(text).into());
         requests.len() as u32 - 1
     }
 
-    /// Has a change made by this node's manager, or by the one in this process.
+    /// Makes a change with the manager of this node, or with the one in this process.
     pub(crate) async fn make(&self, change: Change, by: Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Some(node) = by else { return change.make(&self.keys.manager()).await };
         let node = self.nodes.get(node).ok_or("there is no such node")?;
@@ -175,7 +175,7 @@ impl Fleet {
         Ok(all)
     }
 
-    /// A key that is being ended right now, one that was, or one in use.
+    /// Picks a key that is being ended now, one that has ended, or one in use.
     fn pick(&self, random: u64) -> u32 {
         let (which, of) = ((random >> 32) as usize, random as u32 as usize);
         let known = |keys: &[AtomicU32]| keys.get(which % keys.len()).map_or(0, |key| key.load(Ordering::Relaxed));
@@ -187,7 +187,7 @@ impl Fleet {
     }
 }
 
-/// A connection to one node, and what was answered there.
+/// A connection to one node, and the answers of that node.
 pub(crate) struct Client {
     fleet: Arc<Fleet>,
     connection: Connection,
@@ -219,7 +219,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Asks about this key until the answer is this one, and tells when that was.
+    /// Sends requests with this key until the answer has this status, and returns when that was.
     pub(crate) async fn until(&mut self, key: u32, status: Status) -> Result<u64, Box<dyn Error + Send + Sync>> {
         let begun = Instant::now();
         loop {
@@ -228,7 +228,7 @@ impl Client {
                 return Ok(answer.ended);
             }
             if begun.elapsed() > PATIENCE {
-                return Err(format!("a node never said {status:?}").into());
+                return Err(format!("a node never answered {status:?}").into());
             }
             sleep(Duration::from_millis(1)).await;
         }
@@ -249,7 +249,7 @@ impl Client {
     }
 }
 
-/// The next of a sequence without an order that would matter here (SplitMix64's steps, from its own last result).
+/// The next number of a sequence in no visible order: the steps of SplitMix64, applied to its last result.
 pub(crate) const fn scattered(number: u64) -> u64 {
     let mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,39 +1,40 @@
-//! A revocation reaches every node at once: several node processes share one PostgreSQL, and what one of them, or
-//! somebody else, revokes, none of them accepts any more.
+//! Shows that a revocation reaches every node at once. Several node processes share one PostgreSQL. A key that one of
+//! them, or another process, revokes is refused by all of them.
 //!
 //! ```text
 //! cargo run --release --example fleet --all-features -- --requests 1000000 --nodes 4
 //! ```
 //!
-//! It starts a PostgreSQL server of its own, or uses a schema of its own in the database of `--url postgres://…`, which
-//! it drops at the end. Each node is a process with an HTTP server on loopback. Clients ask all of them without pause, or
-//! at `--rate` requests a second (then there are 0.2 s between two changes, too), while keys are revoked, rotated (the
-//! rotation is begun, every node accepts the new key beside the old one, and then it is finished), and their owners
-//! suspended and reinstated: half of it by a manager in this process, half by the nodes' own. Every key was accepted by
-//! every node before it ends. A quarter of the requests are for the keys that are ended at that
-//! moment, and some for keys that ended long ago.
+//! The program starts its own PostgreSQL server. With `--url postgres://…` it uses a schema of its own in that
+//! database, and drops the schema at the end. Each node is a process with an HTTP server on loopback. Clients send
+//! requests to all nodes without pause, or at `--rate` requests a second (then each task also waits 0.2 s between two
+//! changes). Meanwhile keys are revoked and rotated, and their owners are suspended and reinstated. A rotation begins,
+//! every node accepts the new key beside the old one, and then the rotation is finished. A manager in this process
+//! makes half of the changes; the managers of the nodes make the other half. Every node has accepted each key before it
+//! ends. A quarter of the requests use keys that are being ended at that moment, and some use keys that ended long ago.
 //!
-//! A request has a start, taken before its first byte is written, and a change has a return: one clock, in this process,
-//! tells both. With `--freshness strict` an acceptance of a request that started after the return is a stale accept; with
-//! `--freshness bounded` it is one if the request started more than the bound, a second, later.
+//! The start of a request is the time before its first byte is written. The return of a change is the time when its
+//! call returns. One clock, in this process, measures both. With `--freshness strict`, a request that started after the
+//! return and was accepted is a stale accept. With `--freshness bounded`, it is one if the request started more than
+//! the bound, one second, after the return.
 //!
-//! Prints a line each: name, tab, figure.
+//! Prints one line for each figure: name, tab, figure.
 //!
-//! | line | is |
+//! | line | meaning |
 //! |---|---|
-//! | `requests` | answers, at least `--requests` (100,000): it goes on until there was every kind of change |
-//! | `stale_accepts` | acceptances as above |
-//! | `revocation_p50_ms`, `_p99_ms`, `_max_ms` | from the return of a revocation, finished rotation or suspension until every node has refused a request that started after it: never less than a request takes under this load; they are sent at once, and then a millisecond after each acceptance |
-//! | `checks_per_second_per_node` | `requests` by time and nodes |
+//! | `requests` | answers, at least `--requests` (default 100,000): the run continues until every kind of change was made |
+//! | `stale_accepts` | stale accepts, as defined above |
+//! | `revocation_p50_ms`, `_p99_ms`, `_max_ms` | time from the return of a revocation, finished rotation or suspension until every node has refused a request that started after it. Never less than a request takes under this load. These requests are sent at once, and again one millisecond after each acceptance |
+//! | `checks_per_second_per_node` | `requests` divided by time and nodes |
 //! | `freshness_reads_per_second_per_node` | reads of the change log, as the nodes count them |
-//! | `database_queries_per_second` | transactions in this database, as the server counts them: each read of the change log, each look-up of a key that is new or has ended, each change, each write of usage. Its count lags by up to a second, so a short run may include a part of the preparations |
+//! | `database_queries_per_second` | transactions in this database, as the server counts them: each read of the change log, each look-up of a key that is new or has ended, each change, each write of usage. The server's count lags by up to a second, so a short run may include part of the preparation |
 //! | `revocations` | revocations, finished rotations and suspensions |
-//! | `refused_live` | 401 for a key that was good all along |
+//! | `refused_live` | 401 for a key that was valid all the time |
 //! | `unavailable` | answers with 503: neither a refusal nor an acceptance |
 //!
-//! Exits with 1 on any stale accept or refused live key, and if a node ends, stays silent or does not carry out a change;
-//! with 2 on a bad argument. `--answer-cache` puts a cache of answers in front of each node, which is the usual mistake,
-//! and shows that it is found.
+//! The exit status is 1 after any stale accept or refused live key, and if a node ends, does not answer or does not
+//! make a change. It is 2 for a bad argument. `--answer-cache` puts a cache of answers in front of each node, which is
+//! the usual mistake, and shows that this program finds it.
 
 mod arguments;
 mod change;
@@ -79,14 +80,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
-    // Outlives the runtime, and with it all who are connected. Ended when it is dropped.
+    // The server outlives the runtime and so all connections. It stops when it is dropped.
     let own = arguments.url.is_none().then(Server::start);
     let url = arguments.url.clone().or_else(|| own.as_ref().map(Server::url)).unwrap_or_default();
     let report = Runtime::new()?.block_on(async {
         let schema = format!("fleet_{}", std::process::id());
         let run = tokio::select! {
             run = timeout(patience(arguments), load::run(arguments, &url, &schema)) => {
-                run.unwrap_or_else(|_| Err("it takes too long".into()))
+                run.unwrap_or_else(|_| Err("the run took too long".into()))
             }
             stopped = stopped() => Err(stopped.map_or_else(Into::into, |()| "interrupted".into())),
         };
@@ -100,7 +101,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
     report.into_result()
 }
 
-/// Waits until somebody wants this to end.
+/// Waits for a signal to stop.
 #[cfg(unix)]
 async fn stopped() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -112,13 +113,13 @@ async fn stopped() -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until somebody wants this to end.
+/// Waits for a signal to stop.
 #[cfg(not(unix))]
 async fn stopped() -> io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// A machine that answers a thousand requests a second is in time.
+/// The time limit of a run. A machine that answers a thousand requests a second is fast enough.
 fn patience(arguments: &Arguments) -> Duration {
     let paced = arguments.rate.map_or(0.0, |rate| arguments.requests as f64 / rate as f64);
     Duration::from_secs_f64(120.0 + 2.0 * paced) + Duration::from_millis(arguments.requests)

@@ -1,4 +1,4 @@
-//! A node, and the driver's hold on it.
+//! A node, and the handle by which the driver controls it.
 
 use std::{
     collections::HashMap,
@@ -37,18 +37,18 @@ use crate::{
     change::{Change, PATIENCE},
 };
 
-/// The argument that makes this program a node. It is told the rest on its standard input, where no list of processes
-/// shows the password of the database, and it ends when that ends.
+/// The argument that makes this program a node. The node reads its settings from standard input, so that no list of
+/// processes shows the password of the database. It ends when its standard input ends.
 pub(crate) const ARGUMENT: &str = "--node";
 
-/// How long the cache that should not be there remembers that a key was accepted: longer than the bound.
+/// How long the faulty cache remembers that a key was accepted: longer than the bound.
 const CACHED: Duration = Duration::from_secs(2);
 
-/// For everything that has a time limit.
+/// The value for every time limit.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Keys in this schema. Hashes are cheap: what a first use costs is not the subject. Nor is how busy the machine is, so
-/// nothing is given up early.
+/// Opens the keys in this schema. Hashes are cheap, because the cost of a first use is not measured here. Time limits
+/// are long, because the load of the machine is not measured either.
 pub(crate) async fn open(
     url: &str,
     schema: &str,
@@ -61,7 +61,7 @@ pub(crate) async fn open(
     Ok(builder.freshness(mode.freshness()).build().await?)
 }
 
-/// Serves until standard input ends, and carries out what is ordered there.
+/// Serves until standard input ends, and makes the changes that arrive there.
 pub(crate) async fn serve() -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut orders = BufReader::new(stdin()).lines();
     let settings = orders.next_line().await?.unwrap_or_default();
@@ -106,7 +106,8 @@ fn say(line: &str) -> std::io::Result<()> {
     stdout().flush()
 }
 
-/// What this crate is there to avoid: the layer is not asked about keys that it accepted a moment ago.
+/// The mistake that this crate avoids: the cache does not ask the layer about a key that the layer accepted a moment
+/// ago.
 #[derive(Clone, Default)]
 struct AnswerCache(Arc<Mutex<HashMap<Vec<u8>, Instant>>>);
 
@@ -125,7 +126,7 @@ async fn remembered(State(cache): State<AnswerCache>, request: Request, next: Ne
     answer
 }
 
-/// A node as the driver knows it. Dropped, its process is killed.
+/// A node as the driver sees it. Dropping this kills the process.
 pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     process: Child,
@@ -153,10 +154,11 @@ impl Node {
         Ok(node)
     }
 
-    /// Returns its answer.
+    /// Sends an order to the node, and returns its answer.
     pub(crate) async fn order(&mut self, order: &str) -> Result<String, Box<dyn Error + Send + Sync>> {
         self.orders.write_all(format!("{order}\n").as_bytes()).await?;
-        let answer = timeout(2 * PATIENCE, self.answers.next_line()).await.map_err(|_| "a node is silent")?;
+        let answer =
+            timeout(2 * PATIENCE, self.answers.next_line()).await.map_err(|_| "a node did not answer in time")?;
         Ok(answer?.ok_or("a node has ended")?)
     }
 
@@ -164,11 +166,11 @@ impl Node {
         Ok(self.order("reads").await?.parse()?)
     }
 
-    /// Lets it write what it has counted, and end.
+    /// Lets the node write its counts and end.
     pub(crate) async fn end(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Self { mut process, orders, .. } = self;
         drop(orders);
-        let status = timeout(PATIENCE, process.wait()).await.map_err(|_| "a node does not end")??;
+        let status = timeout(PATIENCE, process.wait()).await.map_err(|_| "a node did not end in time")??;
         if status.success() { Ok(()) } else { Err(format!("a node failed: {status}").into()) }
     }
 }

@@ -1,4 +1,4 @@
-//! What is printed, and what the database says of itself.
+//! What this program prints, and the statistics of the database.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::judge::Verdict;
 
 pub(crate) struct Report {
     pub(crate) verdict: Verdict,
-    /// Nanoseconds, in any order.
+    /// In nanoseconds, in any order.
     pub(crate) delays: Vec<u64>,
     pub(crate) nodes: usize,
     pub(crate) time: Duration,
@@ -17,11 +17,13 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Fails if anything was not as it has to be.
+    /// Fails if there was a stale accept or a refused live key.
     pub(crate) fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         match self.verdict {
             Verdict { stale_accepts: 0, refused_live: 0, .. } => Ok(()),
-            Verdict { stale_accepts: 0, .. } => Err("a key was refused that nobody had revoked or suspended".into()),
+            Verdict { stale_accepts: 0, .. } => {
+                Err("a key was refused that had been neither revoked nor suspended".into())
+            }
             Verdict { .. } => Err("a key was accepted after it had been revoked or suspended".into()),
         }
     }
@@ -32,7 +34,7 @@ impl fmt::Display for Report {
         let Self { verdict, time, .. } = self;
         let mut delays = self.delays.clone();
         delays.sort_unstable();
-        // The smallest that so many per cent do not exceed.
+        // The smallest delay that this percentage of delays does not exceed.
         let ms = |percent: usize| {
             let rank = (delays.len() * percent).div_ceil(100).saturating_sub(1);
             delays.get(rank).map_or(f64::NAN, |nanos| *nanos as f64 / 1e6)
@@ -53,7 +55,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Transactions that have ended in this database; a statement by itself is one.
+/// The number of transactions that have ended in this database. A single statement counts as one.
 pub(crate) async fn transactions(url: &str) -> Result<u64, Box<dyn Error + Send + Sync>> {
     let query = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()";
     Ok(connect(url).await?.query_one(query, &[]).await?.try_get::<_, i64>(0)?.try_into()?)

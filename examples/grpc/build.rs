@@ -1,5 +1,5 @@
-//! Generates the service and its client. What a `.proto` file would say is said here instead, so that nobody needs
-//! `protoc` to run an example; a service with a `.proto` file calls `tonic_prost_build::compile_protos` in its place.
+//! Generates the service and its client. The service is described here and not in a `.proto` file, so that you can run
+//! the example without `protoc`. A service with a `.proto` file calls `tonic_prost_build::compile_protos` instead.
 
 use tonic_build::manual::{Builder, Method, Service};
 

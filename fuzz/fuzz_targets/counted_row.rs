@@ -1,4 +1,4 @@
-//! Rows of counts and of the access log are read as they stand or said to be corrupt, whatever is in them.
+//! Rows of counts and of the access log are read as stored or reported as corrupt, whatever they contain.
 #![no_main]
 
 mod planted;
@@ -15,7 +15,7 @@ use tower_api_keys::{
 
 use self::planted::Planted;
 
-// Each line changes one column of a row, the empty line begins the next row: a letter, then the text or the number.
+// Each line changes one column of a row: a letter, then the text or the number. An empty line begins the next row.
 fuzz_target!(|data: &[u8]| {
     let planted = Planted::new();
     let (mut counts, mut events) = (Vec::new(), Vec::new());
@@ -61,7 +61,7 @@ fn set(count: &mut UsageRow, event: &mut EventRow, column: u8, value: &[u8]) {
     };
     match column {
         b'k' => count.key = None,
-        // Which no count of a key has.
+        // A count of a key has no organization.
         b'g' => (count.key, count.organization) = (None, Some(text()).filter(|text| !text.is_empty())),
         b'o' => count.outcome = text(),
         b'l' => count.label = text(),
@@ -82,11 +82,11 @@ fn set(count: &mut UsageRow, event: &mut EventRow, column: u8, value: &[u8]) {
     }
 }
 
-/// What is read are the counts that were written, and their sums. A time out of range is all that can be wrong with
-/// one.
+/// The counts that are read are those that were written, with the right sums. Only a time out of range makes one
+/// corrupt.
 fn read_counts(planted: &Planted, rows: &[UsageRow]) {
     planted.put(&Batch::Keys(vec![KeyRow::example()])).expect("a good row");
-    // A store has one row for each key, outcome and source: of two, it refuses the second.
+    // A store has one row for each key, outcome and source. It refuses a second one.
     let mut kept: Vec<&UsageRow> = Vec::new();
     for row in rows {
         let is_new = !kept.iter().any(|kept| place(kept) == place(row));
@@ -159,7 +159,7 @@ fn agree(detail: &UsageDetail, rows: &[&UsageRow]) {
     let _ = serde_json::to_string(detail).expect("text and numbers");
 }
 
-/// Each event is among those that are read, or is counted as unreadable.
+/// Each event is either read, or counted as unreadable.
 fn read_events(planted: &Planted, rows: &[EventRow]) {
     planted.put(&Batch::Events(rows.to_vec())).expect("rows of different sequences");
     let query = AuditQuery::all().attempts().oldest_first().limit(100);

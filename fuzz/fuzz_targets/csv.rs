@@ -1,4 +1,4 @@
-//! An exported cell parses back to what was there, and no spreadsheet takes it for a formula.
+//! An exported cell parses back to its value, and no spreadsheet takes it for a formula.
 #![no_main]
 
 mod planted;
@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The row as it was stored, and as it is read.
+/// Exports the row as stored, and compares it with the row as read.
 fn export(stored: &KeyRow, row: &KeyRow, source: &str) {
     let planted = Planted::new();
     planted.put(&Batch::Keys(vec![stored.clone()])).expect("a good row");
@@ -93,7 +93,7 @@ fn written(planted: &Planted, format: ExportFormat) -> String {
     String::from_utf8(text).expect("UTF-8")
 }
 
-/// A table as RFC 4180 describes it, read a second time.
+/// An independent reader of tables as in RFC 4180.
 fn records(table: &str) -> Vec<Vec<String>> {
     let (mut records, mut record, mut cell) = (Vec::new(), Vec::new(), String::new());
     let mut is_quoted = false;
@@ -119,12 +119,12 @@ fn records(table: &str) -> Vec<Vec<String>> {
     records
 }
 
-/// One apostrophe taken from the beginning, and one from behind each separator.
+/// Removes one apostrophe from the beginning, and one after each separator.
 fn plain(cell: &str) -> String {
     cell.split_inclusive(SEPARATORS).map(|part| part.strip_prefix('\'').unwrap_or(part)).collect()
 }
 
-/// OWASP, CSV injection; blanks, quotation marks and a byte order mark before it may be left out.
+/// OWASP, CSV injection. A program may ignore blanks, quotation marks and a byte order mark before it.
 fn is_formula(part: &str) -> bool {
     let left_out = |c: char| c.is_whitespace() || c == '"' || c == '\u{feff}';
     part.trim_start_matches(left_out).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])

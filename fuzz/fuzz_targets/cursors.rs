@@ -1,4 +1,4 @@
-//! A page begins right after its cursor, wherever that comes from, and pages end.
+//! A page begins right after its cursor, for any cursor, and the pages come to an end.
 #![no_main]
 
 mod planted;
@@ -20,12 +20,12 @@ use tower_api_keys::{
 
 use self::planted::Planted;
 
-/// How many keys, counts and events there are.
+/// The numbers of keys, counts and events.
 const ROWS: i64 = 5;
 
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 
-// The text is read as each kind of cursor; a list's is a time, a blank and an id.
+// The text is read as each kind of cursor. That of a list is a time, a blank and an id.
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     if let Ok(cursor) = text.parse::<Cursor>() {
@@ -51,7 +51,7 @@ impl Scene {
     fn new() -> Self {
         let planted = Planted::new();
         let id = |number: i64| format!("{number}{}", "A".repeat(19));
-        // Two of them were made at one time.
+        // Two keys have the same time.
         let key = |number| KeyRow { id: id(number), lineage: id(number), created_at: number / 2, ..KeyRow::example() };
         let count = |number| UsageRow {
             key: Some(id(number)),
@@ -72,7 +72,7 @@ impl Scene {
         Self { planted, keys }
     }
 
-    /// As text, a cursor is one line that parses again; from there on, rows come in order, once each, and end.
+    /// As text, a cursor is one line that parses again. After it, rows come in order, each once, and the pages end.
     fn export(&self, cursor: &Cursor) {
         let line = cursor.to_string();
         assert!(!line.contains('\n'), "{line:?}");
@@ -89,7 +89,7 @@ impl Scene {
         }
     }
 
-    /// What follows are the keys that were made later, or at that time with a greater id.
+    /// The keys that follow were created later, or at that time with a greater id.
     fn list(&self, cursor: KeyCursor) {
         let after =
             |key: &&KeyRow| (key.created_at, key.id.as_str()) > (cursor.created_at.as_millis(), cursor.id.as_str());
@@ -106,7 +106,7 @@ impl Scene {
         assert_eq!(found.iter().map(KeyId::as_str).collect::<Vec<_>>(), expected);
     }
 
-    /// What follows are the events before it, the newest first, or those after it.
+    /// The events that follow are those before it, newest first, or those after it.
     fn events(&self, sequence: i64) {
         let before: Vec<_> = (1..=ROWS).rev().filter(|number| *number < sequence).collect();
         let after: Vec<_> = (1..=ROWS).filter(|number| *number > sequence).collect();

@@ -1,4 +1,4 @@
-//! The inner service runs for exactly one good key in a readable place, and no answer repeats what was sent.
+//! The inner service runs only for exactly one valid key in a readable place, and no answer repeats what was sent.
 #![no_main]
 
 mod misplaced;
@@ -42,26 +42,25 @@ const IN_QUERY: &str = "The request has an API key in the query of the URL, wher
 
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 
-/// What the inner service was handed, each time it ran.
+/// What the inner service got, each time it ran.
 static SEEN: Mutex<Vec<(HeaderMap, Option<Principal>)>> = Mutex::new(Vec::new());
 
-// The first byte is read as five switches. The rest is lines, `authorization: value` and so on, of which the first
-// letter of the name counts; bytes 1 to 8, 11 and 12 of a value stand for keys, since their text is a new one in each
-// process.
+// The first byte is read as five switches. The rest is lines such as `authorization: value`; only the first letter of
+// the name counts. Bytes 1 to 8, 11 and 12 in a value are replaced by keys, because their text is new in each process.
 fuzz_target!(|data: &[u8]| {
     let Some((&switches, lines)) = data.split_first() else { return };
     let scene = &*SCENE;
     let (forget, optional, ignore) = (switches & 1 > 0, switches & 2 > 0, switches & 4 > 0);
-    // Whether method and version are those of a gRPC call.
+    // Whether the request has the method and version of a gRPC call.
     let call = switches & 8 > 0;
-    // Whether the good key is in the query, too.
+    // Whether the valid key is also in the query.
     let query = switches & 128 > 0;
     let headers = scene.headers(lines);
     let verdict = scene.judge(&headers, optional, ignore);
     if forget {
         scene.keys.authenticator().forget_proofs();
     }
-    // A busy machine may not have hashed in time: the answer is then to come back, as clients would.
+    // On a busy machine a hash may not end in time. The answer then says to try again, as clients would.
     for _ in 0..20 {
         let response = scene.ask(&headers, optional, ignore, call, query);
         let seen = std::mem::take(&mut *SEEN.lock().expect("nobody panics with it"));
@@ -100,7 +99,7 @@ struct Scene {
     good: String,
     id: String,
     revoked: String,
-    /// The good key's id and a good checksum, with another secret or another kind.
+    /// The valid key's id and a right checksum, with another secret or another kind.
     wrong_secret: String,
     wrong_kind: String,
     /// Every 8 characters of the two issued keys.
@@ -155,7 +154,7 @@ impl Scene {
         headers
     }
 
-    /// The value of a header, with keys in the place of what stands for them.
+    /// The value of a header, with its placeholders replaced by keys.
     fn value(&self, text: &[u8]) -> Vec<u8> {
         let mut value = Vec::new();
         let mut text = text.iter().copied();
@@ -174,7 +173,7 @@ impl Scene {
                     value[place] = text.next().unwrap_or(b'A');
                 }
                 8 => {
-                    // Behind as many bytes as the next says, in base64; whole groups of three.
+                    // In base64, after the number of bytes that the next byte gives; whole groups of three.
                     let inside = format!("{}{}", ":".repeat(place() % 20), self.good);
                     let padded = format!("{inside}{}", "x".repeat(inside.len().next_multiple_of(3) - inside.len()));
                     value.extend_from_slice(encode(padded.as_bytes()).as_bytes());
@@ -187,7 +186,7 @@ impl Scene {
         value
     }
 
-    /// The description of the layer, written a second time. A value of a header has no line breaks: outer white space is
+    /// An independent implementation of the layer's rules. A header value has no line breaks, so outer white space is
     /// spaces and tabs.
     fn judge(&self, headers: &HeaderMap, optional: bool, ignore: bool) -> Verdict {
         let lines = |name| headers.get_all(name).iter().map(|line| line.as_bytes().trim_ascii()).collect::<Vec<_>>();
@@ -250,7 +249,7 @@ impl Scene {
         assert_eq!(principal.key_id().as_str(), self.id);
         assert_eq!((response.status(), response.body().as_slice()), (StatusCode::OK, &b"inner"[..]));
 
-        // The key is gone, and nothing else is.
+        // The key is removed, and nothing else.
         let mut left = sent.clone();
         let by_key_header = left.remove(KEY_HEADER).is_some();
         if left.get(AUTHORIZATION).is_some_and(|value| {
@@ -285,7 +284,7 @@ impl Scene {
             assert!(response.body().is_empty());
         } else {
             assert_eq!(response.status(), if bad_request { 400 } else { 401 });
-            // Fixed sentences: nothing of the request can be in them, but for what it took from them.
+            // Fixed sentences: nothing of the request can be in them, except a text that is itself part of them.
             let title = if bad_request { "Bad Request" } else { "Unauthorized" };
             let status = response.status().as_u16();
             let reason = refusal.reason().map_or(String::new(), |reason| format!(r#","reason":"{}""#, reason.as_str()));
@@ -295,7 +294,7 @@ impl Scene {
             );
             assert_eq!(String::from_utf8_lossy(response.body()), body);
         }
-        // No 8 characters of a key, be they in the body or in a header.
+        // No run of 8 characters of a key, neither in the body nor in a header.
         let texts = response.headers().values().map(HeaderValue::as_bytes).chain([response.body().as_slice()]);
         for part in texts.flat_map(|text| text.windows(8)) {
             assert!(!self.parts.contains(part), "{response:?}");
@@ -303,7 +302,7 @@ impl Scene {
     }
 }
 
-/// What a caller without a key is told.
+/// The message for a caller without a key.
 fn missing(sent: &HeaderMap, query: bool) -> &'static str {
     let scheme = sent.get(AUTHORIZATION).map(|value| value.as_bytes().trim_ascii());
     let scheme = scheme.and_then(|value| value.split(|byte| b" \t".contains(byte)).next());
@@ -321,7 +320,7 @@ enum Scheme {
     Other,
 }
 
-/// The first word, and what follows it without the spaces between.
+/// The first word, and the rest without the spaces between.
 fn scheme(value: &[u8]) -> (Scheme, &[u8]) {
     let end = value.iter().position(|byte| b" \t".contains(byte)).unwrap_or(value.len());
     let (word, mut rest) = value.split_at(end);
@@ -336,7 +335,7 @@ fn scheme(value: &[u8]) -> (Scheme, &[u8]) {
     (scheme, rest)
 }
 
-/// Whether it is a content type of gRPC or of gRPC-Web.
+/// Whether this is a content type of gRPC or gRPC-Web.
 fn is_grpc(content_type: &[u8]) -> bool {
     let lower = String::from_utf8_lossy(content_type).to_ascii_lowercase();
     let media_type = lower.split(';').next().unwrap_or_default().trim_ascii();
@@ -345,13 +344,13 @@ fn is_grpc(content_type: &[u8]) -> bool {
     format.is_empty() || format.starts_with('+')
 }
 
-/// Whether it begins with a prefix and a whole id that has ended.
+/// Whether the text begins with a prefix and a complete id.
 fn has_id(text: &[u8]) -> bool {
     let id = text.get(5..25).and_then(|id| std::str::from_utf8(id).ok());
     is_ours(text) && id.is_some_and(is_base64url) && text.get(25).is_none_or(|&byte| byte == b'.')
 }
 
-/// Whether it begins as keys of this service do.
+/// Whether the text begins like a key of this service.
 fn is_ours(text: &[u8]) -> bool {
     text.starts_with(b"user.") || text.starts_with(b"team.")
 }

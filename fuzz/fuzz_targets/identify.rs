@@ -1,5 +1,5 @@
-//! A leaked key is found and proved as it is and encoded once, what is redacted holds none, and nobody else learns of
-//! it.
+//! A leaked key is found and proved, plain and encoded once. The redacted text holds no key, and no other actor learns
+//! of it.
 #![no_main]
 
 mod misplaced;
@@ -24,7 +24,7 @@ use self::{
 
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 
-// Bytes 1 to 8 stand for a key, whole, encoded or in part: its text is a new one in each process.
+// Bytes 1 to 8 are replaced by a key, whole, encoded or in part, because its text is new in each process.
 fuzz_target!(|data: &[u8]| {
     let (text, is_whole) = SCENE.text(data);
     if text.len() <= 64 * 1_024 {
@@ -52,7 +52,7 @@ impl Scene {
         Self { key: key.expose_secret().to_owned(), runtime, manager, system, stranger }
     }
 
-    /// The text, and whether the whole key is in it, as it is or encoded once.
+    /// The text, and whether the whole key is in it, plain or encoded once.
     fn text(&self, data: &[u8]) -> (String, bool) {
         let (mut text, mut is_whole) = (Vec::new(), false);
         let key = self.key.as_bytes();
@@ -62,7 +62,7 @@ impl Scene {
             match byte {
                 1 => text.extend_from_slice(key),
                 2 => {
-                    // Behind as many bytes as the next says; whole groups of three.
+                    // After the number of bytes that the next byte gives; whole groups of three.
                     let inside = format!("{}{}", ":".repeat(place() % 20), self.key);
                     let padding = inside.len().next_multiple_of(3) - inside.len();
                     text.extend_from_slice(encode(format!("{inside}{}", "x".repeat(padding)).as_bytes()).as_bytes());
@@ -84,7 +84,7 @@ impl Scene {
         let found = self.identify(text, &self.system);
         let is_found = has_whole_key(&found);
         assert!(is_found || !is_whole, "{text:?}");
-        // No key but this one exists, and what is proved is there.
+        // No other key exists, and a proved key is in the text.
         assert!(found.keys.len() <= 1 && !found.more && found.unreadable == 0, "{found:?}");
         assert!(!is_found || holds_key(text.as_bytes()), "{text:?}");
         assert!(!format!("{found:?} {found}").contains(&self.key[26..]), "{found:?}");

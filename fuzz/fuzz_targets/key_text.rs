@@ -1,4 +1,4 @@
-//! One key has one text: whatever is not exactly a key is refused, and no text makes the reader panic.
+//! One key has exactly one text: any other text is refused, and no text makes the reader panic.
 #![no_main]
 
 mod shared;
@@ -18,7 +18,7 @@ const PREFIXES: [&str; 4] = ["user", "team", "acme_user", "acme_team"];
 static FORMAT: LazyLock<KeyFormat> =
     LazyLock::new(|| KeyFormat::branded("acme").expect("a good brand").accepting_unbranded());
 
-// The input is read as it is; then its first bytes make a key, which the rest changes and surrounds.
+// The input is read as it is. Then its first bytes make a key, and the rest changes and surrounds that key.
 fuzz_target!(|data: &[u8]| {
     read(data);
     find(data);
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// What is accepted is what an independent reader accepts, and nothing of it gets lost.
+/// A text is accepted exactly if an independent reader accepts it, and no part of it is lost.
 fn read(text: &[u8]) {
     let parsed = FORMAT.parse(text);
     assert_eq!(parsed.is_ok(), is_key(text, &PREFIXES), "{}", text.escape_ascii());
@@ -63,8 +63,8 @@ fn read(text: &[u8]) {
     }
 }
 
-/// A text with a whole key in the part that is looked at is never said to be a placeholder or somebody else's, and of
-/// the reasons that name something, it is there.
+/// A text with a whole key in the examined part is never reported as a placeholder or a foreign credential. A reason
+/// that names something is given only if that is in the text.
 fn blame(text: &[u8], reason: MalformedReason) {
     let head = &text[..text.len().min(256)];
     let keys = FORMAT.find_in(head).filter(|found| found.is_whole).count();
@@ -94,7 +94,7 @@ fn change(key: &str, how: &[u8]) {
     read(&changed);
 }
 
-/// The whole keys that are found are those that an independent reader accepts, place by place.
+/// The whole keys that are found are those that an independent reader accepts, at the same places.
 fn find(text: &[u8]) {
     let whole = FORMAT.find_in(text).filter(|found| found.is_whole).map(|found| found.at);
     let ends = (0..text.len()).flat_map(|start| [start..start + 74, start..start + 79]);
@@ -112,12 +112,12 @@ fn hide(text: &str) {
     assert!(!contains_key(text) || text != redacted, "{text:?}");
 }
 
-/// A key is found wherever it stands, and so is one that lost its beginning or its end.
+/// A key is found anywhere in a text, also without its beginning or its end.
 fn surround(key: &str, text: &[u8]) {
     let secret = key.len() - 48;
     let cut = text.first().map_or(0, |&cut| usize::from(cut));
     let text = String::from_utf8_lossy(text);
-    // A secret alone, without an id before it, is not looked for: the text must not bring this one along.
+    // A secret without an id before it is not searched for, so the text must not contain this one.
     if text.contains(&key[secret..secret + 36]) {
         return;
     }
@@ -129,7 +129,7 @@ fn surround(key: &str, text: &[u8]) {
     find(whole.as_bytes());
     hide(&whole);
 
-    // At least 8 characters of the id, or of the secret, are left.
+    // At least 8 characters of the id or of the secret are left.
     let beginning_lost = format!("{text} {} {text}", &key[secret - 21 + cut % 13..]);
     assert!(contains_key(&beginning_lost));
     assert!(!redact(&beginning_lost).contains(&key[secret..]));

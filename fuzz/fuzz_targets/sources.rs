@@ -1,4 +1,4 @@
-//! What callers say of themselves becomes a short name or nothing, and never holds a key.
+//! The name that a caller gives itself becomes a short name or nothing, and never holds a key.
 #![no_main]
 
 use std::{
@@ -20,14 +20,15 @@ use tower_api_keys::{
     usage::{Outcome, Source, UsageCount},
 };
 
-/// Requests after which counts are begun again: each is counted under a label of its own.
+/// The number of requests after which counting starts again: each is counted under its own label.
 const MOST: usize = 200;
 
 thread_local! {
     static SCENE: RefCell<Option<Scene>> = const { RefCell::new(None) };
 }
 
-// The first byte is read as three switches, sixteen make an address, the rest is what the client says of itself.
+// The first byte is read as three switches, sixteen bytes make an address, and the rest is the name that the client
+// gives itself.
 fuzz_target!(|data: &[u8]| {
     let Some((&switches, rest)) = data.split_first() else { return };
     let Some((address, said)) = rest.split_first_chunk::<16>() else { return };
@@ -38,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
     });
 });
 
-/// What is accepted as a name stays what it is, in one line and in JSON.
+/// An accepted name stays the same, in one line and in JSON.
 fn names(text: &str) {
     let Ok(label) = Source::new(text) else { return };
     assert!(!text.is_empty() && text.len() <= 128 && !text.contains(char::is_control), "{text:?}");
@@ -66,7 +67,7 @@ impl Scene {
         Self { keys, runtime, system: Actor::system("fuzz").expect("an actor"), requests: 0 }
     }
 
-    /// A request without a key, which is counted by its source.
+    /// Sends a request without a key, which is counted by its source.
     fn request(&mut self, switches: u8, address: IpAddr, said: &[u8]) {
         let (is_named, has_address, is_whole) = (switches & 1 > 0, switches & 2 > 0, switches & 4 > 0);
         self.requests += 1;
@@ -119,8 +120,8 @@ impl Scene {
     }
 }
 
-/// The name of the first product of a user agent (RFC 9110 §10.1.5), described a second time: nothing of one that does
-/// not end soon, or that may hold the secret of a key.
+/// An independent reader for the name of the first product of a user agent (RFC 9110 §10.1.5). Returns nothing for a
+/// name that does not end soon, or that may hold the secret of a key.
 fn product(agent: &[u8]) -> &str {
     let name = agent.split(|byte| b"/ ".contains(byte)).next().unwrap_or_default();
     let is_endless = name.len() >= 256 && agent.len() > 256;

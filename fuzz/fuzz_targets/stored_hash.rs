@@ -1,4 +1,4 @@
-//! A stored hash is taken exactly as this crate writes it, or refused before it costs anything.
+//! A stored hash is accepted only exactly as this crate writes it. Any other is refused before it costs anything.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,13 +12,13 @@ fuzz_target!(|phc: &str| {
             assert_eq!(hash.phc(), phc);
             assert_eq!((hash.tag().to_bytes(), hash.pepper().map(|id| id.as_u32())), (tag, pepper));
             let params = hash.params();
-            // A gigabyte and 64 passes: whatever is stored, one run costs no more.
+            // A gigabyte and 64 passes: one run costs no more, whatever is stored.
             assert!(
                 (8..=1 << 20).contains(&params.memory_kib()) && (1..=64).contains(&params.iterations()),
                 "{params:?}"
             );
 
-            // Every part is where it should be, read a second time without a parser.
+            // Every part is at its place, checked independently without a parser.
             let costs = format!("$argon2id$v=19$m={},t={},p=1$", params.memory_kib(), params.iterations());
             let (salt, output) = phc.strip_prefix(&costs).and_then(|rest| rest.split_once('$')).expect("salt and hash");
             assert_eq!((salt.len(), output.len()), (22, 43));

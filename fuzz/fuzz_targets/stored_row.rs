@@ -1,4 +1,4 @@
-//! A stored row becomes a record exactly if every column keeps its rules, and the record becomes that row again.
+//! A stored row becomes a record exactly if every column is valid, and the record becomes the same row again.
 #![no_main]
 
 use std::{
@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
     read_status(&status);
 });
 
-/// Letters stand for columns in the order of [`KeyRow`], then of what the other rows have beyond it.
+/// Each letter is a column, in the order of [`KeyRow`], then the other columns of the other rows.
 fn set(row: &mut KeyRow, event: &mut EventRow, status: &mut OwnerStatusRow, column: u8, value: &[u8]) {
     let text = || String::from_utf8_lossy(value).into_owned();
     let optional_text = || Some(text()).filter(|text| !text.is_empty());
@@ -85,8 +85,8 @@ fn read_key(row: &KeyRow) {
         Ok(record) => {
             assert!(wrong.is_empty(), "{wrong:?} of {row:?}");
             let again = KeyRow::from(&record);
-            // Three columns have one meaning and several texts, and a proof of a length that none has is none. What is read
-            // again stays as it is.
+            // Three columns can have several texts with one meaning, and a proof of a wrong length counts as none. A
+            // second read changes nothing.
             let words = |scopes: &str| scopes.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
             assert_eq!(words(&again.scopes), words(&row.scopes));
             assert_eq!(labels(&again.labels), labels(&row.labels));
@@ -148,7 +148,7 @@ fn read_status(row: &OwnerStatusRow) {
     }
 }
 
-/// The first bits of addresses, and how many: IPv4 in its own form and in that of version 6 are the same.
+/// The first bits of the addresses, and their number. An IPv4 network and its IPv6 form are the same.
 fn networks(text: &str) -> Option<BTreeSet<(bool, u128, u32)>> {
     let one = |word: &str| {
         let (address, length) = word.split_once('/').map_or((word, None), |(address, length)| (address, Some(length)));
@@ -171,7 +171,7 @@ fn networks(text: &str) -> Option<BTreeSet<(bool, u128, u32)>> {
     all.filter(|all| all.len() <= 32 && text.split(' ').count() <= 64)
 }
 
-/// The rules of each column, written a second time.
+/// An independent implementation of the rules of each column.
 fn wrong_columns(row: &KeyRow) -> Vec<&'static str> {
     let pepper = row.pepper_id.map(u32::try_from).transpose();
     let columns = [
@@ -181,7 +181,7 @@ fn wrong_columns(row: &KeyRow) -> Vec<&'static str> {
         ("owner", is_id(&row.owner)),
         ("name", is_shown_text(&row.name, 100)),
         ("labels", labels(&row.labels).is_some_and(|labels| are_labels(&labels))),
-        // What a hash is, is described by the target `stored_hash`.
+        // The target `stored_hash` tests what a valid hash is.
         ("hash", KeyHash::from_parts(&row.hash, row.tag, None).is_ok()),
         ("pepper_id", pepper.is_ok()),
         ("scopes", are_scopes(&row.scopes)),
@@ -227,7 +227,7 @@ fn is_time(millis: i64) -> bool {
     (0..253_402_300_800_000).contains(&millis)
 }
 
-/// What nobody sees: controls, and what Unicode lets programs leave out.
+/// Invisible characters: controls, and those that Unicode lets programs ignore.
 fn is_unseen(c: char) -> bool {
     let few = "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{17b5}\u{2800}\u{3164}\u{feff}\u{ffa0}";
     let ranges = [
@@ -245,11 +245,12 @@ fn is_unseen(c: char) -> bool {
     c.is_control() || few.contains(c) || ranges.iter().any(|(from, to)| (*from..=*to).contains(&u32::from(c)))
 }
 
-/// How credentials of other services begin.
+/// The beginnings of credentials of other services.
 const FOREIGN: [&str; 10] = ["AKIA", "ASIA", "eyJ", "gh", "github", "gl", "k_", "sk-", "whsec_", "x"];
 
-/// A short text that people are shown: nothing unseen but what belongs to a word or an emoji, no key, and no credential of
-/// another service. Where a joiner is in order, and what such a credential is, this does not describe a second time.
+/// Whether this is a short text that people may see: no invisible characters except those that belong to a word or an
+/// emoji, no key, and no credential of another service. Where a joiner is allowed, and what such a credential is, has
+/// no independent test here.
 fn is_shown_text(text: &str, longest: usize) -> bool {
     let joins = |c: char| {
         let selects = matches!(u32::from(c), 0x180b..=0x180d | 0x180f | 0xfe00..=0xfe0f | 0xe0100..=0xe01ef);

@@ -1,4 +1,4 @@
-//! What would happen to a key is what happens to it; and the same advice comes from every store.
+//! The explanation of a request matches what happens to it, and every store gives the same advice.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,19 +15,19 @@ use tower_api_keys::{
 
 use crate::support::{clock, keys, noon, secrets, system, team, user};
 
-/// The code that a request with this text gets.
+/// The refusal code for a request with this text; none if it is accepted.
 async fn called<S: Ledger>(keys: &ApiKeys<S>, text: &str) -> Option<&'static str> {
     keys.authenticator().authenticate(text).await.err().map(|error| error.kind().code().as_str())
 }
 
-/// The code that a request gets is the one that was explained.
+/// Asserts that a request gets the code that the explanation names.
 async fn is_as_explained<S: Ledger>(keys: &ApiKeys<S>, key: &PlaintextKey, expected: Option<&str>, case: &str) {
     let explanation = keys.manager().explain(&key.id(), &system()).await.unwrap();
     assert_eq!(explanation.verdict.code().map(RefusalCode::as_str), expected, "{case}: {explanation}");
     assert_eq!(called(keys, key.expose_secret()).await, expected, "{case}");
 }
 
-/// What becomes of a key.
+/// What happens to a key before it is used.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     Broken,
@@ -67,7 +67,7 @@ async fn scenario<S: Ledger>(store: S) {
             let end = noon().saturating_add(Duration::from_secs(60));
             let request = if expires { request.expires_at(end) } else { request };
             let key = remembered(manager.issue(request, &system()).await.unwrap());
-            // Known to the node before anything happens to it.
+            // The node knows the key before anything happens to it.
             is_as_explained(&keys, &key, None, "before").await;
             made.push((owner, key));
         }
@@ -87,7 +87,7 @@ async fn scenario<S: Ledger>(store: S) {
     for ((owner, key), (fates, expected)) in made.iter().zip(cases.iter().flat_map(|case| [case, case])) {
         is_as_explained(&keys, key, *expected, &format!("{owner} {fates:?}")).await;
     }
-    // And nothing is different where nobody remembers a proof.
+    // The result is the same on a node that remembers no proof.
     let fresh = crate::support::keys(store.clone(), &clock).await;
     for ((owner, key), (fates, expected)) in made.iter().zip(cases.iter().flat_map(|case| [case, case])) {
         is_as_explained(&fresh, key, *expected, &format!("fresh {owner} {fates:?}")).await;
@@ -103,7 +103,7 @@ async fn scenario<S: Ledger>(store: S) {
     people(&keys, &store).await;
 }
 
-/// A record whose scopes nobody can read.
+/// A record whose scopes cannot be read.
 fn broken(id: KeyId) -> Write {
     Write::Update(KeyUpdate {
         organization: OrganizationId::single(),
@@ -134,7 +134,7 @@ fn remembered(issued: IssuedKey) -> PlaintextKey {
     issued.into_plaintext()
 }
 
-/// A person with two keys, one of which is in CI, and a team key that they made and rotated.
+/// A person with two personal keys, one of them used in CI, and a team key that they created and rotated.
 async fn people<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &S) {
     let manager = keys.manager();
     let rights = Rights::none().team(team("blue"), TeamRole::Admin).team_keys_included();
@@ -222,7 +222,7 @@ async fn a_hash_that_this_node_cannot_check_is_explained_before_the_key_is_judge
     let node = |hasher: HasherConfig| ApiKeys::builder(store.clone()).hasher(hasher).build();
     let cheap = || HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET);
     let peppers = Peppers::new().with(PepperId::new(1), Pepper::from_bytes([1; 32])).current(PepperId::new(1)).unwrap();
-    // It starts before the store knows of a pepper: later it would not.
+    // Starts before the store has a pepper. It could not start later.
     let stranger = node(cheap()).await.unwrap();
     let peppered = node(cheap().with_peppers(peppers)).await.unwrap();
     let key = remembered(peppered.manager().issue(IssueKey::user(user("alice")), &system()).await.unwrap());
@@ -231,7 +231,7 @@ async fn a_hash_that_this_node_cannot_check_is_explained_before_the_key_is_judge
     is_as_explained(&stranger, &key, Some("corrupt_record"), "pepper, revoked").await;
     is_as_explained(&peppered, &key, Some("key_revoked"), "pepper known, revoked").await;
 
-    // A cost that is not accepted is met behind the verdict.
+    // A hash whose cost is not accepted is found only after the verdict.
     let store = Arc::new(MemoryStore::new());
     let node = |hasher: HasherConfig| ApiKeys::builder(store.clone()).hasher(hasher).build();
     let stranger = node(cheap()).await.unwrap();

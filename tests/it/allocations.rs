@@ -1,4 +1,4 @@
-//! What checking takes from the heap, by an allocator that counts. What is remembered is weighed in `src/auth/cache`.
+//! Counts what a check allocates. The memory of cached keys is measured in `src/auth/cache`.
 use std::{convert::Infallible, future::ready};
 
 use allocation_counter::{AllocationInfo, measure};
@@ -25,7 +25,7 @@ async fn issue(keys: &ApiKeys<MemoryStore>, request: IssueKey) -> PlaintextKey {
     keys.manager().issue(request, &Actor::system("test").unwrap()).await.unwrap().into_plaintext()
 }
 
-/// A key that was proved and used, and so is remembered in full.
+/// A key that was proved and used, so all of it is in the cache.
 async fn proved_key(keys: &ApiKeys<MemoryStore>) -> PlaintextKey {
     let key = issue(keys, IssueKey::team(TeamId::new("engineering").unwrap()).named("CI")).await;
     for _ in 0..2 {
@@ -46,7 +46,7 @@ fn request(key: &PlaintextKey) -> Request<Empty<Bytes>> {
         .unwrap()
 }
 
-/// Of one call of a service that answers at once, with all that is dropped by its end.
+/// Counts one call of a service that answers at once, including everything dropped by its end.
 fn of_call<S, B>(service: &mut S, request: Request<Empty<Bytes>>) -> AllocationInfo
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>,
@@ -74,7 +74,7 @@ async fn the_layer_allocates_what_an_extension_takes_and_nothing_else() {
     });
     let extension = of_call(&mut by_hand, request(&key));
     assert!(extension.count_total > 0, "the counter does not count");
-    // Four sources, with the empty one of the callers that are not HTTP, are remembered with a key.
+    // The cache keeps four sources with a key. The empty source of callers without HTTP is one of them.
     for label in [None, Some("intake"), Some("api")] {
         let label = label.map_or(Source::default(), |label| Source::new(label).unwrap());
         let mut layered = keys.layer().source(label.clone()).layer(inner);
@@ -111,7 +111,7 @@ async fn a_session_token_left_to_others_allocates_nothing() {
     let claims = "eyJzdWIiOiJ1c2VyLnNtaXRoIiwidGVhbSI6InRlYW0uYmx1ZSJ9".repeat(20);
     let jwt = format!("Bearer eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl");
     assert!(jwt.len() > 1_000);
-    // A source that is new takes memory.
+    // A new source takes memory.
     of_call(&mut layered, request(None));
     let without = of_call(&mut layered, request(None));
     let with = of_call(&mut layered, request(Some(&jwt)));

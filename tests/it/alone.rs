@@ -1,5 +1,5 @@
-//! A strict read of the change log that one request waits for is that request's own: it starts no task, and nothing is
-//! lost when the request is dropped or nobody polls it.
+//! If one request waits for a strict read of the change log, the request drives that read itself. It starts no task,
+//! and nothing is lost if the request is dropped or is not polled.
 
 use std::{
     future::{Future, poll_fn},
@@ -23,7 +23,7 @@ use tower_api_keys::{
 
 use crate::support::{cheap, issue, secrets, user};
 
-/// A store whose log is read only as often as it is let.
+/// A store that answers a read of its log only when the test lets it.
 struct Gated {
     store: Arc<MemoryStore>,
     gate: Semaphore,
@@ -60,12 +60,12 @@ struct Node {
 }
 
 impl Node {
-    /// A node with a key that it knows.
+    /// A node that knows one key.
     async fn new() -> Self {
         Self::patient(Duration::from_secs(1)).await
     }
 
-    /// The same, which waits so long for its store.
+    /// The same, with this time limit for its store.
     async fn patient(patience: Duration) -> Self {
         secrets::capture_log();
         let store = Arc::new(MemoryStore::new());
@@ -92,7 +92,7 @@ impl Node {
         self.store.gate.add_permits(reads);
     }
 
-    /// Reads begun, and ended.
+    /// The numbers of reads that began and that ended.
     fn reads(&self) -> (usize, usize) {
         (self.store.begun.load(Ordering::SeqCst), self.store.ended.load(Ordering::SeqCst))
     }
@@ -140,7 +140,7 @@ async fn who_comes_next_takes_over_from_a_request_that_nobody_polls() {
     assert!(poll!(&mut first).is_pending());
     node.let_through(2);
     assert_eq!(node.check().await, Ok(()));
-    // One that began after each of them came.
+    // The read began after both requests came.
     assert_eq!(node.reads(), (4, 4));
     assert_eq!(first.await, Ok(()));
     assert_eq!(node.reads(), (4, 4));
@@ -217,7 +217,8 @@ fn a_request_that_is_dropped_outside_of_its_runtime_leaves_its_read_to_it() {
     assert_eq!(node.reads(), (4, 4));
 }
 
-/// A request that nobody polled while others took over and were done finds another one alone: it leaves that alone.
+/// A request is not polled while others take over its read and end. Then another request drives a read of its own. The
+/// first one must not touch that read.
 #[tokio::test]
 async fn a_request_drives_its_own_read_and_no_other() {
     let node = Arc::new(Node::new().await);
@@ -237,7 +238,7 @@ async fn a_request_drives_its_own_read_and_no_other() {
     assert_eq!(checked.unwrap(), Ok(()));
 }
 
-/// Requests that come, are polled a few times and dropped or waited for, on several threads at once: none waits in vain.
+/// Requests on several threads are polled a few times, then dropped or awaited. None of them waits forever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_that_come_and_go_wait_for_nothing_in_vain() {
     let node = Arc::new(Node::patient(Duration::from_secs(60)).await);

@@ -1,4 +1,4 @@
-//! The rule book for src/: who may import whom, how long a file may be, what is not said.
+//! The rules for src/: which module may import which, how long a file may be, which words are forbidden.
 
 mod imports;
 
@@ -26,13 +26,13 @@ const LAYERS: &[&[&str]] = &[
     &["admin", "extract", "manual"],
 ];
 
-/// The front page and the re-exports, nothing else.
+/// `lib.rs` holds the front page and the re-exports only.
 const MOST_LINES_OF_LIB: usize = 180;
 
-/// A file of fewer lines says why it stands alone.
+/// A shorter file must begin with the reason why it is a file of its own.
 const FEWEST_LINES: usize = 40;
 
-/// A file can be held in the head. Tests may be longer, in a `tests.rs` of their own.
+/// A reader can keep such a file in mind. Tests may be longer, in their own `tests.rs`.
 const MOST_LINES: usize = 400;
 
 #[test]
@@ -82,7 +82,7 @@ fn broken_layers(imports: &Imports) -> Vec<String> {
         }
     }
     for Import { from, to, text } in &imports.imports {
-        // lib.rs sees everything and defines nothing, so nobody needs to import from it.
+        // lib.rs sees everything and defines nothing, so no module needs to import from it.
         let allowed = from == "lib.rs" || unit(from) == unit(to) || (to != "lib.rs" && layer(to) < layer(from));
         if !allowed {
             broken.push(format!("{from} imports {text} from {to}, which is not above it"));
@@ -107,7 +107,8 @@ fn long_files(sources: &[Source]) -> Vec<String> {
     long
 }
 
-/// Folders, and files that are so short that they could be a part of another one, without a first line that says why.
+/// Folders without a first line that explains them, and files so short that they could be part of another file, without
+/// the reason.
 fn unexplained(sources: &[Source]) -> Vec<String> {
     let mut unexplained = Vec::new();
     for Source { path, text } in sources {
@@ -120,8 +121,8 @@ fn unexplained(sources: &[Source]) -> Vec<String> {
     unexplained
 }
 
-/// Machine paths, host names of package registries, and names of papers that are not part of the project.
-/// In pieces, so that this file does not contain what it looks for.
+/// Machine paths, host names of package registries, and names of papers that are not part of the project. They are
+/// written in pieces, so that this file does not contain what it looks for.
 fn foreign_words(path: &str, text: &str) -> Vec<String> {
     let needles = [
         ["/wo", "rk/"],
@@ -146,7 +147,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The library's files. The command-line tool is another crate: it sees only what is public.
+/// The library's files. The command-line tool is another crate, so it sees only public items.
 fn sources() -> Vec<Source> {
     let src = root().join("src");
     let mut sources = Vec::new();
@@ -160,7 +161,7 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-/// Everything that people write, which leaves out lock files, databases and logs.
+/// All files that people write: no lock files, databases or logs.
 fn project_files() -> Vec<(String, String)> {
     let written = ["dict", "md", "rs", "sh", "sql", "toml", "yaml", "yml"];
     let mut texts = Vec::new();
@@ -190,7 +191,7 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The rules have to be able to fail: each is shown something bad.
+/// Proves that each rule can fail, with a bad example.
 mod bad_samples {
     use super::{Imports, Source, broken_layers, foreign_words, long_files, unexplained};
 

@@ -1,4 +1,4 @@
-//! A bound on freshness instead of a read for each request: no decision is staler than the bound.
+//! Bounded freshness instead of a read for each request: no decision is staler than the bound.
 
 use std::{
     sync::{
@@ -21,11 +21,10 @@ use crate::support::{
     issue, system, user,
 };
 
-/// Long enough for any test to be over, so that only what a test does ends a lease.
+/// Longer than any test, so that a lease ends only by what a test does.
 const BOUND: Duration = Duration::from_secs(600);
 
-/// The system's clock, and as far ahead of it as the test says: one that stands, while the machine is busy with other
-/// things, would look like a jump.
+/// The system clock plus the offset that the test sets. On a busy machine a stopped clock would look like a jump.
 #[derive(Debug, Default)]
 struct Ahead(SystemClock, AtomicU64);
 
@@ -93,7 +92,7 @@ async fn a_jump_of_the_wall_clock_ends_the_lease() {
     let elsewhere = builder.clock(clock.clone()).build().await.unwrap();
     elsewhere.manager().revoke(&node.key.id(), &system()).await.unwrap();
     assert_eq!(check(&node.keys, &node.key).await, Ok(()));
-    // The machine slept: the wall clock shows it, the monotonic one does not.
+    // As if the machine slept: the wall clock moves, the monotonic clock does not.
     clock.advance(30);
     assert_eq!(check(&node.keys, &node.key).await, Err(AuthErrorKind::Revoked));
 }
@@ -112,7 +111,7 @@ async fn a_node_that_cannot_prove_currency_says_so() {
 async fn the_lease_is_renewed_without_a_request() {
     let (store, clock) = (Arc::new(MemoryStore::new()), clock());
     let node = node(&store, &clock).await;
-    // From here on the clock of the runtime jumps to whatever waits for it.
+    // The clock of the runtime now jumps to the next timer.
     tokio::time::pause();
     while node.hooks.count("changes_since") == 0 {
         tokio::time::sleep(Duration::from_secs(10)).await;
@@ -136,7 +135,7 @@ async fn the_store_is_let_go_of_with_the_keys() {
     }
 }
 
-/// A reader that gives hints for nothing, and the reads of its log.
+/// A reader that sends hints without a change, and counts the reads of its log.
 struct Eager(MemoryStore, Arc<AtomicUsize>);
 
 impl KeyReader for Eager {

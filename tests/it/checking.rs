@@ -1,4 +1,4 @@
-//! What a check costs, what it proves, and what it does when things change under it.
+//! What a check costs, what it proves, and what it does when something changes during the check.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -41,7 +41,7 @@ async fn service() -> Service {
     let hooks = hooked.hooks.clone();
     let keys = keys(hooked, &clock).await;
     let key = issue(&keys, team("blue")).await;
-    // From here on it is a node that did not make the key.
+    // The node now behaves as one that did not create the key.
     keys.authenticator().forget_proofs();
     hooks.reset();
     Service { keys, hooks, store, clock, key }
@@ -203,7 +203,7 @@ fn with_secret_of(key: &PlaintextKey, other: &PlaintextKey) -> String {
 #[tokio::test]
 async fn a_key_of_the_other_kind_is_unknown() {
     let service = service().await;
-    // The text of a user's key with the id of the team's: well-formed, and not the one that was issued.
+    // The text as a personal key with the id of the team key: well-formed, but not the text that was issued.
     let text = service.key.expose_secret().replacen("team.", "user.", 1);
     let stem = &text[..text.len() - 4];
     let checksum = crc32fast::hash(stem.as_bytes()).to_be_bytes();
@@ -228,7 +228,7 @@ async fn a_row_that_was_given_to_another_kind_of_owner_proves_nothing() {
 async fn a_corrupt_record_says_nothing_against_any_key() {
     let service = service().await;
     let other = issue(&service.keys, team("blue")).await;
-    // The tag may be as corrupt as the hash: nobody is told that the secret is wrong.
+    // The tag may be as corrupt as the hash, so the caller is not told that the secret is wrong.
     service.hooks.alter(|found| found.key.hash = "$argon2id$v=19$m=4294967295,t=1,p=1$AAAA$AAAA".into());
     for text in [service.key.expose_secret().to_owned(), with_secret_of(&service.key, &other)] {
         assert_eq!(service.check(&text).await, Err(AuthErrorKind::CorruptRecord));
@@ -277,7 +277,7 @@ async fn a_suspension_and_its_end_cost_no_hash() {
 async fn a_record_read_before_a_revocation_is_not_remembered_after_it() {
     let service = service().await;
     let (store, id) = (service.store.clone(), service.key.id());
-    // What is found was read before the revocation, which returns before the answer arrives.
+    // The look-up reads before the revocation. The revocation returns before the look-up's answer arrives.
     let write = service.revocation();
     let revoke = std::sync::Mutex::new(Some(write));
     service.hooks.alter(move |_| {
@@ -324,7 +324,7 @@ async fn a_dropped_first_use_costs_the_others_nothing() {
         authenticator.forget_proofs();
         let mut dropped = Box::pin(authenticator.authenticate(service.key.expose_secret()));
         for _ in 0..polls {
-            // Where hashing is quick, or this thread slow, it is over before the last of them.
+            // If hashing is fast, or this thread slow, the hash ends before the last of them.
             if poll!(&mut dropped).is_ready() {
                 break;
             }
@@ -342,7 +342,7 @@ async fn a_store_that_fails_costs_that_request_only() {
             let service = service().await;
             service.hooks.hides_head.store(true, Ordering::SeqCst);
             service.hooks.fail(call, fault, 1);
-            // No hash is run before the failure, so nothing but the time-out waits for the clock.
+            // No hash runs before the failure, so only the time-out waits for the clock.
             tokio::time::pause();
             let error = service.authenticator().authenticate(service.key.expose_secret()).await.unwrap_err();
             assert_eq!(error.kind(), AuthErrorKind::StoreUnavailable, "{call} {fault:?}");
@@ -359,7 +359,7 @@ async fn a_corrupt_record_is_reported_once_and_says_nothing_against_the_key() {
     for _ in 0..3 {
         assert_eq!(service.check_key().await, Err(AuthErrorKind::CorruptRecord));
     }
-    // Written by tasks of this runtime, which has one thread: they have their turns now.
+    // Tasks of this single-threaded runtime write it. Let them run now.
     tokio::task::yield_now().await;
     service.hooks.heal();
     assert_eq!(service.check_key().await, Ok(()));
@@ -391,7 +391,7 @@ async fn a_hash_moved_onto_another_record_proves_nothing() {
         }
     });
     assert_eq!(service.check(other.expose_secret()).await, Err(AuthErrorKind::Invalid));
-    // The secret of the key whose hash it is, under the other's id.
+    // The secret that matches the hash, under the id of the other key.
     let text = format!("team.{}.{}", other.id(), &service.key.expose_secret()[26..]);
     assert!(matches!(service.check(&text).await, Err(AuthErrorKind::Malformed(_))));
 }
@@ -400,7 +400,7 @@ async fn a_hash_moved_onto_another_record_proves_nothing() {
 async fn a_text_that_matches_the_tag_and_not_the_hash_is_reported() {
     let service = service().await;
     let mut hash = service.store.find(&service.key.id()).await.unwrap().unwrap().key.hash;
-    // Another output of the same cost: as if somebody had made a text for the tag.
+    // Another output of the same cost, as if an attacker had found a text with the same tag.
     let last = hash.pop().unwrap();
     hash.push(if last == 'A' { 'E' } else { 'A' });
     service.hooks.alter(move |found| found.key.hash.clone_from(&hash));
@@ -450,7 +450,7 @@ fn a_node_survives_the_runtime_it_was_made_in() {
     let service = runtime().block_on(async {
         let service = service().await;
         service.hooks.hides_head.store(true, Ordering::SeqCst);
-        // A read of the log is under way when the runtime ends.
+        // A read of the log is running when the runtime ends.
         service.hooks.fail("changes_since", Fault::Hang, 1);
         let mut lost = Box::pin(async { service.check_key().await });
         assert!(poll!(&mut lost).is_pending());

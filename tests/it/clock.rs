@@ -1,4 +1,4 @@
-//! What a wrong clock does, and what it leaves behind: nothing.
+//! What a wrong clock does. It leaves nothing behind.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::support::{clock, keys, noon, secrets, system, team};
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// As long as a jump is doubted.
+/// How long a jump stays in doubt.
 const DOUBT: Duration = Duration::from_secs(30);
 
 struct Node<S> {
@@ -56,11 +56,11 @@ impl<S: Ledger> Node<S> {
         self.clock.now().saturating_add(duration)
     }
 
-    /// Sets the wall clock by so many days, without any time passing.
+    /// Moves the wall clock by this number of days, while no time passes.
     fn jump(&self, days: i64) {
         let by = DAY * u32::try_from(days.abs()).unwrap();
         let wall = self.clock.reading();
-        // While in doubt, the wall clock shows the other time.
+        // During the doubt, the wall clock shows the other time.
         let shown = if days < 0 { wall.latest() } else { wall.now() };
         self.clock.set_wall_clock(if days < 0 { shown.saturating_sub(by) } else { shown.saturating_add(by) });
     }
@@ -139,7 +139,7 @@ async fn a_jump_that_lasts_is_believed_and_one_that_was_believed_can_be_taken_ba
     assert_eq!(node.check(&key).await, Err(AuthErrorKind::ClockUnsure));
     node.clock.advance(DOUBT);
     assert_eq!(node.check(&key).await, Ok(()));
-    // Written after the clock was right again, though it was counted before.
+    // Counted while the clock was wrong, and written after it was right again.
     node.check(&used_ahead).await.unwrap();
     node.keys.flush_usage().await.unwrap();
     let usage = node.keys.manager().usage(&used_ahead.id(), 0, &system()).await.unwrap().detail;
@@ -188,18 +188,18 @@ async fn nothing_is_decided_by_an_expiry_that_only_one_reading_calls_past() {
     unsure(manager.abort_rotation(&new.info().id, &system).await.unwrap_err().kind());
     let request = RotateKey::of(live.id()).old_key_ends_at(soon);
     unsure(manager.begin_rotation(request, &system).await.unwrap_err().kind());
-    // What both readings call past is.
+    // A time that both readings call past is past.
     let past = IssueKey::team(team("blue")).expires_at(noon());
     let error = manager.issue(past, &system).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::Invalid(InvalidInput::ExpiryPast));
-    // A revocation waits for no clock.
+    // A revocation does not wait for the clock.
     manager.revoke(&lives_on.id(), &system).await.unwrap();
     node.jump(-55);
     drop(manager.issue(issue, &system).await.unwrap());
     manager.finish_rotation_anyway(&new.info().id, &system).await.unwrap();
 }
 
-/// A clock that was believed and is set right: what expired meanwhile has not expired.
+/// The wrong clock was believed and is then corrected: keys that expired meanwhile are valid again.
 #[tokio::test]
 async fn no_second_successor_is_made_where_only_one_reading_calls_the_first_one_expired() {
     let node = Node::new(MemoryStore::new(), &clock()).await;
@@ -220,7 +220,7 @@ async fn no_second_successor_is_made_where_only_one_reading_calls_the_first_one_
     assert_eq!(error.kind(), ManageErrorKind::RotationUnderWay);
 }
 
-/// Two nodes on one store, of which the first is 55 days ahead.
+/// Two nodes on one store. The clock of the first is 55 days ahead.
 async fn fleet() -> (Node<Arc<MemoryStore>>, Node<Arc<MemoryStore>>) {
     let store = Arc::new(MemoryStore::new());
     let ahead = Arc::new(ManualClock::at(noon().saturating_add(DAY * 55)));

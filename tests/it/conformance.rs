@@ -1,5 +1,5 @@
-//! The stores of this crate and of the example keep the contract; stores with one fault each break the clauses that
-//! speak of it and no other.
+//! The stores of this crate and of the example keep the contract. A store with one fault breaks the clauses about that
+//! fault and no others.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ async fn a_reader_is_checked_without_being_a_store() {
 #[tokio::test]
 async fn a_store_of_keys_is_checked_before_it_is_a_ledger() {
     let numbers = |report: &Report| report.clauses().map(Clause::number).collect::<Vec<_>>();
-    // What it counts wrong is nothing that this step could see.
+    // This step cannot see what the store counts wrong.
     let report = check_key_store(&BrokenStore::new(Fault::CountsRepeats)).await;
     let step = numbers(&report);
     report.into_result().unwrap();
@@ -84,7 +84,7 @@ async fn a_store_without_a_log_keeps_the_contract() {
     report.into_result().unwrap();
 }
 
-/// Both have default bodies, which a wrapper would take without a word.
+/// Both methods have default bodies, so a wrapper that forgets them compiles.
 #[tokio::test]
 async fn wrappers_pass_on_what_has_a_default_body() {
     async fn ask(reader: impl KeyReader) {
@@ -104,13 +104,13 @@ async fn wrappers_pass_on_what_has_a_default_body() {
     let (hooks, store) = hooked();
     ask(Arc::new(AnyStore::new(Arc::new(store)))).await;
     assert_eq!(hooks.hints(), [1, 1]);
-    // And what a reader that writes neither says.
+    // The answer of a reader that implements neither.
     let narrow = NarrowStore::by_a_character("api_keys", "name", Manner::Refuses);
     assert_eq!(narrow.try_head(), None);
     assert!(narrow.wait_for_change(Head::EMPTY).now_or_never().is_none());
 }
 
-/// The numbers of the clauses that a store with this fault breaks.
+/// The ids of the clauses that a store with this fault breaks.
 async fn broken_by(fault: Fault) -> String {
     let report = check_store(&BrokenStore::new(fault)).await;
     report.failed().collect::<Vec<_>>().join(" ")
@@ -219,7 +219,7 @@ broken! {
     a_told_end_that_is_found_again_is_noticed: FindsToldEnds breaks "S118";
     ends_that_are_ignored_are_noticed: IgnoresEnds breaks "S119 S120";
     an_ignored_order_of_ends_is_noticed: IgnoresOrderOfEnds breaks "S120";
-    pauses_that_begin_anew_are_noticed: PausesAnew breaks "S109";
+    pauses_that_begin_again_are_noticed: PausesAgain breaks "S109";
     ends_of_other_pauses_are_noticed: EndsAnyPause breaks "S110";
     keys_purged_in_the_very_millisecond_are_noticed: PurgesTheVeryMillisecond breaks "S111 S113";
     more_keys_purged_than_may_be_are_noticed: PurgesWithoutLimit breaks "S111";
@@ -247,7 +247,7 @@ async fn a_failure_says_what_usually_breaks_the_clause() {
     assert_eq!(hints, ["S82"], "only those that failed have one");
 }
 
-/// The only clauses that a store breaks which has this column too narrow, each of which names the column and has its hint.
+/// The only clauses that a store with this column too narrow breaks. Each report names the column and has its hint.
 async fn broken_by_width(store: NarrowStore, column: &str) -> String {
     let report = check_store(&store).await;
     for clause in report.clauses() {
@@ -258,7 +258,7 @@ async fn broken_by_width(store: NarrowStore, column: &str) -> String {
     report.failed().collect::<Vec<_>>().join(" ")
 }
 
-/// One character too narrow, in a database that refuses what does not fit.
+/// A column one character too narrow, in a database that refuses a value that does not fit.
 macro_rules! narrow {
     ($($name:ident: $table:ident.$column:ident breaks $clauses:literal named $named:literal;)*) => {$(
         #[tokio::test(start_paused = true)]
@@ -310,7 +310,7 @@ async fn a_database_that_cuts_what_does_not_fit_is_noticed() {
     }
 }
 
-/// The status of an owner goes two ways: into the table of owners, and from there into the log.
+/// The status of an owner is written to the table of owners, and from there to the log.
 #[tokio::test]
 async fn a_narrow_owner_is_noticed() {
     let store = NarrowStore::by_a_character("api_key_owners", "id", Manner::Refuses);
@@ -319,7 +319,7 @@ async fn a_narrow_owner_is_noticed() {
     assert!(report.to_string().contains("`api_key_owners.id` with 128 characters, 128 bytes"), "{report}");
 }
 
-/// Wide enough for its characters, unless they have four bytes.
+/// The column is wide enough for its characters, unless they have four bytes each.
 #[tokio::test]
 async fn a_column_that_counts_bytes_is_noticed() {
     for (table, column, bytes, clauses) in [
@@ -349,7 +349,7 @@ async fn two_handles_without_a_log_keep_the_contract() {
     report.into_result().unwrap();
 }
 
-/// The numbers of the clauses that two handles with this fault between them break.
+/// The ids of the clauses that two handles with this fault between them break.
 async fn broken_between(rift: Rift) -> String {
     let (one, other) = pair(rift);
     let report = check_pair(&one, &other).await;
@@ -379,7 +379,7 @@ broken_between! {
     two_databases_are_noticed: TwoDatabases breaks "C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C14 C15 C16 C17 C18 C19 C20 C21";
 }
 
-/// What the clauses of a pair are for: no handle alone shows these faults.
+/// The reason for the clauses of a pair: a single handle does not show these faults.
 #[tokio::test]
 async fn a_fault_between_handles_does_not_show_in_one() {
     for rift in [Rift::CountsApart, Rift::LocksApart, Rift::NamesApart, Rift::RemembersApart, Rift::TwoDatabases] {
@@ -394,7 +394,7 @@ mod sqlite {
     use tower_api_keys::store::{KeyStore, SqliteStore};
     use tower_api_keys_conformance::{check_pair, check_reader, check_store};
 
-    /// A folder of its own, gone with it.
+    /// A folder that is removed when this is dropped.
     struct Folder(PathBuf);
 
     impl Folder {

@@ -1,4 +1,4 @@
-//! Moving everything from one store into another.
+//! Copies everything from one store into another.
 
 #[cfg(feature = "postgres")]
 mod between_databases;
@@ -15,7 +15,7 @@ use tower_api_keys::store::{
     transfer::{self, Batch, Copied, CopyErrorKind, Cursor, PortableStore, Tombstone},
 };
 
-/// A store that was lived in, in memory.
+/// A store in memory with data of many kinds.
 async fn source() -> MemoryStore {
     let store = MemoryStore::new();
     sample(&store).await;
@@ -54,7 +54,7 @@ async fn progress_tells_places_and_rows_until_the_end() {
     assert!(matches!(told.last().unwrap().cursor, Cursor::Events(Some(_))));
 }
 
-/// After a failure of each import in turn the rest is copied: from the place that the error names, and from the start.
+/// Each import fails in turn. The rest is then copied, from the place that the error names and from the start.
 #[tokio::test]
 async fn a_copy_goes_on_after_a_failure_at_each_page() {
     let source = source().await;
@@ -89,7 +89,7 @@ async fn a_place_that_progress_told_is_enough_to_go_on() {
     assert_eq!(rest.meta, 0);
 }
 
-/// A page whose outcome is unknown is copied again: it is there, and no conflict.
+/// A page whose outcome is unknown is copied again. The rows are there already, which is not a conflict.
 #[tokio::test]
 async fn a_page_that_was_written_without_a_word_is_no_conflict() {
     let (source, target) = (source().await, Faulty::new(MemoryStore::new(), Fault::ImportsWithoutAWord(4)));
@@ -108,7 +108,7 @@ async fn a_source_that_fails_is_named_and_what_was_read_before_is_copied() {
     assert_eq!(content(&target).await, content(&source).await);
 }
 
-/// A row of the target's own of each table.
+/// For each table, a row that only the target has.
 async fn strangers() -> Vec<Batch> {
     let store = MemoryStore::new();
     content::stranger(&store).await;

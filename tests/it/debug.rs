@@ -1,4 +1,4 @@
-//! What `Debug` prints of values that hold a hash, a tag, a proof, a check value of a pepper, or an idempotency key.
+//! What `Debug` prints for values that hold a hash, a tag, a proof, a check value of a pepper, or an idempotency key.
 
 use std::fmt::Debug;
 
@@ -102,7 +102,7 @@ fn debug_prints_neither_hash_nor_tag_nor_proof_nor_idempotency_key() {
             for secret in [SALT, HASH, REQUEST] {
                 assert!(!printed.contains(secret), "{name}: {printed}");
             }
-            // Numbers that nothing else of these has.
+            // Numbers that appear in no other part of these values.
             for byte in TAG.into_iter().chain([PROOF, DIGEST, VALUE]) {
                 let is_there = printed.split(|c: char| !c.is_ascii_digit()).any(|number| number == byte.to_string());
                 assert!(!is_there, "{name} prints {byte}: {printed}");

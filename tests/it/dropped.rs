@@ -1,5 +1,4 @@
-//! Requests that are dropped cost a store no more than those that are not: a look-up keeps its place until the store is
-//! done with it.
+//! Dropped requests cost a store no more than others: a look-up keeps its place until the store is done with it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,13 +16,13 @@ use crate::support::{
     issue, secrets, user,
 };
 
-/// Look-ups at a time.
+/// The most look-ups at a time.
 const PLACES: usize = 8;
 
-/// Requests that are begun and dropped.
+/// The number of requests that begin and are dropped.
 const DROPPED: usize = 2_000;
 
-/// How long the store takes to look a key up.
+/// How long the store takes to look up a key.
 const DELAY: Duration = Duration::from_millis(50);
 
 /// A node with few places, and a key that it does not know yet.
@@ -34,7 +33,7 @@ async fn node<S: Ledger>(store: S) -> (ApiKeys<Hooked<Arc<S>>>, Arc<Hooks>, Plai
     let hooked = Hooked::new(store);
     let hooks = hooked.hooks.clone();
     let builder = ApiKeys::builder(hooked).hasher(cheap()).max_concurrent_lookups(PLACES, Duration::from_secs(1));
-    // So that nothing but the look-up is waited for.
+    // So that a check waits only for the look-up.
     let keys = builder.freshness(Freshness::Bounded(Duration::from_secs(600))).build().await.unwrap();
     let known = keys.authenticator().authenticate(unknown().expose_secret()).await.unwrap_err();
     assert_eq!(known.kind(), AuthErrorKind::Invalid);
@@ -49,7 +48,7 @@ async fn check<R: KeyReader>(authenticator: &Authenticator<R>, key: &PlaintextKe
     authenticator.authenticate(key.expose_secret()).await.map(drop).map_err(|error| error.kind())
 }
 
-/// Begins to check keys that nobody has, and drops that.
+/// Begins to check keys that do not exist, and drops the checks.
 async fn begin_and_drop<R: KeyReader>(authenticator: &Authenticator<R>, requests: usize) {
     for _ in 0..requests {
         let text = unknown();
@@ -65,7 +64,7 @@ async fn keeps_to_its_places<S: Ledger>(store: S) {
     let authenticator = keys.authenticator();
     hooks.delay("find", DELAY);
     begin_and_drop(&authenticator, DROPPED).await;
-    // An honest first use among them.
+    // A first use of a valid key among them.
     assert_eq!(check(&authenticator, &key).await, Ok(()));
     begin_and_drop(&authenticator, DROPPED).await;
     assert!(hooks.count("find") > PLACES, "no request was ever let in");
@@ -101,7 +100,7 @@ async fn dropped_rechecks_keep_to_their_places() {
     let (keys, hooks, key) = node(MemoryStore::new()).await;
     let authenticator = keys.authenticator();
     let principal = authenticator.authenticate(key.expose_secret()).await.unwrap();
-    // Its proof stays, and its record is no longer known to be current.
+    // Its proof stays in the cache, but its record is no longer known to be current.
     authenticator.forget_proofs();
     hooks.delay("find", DELAY);
     for _ in 0..DROPPED {

@@ -15,7 +15,7 @@ use tower_api_keys::{
 
 use crate::support::secrets::scratch;
 
-/// Of keys that are published, and so open nothing.
+/// The id of published keys, which give no access.
 const ID: &str = "AAECAwQFBgcICQoLDA0O";
 const OTHER_ID: &str = "Zz-_09-_Zz09-_zZ-_09";
 const SECRET: &str = "Dw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8PDw8P";
@@ -25,7 +25,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
 }
 
-/// A text of this shape, with the right checksum.
+/// A key text with these parts and the right checksum.
 fn key(prefix: &str, id: &str, secret: &str) -> String {
     let text = format!("{prefix}.{id}.{secret}");
     let checksum = crc32fast::hash(text.as_bytes()).to_be_bytes();
@@ -44,7 +44,7 @@ fn format() -> KeyFormat {
     KeyFormat::unbranded().accepting("acme").unwrap()
 }
 
-/// The node that judges: it knows both peppers, and looks at proofs.
+/// The node that gives the expected answers. It knows both peppers, and uses proofs.
 fn node() -> Hasher {
     Hasher::new(HasherConfig::new().with_peppers(peppers().current(PepperId::new(1)).unwrap()).with_stored_proofs())
         .unwrap()
@@ -77,7 +77,7 @@ async fn record(text: &str, id: &str, params: Argon2Params, pepper: Option<u32>,
     })
 }
 
-/// With another value in one column.
+/// The record with another value in one column.
 fn with(mut record: Value, column: &str, value: impl Into<Value>) -> Value {
     record[column] = value.into();
     record
@@ -171,7 +171,7 @@ async fn vectors() -> Vec<Value> {
     all
 }
 
-/// What this crate says.
+/// The answer of this crate.
 async fn answer(format: &KeyFormat, node: &Hasher, vector: &Value) -> &'static str {
     let (text, record) = (vector["text"].as_str().unwrap(), &vector["record"]);
     let Ok(parsed) = format.parse(text.as_bytes()) else { return "malformed" };
@@ -184,7 +184,7 @@ async fn answer(format: &KeyFormat, node: &Hasher, vector: &Value) -> &'static s
     let Ok(hash) = KeyHash::from_parts(record["hash"].as_str().unwrap(), tag, pepper) else { return "corrupt" };
     let hash = hash.with_proof(bytes("proof").map(|proof| proof.try_into().unwrap()));
     match node.verify(*parsed.id().as_bytes(), text, &hash).await {
-        // What the hash accepts, the tag does not refuse.
+        // The tag must not refuse what the hash accepts.
         Ok(()) => node.check_tag(text, &hash).map_or("refused by the tag", |()| "accepted"),
         Err(error) if error.kind() == VerifyErrorKind::Mismatch => {
             assert!(!node.is_proved(text, &hash), "a proof accepts what the hash refuses: {vector}");
@@ -195,7 +195,7 @@ async fn answer(format: &KeyFormat, node: &Hasher, vector: &Value) -> &'static s
     }
 }
 
-/// The file without what is drawn by chance.
+/// The file without its random parts.
 fn without_salts(vectors: &[Value]) -> Vec<Value> {
     let mut vectors = vectors.to_vec();
     for record in vectors.iter_mut().map(|vector| &mut vector["record"]) {
@@ -212,7 +212,7 @@ fn published() -> Value {
     serde_json::from_str(&fs::read_to_string(file("vectors.json")).unwrap()).unwrap()
 }
 
-/// With `VECTORS` set it writes the file: `VECTORS=write cargo test --all-features --test it vectors_are_what`
+/// With `VECTORS` set, this test writes the file: `VECTORS=write cargo test --all-features --test it vectors_are_what`
 #[tokio::test]
 async fn the_published_vectors_are_what_this_crate_says() {
     let mut made = json!({
@@ -234,10 +234,10 @@ async fn the_published_vectors_are_what_this_crate_says() {
     assert_eq!(published, made);
 }
 
-/// Runs the verifier of the page, with these packages or with none but Python's own.
+/// Runs the verifier of the page, with these packages or with only Python's own.
 fn verify(vectors: &Path, packages: Option<&Path>) -> Option<Output> {
     let mut python = Command::new("python3");
-    // No packages of this user, and no files beside the page.
+    // Uses no packages of the current user, and writes no files beside the page.
     python.args(["-s", "-B"]).arg(file("verify.py")).arg(vectors).env_remove("PYTHONPATH");
     if let Some(packages) = packages {
         python.env("PYTHONPATH", packages);
@@ -254,7 +254,7 @@ fn packages() -> Result<PathBuf, String> {
     if folder.exists() {
         return Ok(folder);
     }
-    // Beside it first: several processes may be at it.
+    // Installs into a temporary folder first: several processes may do this at once.
     let beside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--retries", "1", "--target"];
     let done = Command::new("python3").args(install).arg(beside.path()).arg("cryptography>=44").output();
@@ -262,7 +262,7 @@ fn packages() -> Result<PathBuf, String> {
     if !done.status.success() {
         return Err(String::from_utf8_lossy(&done.stderr).trim().to_owned());
     }
-    // Another process may have been quicker: then this one's copy goes.
+    // Another process may have been faster. Then this copy is removed.
     if fs::rename(beside.path(), &folder).is_ok() {
         let _ = beside.keep();
     }
@@ -308,7 +308,7 @@ fn the_verifier_in_python_says_the_same() {
     }
 }
 
-/// The query of the page finds a key as long as requests with it are accepted.
+/// The query of the page finds a key exactly as long as requests with the key are accepted.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn the_query_of_the_page_finds_keys_that_may_be_used() {

@@ -1,4 +1,4 @@
-//! Ends of keys are told once, by however many nodes, through restarts and deaths.
+//! The end of a key is announced once, for any number of nodes, through restarts and crashes.
 
 use std::{
     sync::{Arc, Mutex},
@@ -33,13 +33,13 @@ async fn node<S: Ledger>(store: S, clock: &Arc<ManualClock>, heard: &Heard) -> A
     ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).event_sink(sink).build().await.unwrap()
 }
 
-/// The action, with how many hours before the end.
+/// The action, with the number of hours before the end.
 fn said(action: &str, after: Option<&str>) -> String {
     let told: serde_json::Value = after.and_then(|after| serde_json::from_str(after).ok()).unwrap_or_default();
     told["before_ms"].as_i64().map_or(action.to_owned(), |before| format!("{action} {} h", before / 3_600_000))
 }
 
-/// What the trail says of ends, in its order.
+/// The events about ends in the trail, in order.
 async fn trail(store: &impl Ledger) -> Vec<String> {
     let query = EventQuery { limit: 1_000, ..EventQuery::all(OrganizationId::single()) };
     let rows = store.events(&query).await.unwrap().rows;
@@ -47,7 +47,7 @@ async fn trail(store: &impl Ledger) -> Vec<String> {
     told.map(|row| said(&row.action, row.after.as_deref())).collect()
 }
 
-/// Two nodes at once, started again at each step, and one that dies between the commit and its sink.
+/// Two nodes at once, restarted at each step, and one that dies between the commit and its sink.
 async fn assert_told_once<S: Ledger>(open: impl AsyncFn() -> S) {
     let clocks = [(); 2].map(|()| Arc::new(ManualClock::at(noon())));
     let heard = Heard::default();

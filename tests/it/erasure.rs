@@ -1,5 +1,5 @@
-//! Whoever was erased is nowhere any more: every column of every table is looked at, and every byte of a file. The catalogue
-//! of the database says which columns there are, so that a new one is looked at, too.
+//! An erased owner is gone from every store. The tests search every column of every table, and every byte of a file.
+//! The columns come from the catalogue of the database, so that a new column is searched too.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -22,16 +22,16 @@ use tower_api_keys::{
 
 use crate::support::{cheap, clock, issue, noon, secrets, system, user};
 
-/// What nobody may find. No random text has one by chance.
+/// The texts that must not be found. No random text has one by chance.
 const THEIRS: &str = "jones-7731";
 const ORGANIZATION: &str = "acme-7731-gmbh";
 
-/// What has to stay as it is.
+/// The text that must stay as it is.
 const NEIGHBOUR: &str = "jones-77312";
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Whom to erase.
+/// The owner or organization to erase.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Whom {
     Organization,
@@ -69,7 +69,7 @@ impl Whom {
     }
 }
 
-/// Writes changes, no two with one id.
+/// Writes changes, each with an id of its own.
 struct Scribe<'a, S> {
     store: &'a S,
     seed: u8,
@@ -120,7 +120,7 @@ fn key_id(seed: u8, number: usize) -> String {
     format!("{seed:0>3}-{number:0>16}")
 }
 
-/// A key with as much about somebody in it as there is room for.
+/// A key that names its owner in every column that has room for it.
 fn row(seed: u8, number: usize, organization: &str, owner: &Owner) -> KeyRow {
     let (id, name) = (key_id(seed, number), owner.id());
     KeyRow {
@@ -140,8 +140,8 @@ fn row(seed: u8, number: usize, organization: &str, owner: &Owner) -> KeyRow {
     }
 }
 
-/// Everything that a store holds about somebody: keys, live, dead and purged; keys that they made for others; events that they
-/// caused, and that are about them; the access log; counts; idempotency keys; a status.
+/// Everything that a store holds about an owner: live, dead and purged keys; keys that the owner created for others;
+/// events that the owner caused, and events about the owner; the access log; counts; idempotency keys; a status.
 async fn fill<S: Ledger>(store: &S, seed: u8, organization: &str, owner: &Owner, many: usize) {
     let mut scribe = Scribe { store, seed, next: 0 };
     let (name, of) = (owner.id(), OrganizationId::new(organization).unwrap());
@@ -164,7 +164,7 @@ async fn fill<S: Ledger>(store: &S, seed: u8, organization: &str, owner: &Owner,
         KeyRow { created_by: format!("key:{}", live.id), created_via_key: Some(live.id.clone()), ..made.clone() };
     let made_with = KeyRow { id: key_id(seed, 4), lineage: key_id(seed, 4), responsible: None, ..made_with };
     let made_with = KeyRow { revoked_by: None, paused_by: None, ..made_with };
-    // A team makes no key but with its keys.
+    // A team creates keys only with its own keys.
     let made = if owner.kind() == KeyKind::Team { made_with.clone() } else { made };
     for row in [&live, &dead, &made] {
         scribe.write(organization, owner, vec![Write::Insert(row.clone())]).await;
@@ -244,8 +244,8 @@ async fn node<S: Ledger>(store: S, past_noon: Duration) -> ApiKeys<S> {
     ApiKeys::builder(store).hasher(cheap()).clock(clock).several_organizations().build().await.unwrap()
 }
 
-/// Fills the store with them and with neighbours, erases them, and looks for what is left. `rows` are all rows, each with the
-/// name of its table and every column.
+/// Fills the store with these owners and their neighbours, erases the owners, and looks for what is left. `rows`
+/// returns all rows, each with the name of its table and every column.
 pub async fn nothing_is_left<S: Ledger + Clone>(
     store: S,
     whom: Whom,
@@ -289,23 +289,23 @@ pub async fn nothing_is_left<S: Ledger + Clone>(
     let left: Vec<_> = after.iter().filter(|row| whom.needles().iter().any(|needle| is_of(row, needle))).collect();
     assert!(left.is_empty(), "{left:#?}");
     assert_eq!(stays(&after), stays(&before));
-    // The acts stay, each with its time and its key: not an event less, and one more.
+    // The events stay, each with its time and its key. None is missing, and there is one more.
     let events = |rows: &[String]| rows.iter().filter(|row| row.starts_with("api_key_events")).count();
     assert_eq!(events(&after), events(&before) + 1);
     let told = after.iter().filter(|row| row.starts_with("api_key_events") && row.contains(&pseudonym));
     assert!(told.count() > 8);
     assert!(after.iter().any(|row| row.contains("api_key_events") && row.contains(&key_id(1, 1))));
 
-    // A consumer of the feed that did not confirm what it was given is given the same events, without the names.
+    // A consumer of the feed that did not confirm its events gets the same events again, without the names.
     let again = feed.next(1_000).await.unwrap();
     let ids = |batch: &FeedBatch| batch.entries.iter().map(|entry| entry.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&again)[..delivered.entries.len()], ids(&delivered));
     assert_ne!(again.entries[..delivered.entries.len()], delivered.entries);
 
-    // Once more it is somebody whom nobody closed.
+    // A second erasure finds an owner that was not closed.
     let error = manager.erase(whom.request(), &system()).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::OwnerNotClosed);
-    // Whoever has the id next inherits nothing, not even the closing.
+    // The next owner of the id inherits nothing, not even the closing.
     let owner = whom.owner();
     assert!(manager.owner(&owner, &system()).await.unwrap().status.is_active());
     erased
@@ -358,7 +358,7 @@ fn rows_of(file: &Path) -> Vec<String> {
     rows
 }
 
-/// What is in no byte of the files.
+/// Asserts that no byte of the files holds these texts.
 fn assert_in_no_byte(folder: &Path, needles: &[&str]) {
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -390,8 +390,8 @@ async fn nobody_who_was_erased_is_in_a_table_of_a_file() {
     }
 }
 
-/// Many rows, so that pages are split and filled again, beside those of neighbours; names that were replaced before, so that
-/// there were free corners with them.
+/// Many rows beside those of neighbours, so that pages are split and filled again. Names were replaced before, so that
+/// free space of a page held them.
 #[tokio::test]
 async fn nobody_who_was_erased_is_in_a_byte_of_a_file() {
     for whom in [Whom::User, Whom::Team, Whom::Organization] {
@@ -411,7 +411,7 @@ async fn nobody_who_was_erased_is_in_a_byte_of_a_file() {
             let mut scribe = Scribe { store: &store, seed: 99, next: 0 };
             scribe.write(organization.as_str(), &whom.owner(), vec![whom.close()]).await;
             if !is_exclusive {
-                // Notes samples of rows.
+                // Stores samples of rows.
                 rusqlite::Connection::open(&file).unwrap().execute_batch("analyze").unwrap();
                 assert!(rows_of(&file).iter().any(|row| row.starts_with("sqlite_stat4") && row.contains(THEIRS)));
             }
@@ -420,13 +420,13 @@ async fn nobody_who_was_erased_is_in_a_byte_of_a_file() {
             assert!(std::fs::metadata(&log).unwrap().len() > 100_000);
             keys.manager_for(organization).erase(whom.request(), &system()).await.unwrap();
             assert_in_no_byte(folder.path(), whom.needles());
-            // And the store goes on.
+            // The store still works.
             fill(&store, 77, "elsewhere", &peer, 1).await;
         }
     }
 }
 
-/// Who reads meanwhile sees what was there before, in the log; once the reader is done, it goes a moment later.
+/// An open reader still sees the old rows in the write-ahead log. Soon after the reader ends, they are gone.
 #[tokio::test]
 async fn what_somebody_reads_goes_from_the_log_when_they_are_done() {
     let folder = tempfile::tempdir().unwrap();
@@ -486,7 +486,8 @@ async fn keys_of_the_erased_are_refused_on_every_node<S: Ledger + Clone>(store: 
     assert_eq!((erased.keys, erased.live_keys, erased.made_keys), (Some(1), Some(1), Some(0)));
     let gone = Some(AuthErrorKind::Invalid);
     assert_eq!(answers().await, [gone, None, gone, None]);
-    // Counts of those that were refused come later, under the id of a key that is not there: the hourly prune forgets them.
+    // Counts of refused requests are written later, under the id of a key that no longer exists. The hourly prune
+    // removes them.
     for node in &nodes {
         node.flush_usage().await.unwrap();
     }
@@ -494,7 +495,7 @@ async fn keys_of_the_erased_are_refused_on_every_node<S: Ledger + Clone>(store: 
     store.prune(&prune).await.unwrap();
     let of = tower_api_keys::store::UsageScope::Keys(vec![theirs.id()]);
     assert!(store.usage(&of).await.unwrap().is_empty());
-    // The next one of this id is somebody else.
+    // The next owner of this id is another person.
     let new = issue(&nodes[1], user("alice")).await;
     nodes[0].authenticator().authenticate(new.expose_secret()).await.unwrap();
     secrets::remember(new.expose_secret());
@@ -513,7 +514,7 @@ async fn keys_of_the_erased_are_refused_on_nodes_over_one_file() {
     keys_of_the_erased_are_refused_on_every_node(store).await;
 }
 
-/// Each of its steps fails once: nothing of the erasure is done then. In the end it is.
+/// Each step fails once, and then nothing is erased. In the end the erasure succeeds.
 pub async fn erased_after_failures<S: Ledger + Clone>(
     store: S,
     whom: Whom,
@@ -562,7 +563,7 @@ async fn half_of_an_erasure_is_never_in_a_file() {
     }
 }
 
-/// What an erasure does, and whether only that of an organization does it.
+/// The steps of an erasure, and whether only the erasure of an organization has the step.
 pub const STEPS: &[(&str, bool)] = &[
     ("delete on api_key_usage", false),
     ("delete on api_key_usage_days", false),

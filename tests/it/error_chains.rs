@@ -1,4 +1,4 @@
-//! What an error says, it says once: no cause repeats what is said above it.
+//! An error says everything once: no cause repeats the message above it.
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::support::{
     issue, keys, secrets, system, user,
 };
 
-/// All that an error says, from the outside to the inside.
+/// The messages of an error and its causes, from outside to inside.
 fn links(error: &dyn Error) -> Vec<String> {
     let (mut links, mut cause) = (Vec::new(), Some(error));
     while let Some(error) = cause {
@@ -27,7 +27,7 @@ fn links(error: &dyn Error) -> Vec<String> {
     links
 }
 
-/// The sentences of a text, and parts of sentences that say something alone.
+/// The sentences of a text, and the parts of sentences that have a meaning alone.
 fn sentences(text: &str) -> impl Iterator<Item = String> {
     text.split([':', ';']).map(|part| part.trim().to_lowercase()).filter(|part| !part.is_empty())
 }
@@ -175,7 +175,7 @@ mod postgres {
     async fn assert_store_says_things_once(store: &PostgresStore) {
         let id = tower_api_keys::key::KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
         let query = KeyQuery::all(OrganizationId::single());
-        // Again, since the second time it is known already.
+        // Three times, because the store already knows of the failure at the second call.
         for _ in 0..3 {
             assert_says_things_once(&store.find(&id).await.unwrap_err());
             assert_says_things_once(&store.changes_since(None).await.unwrap_err());

@@ -1,4 +1,4 @@
-//! The examples, run as a newcomer runs them: the real program, in an empty folder.
+//! The examples, run as a new user runs them: the real program, in an empty folder.
 #![cfg(unix)]
 
 mod running;

@@ -1,4 +1,4 @@
-//! The first use of a key: on the node that made it, and beside others who make keys without end.
+//! The first use of a key: on the node that created it, and while other actors create keys without end.
 
 use std::{
     sync::{
@@ -40,7 +40,7 @@ fn runs<S: Ledger>(keys: &ApiKeys<S>) -> u64 {
     keys.authenticator().argon2_runs()
 }
 
-/// A new key, used for the first time an hour later on the node that made it, and on another one.
+/// A new key is first used an hour later, on the node that created it and on another one.
 async fn the_node_that_made_a_key_knows_it<S: Ledger>(store: Arc<S>, freshness: Freshness) {
     let clock = clock();
     let node = async || {
@@ -101,7 +101,7 @@ async fn a_personal_key_that_is_rotated_into_a_team_is_known_too() {
     assert_eq!((principal.owner(), runs(&keys)), (&team("blue").into(), 2));
 }
 
-/// What is remembered is a proof: what became of the key meanwhile counts, whichever node did it.
+/// The node remembers only a proof. A change to the key counts, whichever node made it.
 #[tokio::test]
 async fn a_new_key_that_ended_before_its_first_use_is_refused() {
     let (store, clock) = (Arc::new(MemoryStore::new()), clock());
@@ -137,7 +137,7 @@ async fn a_wrong_secret_of_a_new_key_is_refused_and_spoils_nothing() {
     assert_eq!(runs(&keys), 1);
 }
 
-/// The proof is of one hash: a restored or tampered row has another one.
+/// The proof belongs to one hash. A restored or changed row has another hash.
 #[tokio::test]
 async fn a_new_key_whose_stored_hash_was_replaced_is_proved_again() {
     let store = Arc::new(MemoryStore::new());
@@ -151,7 +151,7 @@ async fn a_new_key_whose_stored_hash_was_replaced_is_proved_again() {
     assert_eq!(runs(&keys), 2);
 }
 
-/// Nothing is remembered of a key that the store may not have.
+/// A key that the store may not have is not remembered.
 #[tokio::test]
 async fn a_key_that_was_not_made_for_certain_is_not_remembered() {
     let hooked = Hooked::new(MemoryStore::new());
@@ -181,8 +181,8 @@ async fn new_keys_take_no_more_places_than_there_are() {
     assert!(keys.authenticator().metrics().proofs_remembered <= 8);
 }
 
-/// Used for the first time, all at once, beside so many tasks that make keys and never stop: how many hashes were made for
-/// those until the last of the keys was accepted.
+/// Uses many keys for the first time at once, while `tasks` tasks create keys without end. Returns how many hashes
+/// those tasks got until the last of the keys was accepted.
 async fn hashes_of_others(first_uses: usize, tasks: usize, actor: impl Fn(usize) -> Actor) -> u64 {
     let hasher = cheap().with_threads(1).with_check_wait(Duration::from_secs(60));
     let keys = ApiKeys::builder(MemoryStore::new()).hasher(hasher).build().await.unwrap();
@@ -215,8 +215,9 @@ async fn hashes_of_others(first_uses: usize, tasks: usize, actor: impl Fn(usize)
     others
 }
 
-/// Half, and what is made while the questions and the last answer are on their way: a round of all tasks each, or a few if
-/// the machine is busy. Were it the same share for each of them instead, it would be 64 for one.
+/// The others get half of the hashes, plus those made while the requests and the last answer are on their way: a round
+/// of all tasks each, or a few if the machine is busy. With equal shares for each task instead, the ratio would be 64
+/// to one.
 fn assert_half(others: u64) {
     assert!(others <= 4 * 200, "200 first uses, and {others} other hashes meanwhile");
 }
@@ -231,7 +232,7 @@ async fn first_uses_keep_half_of_the_hashes_beside_64_who_make_keys() {
     assert_half(hashes_of_others(200, 64, |task| Actor::system(format!("job {task}")).unwrap()).await);
 }
 
-/// One actor's requests are refused and say so, while another's go on.
+/// The requests of one actor are refused with a clear error, while those of another succeed.
 #[tokio::test]
 async fn an_actor_who_makes_too_many_keys_at_once_is_told_so_and_no_other_is() {
     let hasher = cheap().with_threads(1).with_params(Argon2Params::STANDARD);
@@ -254,7 +255,7 @@ async fn an_actor_who_makes_too_many_keys_at_once_is_told_so_and_no_other_is() {
         }
     }
     assert!((1..=4).contains(&refused), "{refused} of 20 were refused");
-    // Nor are they more who act with keys of their own.
+    // An actor with several keys is still one actor.
     let with_key = async |id: String| {
         let scopes = "* keys:manage";
         let (kind, owner) = ("user".into(), "bob".into());
@@ -277,7 +278,7 @@ async fn an_actor_who_makes_too_many_keys_at_once_is_told_so_and_no_other_is() {
     let answers = asked.iter_mut().filter_map(futures_util::FutureExt::now_or_never);
     let refused: Vec<_> = answers.filter_map(Result::err).map(|error| error.kind()).collect();
     assert!(refused.len() >= 20 && refused.iter().all(|kind| *kind == ManageErrorKind::ActorBusy), "{refused:?}");
-    // The same name in another organization is another actor; and so is everybody else.
+    // The same name in another organization is another actor. So is any other name.
     let elsewhere = keys.manager_for(OrganizationId::new("other").unwrap());
     let alice = Actor::system("alice").unwrap();
     for ask in [elsewhere.issue(request(), &mallory), manager.issue(request(), &alice)] {

@@ -1,4 +1,4 @@
-//! What `use tower_api_keys::*` brings hides nothing that a service has beside it.
+//! `use tower_api_keys::*` hides no other name that a service uses.
 
 use axum::Router;
 use http::StatusCode;

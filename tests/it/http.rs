@@ -1,4 +1,4 @@
-//! Requests with real keys, from the headers to the store and back.
+//! Requests with real keys, through headers and store.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -37,7 +37,7 @@ async fn fixture() -> Fixture {
     Fixture { keys: keys(store, &clock).await, hooks, clock }
 }
 
-/// Says who calls, and which headers arrived.
+/// Answers with the caller and the headers that arrived.
 async fn whoami(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let caller = request.extensions().get::<Principal>().map(|caller| caller.owner().to_string());
     let mut headers: Vec<_> = request.headers().keys().map(|name| name.as_str()).collect();
@@ -54,7 +54,7 @@ fn request(lines: &[(&'static str, &str)]) -> Request<Full<Bytes>> {
     request
 }
 
-/// An answer in full.
+/// A complete answer.
 #[derive(Clone, Debug, PartialEq)]
 struct Answer {
     status: StatusCode,
@@ -78,7 +78,7 @@ async fn two_layers_that_read_different_headers_take_one_key_between_them() {
         let request = request(&[("authorization", &bearer), ("x-api-key", header.expose_secret())]);
         read(outer.layer(inner.layer(service_fn(whoami))).oneshot(request).await.unwrap()).await
     };
-    // At their first use, and once they are remembered.
+    // At the first use, and again from the cache.
     for _ in 0..2 {
         let mixed = answer(&one, &other).await;
         assert_eq!((mixed.status, mixed.code), (StatusCode::BAD_REQUEST, Some(RefusalCode::AmbiguousCredentials)));
@@ -108,7 +108,7 @@ impl Fixture {
     }
 }
 
-/// A well-formed key that nobody issued.
+/// A well-formed key that was never issued.
 fn unknown(kind: KeyKind) -> PlaintextKey {
     KeyFormat::unbranded().generate(kind).unwrap()
 }
@@ -174,7 +174,7 @@ async fn unknown_wrong_and_dead_keys_of_others_look_the_same_to_the_last_byte() 
         assert_eq!(fixture.bearer(text).await, expected);
         assert_eq!(fixture.x_api_key(text).await, expected);
     }
-    // Nor does it make a difference that the right one was seen.
+    // The result is the same after the right key was used.
     fixture.bearer(live.expose_secret()).await;
     assert_eq!(fixture.bearer(&wrong_secret(&live)).await, expected);
     assert_eq!(fixture.bearer(&other_kind(&live)).await, expected);
@@ -186,7 +186,7 @@ fn wrong_secret(key: &PlaintextKey) -> String {
     with_checksum(format!("{}.{}", &key.expose_secret()[..25], &other.expose_secret()[26..70]))
 }
 
-/// The same id and secret as a key of the other kind, well formed.
+/// A well-formed key of the other kind with the same id and secret.
 fn other_kind(key: &PlaintextKey) -> String {
     let text = key.expose_secret();
     let kind = if text.starts_with("user") { "team" } else { "user" };
@@ -248,7 +248,7 @@ async fn a_store_in_trouble_is_unavailable_and_the_next_request_is_fine() {
     for fault in [Fault::Error, Fault::Hang, Fault::Panic] {
         let key = issue(&fixture.keys, team("blue")).await;
         fixture.hooks.fail("find", fault, 1);
-        // The timeout passes at once; no hash is computed meanwhile, whose threads know no other time than the real one.
+        // The timeout passes at once. No hash is computed meanwhile: the hashing threads use real time.
         tokio::time::pause();
         let answer = fixture.bearer(key.expose_secret()).await;
         tokio::time::resume();

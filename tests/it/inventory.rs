@@ -1,4 +1,4 @@
-//! The inventory says the same of the same keys, whichever store has them.
+//! The inventory is the same for the same keys, whichever store has them.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -20,7 +20,7 @@ const KEYS: usize = 120;
 const DAY: i64 = 86_400_000;
 
 fn id(number: usize) -> String {
-    // Bytes on both sides of letters, which collations sort otherwise than bytes.
+    // Bytes before and after the letters, which collations sort differently from bytes.
     let first = ['-', '0', 'A', '_', 'a', 'z'][number % 6];
     format!("{first}{:019}", number * 7_919 % 10_007)
 }
@@ -51,7 +51,7 @@ fn key(number: usize) -> KeyRow {
         scopes: if number.is_multiple_of(11) { "* keys:manage".into() } else { "*".into() },
         created_by: created_by.into(),
         created_via_key: number.is_multiple_of(8).then(|| id(1)),
-        // Many of one moment.
+        // Many keys have the same time.
         created_at: at(200 - (number / 10) as i64 * 10),
         expires_at: match number % 13 {
             0 => Some(at(5)),
@@ -75,13 +75,13 @@ fn usage(number: usize) -> impl Iterator<Item = UsageRow> {
         ("success", "intake/python-requests", 3, 5),
         ("success", "GitHub-Hookshot", 4, 5),
         ("success", "api/old", 120, 23),
-        // By hand, with a team's key.
+        // By a person, with a team key.
         ("success", "api/vscode", 1, 29),
         ("wrong_team", "api/acme", 6, 11),
         ("key_revoked", "api/acme", 2, 7),
         ("key_expired", "api/acme", 4, 13),
         ("owner_suspended", "api/acme", 4, 3),
-        // By a clock that is ahead.
+        // Counted by a clock that is ahead.
         ("success", "api/ahead", -55, 19),
     ];
     calls.into_iter().filter(move |(.., every)| number.is_multiple_of(*every)).map(move |(outcome, source, days, _)| {
@@ -142,7 +142,7 @@ fn queries() -> Vec<InventoryQuery> {
     queries
 }
 
-/// All that an inventory can say, as text.
+/// Everything that an inventory returns, as text.
 async fn told(manager: &KeyManager) -> Vec<String> {
     let blue = Rights::none().team(TeamId::new("blue").unwrap(), TeamRole::Admin);
     let admins = [
@@ -171,7 +171,7 @@ async fn told(manager: &KeyManager) -> Vec<String> {
     told
 }
 
-/// Alice has left, and nobody told the store. Of Carol nobody has heard.
+/// Alice has left, and the store was not told. Carol is unknown.
 struct Leavers;
 
 impl Directory for Leavers {
@@ -194,10 +194,10 @@ impl Directory for Leavers {
 
 async fn told_of<S: PortableStore>(store: S) -> Vec<String> {
     fill(&store).await;
-    // What a key may live, and how long it may go without a rotation, so that there are some beyond it.
+    // A longest life, and a longest time without rotation, so that some keys are over both.
     let day = Duration::from_secs(86_400);
     let builder = ApiKeys::builder(store).hasher(cheap()).clock(clock()).directory(Leavers);
-    // Until when uses are counted is never said, however long this takes: nothing is written meanwhile.
+    // No usage is written during the test, however long it takes. So the time up to which usage is counted never shows.
     let builder = builder.usage_interval(Duration::from_secs(86_400));
     let builder = builder.longest_life_of_team_keys(day).rotation_due_after(day);
     told(&builder.build().await.unwrap().manager()).await
@@ -207,7 +207,7 @@ async fn told_of<S: PortableStore>(store: S) -> Vec<String> {
 async fn inventory_of_the_memory_store_has_every_flag_and_every_readable_key() {
     let told = told_of(MemoryStore::new()).await;
     for flag in KeyFlag::ALL {
-        // Hashes as cheap as these are what new keys get here.
+        // New keys get hashes as cheap as these here.
         let expected = flag != KeyFlag::OldHash;
         assert_eq!(told[0].contains(&format!("\"{}\"", flag.as_str())), expected, "{flag:?}");
     }

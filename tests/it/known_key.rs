@@ -1,4 +1,5 @@
-//! Keys whose texts lie in a configuration: one key however many start, and none that comes back, on every store.
+//! Keys whose texts are in a configuration. There is one key, however many nodes start, and a dead key never comes
+//! back. On every store.
 
 use std::{env, path::Path, process::Command, sync::Arc, time::Duration};
 
@@ -15,14 +16,14 @@ use crate::support::{cheap, clock, keys, secrets, system, team};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A text as `KeyFormat::generate` makes it offline, remembered by the search for leaks.
+/// A text as `KeyFormat::generate` creates it offline. The search for leaks looks for it.
 fn text() -> PlaintextKey {
     let text = KeyFormat::unbranded().generate(KeyKind::Team).unwrap();
     secrets::remember(text.expose_secret());
     text
 }
 
-/// What a service does at every start, with the text as its configuration has it.
+/// What a service does at every start, with the text from its configuration.
 async fn start<S: Ledger>(keys: &ApiKeys<S>, configured: &str) -> Result<Effect, ManageErrorKind> {
     let manager = keys.manager();
     let text = manager.format().parse(configured.as_bytes()).unwrap().to_plaintext();
@@ -40,7 +41,7 @@ async fn purge<S: Ledger>(store: &S, clock: &impl Clock) -> u64 {
     store.prune(&Prune { keys: Some(keys), ..Prune::default() }).await.unwrap().keys
 }
 
-/// `again` opens the same store as after a restart.
+/// `again` opens the same store, as after a restart.
 async fn a_dead_key_stays_dead<S: Ledger + Clone>(store: S, again: impl AsyncFn(S) -> S) {
     let (clock, text) = (clock(), text());
     let configured = text.expose_secret();
@@ -111,7 +112,7 @@ async fn a_dead_key_stays_dead_in_postgresql() {
     a_dead_key_stays_dead(Arc::new(crate::postgres::connected(&server.url()).await), again).await;
 }
 
-/// How many nodes start at once.
+/// The number of nodes that start at once.
 const NODES: usize = 8;
 
 async fn nodes_that_start_at_once_make_one_key<S: Ledger>(stores: [Arc<S>; NODES], rounds: u32) {
@@ -140,7 +141,7 @@ async fn nodes_that_start_at_once_make_one_key<S: Ledger>(stores: [Arc<S>; NODES
         let events = nodes[0].manager().events(AuditQuery::all().of_key(text.id()), &system()).await.unwrap();
         assert_eq!(events.entries.len(), 1);
     }
-    // The quota is full, and those that are there are found all the same.
+    // The quota is full. The keys that exist are still found.
     assert!(matches!(start(&nodes[0], text().expose_secret()).await, Err(ManageErrorKind::QuotaReached(_))));
 }
 
@@ -171,12 +172,13 @@ async fn nodes_that_start_at_once_in_postgresql_make_one_key() {
     nodes_that_start_at_once_make_one_key(stores.try_into().unwrap_or_else(|_| panic!()), 10).await;
 }
 
-/// What a process of the test below is told to do, in which file, with which text.
+/// The order for a process of the test below: what to do, in which file, with which text.
 const ORDER: &str = "TOWER_API_KEYS_TEST_KNOWN_KEY";
 const FILE: &str = "TOWER_API_KEYS_TEST_KNOWN_KEY_FILE";
 const TEXT: &str = "TOWER_API_KEYS_TEST_KNOWN_KEY_TEXT";
 
-/// A test by itself, and the processes of the test below: each opens the file anew, and ends without saying so.
+/// An empty test when run alone, and the processes of the test below. Each process opens the file, and ends without a
+/// shutdown.
 #[tokio::test]
 async fn a_process_carries_out_its_order() {
     let Ok(order) = env::var(ORDER) else { return };

@@ -1,4 +1,4 @@
-//! A key of a team leaked: what it takes to find out which, what was done with it, and to end it, on every store.
+//! A team key leaked: how to find out which key, how to see what was done with it, and how to end it. On every store.
 
 use std::{
     sync::{Arc, Mutex},
@@ -31,7 +31,7 @@ async fn is_refused<S: Ledger>(keys: &ApiKeys<S>, key: &PlaintextKey) -> bool {
     }
 }
 
-/// From the paste to the end of the key and of all it made, and what the trail says of it.
+/// From the paste to the end of the key and of all keys that it created, and what the trail says about it.
 async fn a_leak_is_answered<S: Ledger>(store: S) {
     secrets::capture_log();
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -40,12 +40,12 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
         move |events: &[Event]| told.lock().unwrap().extend(events.iter().map(|event| event.action.to_string()))
     };
     let clock = clock();
-    // What is denied is told in one line at the end, however long this takes.
+    // Denials are written in one event at the end, however long the test takes.
     let builder = ApiKeys::builder(store).hasher(cheap()).usage_interval(Duration::from_secs(86_400));
     let keys = builder.clock(clock.clone()).event_sink(sink).build().await.unwrap();
     let (manager, setup) = (keys.manager(), system());
 
-    // A job of the team makes keys; one of them is somebody else's business.
+    // A job of the team creates keys. One of them is for another owner.
     let scopes: Scopes = "keys:manage agents:read".parse().unwrap();
     let job = issue(&keys, IssueKey::team(team("blue")).named("rotation job").scopes(scopes), &setup).await;
     let principal = keys.authenticator().authenticate(job.expose_secret()).await.unwrap();
@@ -76,19 +76,19 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
         assert!(nothing.keys.is_empty());
     }
 
-    // What was done with it?
+    // What was done with the key?
     let report = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
     assert_eq!((report.sources.len(), report.sources[0].accepted, report.sources[0].is_new), (1, 1, true));
     assert_eq!((report.changes.len(), report.made.len()), (60, 60));
 
-    // Somebody without a right to it tries, often.
+    // A person without a right to the key tries often.
     let eve = Actor::user(user("eve"), Rights::none());
     for _ in 0..1_000 {
         let kind = manager.revoke(&job.id(), &eve).await.unwrap_err().kind();
         assert_eq!(kind, ManageErrorKind::NotFound);
     }
 
-    // The end of it.
+    // Ends the key and all that it created.
     let request = RevokeMany::key_and_made(job.id()).because(format!("pasted: {}", job.expose_secret()));
     let report = manager.revoke_many(request.clone().dry_run(), &org_admin).await.unwrap();
     assert_eq!(report.to_string(), "61 of 61 keys would be revoked.");
@@ -100,7 +100,7 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
     let again = manager.revoke_many(request, &org_admin).await.unwrap();
     assert_eq!((again.revoked, again.already_dead), (0, 61));
 
-    // It is still tried, and the trail tells all of it.
+    // The key is still used. The trail shows all of it.
     keys.shutdown().await.unwrap();
     let report = manager.leak_report(&job.id(), noon(), &org_admin).await.unwrap();
     assert_eq!(report.tried_since_death.iter().map(|count| count.count).sum::<i64>(), 1);
@@ -116,7 +116,7 @@ async fn a_leak_is_answered<S: Ledger>(store: S) {
     let denied = of(AuditQuery::all().action(Action::MANAGE_DENIED).of_key(job.id())).await;
     let said: Vec<_> = denied.iter().filter_map(|entry| entry.event.after.as_deref()).collect();
     assert_eq!(said, [r#"{"action":"revoke","reason":"hidden","count":1000}"#]);
-    // Page by page it is the same, in both directions.
+    // The pages add up to the same events, in both directions.
     for newest_first in [true, false] {
         let query = if newest_first { AuditQuery::all() } else { AuditQuery::all().oldest_first() };
         let (mut all, mut next) = (Vec::new(), None);
@@ -162,7 +162,8 @@ async fn a_leak_is_answered_on_postgres() {
     a_leak_is_answered(PostgresStore::connect_with(&server.url(), settings).await.unwrap()).await;
 }
 
-/// What alice, whose account was taken over, had and made: by herself and with keys, also with those she made.
+/// The keys that alice, whose account was taken over, had or created: herself, with her keys, and with keys that she
+/// created.
 struct TakenOver {
     keys: ApiKeys<MemoryStore>,
     made_with_a_key: [PlaintextKey; 3],
@@ -179,7 +180,7 @@ impl TakenOver {
         let with_personal = Self::acting(&keys, &personal, &rights).await;
         let with_teams = Self::acting(&keys, &teams, &rights).await;
         let made = issue(&keys, IssueKey::team(team("blue")), &with_personal).await;
-        // One that manages keys too: it rotated itself.
+        // One of them also manages keys. It rotated itself.
         let rotated = keys.manager().begin_rotation(RotateKey::of(teams.id()), &with_teams).await.unwrap();
         let rotated = rotated.into_plaintext();
         secrets::remember(rotated.expose_secret());
@@ -237,7 +238,7 @@ async fn the_sink_is_told_of_what_checking_keys_reports() {
     for _ in 0..3 {
         keys.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
     }
-    // Written by tasks of this runtime, which has one thread: they have their turns now.
+    // Tasks of this single-threaded runtime write it. Let them run now.
     tokio::task::yield_now().await;
     assert_eq!(*told.lock().unwrap(), ["key.issued", "key.unreadable"]);
 }

@@ -1,5 +1,5 @@
-//! No secret leaves except where it is meant to: the whole run of the other tests is repeated with its output, its log
-//! at TRACE and its database files kept, and everything is searched for every 8 characters of every secret.
+//! No secret leaks. All other tests run again, while their output, their log at TRACE and their database files are
+//! kept. Then everything is searched for every run of 8 characters of every secret.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -10,11 +10,11 @@ use std::{
 
 use crate::support::secrets;
 
-/// A secret is searched for by every run of so many characters.
+/// The length of the runs of characters for which a secret is searched.
 const WINDOW: usize = 8;
 
-/// Names a folder in which the whole test run has kept what it left behind already: then nothing is repeated. The script that
-/// runs all checks does this, for it takes as long as everything else.
+/// Names a folder with the files of a whole test run. If it is set, the tests do not run again. The script for all
+/// checks sets it, because a second run takes as long as everything else.
 const KEPT: &str = "TOWER_API_KEYS_TEST_LEAKS_KEPT";
 
 #[test]
@@ -36,9 +36,9 @@ fn no_secret_is_in_output_log_or_database_of_the_whole_test_run() {
     assert!(has(".db") && has("-wal"), "no database was kept: {files:?}");
 
     let search = Search::new(&secrets);
-    // One run alone is chance: a database is full of base64url characters, and holds a given run of one of the secrets
-    // about once in a thousand test runs, but two about once in a million. Whatever leaks a part of a secret, however
-    // short, leaks one of every secret that comes its way.
+    // A single hit may be chance. A database is full of base64url characters: one run of a secret appears by chance
+    // about once in a thousand test runs, two about once in a million. Code that leaks part of a secret, however short,
+    // leaks part of every secret that it handles.
     let found: BTreeSet<String> = files.iter().flat_map(|file| search.hits(file)).collect();
     assert!(found.len() < 2, "parts of secrets were found: {found:#?}");
 }
@@ -57,7 +57,8 @@ fn repeat_the_run(folder: &Path) {
     assert!(output.status.success(), "the repeated run failed:\n{}", why_it_failed(&output));
 }
 
-/// The tests that failed, and what was said where they did. No more of it: a log at TRACE is long.
+/// The names of the tests that failed, and the output around each failure. Not all output, because a log at TRACE is
+/// long.
 fn why_it_failed(output: &Output) -> String {
     let (tests, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let failed = tests.lines().filter(|line| line.ends_with("... FAILED"));
@@ -77,7 +78,7 @@ fn the_search_finds_a_part_of_a_secret() {
     fs::write(&path, "key=[REDACTED] refused").unwrap();
     let search = Search::new(&secrets);
     assert!(search.hits(&path).is_empty());
-    // At the very beginning and end of a file, and each of its runs.
+    // At the beginning and the end of a file, and for each run of the secret.
     for place in 0..=secret.len() - WINDOW {
         fs::write(&path, &secret[place..place + WINDOW]).unwrap();
         assert_eq!(search.hits(&path).len(), 1, "{place}");
@@ -88,14 +89,14 @@ fn the_search_finds_a_part_of_a_secret() {
     assert_eq!(search.hits(&path).len(), secret.len() - WINDOW + 1);
 }
 
-/// Every run of 8 characters of every secret. What is searched is some hundred megabytes, by a build that is not optimized:
-/// so a run is looked for in the set only if its bit is there, which another one has by chance in one of a hundred cases.
+/// Every run of 8 characters of every secret. A build without optimization searches some hundred megabytes. So a run is
+/// looked up in the set only if its bit is set, which for another run happens by chance in one of a hundred cases.
 pub(crate) struct Search {
     parts: HashSet<u64>,
     bits: Vec<u64>,
 }
 
-/// There are two to the power of this.
+/// The number of bits is two to the power of this.
 const BITS: u32 = 27;
 
 impl Search {
@@ -116,7 +117,7 @@ impl Search {
         ((place >> 6) as usize, 1 << (place & 63))
     }
 
-    /// Where a file has a run of 8 characters of a secret, and which.
+    /// The places where a file holds a run of 8 characters of a secret, and the runs.
     pub(crate) fn hits(&self, path: &Path) -> BTreeSet<String> {
         let (mut hits, mut run) = (BTreeSet::new(), 0_u64);
         for (place, byte) in fs::read(path).unwrap().into_iter().enumerate() {
@@ -130,7 +131,7 @@ impl Search {
     }
 }
 
-/// Everything that was kept but the list of secrets.
+/// All files that were kept, except the list of secrets.
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! Mistakes that others made with keys, caches and counters, and a few that nobody should make here.
+//! Mistakes that other projects made with keys, caches and counters, and a few that must not happen here.
 
 use std::{
     future::Future,
@@ -32,7 +32,7 @@ async fn check<R: KeyReader>(authenticator: &Authenticator<R>, key: &PlaintextKe
     authenticator.authenticate(key.expose_secret()).await.map(|_| ()).map_err(|error| error.kind())
 }
 
-/// A node whose head of the log is known at once, with a key of Alice's that was proved.
+/// A node that knows the head of the log at once, and a proved key of Alice.
 async fn node() -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
     let hooked = Hooked::new(Arc::new(MemoryStore::new()));
     let hooks = hooked.hooks.clone();
@@ -43,16 +43,16 @@ async fn node() -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey)
     (keys, hooks, key)
 }
 
-/// What is odd about a reader.
+/// The fault of a reader.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Oddity {
     /// It keeps no log.
     Untracked,
-    /// It never knows what changed.
+    /// It never knows what changed, so every read is a reset.
     Resets,
     /// It panics when it is asked for the head.
     HeadPanics,
-    /// It panics before there is a future.
+    /// It panics before it returns a future.
     FindPanics,
 }
 
@@ -82,7 +82,7 @@ impl KeyReader for Odd {
     }
 }
 
-/// A manager over a store and a node that reads it in an odd way.
+/// A manager over a store, and a node that reads the store through a faulty reader.
 async fn odd(oddity: Oddity) -> (ApiKeys<Arc<MemoryStore>>, Authenticator<Odd>, PlaintextKey) {
     let (store, clock) = (Arc::new(MemoryStore::new()), clock());
     let keys = keys(store.clone(), &clock).await;
@@ -107,7 +107,7 @@ async fn closing_an_owner_refuses_their_proved_keys_at_once() {
 }
 
 #[tokio::test]
-async fn a_team_key_outlives_whoever_made_it() {
+async fn a_team_key_outlives_its_creator() {
     let (keys, _, personal) = node().await;
     let alice = Actor::user(user("alice"), Rights::none().org_admin().team_keys_included_for(team("blue")));
     let request = IssueKey::team(team("blue")).named("Nightly import");
@@ -146,7 +146,7 @@ async fn the_file_of_latest_writes_has_the_id_of_a_key_and_not_its_secret() {
     let path = folder.path().join("keys.db");
     let keys = keys(SqliteStore::open(&path).await.unwrap(), &clock()).await;
     let key = issue(&keys, user("alice")).await;
-    // As it stands while the store is open, and kept under a name of its own for the search for leaks.
+    // The file as it is while the store is open. The copy is kept for the search for leaks.
     let kept = folder.path().join("copy.db-wal");
     std::fs::copy(folder.path().join("keys.db-wal"), &kept).unwrap();
     let written = std::fs::read(kept).unwrap();
@@ -186,7 +186,7 @@ async fn a_store_that_panics_before_there_is_a_future_is_unavailable() {
 async fn requests_share_reads_of_the_log() {
     let (keys, hooks, key) = node().await;
     hooks.hides_head.store(true, Ordering::SeqCst);
-    // One that is answered at once is nothing to share.
+    // A read that is answered at once cannot be shared.
     hooks.delay("changes_since", Duration::from_millis(1));
     let authenticator = keys.authenticator();
     let answers = join_all((0..1_000).map(|_| check(&authenticator, &key))).await;
@@ -210,7 +210,7 @@ async fn a_dropped_look_up_keeps_its_place_until_it_ends() {
     }
     assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::Overloaded));
     drop(hanging);
-    // The store was asked, whether or not anybody waits for what it says.
+    // The store still works on the look-up, even if no caller waits for the answer.
     assert_eq!(check(&authenticator, &key).await, Err(AuthErrorKind::Overloaded));
     tokio::time::pause();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -222,26 +222,26 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A node that reads the log for each request, after a delay, with a key of Alice's that was proved.
+/// A node that reads the log for each request, after a delay, and a proved key of Alice.
 async fn coalescing(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
     let hooked = Hooked::new(Arc::new(MemoryStore::new()));
     let hooks = hooked.hooks.clone();
     let keys = ApiKeys::builder(hooked).hasher(cheap()).clock(clock()).coalescing(delay).build().await.unwrap();
     let key = issue(&keys, user("alice")).await;
     assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
-    // The task that read it ends when nobody joined.
+    // The task that read the log ends if no request joined it.
     tokio::time::sleep(delay * 2).await;
     hooks.reset();
     hooks.hides_head.store(true, Ordering::SeqCst);
     (keys, hooks, key)
 }
 
-/// The same, with its log read by a task of a runtime that is there and stands still.
+/// The same, where a task of a runtime that is not driven reads the log.
 async fn left_in_the_lurch(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>>, Arc<Hooks>, PlaintextKey) {
     let (keys, hooks, key) = coalescing(delay).await;
     let authenticator = keys.authenticator();
     if delay.is_zero() {
-        // Otherwise it waits for others to join.
+        // With a delay, the task already waits for others to join.
         hooks.fail("changes_since", Fault::Hang, 1);
     }
     let mut dropped = Box::pin(check(&authenticator, &key));
@@ -251,7 +251,7 @@ async fn left_in_the_lurch(delay: Duration) -> (ApiKeys<Hooked<Arc<MemoryStore>>
 }
 
 #[test]
-fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
+fn a_runtime_that_nobody_drives_does_not_block_others_forever() {
     let idle = runtime();
     let (keys, hooks, key) = idle.block_on(left_in_the_lurch(Duration::ZERO));
     runtime().block_on(async {
@@ -259,7 +259,7 @@ fn a_runtime_that_nobody_drives_does_not_hold_up_others_for_good() {
         assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
         assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
     });
-    // Nor does the old task spoil anything when it goes on.
+    // The old task does no harm when it runs again.
     assert_eq!(idle.block_on(check(&keys.authenticator(), &key)), Ok(()));
     hooks.heal();
 }
@@ -271,7 +271,7 @@ fn who_asks_after_another_gave_up_is_served() {
     runtime().block_on(async {
         tokio::time::pause();
         assert_eq!(check(&keys.authenticator(), &key).await, Err(AuthErrorKind::StoreUnavailable));
-        // While the task that took over still waits for others to join.
+        // Meanwhile the task that took over still waits for others to join.
         for _ in 0..10 {
             let asked = tokio::time::Instant::now();
             assert_eq!(check(&keys.authenticator(), &key).await, Ok(()));
@@ -286,7 +286,7 @@ fn nobody_relies_on_a_timer_in_a_runtime_that_nobody_drives() {
     let (keys, key) = idle.block_on(async {
         let (keys, hooks, key) = left_in_the_lurch(Duration::ZERO).await;
         assert_eq!(hooks.count("changes_since"), 1);
-        // One waits for the next read, and stays where it is.
+        // One request waits for the next read, and is never polled again.
         let (authenticator, text) = (keys.authenticator(), key.expose_secret().to_owned());
         tokio::spawn(async move { authenticator.authenticate(&text).await });
         tokio::task::yield_now().await;
@@ -368,7 +368,7 @@ async fn a_batch_names_each_count_once() {
 async fn a_flush_ends_though_requests_keep_coming() {
     let (keys, hooks, key) = node().await;
     let text: Arc<str> = key.expose_secret().into();
-    // Each batch that is written meets one more request.
+    // One more request is counted just before each batch is written.
     fn use_again(hooks: &Arc<Hooks>, keys: &ApiKeys<Hooked<Arc<MemoryStore>>>, text: &Arc<str>) {
         let (again, keys, text) = (hooks.clone(), keys.clone(), text.clone());
         hooks.before("record_usage", 0, move || {
@@ -380,7 +380,7 @@ async fn a_flush_ends_though_requests_keep_coming() {
     }
     use_again(&hooks, &keys, &text);
     keys.flush_usage().await.unwrap();
-    // The counts, and their days.
+    // One call for the counts, and one for the counts by day.
     assert_eq!(hooks.count("record_usage"), 2);
 }
 

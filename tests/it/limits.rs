@@ -1,4 +1,4 @@
-//! A limit that stands inside of the layer, with real keys and a store that is slow.
+//! A limit inside of the layer, with real keys and a slow store.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -43,7 +43,7 @@ async fn strangers_whose_look_ups_last_do_not_spend_a_limit_inside() {
         assert!(poll!(&mut future).is_pending());
         waiting.push(future);
     }
-    // Without a wait, and more of them at a time than there are places.
+    // A known key does not wait, although more strangers wait than the limit has places.
     for _ in 0..2 * STRANGERS {
         assert_eq!(warm().now_or_never().expect("a known key waits for strangers").unwrap().status(), 200);
     }

@@ -1,4 +1,4 @@
-//! The integration tests, in one binary: it links once.
+//! The integration tests, in one binary, so that the linker runs once.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

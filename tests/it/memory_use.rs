@@ -1,4 +1,4 @@
-//! Whatever clients do, a node takes no more memory than its hashing threads need.
+//! Whatever clients do, a node takes only the memory that its hashing threads need.
 
 #![cfg(target_os = "linux")]
 
@@ -19,7 +19,7 @@ const CHILD: &str = "TOWER_API_KEYS_TEST_MEMORY";
 const CLIENTS: usize = 2_000;
 const THREADS: u64 = 2;
 
-/// Peak resident memory is of a whole process, so the clients get one of their own.
+/// Peak resident memory is measured for a whole process, so the clients run in their own.
 #[test]
 fn resident_memory_under_2000_first_uses_stays_within_the_hashing_threads() {
     let name = "memory_use::two_thousand_first_uses_are_answered";
@@ -35,19 +35,19 @@ fn resident_memory_under_2000_first_uses_stays_within_the_hashing_threads() {
         peak.parse::<u64>().unwrap()
     };
     let (idle, busy) = (run(0), run(CLIENTS));
-    // One more where the hashing threads get no core, and are relieved.
+    // One more thread, which helps if the hashing threads get no core.
     let allowed = (idle + (THREADS + 1) * 19_456) * 11 / 10 + 30 * 1_024;
     println!("idle {idle} KiB, busy {busy} KiB, allowed {allowed} KiB");
     assert!(busy <= allowed, "idle {idle} KiB, busy {busy} KiB, allowed {allowed} KiB");
 }
 
-/// Different keys, all used for the first time at once, at the standard cost.
+/// Uses different keys for the first time, all at once, at the standard cost.
 #[test]
 fn two_thousand_first_uses_are_answered() {
     let clients = std::env::var(CHILD).map_or(CLIENTS, |clients| clients.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answers = runtime.block_on(first_uses(clients));
-    // Each was hashed, to no avail, or told to come back.
+    // Each was hashed and did not match, or was told to try again.
     assert!(
         answers
             .iter()
@@ -63,8 +63,9 @@ fn two_thousand_first_uses_are_answered() {
 
 async fn first_uses(clients: usize) -> Vec<AuthErrorKind> {
     let store = Arc::new(MemoryStore::new());
-    // Issued at a cost of microseconds; then each hash is replaced by one of the standard cost that nothing matches, under
-    // the same tag: a check runs Argon2id in full, and thousands of them need not be made first.
+    // The keys are issued with cheap hashes. Then each hash is replaced by one of the standard cost that no text
+    // matches, under the same tag. So a check runs Argon2id in full, and thousands of costly hashes need not be
+    // computed first.
     let cheap = keys(store.clone(), &clock()).await;
     let mut texts = Vec::new();
     for _ in 0..clients {
@@ -76,7 +77,8 @@ async fn first_uses(clients: usize) -> Vec<AuthErrorKind> {
         assert!(store.rehash(&key.id(), &row.hash, &new).await.unwrap());
         texts.push(key);
     }
-    // Hashing has the lowest priority: on a machine busy with other tests, some are done in ten seconds, maybe none in one.
+    // Hashing has the lowest priority. On a machine busy with other tests, some hashes end within ten seconds, but
+    // perhaps none within one.
     let hasher = HasherConfig::new()
         .with_threads(THREADS as usize)
         .with_params(Argon2Params::STANDARD)

@@ -1,4 +1,4 @@
-//! What an operator sees: every figure after a known history, and no id in any of them.
+//! What an operator sees: every metric after a known history, and no id in any of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,7 +44,7 @@ struct Service {
     key: PlaintextKey,
 }
 
-/// A service with one key that was never used, and that another node made.
+/// A service with one key that was never used and that another node created.
 async fn service() -> Service {
     let (store, clock) = (Hooked::new(Arc::new(MemoryStore::new())), clock());
     let hooks = store.hooks.clone();
@@ -55,7 +55,7 @@ async fn service() -> Service {
     Service { keys, hooks, clock, key }
 }
 
-/// Says that nobody is there.
+/// A directory that says that no owner exists.
 struct Nobody;
 
 impl Directory for Nobody {
@@ -84,7 +84,7 @@ impl Service {
         self.check(self.key.expose_secret()).await
     }
 
-    /// The status of the answer to a request with these headers.
+    /// Sends a request with these headers, and returns the status of the answer.
     async fn send(&self, lines: &[(&'static str, &str)]) -> u16 {
         let mut request = Request::new(Full::<bytes::Bytes>::default());
         for (name, value) in lines {
@@ -94,7 +94,7 @@ impl Service {
         self.keys.layer().layer(inner).oneshot(request).await.unwrap().status().as_u16()
     }
 
-    /// Something of everything there is to count.
+    /// Causes at least one of everything that is counted.
     async fn history(&self) {
         for _ in 0..3 {
             self.check_key().await.unwrap();
@@ -116,7 +116,7 @@ fn in_words(refusal: &RefusalCount) -> (&'static str, &'static str) {
     (refusal.code.as_str(), refusal.reason.map_or("", MalformedReason::as_str))
 }
 
-/// The refusals that there were.
+/// The refusals that were counted.
 fn refusals(metrics: &AuthMetrics) -> Vec<(&'static str, &'static str, u64)> {
     let seen = metrics.refusals.iter().filter(|refusal| refusal.count > 0);
     seen.map(|refusal| {
@@ -245,7 +245,7 @@ async fn a_full_queue_is_counted_with_the_checks_it_refused() {
         assert_eq!(error.kind(), AuthErrorKind::Overloaded);
         overloaded += 1;
     }
-    // All eight come in less time than a run takes; one is run and one waits.
+    // All eight arrive before one run ends. One runs and one waits.
     assert!(overloaded > 0, "nothing was refused");
     let metrics = authenticator.metrics();
     assert_eq!((metrics.hashes_refused, metrics.refused(RefusalCode::Overloaded)), (overloaded, overloaded));
@@ -266,7 +266,7 @@ async fn reads_of_the_log_are_counted_and_the_last_good_one_is_dated() {
     service.clock.advance(SECOND);
     service.hooks.fail("changes_since", Fault::Error, 2);
     service.check_key().await.unwrap_err();
-    // The second time the store is asked by itself.
+    // The second read is the node's own, without a request.
     while service.metrics().freshness_reads_failed < 2 {
         tokio::task::yield_now().await;
     }
@@ -280,7 +280,7 @@ async fn reads_of_the_log_are_counted_and_the_last_good_one_is_dated() {
     assert_eq!((again.freshness_reads_failed, again.last_freshness_read), (2, Some(later)));
 }
 
-/// Waits until a store that works again was asked again.
+/// Waits until the node has asked the store again, which works now.
 async fn after_the_outage() {
     tokio::time::pause();
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -305,10 +305,10 @@ async fn flushes_are_counted_and_the_last_good_one_is_dated() {
     assert_eq!(figures, (3, 1, Some(noon().saturating_add(SECOND))));
 }
 
-/// Remembers what it is given, as an exporter does.
+/// Keeps the metrics that it gets, as an exporter does.
 #[derive(Default)]
 struct Exporter {
-    /// By the kind, the name and the labels.
+    /// Series by kind, name and labels.
     series: Mutex<BTreeMap<Series, Arc<AtomicU64>>>,
     described: Mutex<Vec<(&'static str, String, Option<Unit>)>>,
     meanings: Mutex<Vec<String>>,
@@ -389,7 +389,7 @@ fn published<R: KeyReader>(authenticator: &Authenticator<R>) -> Exporter {
     exporter
 }
 
-/// What the table in the documentation says: the kind and the name of each metric.
+/// The kind and the name of each metric in the table of the documentation.
 fn documented() -> BTreeSet<(&'static str, String)> {
     let rows = include_str!("../../src/auth/mod.rs").lines().filter_map(|line| line.strip_prefix("//! | `api_keys_"));
     let row = |row: &'static str| {
@@ -488,7 +488,7 @@ async fn missing_owners_are_those_of_the_last_look_at_each_organization() {
     assert_eq!(missing(&service.keys.manager(), Reconcile::report()).await, Some(1));
     assert_eq!(missing(&acme, Reconcile::report().of_kind(KeyKind::User)).await, Some(3));
     assert_eq!(missing(&acme, Reconcile::report()).await, Some(4));
-    // Those that were closed are not missing any more.
+    // Owners that were closed are no longer missing.
     let bob = Reconcile::close([user("bob").into()]).even_if_many();
     assert_eq!(missing(&acme, bob).await, Some(3));
     acme.close(&user("alice-of-the-ids").into(), &system()).await.unwrap();
@@ -545,7 +545,7 @@ async fn figures_are_published_when_usage_was_written() {
     let service = service().await;
     service.check_key().await.unwrap();
     assert!(exporter.values().is_empty(), "a check has spoken to the recorder");
-    // From here on the clock of the runtime jumps to whatever waits for it.
+    // The clock of the runtime now jumps to the next timer.
     tokio::time::pause();
     for _ in 0..60 {
         tokio::time::sleep(SECOND).await;
@@ -557,7 +557,7 @@ async fn figures_are_published_when_usage_was_written() {
     assert_eq!(exporter.counter("api_keys_proof_misses_total"), 1);
 }
 
-/// What the code in this thread logs until the guard is dropped.
+/// Captures the log of this thread until the guard is dropped.
 fn log(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGuard) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).without_time();
@@ -600,7 +600,7 @@ async fn the_log_tells_once_that_the_store_does_not_answer_and_once_that_it_does
     };
     refuse(1_000).await;
     tokio::time::pause();
-    // Once a minute, how many they were.
+    // Once a minute, the log has their number.
     tokio::time::advance(Duration::from_secs(60)).await;
     refuse(100).await;
     service.hooks.heal();
@@ -645,7 +645,7 @@ async fn a_store_that_comes_and_goes_all_the_time_is_two_lines_a_minute() {
     assert!(told[3].ends_with("the key store answers again refused=100"), "{told:?}");
 }
 
-/// What the first of them told does not hide the second.
+/// A line about the first kind does not suppress a line about the second.
 #[tokio::test]
 async fn the_log_tells_of_each_kind_of_trouble_by_itself() {
     let service = service().await;
@@ -665,7 +665,7 @@ async fn the_log_tells_of_each_kind_of_trouble_by_itself() {
     assert!(told[0].contains("clock_unsure") && told[1].contains("store_unavailable"), "{told:?}");
 }
 
-/// Two servers behind one name, of which one lacks what the other one has.
+/// Two servers behind one name. One lacks changes that the other has.
 struct TwoServers(AtomicU64);
 
 impl KeyReader for TwoServers {

@@ -1,4 +1,4 @@
-//! A key in `Authorization` that is not where a key belongs is refused, and reaches no service in any setting.
+//! A key at a wrong place in `Authorization` is refused, and with no setting reaches a service.
 
 use std::{
     convert::Infallible,
@@ -19,12 +19,12 @@ use tower_api_keys::{
 
 use crate::support::{clock, issue, keys, team, text};
 
-/// What the service behind a layer was handed: the headers, and whether anybody is proved.
+/// What the service behind a layer got: the headers, and whether there was a principal.
 type Seen = Arc<Mutex<Vec<(HeaderMap, bool)>>>;
 
 type Keys = ApiKeys<Arc<MemoryStore>>;
 
-/// The layer as it is, `.optional()`, and with what is foreign ignored, too.
+/// The layer with its defaults, `.optional()`, and also with foreign credentials ignored.
 fn layers(keys: &Keys) -> [ApiKeyLayer<Arc<MemoryStore>>; 3] {
     let optional = || keys.layer().optional();
     [keys.layer(), optional(), optional().foreign_bearer(ForeignBearer::Ignore)]
@@ -107,7 +107,7 @@ async fn a_live_key_under_another_scheme_glued_quoted_or_encoded_is_told_so_and_
         format!("Token {k}"),
         k.to_owned(),
         k.to_uppercase(),
-        // Nobody asked for these: a digest, a claim of a token, escapes of JSON and HTML, digits.
+        // Forms that no client should send: a digest, a claim of a token, escapes of JSON and HTML, digits.
         format!("Digest username=\"{k}\", realm=\"x\""),
         format!("JWT eyJhbGciOiJIUzI1NiJ9.{in_a_claim}.c2lnbmF0dXJl"),
         format!("Api-Key {}", k.replace('.', "\\u002e")),
@@ -115,7 +115,7 @@ async fn a_live_key_under_another_scheme_glued_quoted_or_encoded_is_told_so_and_
         format!("Api-Key {}", k.replace('.', "%2E")),
         format!("Token token=\"{}\"", k.replace('.', "\\.")),
         format!("=?utf-8?q?{}?=", k.replace('.', "=2E").replace('_', "=5F")),
-        // As PowerShell does it with [Text.Encoding]::Unicode.
+        // As PowerShell encodes with [Text.Encoding]::Unicode.
         format!("Basic {}", Base64::encode_string(&utf_16(&format!("api:{k}")))),
         // As a tool breaks it into lines of 76 characters.
         format!("{} {}", &in_basic[..82], &in_basic[82..]),
@@ -234,7 +234,7 @@ async fn credentials_of_others_reach_the_service_as_they_came() {
             let (headers, is_proved) = seen.unwrap_or_else(|| panic!("refused: {value}"));
             assert_eq!((headers["authorization"].as_bytes(), is_proved), (value.as_bytes(), false));
         }
-        // Beside a key of ours, too.
+        // Also beside a key in `x-api-key`.
         let lines = [("authorization", value.as_bytes()), ("x-api-key", k.as_bytes())];
         let (headers, is_proved) = send(keys.layer(), &lines).await.2.unwrap_or_else(|| panic!("refused: {value}"));
         assert_eq!((headers["authorization"].as_bytes(), is_proved), (value.as_bytes(), true));

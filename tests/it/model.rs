@@ -1,5 +1,5 @@
-//! Random histories against a model small enough to be obviously right. Whatever happened before, and on every store: a
-//! text is accepted if it was issued, and neither the key nor its owner is stopped by then.
+//! Random histories against a model small enough to be obviously right. After any history, and on every store, a text
+//! is accepted exactly if it was issued and neither the key nor its owner has been stopped.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tower_api_keys::{
 
 use crate::support::{clock, keys, secrets::scratch, system};
 
-/// One thing that happens. Places are indexes into the keys issued so far.
+/// One step of a history. Numbers are indexes into the keys issued so far.
 #[derive(Clone, Debug)]
 enum Step {
     Issue { owner: usize, lives_for: Option<u64> },
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What is known of a key.
+/// What the model knows of a key.
 struct ModelKey {
     text: String,
     id: tower_api_keys::key::KeyId,
@@ -68,7 +68,7 @@ impl ModelOwner {
     }
 }
 
-/// The reference: what an answer has to be.
+/// The model: what each answer has to be.
 struct Model {
     owners: [ModelOwner; 3],
     keys: Vec<ModelKey>,
@@ -98,7 +98,7 @@ fn scopes(which: usize) -> Scopes {
     }
 }
 
-/// Plays one history in an organization of its own. `nodes` check every key, the first as well as the others.
+/// Plays one history in its own organization. All `nodes` check every key.
 async fn play<S: Ledger>(
     keys: &ApiKeys<S>,
     nodes: &[Authenticator<S>],
@@ -111,7 +111,7 @@ async fn play<S: Ledger>(
     let owners = [
         Owner::User(UserId::new("alice").unwrap()),
         Owner::Team(TeamId::new("blue").unwrap()),
-        // The same name as the user's: another owner all the same.
+        // The same id as the user's, but another owner.
         Owner::Team(TeamId::new("alice").unwrap()),
     ];
     let (mut model, actor) = (Model { owners: Default::default(), keys: Vec::new() }, system());
@@ -203,7 +203,7 @@ async fn play<S: Ledger>(
                 let error = nodes[0].authenticate(&text).await.unwrap_err();
                 assert!(matches!(error.kind(), AuthErrorKind::Malformed(_)));
             }
-            // There is no key yet.
+            // No key exists yet.
             Step::Revoke { .. }
             | Step::Narrow { .. }
             | Step::Expire { .. }
@@ -213,7 +213,7 @@ async fn play<S: Ledger>(
     }
 }
 
-/// Plays so many histories on one store, which several nodes share.
+/// Plays this number of histories on one store that several nodes share.
 fn play_histories<S: Ledger + Clone>(histories: usize, store: impl AsyncFnOnce() -> S) {
     play_histories_on(histories, async || {
         let store = store().await;
@@ -264,7 +264,7 @@ fn a_sqlite_file_of_one_process_answers_like_the_model() {
     play_histories(500, async || SqliteStore::open_exclusive(folder.path().join("keys.db")).await.unwrap());
 }
 
-/// The nodes have a handle each, as two processes would.
+/// Each node has its own handle, as two processes would.
 #[test]
 fn a_shared_sqlite_file_answers_like_the_model() {
     let folder = scratch();

@@ -1,4 +1,4 @@
-//! Keys that may be used from some networks only.
+//! Keys that may be used only from some networks.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -65,9 +65,8 @@ fn is_refused(answer: &str) -> bool {
 async fn a_refusal_says_what_to_do_and_not_which_networks() {
     let keys = service(MemoryStore::new(), Addresses::peer(SocketAddr::ip)).await;
     let key = issue(&keys, OFFICE).await;
-    let expected = "403\ncache-control: no-store\ncontent-type: application/problem+json\nvary: authorization, \
-     x-api-key, content-type\n\n";
-    // From the first use on, which hashes, and from what is remembered.
+    let expected = "403\ncache-control: no-store\ncontent-type: application/problem+json\nvary: authorization, x-api-key, content-type\n\n";
+    // At the first use, which hashes, and again from the cache.
     for _ in 0..2 {
         let refused = answer(keys.layer(), request(key.expose_secret(), &[], "192.0.2.1:80")).await;
         let (head, body) = refused.split_at(refused.find('{').unwrap());
@@ -81,7 +80,7 @@ async fn a_refusal_says_what_to_do_and_not_which_networks() {
         );
         assert!(!refused.contains("203.0.113") && !refused.contains("192.0.2"));
     }
-    // Whoever has no more than the id is told what everybody is told, from anywhere.
+    // A client that has only the id gets the general answer, from any address.
     let [inside, outside] = ["203.0.113.7:80", "192.0.2.1:80"];
     let wrong = wrong_secret(&key);
     let of_wrong = answer(keys.layer(), request(&wrong, &[], outside)).await;
@@ -137,7 +136,7 @@ async fn what_clients_send_in_front_changes_nothing() {
         for sent in spoofed {
             for (added, refused) in [(inside, false), (outside, true)] {
                 let lines: Vec<_> = sent.iter().chain([&added]).map(|value| (name, *value)).collect();
-                // The peer is a proxy, in a network that is allowed: nobody looks at it.
+                // The peer is a proxy in an allowed network. Its address does not count.
                 let request = request(key.expose_secret(), &lines, "203.0.113.200:80");
                 assert_eq!(is_refused(&answer(keys.layer(), request).await), refused, "{name} {proxies} {lines:?}");
             }
@@ -169,7 +168,7 @@ async fn callers_that_are_not_http_say_where_they_are() {
         assert_eq!((nowhere.kind(), nowhere.kind().is_temporary()), (AuthErrorKind::NetworkNotAllowed, false));
         checks.forget_proofs();
     }
-    // A layer has no such address.
+    // The layer finds no such address.
     assert!(is_refused(&answer(keys.layer(), request(key.expose_secret(), &[], "203.0.113.7:80")).await));
 }
 
@@ -189,7 +188,7 @@ async fn a_layer_that_nobody_told_where_to_look_refuses() {
     );
 }
 
-/// Once, and what is missing: a setting, or an address where the setting looks.
+/// The log says it once, with what is missing: a setting, or an address where the setting looks.
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn the_log_says_why_no_address_is_found() {
@@ -248,7 +247,8 @@ async fn refusals_are_counted_and_noted_with_the_network_alone() {
     assert!(events.iter().all(|event| event.source.as_deref().is_none_or(|source| !source.contains("192.0.2.1"))));
 }
 
-/// What one node sets, others judge by from the next request on; one of them alone looks for addresses.
+/// A list that one node sets applies on the other nodes from the next request. Only one of the nodes looks for
+/// addresses.
 #[tokio::test]
 async fn two_nodes_see_a_changed_list_at_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -271,7 +271,7 @@ async fn two_nodes_see_a_changed_list_at_once() {
     }
 }
 
-/// Whoever was let in may be anywhere in what the list was then.
+/// A stream that was accepted may come from any address of the list as it was then.
 #[tokio::test]
 async fn a_stream_ends_when_less_is_allowed_than_when_it_began() {
     let keys = service(MemoryStore::new(), Addresses::given()).await;
@@ -287,13 +287,13 @@ async fn a_stream_ends_when_less_is_allowed_than_when_it_began() {
     let set = async |id, list: Option<&str>| {
         keys.manager().edit(EditKey::of(id).networks(list.map(networks)), &system()).await.unwrap();
     };
-    // The same in halves, more, and anywhere.
+    // The same networks in halves, more networks, and no list.
     for list in [Some("203.0.113.0/25 203.0.113.128/25 2001:db8::/32"), Some("203.0.0.0/16 2001:db8::/31 ::1"), None] {
         set(key.id(), list).await;
         assert!(tokio::time::timeout(Duration::from_secs(1), &mut ends_listed).await.is_err(), "{list:?}");
         assert!(checks.recheck(&listed).await.is_ok(), "{list:?}");
     }
-    // Who is judged anew when more was allowed may be anywhere in that, too.
+    // A stream that is checked again after the list grew may come from any address of the new list.
     let anywhere = checks.recheck(&listed).await.unwrap();
     set(key.id(), Some(OFFICE)).await;
     assert!(checks.recheck(&listed).await.is_ok());

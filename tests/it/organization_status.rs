@@ -1,4 +1,4 @@
-//! A whole organization is suspended, reinstated and closed: on every node at once, and nothing else with it.
+//! A whole organization is suspended, reinstated and closed: on every node at once, without any effect on others.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn issue<S: Ledger>(keys: &ApiKeys<S>, of: &str, owner: impl Into<Owner>) 
     issued.into_plaintext()
 }
 
-/// What each node says to each key.
+/// The answer of each node for each key.
 async fn answers<S: Ledger>(nodes: &[ApiKeys<S>], keys: &[&PlaintextKey]) -> Vec<Option<AuthErrorKind>> {
     let mut answers = Vec::new();
     for node in nodes {
@@ -49,7 +49,7 @@ async fn an_organization_is_stopped_on_every_node<S: Ledger + Clone>(store: S) {
     let (acme, manager) = (organization("acme"), nodes[0].manager_for(organization("acme")));
     let admin = Actor::user(UserId::new("olga").unwrap(), Rights::none().org_admin()).with_organization(acme.clone());
 
-    // What is not named is not touched.
+    // Another organization is not touched.
     let misnamed = manager.suspend_organization(organization("other"), Suspension::Admin, &system()).await;
     assert_eq!(misnamed.unwrap_err().kind(), ManageErrorKind::NotFound);
     let elsewhere = nodes[0].manager_for(organization("Acme"));
@@ -69,7 +69,7 @@ async fn an_organization_is_stopped_on_every_node<S: Ledger + Clone>(store: S) {
         let issued = manager.issue(IssueKey::of(owner), &system()).await;
         assert_eq!(issued.unwrap_err().kind(), ManageErrorKind::OwnerSuspended);
     }
-    // Who belongs to it is suspended with it.
+    // Its owners are suspended with it.
     for told in [
         manager.reinstate_organization(acme.clone(), Suspension::Admin, &admin).await.map(drop),
         manager.close_organization(acme.clone(), &admin).await.map(drop),
@@ -79,7 +79,7 @@ async fn an_organization_is_stopped_on_every_node<S: Ledger + Clone>(store: S) {
     let again = manager.suspend_organization(acme.clone(), Suspension::Admin, &system()).await.unwrap();
     assert_eq!(again.effect, Effect::Unchanged);
 
-    // One of alice's own stays, whatever becomes of the organization.
+    // Alice's own suspension stays, whatever happens to the organization.
     manager.suspend(&Owner::from(user("alice")), Suspension::Plan, &system()).await.unwrap();
     let other_one = manager.reinstate_organization(acme.clone(), Suspension::Plan, &system()).await.unwrap();
     assert_eq!((other_one.effect, other_one.live_keys), (Effect::Unchanged, Some(0)));

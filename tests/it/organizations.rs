@@ -1,4 +1,4 @@
-//! Two customers whose teams and users have the same ids, in front of the doors of one of them.
+//! Two customers whose teams and users have the same ids, at the paths of one of them.
 
 use axum::{
     Router,
@@ -41,7 +41,7 @@ async fn key(keys: &Keys, of: &str, owner: impl Into<Owner>, actor: &Actor) -> S
     text
 }
 
-/// 200, or the code of the refusal.
+/// Ok for 200, else the code of the refusal.
 async fn get_with(app: &Router, path: &str, key: &str) -> Result<(), RefusalCode> {
     let request = Request::get(path).header("x-api-key", key).body(Body::empty()).unwrap();
     let response = app.clone().oneshot(request).await.unwrap();
@@ -58,7 +58,8 @@ async fn everyone(_: MembershipQuestion) -> Result<bool, std::io::Error> {
     Ok(true)
 }
 
-/// A team key, a personal key and a key that an admin made for somebody else's team: none of them is the other customer's.
+/// A team key, a personal key, and a key that an admin created for another team. None of them works for the other
+/// customer.
 #[tokio::test]
 async fn no_key_of_another_organization_reaches_a_team_of_the_same_id() {
     let keys = keys().await;
@@ -94,7 +95,8 @@ async fn no_key_of_another_organization_reaches_a_team_of_the_same_id() {
     }
 }
 
-/// The path function that looked right: a team's key at another team's door, once the router has stripped the beginning.
+/// A nested router removes the beginning of the path. A function that read the rest would take `agents` for the team,
+/// and a key of that team would reach the path of another one.
 #[tokio::test]
 async fn a_nested_router_does_not_hide_the_team() {
     let keys = keys().await;
@@ -119,7 +121,7 @@ async fn a_nested_router_does_not_hide_the_team() {
     }
 }
 
-/// What the layer judged is what the handler reads, however it is spelled; or nobody gets there.
+/// The handler reads the same team as the layer checked, however the path is spelled. Otherwise the request is refused.
 #[tokio::test]
 async fn the_layer_and_the_router_read_the_same_team() {
     async fn handler(Path((_, name)): Path<(String, String)>, caller: InOrganization<TeamPrincipal>) -> String {
@@ -149,8 +151,8 @@ async fn the_layer_and_the_router_read_the_same_team() {
     }
 }
 
-/// A router does not tidy paths, but a service behind a proxy handler does: reqwest, nginx and others make `/teams/red` of
-/// `/teams/blue/../red`.
+/// A router does not normalize paths, but a service behind a proxy handler may: reqwest, nginx and others turn
+/// `/teams/blue/../red` into `/teams/red`.
 #[tokio::test]
 async fn no_detour_in_a_path_leads_to_another_team() {
     let keys = keys().await;
@@ -172,7 +174,7 @@ async fn no_detour_in_a_path_leads_to_another_team() {
     }
 }
 
-/// Pairs that are one text when they are put together, ids that differ in nothing but case, and a user of a team's id.
+/// Pairs that give the same text when joined, ids that differ only in case, and a user with the id of a team.
 #[tokio::test]
 async fn ids_that_are_nearly_the_same_are_others() {
     let keys = keys().await;
@@ -203,7 +205,7 @@ async fn a_layer_for_an_organization_admits_its_keys_only_and_tells_handlers() {
         (key(&keys, "acme", user("alice"), &system()).await, key(&keys, "evil", user("alice"), &system()).await);
     let routes = || Router::new().route("/", get(async |caller: InOrganization| caller.organization().to_string()));
     let app = routes().layer(keys.layer_for(organization("acme")));
-    // Once remembered, too.
+    // Also from the cache.
     for _ in 0..2 {
         assert_eq!(get_with(&app, "/", &acme).await, Ok(()));
         assert_eq!(get_with(&app, "/", &evil).await, REFUSED);
@@ -213,7 +215,7 @@ async fn a_layer_for_an_organization_admits_its_keys_only_and_tells_handlers() {
     assert_eq!(get_with(&inside, "/", &evil).await, REFUSED);
 }
 
-/// The refusal is the same whatever the other organization is, and counted for the key.
+/// The refusal is the same for any other organization, and it is counted for the key.
 #[tokio::test]
 async fn a_key_at_another_organizations_door_is_counted_as_denied_downstream() {
     let keys = keys().await;
@@ -258,7 +260,7 @@ async fn a_leaked_text_is_traced_and_ended_where_the_manager_of_none_is_refused(
     let kind = |error: ManageError| error.kind();
     let nobodys = ManageErrorKind::Misconfigured(Misconfiguration::ManagerWithoutOrganization);
     assert_eq!(keys.manager().identify(&text, &system()).await.map_err(kind).unwrap_err(), nobodys);
-    // Somebody of no organization is not the service.
+    // A person without an organization is not the service.
     assert_eq!(keys.trace(&text, &person).await.map_err(kind).unwrap_err(), nobodys);
     let admin = person.with_organization(organization("acme"));
     let denied = ManageErrorKind::Denied(DenialReason::InsufficientRole.into());

@@ -1,5 +1,5 @@
-//! A store that does not answer costs the first requests a second at most, and all others nothing; a single record that
-//! cannot be had costs nobody else anything. In paused time, so that every wait is exact.
+//! If a store does not answer, the first requests wait at most a second, and all others do not wait. A single record
+//! that cannot be read affects no other request. Time is paused, so that every wait is exact.
 
 use std::{
     future::pending,
@@ -29,15 +29,15 @@ const UNAVAILABLE: Result<(), AuthErrorKind> = Err(AuthErrorKind::StoreUnavailab
 
 type Keys = ApiKeys<Hooked<Arc<MemoryStore>>>;
 
-/// A node that reads the log for each request, with a key that it has proved and one that it does not know. Time moves only
-/// while something is waited for.
+/// A node that reads the log for each request, a key that it has proved, and a key that it does not know. Time moves
+/// only while the test waits.
 async fn node(freshness: Freshness) -> (Keys, Arc<Hooks>, [PlaintextKey; 2]) {
     let store = Arc::new(MemoryStore::new());
     let fresh = issue(&keys(store.clone(), &clock()).await, user("alice")).await;
     let hooked = Hooked::new(store);
     let hooks = hooked.hooks.clone();
     hooks.hides_head.store(true, Ordering::SeqCst);
-    // The system's clock: one that stands, on a busy machine, would look like a jump to a lease.
+    // The system clock. On a busy machine, a stopped clock would look like a jump to a lease.
     let keys = ApiKeys::builder(hooked).hasher(cheap()).freshness(freshness).build().await.unwrap();
     let known = issue(&keys, user("alice")).await;
     assert_eq!(check(&keys.authenticator(), &known).await, Ok(()));
@@ -50,7 +50,7 @@ async fn check<R: KeyReader>(authenticator: &Authenticator<R>, key: &PlaintextKe
     authenticator.authenticate(key.expose_secret()).await.map(drop).map_err(|error| error.kind())
 }
 
-/// How a check ends, and how long it takes.
+/// The result of a check, and how long it took.
 async fn timed<R: KeyReader>(keys: &Authenticator<R>, key: &PlaintextKey) -> (Result<(), AuthErrorKind>, Duration) {
     let begun = Instant::now();
     (check(keys, key).await, begun.elapsed())
@@ -67,7 +67,7 @@ async fn a_log_that_hangs_costs_the_first_request_a_second_and_the_others_nothin
     for key in [&known, &fresh].into_iter().cycle().take(100) {
         assert_eq!(timed(&authenticator, key).await, (UNAVAILABLE, Duration::ZERO));
     }
-    // One task asks meanwhile, and no other.
+    // Meanwhile a single task reads the log.
     tokio::time::sleep(SECOND * 10).await;
     let asked = hooks.count("changes_since");
     assert!((10..=14).contains(&asked), "asked {asked} times in ten seconds");
@@ -127,7 +127,7 @@ async fn what_is_known_without_the_store_is_told_in_an_outage_as_before() {
     let (keys, hooks, [known, fresh]) = node(Freshness::Bounded(SECOND * 600)).await;
     let authenticator = keys.authenticator();
     hooks.fail("changes_since", Fault::Error, usize::MAX);
-    // Its keeper finds out.
+    // The task that keeps the lease notices it.
     tokio::time::sleep(SECOND * 300).await;
     assert_eq!(timed(&authenticator, &known).await, (Ok(()), Duration::ZERO));
     let wrong = authenticator.authenticate(&wrong_secret(&known)).await.unwrap_err();
@@ -158,7 +158,7 @@ async fn a_store_that_finds_nothing_any_more_still_serves_those_who_are_known() 
     let authenticator = keys.authenticator();
     hooks.fail("find", Fault::Hang, usize::MAX);
     assert_eq!(check(&authenticator, &fresh).await, UNAVAILABLE);
-    // Nor does it find what is not there.
+    // A key that does not exist is still not found.
     tokio::time::sleep(SECOND).await;
     assert_eq!(timed(&authenticator, &fresh).await, (UNAVAILABLE, Duration::ZERO));
     assert_eq!(timed(&authenticator, &known).await, (Ok(()), Duration::ZERO));
@@ -187,7 +187,7 @@ async fn a_change_waits_longer_than_a_request() {
     assert_eq!(check(&keys.authenticator(), &known).await, Err(AuthErrorKind::Revoked));
 }
 
-/// Keeps no change log.
+/// A reader without a change log.
 struct Unlogged {
     store: Arc<MemoryStore>,
     hangs: Arc<AtomicBool>,
@@ -263,7 +263,7 @@ fn a_runtime_that_nobody_drives_does_not_keep_an_outage_going() {
     runtime().block_on(async {
         tokio::time::pause();
         tokio::time::sleep(SECOND * 5).await;
-        // The one that should have asked again is not seen at work: this request has another one do it.
+        // The task that should have asked again does not run. So this request starts another one.
         assert_eq!(check(&keys.authenticator(), &known).await, UNAVAILABLE);
         tokio::time::sleep(SECOND / 5).await;
         assert_eq!(check(&keys.authenticator(), &known).await, Ok(()));

@@ -1,5 +1,5 @@
-//! More first uses than the hashing threads can do: refusals at once, a queue that ends, workers that go on, and clients
-//! that are gone before their answer.
+//! More first uses than the hashing threads can do: immediate refusals, a queue with an end, workers that continue, and
+//! clients that leave before their answer.
 
 use std::{convert::Infallible, process::Command, sync::Arc, task::Poll, time::Duration};
 
@@ -21,14 +21,14 @@ use tower_api_keys::{
 
 use crate::support::{cheap, clock, issue, keys, team, text};
 
-/// A service with one hashing thread, and keys that it has never met.
+/// A service with one hashing thread, and keys that it has never seen.
 struct Fixture {
     keys: ApiKeys<Arc<MemoryStore>>,
     store: Arc<MemoryStore>,
     fresh: Vec<PlaintextKey>,
 }
 
-/// One thread, and a wait that no test reaches.
+/// One thread, and a time limit that no test reaches.
 fn one_thread() -> HasherConfig {
     cheap().with_threads(1).with_check_wait(Duration::from_secs(60))
 }
@@ -43,7 +43,7 @@ async fn fixture(hasher: HasherConfig, count: usize) -> Fixture {
     }
     let known = issue(&elsewhere, team("blue")).await;
     let keys = ApiKeys::builder(store.clone()).hasher(hasher).clock(clock).build().await.unwrap();
-    // Reads the change log, so that from here on a fresh key waits for its hash and for nothing else.
+    // Reads the change log, so that a fresh key now waits only for its hash.
     keys.authenticator().authenticate(known.expose_secret()).await.unwrap();
     Fixture { keys, store, fresh }
 }
@@ -62,13 +62,13 @@ impl Fixture {
         self.keys.authenticator()
     }
 
-    /// Runs begun for the fresh keys.
+    /// The number of runs that began for the fresh keys.
     fn runs(&self) -> u64 {
         self.authenticator().argon2_runs() - 1
     }
 
-    /// Replaces the hash of a key by one of 19 MiB that nothing matches, under the same tag: to make hashes that match
-    /// would take as long as to check them.
+    /// Replaces the hash of a key by one of 19 MiB that no text matches, under the same tag. To compute hashes that
+    /// match would take as long as to check them.
     async fn make_costly(&self, key: &PlaintextKey, iterations: u32) {
         let row = self.store.find(&key.id()).await.unwrap().unwrap().key;
         let hash = format!("$argon2id$v=19$m=19456,t={iterations},p=1${}${}", "A".repeat(22), "A".repeat(43));
@@ -88,8 +88,8 @@ async fn answer<R: KeyReader>(layer: ApiKeyLayer<R>, key: &PlaintextKey) -> Stri
     text(response).await
 }
 
-/// The answer to a key that has its place in the queue. On a machine that is busy with other tests its turn may be long
-/// in coming; whoever comes back finds the run where it was left.
+/// The answer for a key that has a place in the queue. On a machine busy with other tests its turn may come late. A
+/// client that tries again finds the run where it was left.
 async fn answer_in_turn(layer: &ApiKeyLayer<Arc<MemoryStore>>, key: &PlaintextKey) -> String {
     loop {
         let answer = answer(layer.clone(), key).await;
@@ -103,7 +103,7 @@ const OVERLOADED: &str = "503\ncache-control: no-store\ncontent-type: applicatio
     vary: authorization, x-api-key, content-type\n\n\
     {\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,\"detail\":\"The service is busy checking API keys. Keep the key, and try again in a moment.\",\"code\":\"overloaded\"}";
 
-/// Polled by hand, once: an answer that is there then was waited for by nobody.
+/// Polled by hand, once. An answer that is ready then did not wait.
 #[tokio::test]
 async fn a_full_queue_refuses_at_once_and_grows_no_further() {
     const PLACES: usize = 4;
@@ -122,20 +122,20 @@ async fn a_full_queue_refuses_at_once_and_grows_no_further() {
             }
         }
     }
-    // Whoever waits has a place, or has had one and is with the thread.
+    // A waiting request has a place in the queue, or had one and is now with the thread.
     let begun = usize::try_from(taken() - taken_before).unwrap();
     assert!((PLACES..=PLACES + begun).contains(&waiting.len()), "{} wait, {begun} runs", waiting.len());
     assert_eq!(refused, 300 - waiting.len());
     assert!(refused > 0, "{begun} runs of Argon2id ended before 300 requests had begun");
-    // A place is held until its run, no longer: those who had one are answered, and then there is room.
+    // A request holds its place only until its run begins. Once those requests are answered, there is room again.
     drop(waiting);
     assert!(answer_in_turn(&fixture.keys.layer(), &fixture.fresh[299]).await.starts_with("401\n"));
 }
 
 #[tokio::test]
-async fn whoever_was_refused_by_a_full_queue_is_let_in_when_it_comes_back() {
+async fn a_client_refused_by_a_full_queue_is_accepted_when_it_comes_back() {
     let fixture = fixture(one_thread().with_queue(1), 200).await;
-    // The first one to come keeps the thread for as long as the others need to come, too.
+    // The first request keeps the thread busy until all others have arrived.
     fixture.make_costly(&fixture.fresh[0], 2).await;
     let clients = fixture.fresh.iter().map(async |key| {
         let mut refusals = 0_u64;
@@ -146,7 +146,7 @@ async fn whoever_was_refused_by_a_full_queue_is_let_in_when_it_comes_back() {
             }
             assert_eq!(answer, OVERLOADED);
             refusals += 1;
-            // Not at once: on a busy machine who spins would keep the thread from its work.
+            // Not at once: on a busy machine, a client in a tight loop would keep the thread from its work.
             sleep(Duration::from_millis(1)).await;
         }
     });
@@ -155,7 +155,7 @@ async fn whoever_was_refused_by_a_full_queue_is_let_in_when_it_comes_back() {
     assert_eq!(fixture.runs(), 200, "a refusal costs no run, and a run is not repeated");
 }
 
-/// Were a hash computed on the only worker, nobody else would ever see one that has begun and not ended.
+/// If hashes were computed on the only worker, no other task could ever see one that has begun and not ended.
 #[tokio::test(flavor = "current_thread")]
 async fn the_only_worker_runs_other_tasks_while_a_hash_is_computed() {
     const KEYS: u64 = 16;
@@ -168,7 +168,7 @@ async fn the_only_worker_runs_other_tasks_while_a_hash_is_computed() {
     let other = async {
         let mut beside = 0;
         while answered.get() < KEYS {
-            // Begun, not ended: the thread is at it at this moment, or has its answer on the way.
+            // Begun and not ended: the thread is computing it now, or its answer is on the way.
             beside += u64::from(fixture.runs() > answered.get());
             sleep(Duration::from_millis(1)).await;
         }
@@ -179,7 +179,7 @@ async fn the_only_worker_runs_other_tasks_while_a_hash_is_computed() {
     assert!(beside >= KEYS, "{KEYS} runs, and only {beside} turns for other tasks beside them");
 }
 
-/// The measure is the machine's own: half the time that one of these hashes took here.
+/// The limit depends on this machine: half the time that one of these hashes takes here.
 #[tokio::test(flavor = "current_thread")]
 async fn a_timer_of_the_only_worker_stays_on_time_while_hashes_are_computed() {
     const KEYS: u32 = 16;
@@ -206,11 +206,11 @@ async fn a_timer_of_the_only_worker_stays_on_time_while_hashes_are_computed() {
     assert!(median < run / 2, "a run took {run:?}, and half of {} timers were later than {median:?}", late.len());
 }
 
-/// Each of ten thousand.
+/// The number of waves, each of ten thousand clients.
 #[cfg(target_os = "linux")]
 const WAVES: usize = 3;
 
-/// Memory and threads are of a whole process, so the clients get one of their own.
+/// Memory and threads are measured for a whole process, so the clients run in their own.
 #[cfg(target_os = "linux")]
 #[test]
 fn ten_thousand_clients_that_hang_up_leave_memory_queue_and_threads_as_they_were() {
@@ -229,12 +229,12 @@ fn ten_thousand_clients_that_hang_up_leave_memory_queue_and_threads_as_they_were
 #[cfg(target_os = "linux")]
 async fn ten_thousand_hang_up() {
     const CLIENTS: usize = 10_000;
-    // In bytes: less than a check with its key takes, and more than what an allocator shifts about, shared out.
+    // In bytes. Less than a check with its key takes, and more than the noise of the allocator for each client.
     const LEFT_BY_A_CLIENT: usize = 200;
-    // A buffer of 19 MiB, its stack, and what the allocator sets aside for a thread.
+    // A buffer of 19 MiB, a stack, and the memory that the allocator reserves for a thread.
     const RELIEF_KIB: u64 = (19 + 3) * 1_024;
-    // The queue holds them all at once. Three more keys for each wave: two keep the thread busy while the clients come
-    // and go, and one waits for the end.
+    // The queue holds all clients at once. Each wave has three more keys: two keep the thread busy while the clients
+    // come and go, and one waits for the end.
     let dear = Argon2Params::new(19_456, 64).unwrap();
     let hasher = one_thread().with_queue(CLIENTS + 2).with_accepted([Argon2Params::MACHINE_SECRET, dear]);
     let fixture = fixture(hasher, CLIENTS + 3 * WAVES).await;
@@ -253,22 +253,22 @@ async fn ten_thousand_hang_up() {
                 known += 1;
             }
         }
-        // The other hashing thread, see below, may be the one without a core: then it ends its run when the wave is over
-        // and what was known is forgotten.
+        // The other hashing thread (see below) may be the one without a core. Then it ends its run after the wave, when
+        // the cache has been cleared.
         assert!(known <= 1, "{known} clients were not hashed");
-        // The queue keeps their order: once this one is answered, nothing of them waits.
+        // The queue keeps the order: once this key is answered, no client of the wave waits.
         assert!(answer_in_turn(&fixture.keys.layer(), last).await.starts_with("200\n"));
         assert_eq!(fixture.runs() - runs, CLIENTS as u64 + 3 - known, "nobody's run is lost and none is repeated");
         fixture.authenticator().forget_proofs();
 
-        // Where other work leaves the hashing thread no core, another one is there beside it, with a buffer of its own.
+        // If other work leaves the hashing thread no core, there is a second thread with its own buffer.
         let (relief, threads): (Vec<_>, Vec<_>) =
             threads().into_iter().partition(|name| name.starts_with("api-key-relief"));
         let hashing = threads.iter().filter(|name| name.starts_with("api-key-hash")).count();
         let resident = resident_kib();
         println!("wave {wave}: {resident} KiB, {} threads, of them {hashing} for hashing", threads.len());
         assert_eq!(hashing, 1);
-        // What is reserved for as many, and kept, is there after the first wave.
+        // Memory that is reserved once for this number of clients, and kept, is there after the first wave.
         let (resident_before, threads_before) = *before.get_or_insert((resident, threads.len()));
         assert_eq!(threads.len(), threads_before);
         let left = wave * CLIENTS * LEFT_BY_A_CLIENT / 1_024;

@@ -1,4 +1,4 @@
-//! Peppers: introduced, made current, told apart from wrong ones; and better hashes in passing.
+//! Peppers: how they are introduced and made current, how wrong ones are recognized, and how a use upgrades a hash.
 
 use std::{error::Error, iter::successors, sync::Arc, time::Duration};
 
@@ -26,12 +26,12 @@ pub(crate) fn number(id: u32) -> PepperId {
     PepperId::new(id)
 }
 
-/// Pepper 1 known and current.
+/// Pepper 1 is known and current.
 pub(crate) fn first() -> Peppers {
     Peppers::new().with(number(1), pepper(1)).current(number(1)).unwrap()
 }
 
-/// Peppers 1 and 2 known, 2 current.
+/// Peppers 1 and 2 are known, and 2 is current.
 pub(crate) fn second() -> Peppers {
     Peppers::new().with(number(1), pepper(1)).with(number(2), pepper(2)).current(number(2)).unwrap()
 }
@@ -51,7 +51,7 @@ pub(crate) async fn row(store: &MemoryStore, id: KeyId) -> KeyRow {
     store.find(&id).await.unwrap().unwrap().key
 }
 
-/// Waits until the record is as it should be: what happens in passing happens in the background.
+/// Waits until the record satisfies `is_so`. A re-hash runs in the background.
 pub(crate) async fn until(store: &MemoryStore, id: KeyId, is_so: impl Fn(&KeyRow) -> bool) {
     let wait = async {
         while !is_so(&row(store, id).await) {
@@ -75,13 +75,13 @@ async fn a_node_with_another_pepper_does_not_start() {
 async fn a_node_that_does_not_know_the_pepper_says_nothing_against_the_key() {
     let store = Arc::new(MemoryStore::new());
     let key = issue(&cheap_node(&store, first()).await, user("alice")).await;
-    // One that did not look at the store when it started.
+    // A node that did not look at the store when it started.
     let stranger = ApiKeys::new(store.clone()).unwrap();
     let error = stranger.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::CorruptRecord);
 }
 
-/// What keeps a node with these peppers from starting.
+/// The error that keeps a node with these peppers from starting.
 async fn refused(store: &Arc<MemoryStore>, peppers: Peppers) -> String {
     node(store, peppers, Argon2Params::MACHINE_SECRET).await.unwrap_err()
 }
@@ -108,7 +108,7 @@ async fn a_node_that_lacks_the_pepper_of_new_keys_does_not_start() {
     {
         cheap_node(&store, knowing).await;
     }
-    // The newest counts from now on.
+    // The newest pepper now counts.
     assert!(refused(&store, second()).await.contains("pepper 3"));
 }
 
@@ -122,7 +122,7 @@ async fn a_newer_pepper_replaces_one_that_was_lost() {
     next.authenticator().authenticate(old.expose_secret()).await.unwrap();
     let error = next.authenticator().authenticate(lost.expose_secret()).await.unwrap_err();
     assert_eq!(error.kind(), AuthErrorKind::CorruptRecord);
-    // From now on the new one counts.
+    // Now the new pepper counts.
     assert!(refused(&store, second()).await.contains("pepper 3"));
     cheap_node(&store, known(&[1, 3], Some(3))).await;
 }
@@ -177,7 +177,7 @@ async fn a_node_that_started_without_the_pepper_of_others_makes_no_key() {
         let rotated = manager.begin_rotation(RotateKey::of(old.id()), &system).await;
         assert_eq!(rotated.unwrap_err().kind(), ManageErrorKind::PepperMissing);
     }
-    // Who knows it and deliberately makes keys without may.
+    // A node that knows the pepper may create keys without it.
     issue(&cheap_node(&store, known(&[1], None)).await, user("alice")).await;
 }
 
@@ -235,7 +235,7 @@ async fn a_newer_pepper_replaces_an_older_one_in_passing_and_never_the_other_way
     let improved = row(&store, key.id()).await;
     assert_eq!(improved.version, 1);
 
-    // A node that knows both and still hashes with the first.
+    // A node that knows both peppers and still hashes with the first.
     let both = Peppers::new().with(number(1), pepper(1)).with(number(2), pepper(2)).current(number(1)).unwrap();
     let older = cheap_node(&store, both).await;
     for _ in 0..3 {
@@ -254,12 +254,12 @@ async fn a_stronger_cost_replaces_a_weaker_one_in_passing() {
     let stronger = node(&store, Peppers::none(), Argon2Params::new(128, 2).unwrap()).await.unwrap();
     stronger.authenticator().authenticate(key.expose_secret()).await.unwrap();
     until(&store, key.id(), |row| row.hash.starts_with("$argon2id$v=19$m=128,t=2,p=1$")).await;
-    // The proof goes with the hash: one more run, and none after it.
+    // The proof belongs to the replaced hash: one more run is needed, and none after it.
     stronger.authenticator().authenticate(key.expose_secret()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_revoked_key_is_not_hashed_anew() {
+async fn a_revoked_key_is_not_hashed_again() {
     let store = Arc::new(MemoryStore::new());
     let weak = cheap_node(&store, Peppers::none()).await;
     let key = issue(&weak, user("alice")).await;

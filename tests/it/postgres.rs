@@ -50,7 +50,7 @@ pub(crate) async fn connected(url: &str) -> PostgresStore {
     PostgresStore::connect_with(url, settings()).await.unwrap()
 }
 
-/// Keys in the schema `keys` of this server.
+/// A node whose keys are in the schema `keys` of this server.
 async fn node(server: &Server) -> Keys {
     node_at(&server.url()).await
 }
@@ -63,7 +63,7 @@ async fn node_of(store: PostgresStore, freshness: Freshness) -> Keys {
     ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).freshness(freshness).build().await.unwrap()
 }
 
-/// A server, a network before it, and a node behind that.
+/// A server, a network in front of it, and a node that uses the network.
 async fn node_behind_proxy() -> (Server, Proxy, Keys) {
     let server = migrated().await;
     let proxy = Proxy::to(server.port()).await;
@@ -103,7 +103,7 @@ async fn check(keys: &Keys, key: &PlaintextKey) -> Result<(), AuthErrorKind> {
     keys.authenticator().authenticate(key.expose_secret()).await.map(drop).map_err(|error| error.kind())
 }
 
-/// How long it takes until the check says this. Until then the store is unavailable and nothing else is said.
+/// How long it takes until the check has this result. Until then the only result is that the store is unavailable.
 async fn comes_to(keys: &Keys, key: &PlaintextKey, expected: Result<(), AuthErrorKind>) -> Duration {
     let begun = Instant::now();
     loop {
@@ -117,7 +117,7 @@ async fn comes_to(keys: &Keys, key: &PlaintextKey, expected: Result<(), AuthErro
     }
 }
 
-/// Waits until this query says that it is so.
+/// Waits until this query returns true.
 async fn until(client: &tokio_postgres::Client, is_so: &str) {
     let begun = Instant::now();
     while !client.query_one(is_so, &[]).await.unwrap().get::<_, bool>(0) {
@@ -137,7 +137,7 @@ async fn disconnect_nodes(client: &tokio_postgres::Client) {
     until(client, &format!("select count(*) = 0 from pg_stat_activity where pid = any ('{ended}')")).await;
 }
 
-/// A node has to find back to its server within this time.
+/// A node has to reconnect to its server within this time.
 const RECOVERY: Duration = Duration::from_secs(2);
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! The rule book for what stands around src/: what the project depends on, and what its front pages say.
+//! The rules for everything around src/: the dependencies of the project, and the contents of its front pages.
 //!
-//! `deny.toml` holds the lists. cargo-deny reads the same file where it is installed; these tests need cargo only.
+//! `deny.toml` holds the lists. cargo-deny reads the same file if it is installed. These tests need only cargo.
 
 mod advisories;
 mod commands;
@@ -21,7 +21,7 @@ use tower_api_keys::store::{Alphabet, COLUMNS, Column};
 
 const OWN: &str = "tower-api-keys";
 
-/// What is published from here.
+/// The packages of this repository that are published.
 const PUBLISHED: [&str; 2] = [OWN, "tower-api-keys-conformance"];
 
 #[test]
@@ -57,7 +57,7 @@ fn the_readme_names_both_commands() {
     }
 }
 
-/// In jobs that run beside each other, each step in one of them, and what all need in each.
+/// Jobs run in parallel. Each step is in exactly one of them, except for the steps that all jobs need.
 #[test]
 fn the_workflow_runs_each_step_of_the_script() {
     let (script, workflow) = (read("scripts/test.sh"), read(".github/workflows/ci.yml"));
@@ -82,7 +82,7 @@ fn every_feature_is_in_the_table_of_the_readme_and_the_front_page() {
     }
 }
 
-/// The documentation shows the plot from a definition: no path leads from there to the file.
+/// The documentation embeds the plot as a link definition, because no path leads from there to the file.
 #[test]
 fn the_plot_of_the_manual_is_the_one_in_docs() {
     let definition = read("docs/scale.svg.md");
@@ -96,7 +96,7 @@ fn the_plot_of_the_manual_is_the_one_in_docs() {
     assert_eq!(svg, read("docs/scale.svg").trim_end());
 }
 
-/// The widths that authors of stores copy from there.
+/// Authors of stores copy the column widths from that page.
 #[test]
 fn the_page_for_authors_of_stores_has_the_length_of_every_column() {
     let page = read("docs/stores.md");
@@ -119,14 +119,14 @@ fn with_commas(number: usize) -> String {
     if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
 }
 
-/// Every package that what is published depends on, ourselves and what tests need included, for all platforms and all
-/// features. The examples that are packages of their own may have what they like.
+/// Every package that the published packages depend on, for all platforms and features, including the packages
+/// themselves and what tests need. Examples that are packages of their own are free to use others.
 fn packages() -> &'static [Value] {
     static PACKAGES: OnceLock<Vec<Value>> = OnceLock::new();
     PACKAGES.get_or_init(|| {
         let metadata: Value =
             serde_json::from_str(&cargo(&["metadata", "--format-version", "1", "--all-features"])).unwrap();
-        // The metadata are of the whole workspace, with all features that any member asks for.
+        // The metadata cover the whole workspace, with all features that any member uses.
         let mut tree = vec!["tree", "--all-features", "--target", "all", "--prefix", "none", "--format", "{p}"];
         PUBLISHED.iter().for_each(|name| tree.extend(["--package", name]));
         let tree = cargo(&tree);
@@ -143,7 +143,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// `name v1.2.3 (from somewhere)`, as [`label`] has it.
+/// Turns `name v1.2.3 (from somewhere)` into a label as [`label`] does.
 fn label_of_line(line: &str) -> Option<String> {
     let mut words = line.split(' ');
     Some(format!("{}@{}", words.next()?, words.next()?.strip_prefix('v')?))
@@ -224,7 +224,8 @@ fn refused_crates(packages: &[Value], deny: &toml::Table) -> Vec<String> {
     packages.iter().filter(|package| refused.contains(text(&package["name"]))).map(label).collect()
 }
 
-/// The default registry is the only source: no git repository, no other registry, no path but our own.
+/// The default registry is the only source: no git repository, no other registry, and no path outside of this
+/// repository.
 fn foreign_sources(packages: &[Value]) -> Vec<String> {
     let registry = ["registry+https://github.com/rust-lang/crates", ".io-index"].concat();
     dependencies(packages)
@@ -233,7 +234,7 @@ fn foreign_sources(packages: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// Dependencies that say they need a newer Rust than we promise. Those that say nothing pass.
+/// Dependencies that declare a newer Rust version than we promise. A dependency without a declaration passes.
 fn too_new(packages: &[Value]) -> Vec<String> {
     let ours = packages.iter().find(|package| package["name"] == OWN).map(rust_version).unwrap();
     assert_ne!(ours, [0, 0, 0], "Cargo.toml lacks rust-version");
@@ -251,7 +252,7 @@ fn rust_version(package: &Value) -> [u32; 3] {
     version
 }
 
-/// The features named in the first column of the table that is headed `feature`.
+/// The features in the first column of the table with the heading `feature`.
 fn features_in_table(page: &str) -> BTreeSet<String> {
     let rows = page.lines().map(|line| line.trim_start_matches("//!").trim());
     let cells =
@@ -267,7 +268,7 @@ fn assert_none(broken: &[String]) {
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
 }
 
-/// The rules have to be able to fail: each is shown something bad.
+/// Proves that each rule can fail, with a bad example.
 mod bad_samples {
     use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Keys that are purged: their texts open nothing, their ids live no more, and answers about others have no holes.
+//! Purged keys: their texts are refused, their ids cannot be used again, and answers about other keys stay complete.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::support::{clock, issue, keys, secrets, system, user, wrong_secret};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Purges what ended more than a day before the clock, and the counts that go with it.
+/// Purges keys that ended more than a day before the clock's time, and their counts.
 async fn purge<S: Ledger>(store: &S, clock: &ManualClock) -> u64 {
     use tower_api_keys::Clock;
     let at = clock.now();
@@ -32,7 +32,7 @@ async fn refusal<S: Ledger>(keys: &ApiKeys<S>, text: &str) -> AuthErrorKind {
     keys.authenticator().authenticate(text).await.unwrap_err().kind()
 }
 
-/// What an insertion of this row comes to.
+/// The result of inserting this row.
 async fn inserted<S: KeyStore>(store: &S, row: KeyRow) -> Result<(), StoreErrorKind> {
     let write = Write::Insert(row);
     let event = tower_api_keys::audit::EventRow::example();
@@ -46,7 +46,7 @@ async fn inserted<S: KeyStore>(store: &S, row: KeyRow) -> Result<(), StoreErrorK
     store.apply(&change).await.map(drop).map_err(|error| error.kind())
 }
 
-/// From the revocation to the end of all but the id. `again` opens the same store as after a restart.
+/// From the revocation until only the id is left. `again` opens the same store, as after a restart.
 async fn a_purged_key_stays_dead<S: PortableStore + Clone>(store: S, again: impl AsyncFn(S) -> S) {
     let clock = clock();
     let first = keys(store.clone(), &clock).await;
@@ -63,7 +63,7 @@ async fn a_purged_key_stays_dead<S: PortableStore + Clone>(store: S, again: impl
     clock.advance(DAY + Duration::from_millis(1));
     assert_eq!(purge(&store, &clock).await, 1);
 
-    // At once on the node that remembers the key, and after a restart: what an unknown one is told.
+    // The answer is that for an unknown key: at once on the node with the key in its cache, and after a restart.
     let expected = refusal(&first, unknown.expose_secret()).await;
     assert_eq!(refusal(&first, dead.expose_secret()).await, expected);
     assert_eq!(refusal(&first, &wrong_secret(&dead)).await, expected);
@@ -84,7 +84,7 @@ async fn a_purged_key_stays_dead<S: PortableStore + Clone>(store: S, again: impl
     purge(&store, &clock).await;
     assert!(store.usage(&UsageScope::Keys(vec![dead.id()])).await.unwrap().is_empty());
 
-    // No id lives twice: not by a change, not by an import, not where it was copied to.
+    // No id can be used twice: not by a change, not by an import, and not in a copy of the store.
     let taken = Err(StoreErrorKind::Conflict(Conflict::IdTaken));
     assert_eq!(inserted(&store, row.clone()).await, taken);
     store.import(&Batch::Keys(vec![row.clone()])).await.unwrap_err();
@@ -114,7 +114,7 @@ async fn a_purged_key_stays_dead_in_a_file() {
     a_purged_key_stays_dead(store, again).await;
 }
 
-/// Plain SQL leaves an id behind, too.
+/// A deletion in plain SQL also keeps the id.
 #[tokio::test]
 async fn the_id_of_a_deleted_row_is_taken() {
     let folder = tempfile::tempdir().unwrap();
@@ -142,7 +142,7 @@ async fn a_rotation_is_told_of_as_long_as_one_of_its_keys_needs_it() {
         secrets::remember(new.expose_secret());
         service.authenticator().authenticate(new.expose_secret()).await.unwrap();
         service.flush_usage().await.unwrap();
-        // In the middle of a rotation nothing goes, however long it takes.
+        // During a rotation nothing is purged, however long it takes.
         clock.advance(DAY * 3);
         let before = manager.rotation(&new.id(), &alice).await.unwrap();
         assert_eq!(manager.find(&old, &alice).await.unwrap().successor, Some(new.id()));
@@ -155,7 +155,7 @@ async fn a_rotation_is_told_of_as_long_as_one_of_its_keys_needs_it() {
         manager.find(&old, &alice).await.unwrap();
         chain.push(new);
     }
-    // The first is gone; its successor, which is dead, is told of with the key that lives.
+    // The first key is gone. Its successor, which is dead, is still shown with the live key.
     let ids: Vec<KeyId> = chain.iter().map(PlaintextKey::id).collect();
     assert_eq!(manager.find(&ids[0], &system()).await.unwrap_err().kind(), ManageErrorKind::NotFound);
     let told = manager.rotation(&ids[1], &system()).await.unwrap();
@@ -173,7 +173,7 @@ async fn what_a_dead_key_made_is_found_by_it_as_long_as_it_lives() {
     let (store, clock) = (std::sync::Arc::new(MemoryStore::new()), clock());
     let service = keys(std::sync::Arc::clone(&store), &clock).await;
     let manager = service.manager();
-    // Keys make no keys that make keys, but other actors may say that one was made with another.
+    // A key cannot create a key that creates keys. But other actors may say that one key was created with another.
     let id = |number: usize| format!("{number:0>20}");
     let row = |number: usize| KeyRow {
         id: id(number),

@@ -1,5 +1,5 @@
-//! Two who change the same things at the same moment, each through a node of its own: one of them wins, whoever loses is
-//! told why, and the audit trail says what happened, once.
+//! Two actors change the same things at the same moment, each through its own node. One of them wins, the other gets
+//! the reason, and the audit trail has what happened exactly once.
 
 use std::{
     sync::{
@@ -37,15 +37,15 @@ struct Nodes<S> {
     races: AtomicUsize,
 }
 
-/// One race, in an organization of its own.
+/// One race, in its own organization.
 struct Race<'a, S> {
     nodes: &'a Nodes<S>,
     organization: OrganizationId,
-    /// Whether both have decided what to write before either of them writes. If not, they begin together.
+    /// Whether both nodes have decided what to write before either of them writes. If not, they only begin together.
     meet_late: bool,
 }
 
-/// What somebody does.
+/// What the first actor does.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Issue,
@@ -54,7 +54,7 @@ enum Act {
     Rotate,
 }
 
-/// What takes away meanwhile what that needs.
+/// What the second actor stops meanwhile, so that the first may no longer act.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stop {
     CloseActor,
@@ -67,7 +67,7 @@ enum Stop {
 
 type Told<T = Effect> = Result<T, ManageErrorKind>;
 
-/// In each round.
+/// The number of races in each round.
 const RACES: usize = 23;
 
 async fn race_everything<S: Ledger>(first: S, second: S, rounds: usize) {
@@ -127,7 +127,7 @@ async fn changes_that_race_in_postgres_have_one_winner() {
 }
 
 impl<S: Ledger> Nodes<S> {
-    /// Races of one round meet early, those of the next one late.
+    /// The races of one round meet early, and those of the next round late.
     fn race(&self) -> Race<'_, S> {
         let number = self.races.fetch_add(1, Ordering::Relaxed);
         let organization = OrganizationId::new(format!("race-{number}")).unwrap();
@@ -206,7 +206,7 @@ impl<S: Ledger> Race<'_, S> {
         assert_eq!(actions(&self.events().await), expected);
     }
 
-    /// What is done is done before it is stopped, or not at all.
+    /// The act is done before the stop, or not at all.
     async fn one_acts_and_one_stops(&self, what: Act, stop: Stop) {
         let (victim, bot) = (self.victim().await, self.bot(stop).await);
         let actor = bot.as_ref().map_or_else(|| self.alice(), |(_, bot)| bot.clone());
@@ -246,7 +246,7 @@ impl<S: Ledger> Race<'_, S> {
         assert_eq!(found, expected, "{what:?} {stop:?}");
     }
 
-    /// Both nodes do something at the same moment.
+    /// Runs `act` on both nodes at the same moment.
     async fn at_once<T, F>(&self, act: impl Fn(KeyManager, usize) -> F) -> [T; 2]
     where
         F: Future<Output = T> + Send + 'static,
@@ -271,14 +271,14 @@ impl<S: Ledger> Race<'_, S> {
         self.nodes.keys[0].manager_for(self.organization.clone())
     }
 
-    /// A key that something is done to.
+    /// The key that is changed.
     async fn victim(&self) -> KeyId {
         let issued = self.manager().issue(IssueKey::of(blue()).named("victim"), &system()).await.unwrap();
         secrets::remember(issued.plaintext().expose_secret());
         issued.info().id
     }
 
-    /// The key that acts, where it is one.
+    /// The key that acts, if a key acts.
     async fn bot(&self, stop: Stop) -> Option<(KeyId, Actor)> {
         if !matches!(stop, Stop::SuspendOwnerOfActingKey | Stop::RevokeActingKey) {
             return None;
@@ -302,7 +302,7 @@ impl<S: Ledger> Race<'_, S> {
         listed.into_iter().map(|listed| listed.key).collect()
     }
 
-    /// What was changed. That somebody was denied is written some time later.
+    /// The events of changes, without denials, which are written later.
     async fn events(&self) -> Vec<EventRow> {
         let query = EventQuery::all(self.organization.clone());
         let mut rows = self.nodes.stores[0].events(&query).await.unwrap().rows;
@@ -311,7 +311,7 @@ impl<S: Ledger> Race<'_, S> {
     }
 }
 
-/// The next change of either store waits until there is one of the other as well.
+/// Makes the next change of either store wait until the other store has one too.
 fn meet_before_writing(hooks: [&Hooks; 2]) {
     let ((to_one, one_hears), (to_other, other_hears)) = (mpsc::channel(), mpsc::channel());
     for (hooks, says, hears) in [(hooks[0], to_other, one_hears), (hooks[1], to_one, other_hears)] {
@@ -356,7 +356,7 @@ impl Stop {
         }
     }
 
-    /// What is told to whoever came too late.
+    /// The error for the actor that came too late.
     fn reason(self) -> ManageErrorKind {
         match self {
             Self::CloseOwner => ManageErrorKind::OwnerClosed,

@@ -1,4 +1,4 @@
-//! Every row of the table of refusals, from the headers to a store and back: status, headers and body, to the byte.
+//! Every row of the table of refusals, through the layer and a store: status, headers and body, byte for byte.
 
 use std::{
     convert::Infallible,
@@ -50,7 +50,7 @@ async fn fixture() -> Fixture {
 
 type Body = BoxBody<Bytes, Infallible>;
 
-/// Refuses two paths as a handler does, and is pleased with all others.
+/// Refuses two paths, as a handler does, and accepts all others.
 async fn handler(request: Request<Full<Bytes>>) -> Result<Response<Body>, Infallible> {
     let denied = match request.uri().path() {
         "/plan" => DenialReason::PlanRequired,
@@ -221,7 +221,7 @@ async fn missing_credentials_with_a_hint_where_the_key_may_have_been_lost() {
         (format!("/?api_key={k}"), None, &query),
         (format!("/?page=2&token={k}&x=1"), None, &query),
         (format!("/?{k}"), Some("Basic YW5uOmh1bnRlcjI="), &query),
-        // Of another service, or less than a key.
+        // A key of another service, or part of a key.
         ("/?api_key=abc".into(), None, &nothing),
         (format!("/?api_key={}", &k[..60]), None, &nothing),
         (format!("/{k}"), None, &nothing),
@@ -231,7 +231,7 @@ async fn missing_credentials_with_a_hint_where_the_key_may_have_been_lost() {
         let lines: Vec<_> = line.map(|value| ("authorization", value)).into_iter().collect();
         assert_eq!(answer(fixture.keys.layer(), path.clone(), &lines).await, *expected, "{path} {line:?}");
     }
-    // What is not read is not spoken of.
+    // A header that is not read is not mentioned.
     let only_x_api_key = fixture.keys.layer().key_headers(KeyHeaders::only_x_api_key());
     let told = answer(only_x_api_key, "/".into(), &[("authorization", "Basic YW5uOmh1bnRlcjI=")]).await;
     assert!(told.contains("has no API key; send one in the header x-api-key."), "{told}");
@@ -360,7 +360,7 @@ async fn what_a_good_key_may_not_do() {
 async fn overloaded_and_then_fine() {
     let fixture = fixture().await;
     let (key, other) = (issue(&fixture.keys, team("blue")).await, issue(&fixture.keys, team("blue")).await);
-    // The only look-up there may be at a time does not end.
+    // The only look-up that may run at a time does not end.
     fixture.hooks.fail("find", Fault::Hang, 1);
     fixture.hooks.reset();
     tokio::time::pause();
@@ -371,7 +371,7 @@ async fn overloaded_and_then_fine() {
     }
     let answer = fixture.bearer(&key).await;
     drop(first);
-    // Its look-up keeps its place until the store's time is up.
+    // Its look-up keeps its place until the store's time limit.
     tokio::time::sleep(Duration::from_secs(1)).await;
     tokio::time::resume();
     let detail = "The service is busy checking API keys. Keep the key, and try again in a moment.";
@@ -388,7 +388,7 @@ async fn store_unavailable_whatever_call_fails_however_and_then_fine() {
             fixture.hooks.hides_head.store(true, std::sync::atomic::Ordering::SeqCst);
             let key = issue(&fixture.keys, team("blue")).await;
             fixture.hooks.fail(call, fault, 1);
-            // The time-out passes at once; no hash is computed meanwhile.
+            // The time-out passes at once, and no hash is computed meanwhile.
             tokio::time::pause();
             let answer = fixture.bearer(&key).await;
             tokio::time::resume();
@@ -409,7 +409,7 @@ async fn corrupt_record_and_then_fine() {
     assert!(fixture.bearer(&key).await.starts_with("200\n"));
 }
 
-/// Where a log goes that a test reads.
+/// A writer for a log that a test reads.
 #[derive(Clone, Default)]
 pub struct Lines(pub Arc<Mutex<Vec<u8>>>);
 
@@ -438,7 +438,7 @@ async fn misconfigured_and_the_log_says_why() {
     assert!(log.contains("RequireKeyLayer"), "{log}");
 }
 
-/// Cannot change anything.
+/// A store that cannot change anything.
 struct Replica(Arc<MemoryStore>);
 
 impl KeyReader for Replica {
@@ -472,8 +472,8 @@ async fn a_node_that_only_reads_checks_keys_like_any_other() {
     assert!(answer().await.contains("\"code\":\"key_revoked\""));
 }
 
-/// Whether this is a process for the test of this name alone; otherwise that one is run. What the log is told once a minute
-/// is told once a process.
+/// Returns true in a process that runs only the test of this name. Otherwise starts that process. Log lines that come
+/// once a minute come only once in a process.
 fn is_alone(name: &str) -> bool {
     const ALONE: &str = "TOWER_API_KEYS_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {

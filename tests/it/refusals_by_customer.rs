@@ -1,4 +1,4 @@
-//! Whom a refusal without a key concerns, in a service of several customers: whose admins see it, and who else does not.
+//! Refusals without a key in a service of several customers: which customer's admins see them, and which do not.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ use crate::support::{
 
 const CUSTOMERS: [&str; 2] = ["acme", "globex"];
 
-/// A service of several customers, with a key of each that this node has accepted.
+/// A service of several customers. This node has accepted one key of each.
 struct Service<S: Ledger> {
     keys: ApiKeys<S>,
     of: BTreeMap<&'static str, PlaintextKey>,
@@ -60,24 +60,24 @@ impl<S: Ledger> Service<S> {
         self.of[customer].expose_secret()
     }
 
-    /// What an admin of the customer sees.
+    /// The counts that an admin of the customer sees.
     async fn seen_by(&self, customer: &str) -> Counts {
         self.keys.flush_usage().await.unwrap();
         let manager = self.keys.manager_for(organization(customer));
         let admin = manager.actor(user("ada"), Rights::none().org_admin());
         let seen = manager.refusals_without_key(&admin).await.unwrap().detail;
-        // The service itself is told the same.
+        // The service itself gets the same counts.
         assert_eq!(manager.refusals_without_key(&system()).await.unwrap().detail, seen);
         counts(&seen)
     }
 
-    /// What concerns none of them.
+    /// The counts that concern no customer.
     async fn nobodys(&self) -> Counts {
         self.keys.flush_usage().await.unwrap();
         counts(&self.keys.refusals_without_organization(&system()).await.unwrap().detail)
     }
 
-    /// What is counted under the keys themselves: nothing but the one request that each was accepted with.
+    /// Asserts that for each key only the one accepted request is counted.
     async fn assert_that_no_key_is_marked(&self) {
         for (customer, key) in &self.of {
             let manager = self.keys.manager_for(organization(customer));
@@ -88,7 +88,7 @@ impl<S: Ledger> Service<S> {
     }
 }
 
-/// How often each outcome was counted.
+/// The count of each outcome.
 type Counts = BTreeMap<String, i64>;
 
 fn counts(detail: &UsageDetail) -> Counts {
@@ -107,7 +107,7 @@ fn malformed(reason: MalformedReason) -> Outcome {
     Outcome::Malformed(reason)
 }
 
-/// The code of the refusal, if there is one.
+/// Sends a request, and returns the code of the refusal, if any.
 async fn send<R: KeyReader>(layer: &ApiKeyLayer<R>, lines: &[(&'static str, &str)]) -> Option<RefusalCode> {
     let inner = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
     let mut request = Request::new(Full::<Bytes>::default());
@@ -129,7 +129,7 @@ fn other_end(text: &str) -> String {
     format!("{rest}{}", if last == "A" { "B" } else { "A" })
 }
 
-/// A key of no store.
+/// A key that is in no store.
 fn stranger() -> PlaintextKey {
     KeyFormat::unbranded().generate(KeyKind::User).unwrap()
 }
@@ -190,7 +190,7 @@ async fn what_comes_to_a_door_of_all_and_names_no_key_is_seen_by_the_service_alo
     }
 }
 
-/// Whoever knows the public id of a key can write such a text: it says nothing of the key.
+/// Anyone who knows the public id of a key can write such a text, so it says nothing about the key.
 #[tokio::test]
 async fn what_is_left_of_a_key_is_seen_by_its_customer_and_not_counted_for_the_key() {
     let service = Service::new(MemoryStore::new()).await;
@@ -218,14 +218,15 @@ async fn what_is_left_of_a_key_is_seen_by_its_customer_and_not_counted_for_the_k
             *all.entry(malformed(reason).to_string()).or_default() += 1;
         }
     }
-    // Each of them once, where the door is the customer's own, too.
+    // Each of them once, also on the customer's own layer.
     assert_eq!(service.seen_by("acme").await, all);
     assert_eq!(service.seen_by("globex").await, Counts::new());
     assert_eq!(service.nobodys().await, Counts::new());
     service.assert_that_no_key_is_marked().await;
 }
 
-/// The customer whose door it is sees all that comes there: whether another one has a key of this id shows in nothing.
+/// A customer sees every refusal of its own layer. The counts do not show whether another customer has a key of this
+/// id.
 #[tokio::test]
 async fn what_is_left_of_a_key_at_another_customers_door_is_seen_by_both() {
     let service = Service::new(MemoryStore::new()).await;
@@ -267,7 +268,7 @@ async fn a_wrong_secret_is_the_keys_own_and_concerns_nobody_else() {
     assert_eq!(usage.detail.with_outcome(RefusalCode::InvalidKey), 2);
 }
 
-/// The cache of the node that refuses is all that is asked.
+/// Only the cache of the refusing node is asked.
 #[tokio::test]
 async fn no_store_is_asked_whose_a_damaged_text_is() {
     let store = Hooked::new(MemoryStore::new());
@@ -293,7 +294,7 @@ async fn no_store_is_asked_whose_a_damaged_text_is() {
     assert_eq!((service.seen_by("acme").await, service.nobodys().await), (each.clone(), each));
 }
 
-/// By path and by host: one router for each customer, which the request is sent to before anything is refused.
+/// By path and by host: each customer has its own router, which gets the request before it is refused.
 #[cfg(feature = "axum")]
 #[tokio::test]
 async fn routers_of_customers_by_path_and_by_host_count_for_them() {
@@ -349,9 +350,9 @@ async fn a_handler_that_asks_for_a_key_refuses_at_the_door_of_its_customer() {
     assert_eq!(service.seen_by("globex").await, Counts::new());
 }
 
-/// What is in the store is apart after a restart, in another store, and when counts of keys that are gone are forgotten.
+/// The stored counts stay separate after a restart, in a copy of the store, and when counts of purged keys are removed.
 #[tokio::test]
-async fn what_concerns_two_customers_is_apart_for_good() {
+async fn what_concerns_two_customers_stays_apart() {
     let store = Arc::new(SqliteStore::in_memory().await.unwrap());
     let service = Service::new(store.clone()).await;
     let refuse = async |keys: &ApiKeys<Arc<SqliteStore>>| {
@@ -412,7 +413,7 @@ async fn the_noise_of_one_customer_takes_no_room_from_the_other() {
     assert!(noisy.len() == 65 && noisy.contains(&"other".into()) && !noisy.contains(&"curl".into()), "{noisy:?}");
 }
 
-/// The admins of a service's only organization see what they saw, and nothing is called by a name.
+/// The admins of a service's only organization see the same as before, and the counts name no organization.
 #[tokio::test]
 async fn the_only_organization_of_a_service_sees_all_and_leaves_it_to_the_service_when_there_are_more() {
     let store = Arc::new(MemoryStore::new());
@@ -440,7 +441,7 @@ async fn the_only_organization_of_a_service_sees_all_and_leaves_it_to_the_servic
     assert!(store.usage(&named).await.unwrap().is_empty());
     keys.shutdown().await.unwrap();
 
-    // The same store, once there are several: no customer is shown what was counted before.
+    // The same store, once there are several organizations: no customer sees what was counted before.
     let keys = several(store).await;
     for customer in ["acme", "default"] {
         let manager = keys.manager_for(organization(customer));
@@ -449,7 +450,7 @@ async fn the_only_organization_of_a_service_sees_all_and_leaves_it_to_the_servic
     }
     assert_eq!(counts(&keys.refusals_without_organization(&system()).await.unwrap().detail), all);
 
-    // From then on, the one whose keys were there is a customer like any other.
+    // The organization that had the keys is now a customer like any other.
     let manager = keys.manager_for(OrganizationId::single());
     let key = manager.issue(IssueKey::user(user("bob")), &system()).await.unwrap().into_plaintext();
     secrets::remember(key.expose_secret());
@@ -485,7 +486,7 @@ async fn only_those_who_look_after_a_customer_see_what_concerns_it() {
     let refused = acme.refusals_without_key(&alice).await.map_err(kind).unwrap_err();
     assert!(matches!(refused, ManageErrorKind::NotFound | ManageErrorKind::Denied(_)), "{refused:?}");
 
-    // What concerns nobody is the service's own.
+    // Counts that concern no customer belong to the service.
     let ask = async |actor: &Actor| service.keys.refusals_without_organization(actor).await.map_err(kind);
     assert_eq!(ask(&admin(&acme)).await, Err(denied(DenialReason::InsufficientRole)));
     assert_eq!(ask(&alice).await, Err(denied(DenialReason::InsufficientRole)));
@@ -495,10 +496,10 @@ async fn only_those_who_look_after_a_customer_see_what_concerns_it() {
     assert_eq!(ask(&system()).await.map(|seen| seen.detail.counts.len()), Ok(1));
 }
 
-/// Where a request arrives, and what it shows.
+/// A request: the layer at which it arrives, and its credential.
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
-    /// Of a customer, or of all.
+    /// The customer of the layer; none for the layer of all customers.
     door: Option<&'static str>,
     shown: Shown,
     agent: &'static str,
@@ -519,7 +520,7 @@ enum Shown {
 static UNKNOWN: LazyLock<PlaintextKey> = LazyLock::new(stranger);
 
 impl Shown {
-    /// The header, the outcome, and whose key it is what is left of.
+    /// The header, the outcome, and the customer whose damaged key it is.
     fn of<S: Ledger>(self, service: &Service<S>) -> (Option<(&'static str, String)>, Outcome, Option<&'static str>) {
         let key = |text: String| Some(("x-api-key", text));
         match self {
@@ -559,7 +560,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         .prop_map(|(door, shown, agent)| Attempt { door, shown, agent })
 }
 
-/// By whom it is seen, the outcome and the client.
+/// Counts by customer, outcome and client.
 type Model = BTreeMap<(Option<&'static str>, String, String), i64>;
 
 async fn play(attempts: &[Attempt]) {
@@ -574,7 +575,7 @@ async fn play(attempts: &[Attempt]) {
         let mut lines: Vec<_> = line.iter().map(|(name, value)| (*name, value.as_str())).collect();
         lines.extend((!attempt.agent.is_empty()).then_some(("user-agent", attempt.agent)));
         assert!(send(&layer, &lines).await.is_some(), "{attempt:?}");
-        // Each whom it concerns, once; where it concerns neither customer, nobody.
+        // Each customer that it concerns, once; if it concerns none, the service.
         let mut concerned = vec![attempt.door, of];
         concerned.retain(Option::is_some);
         concerned.dedup();

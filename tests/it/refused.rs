@@ -1,4 +1,5 @@
-//! A value that the store does not take costs what it belongs to, keeps back nothing else, and is not asked for again.
+//! A value that the store does not accept costs only the record it belongs to. It delays no other record, and is not
+//! written again.
 
 use std::{convert::Infallible, error::Error, sync::Arc};
 
@@ -22,7 +23,7 @@ use crate::support::{
     system, team, user,
 };
 
-/// Three characters wide, which nothing real is.
+/// A store with a column that is only three characters wide.
 fn narrow(table: &'static str, column: &'static str) -> Arc<NarrowStore> {
     Arc::new(NarrowStore::new(table, column, Width::Characters(3), Manner::Refuses))
 }
@@ -54,7 +55,7 @@ async fn a_count_that_is_refused_keeps_back_no_other() {
         for key in &some {
             assert_eq!(counts(&store, key).await, [("cli".to_owned(), round), ("job".to_owned(), round)]);
         }
-        // Two of each key's four requests.
+        // Two of the four requests of each key.
         assert_eq!(keys.authenticator().metrics().usage_refused, u64::try_from(round).unwrap() * 6);
     }
     keys.shutdown().await.unwrap();
@@ -90,7 +91,7 @@ async fn a_change_that_is_refused_is_not_asked_for_again() {
     assert_eq!((error.kind(), hooks.count("apply")), (ManageErrorKind::StoreRefused, 1));
     let told = format!("{error}: {}", error.source().unwrap());
     assert!(!told.contains("ask again") && !told.contains("nightly"), "{told}");
-    // Nothing of it is left, and what fits is made.
+    // Nothing of the refused change is left, and a key that fits can be created.
     let issued = keys.manager().issue(named("job"), &system()).await.unwrap();
     let all = tower_api_keys::manage::ListKeys::all();
     let listed = keys.manager().list(all, &system()).await.unwrap().keys;

@@ -1,4 +1,4 @@
-//! Rotations on real stores, by two who press at once, while the keys are in use.
+//! Rotations on real stores, by two actors at once, while the keys are in use.
 
 use std::sync::{
     Arc,
@@ -21,7 +21,7 @@ use crate::support::{
     system, team, user,
 };
 
-/// Two nodes and the store they share.
+/// Two nodes, and the store that they share.
 struct Nodes<S> {
     store: Arc<S>,
     managers: [KeyManager; 2],
@@ -31,7 +31,7 @@ async fn node<S: Ledger>(store: Arc<S>) -> KeyManager {
     ApiKeys::builder(store).hasher(cheap()).build().await.unwrap().manager()
 }
 
-/// Every race there is, many times.
+/// Every kind of race, many times.
 async fn race_everything<S: Ledger>(first: Arc<S>, second: Arc<S>, rounds: usize) {
     let nodes = Nodes { store: first.clone(), managers: [node(first).await, node(second).await] };
     for round in 0..rounds {
@@ -164,7 +164,7 @@ impl<S: Ledger> Nodes<S> {
         }
     }
 
-    /// Both nodes do something at the same moment.
+    /// Runs `act` on both nodes at the same moment.
     async fn at_once<T, F>(&self, act: impl Fn(KeyManager, usize) -> F) -> [T; 2]
     where
         F: Future<Output = T> + Send + 'static,
@@ -229,7 +229,7 @@ async fn abort(manager: &KeyManager, id: KeyId) -> Result<EndedRotation, ManageE
     manager.abort_rotation(&id, &system()).await
 }
 
-/// What came of both, in the order of: already, done, an error.
+/// The results of both, sorted: already done, done, an error.
 fn effects(ended: &[Result<EndedRotation, ManageError>; 2]) -> [Result<Effect, ManageErrorKind>; 2] {
     let mut effects = ended.each_ref().map(|ended| match ended {
         Ok(ended) => Ok(ended.effect),
@@ -243,12 +243,12 @@ fn effects(ended: &[Result<EndedRotation, ManageError>; 2]) -> [Result<Effect, M
     effects
 }
 
-/// How far a rotation is, as the clients know it.
+/// The stage of a rotation, as the clients know it.
 const UNDER_WAY: usize = 0;
 const FINISHING: usize = 1;
 const FINISHED: usize = 2;
 
-/// Checks in each stage that each client makes.
+/// The number of checks that each client makes in each stage.
 const CHECKS: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! Settings that make no sense are an error when the keys are built, and nothing is taken for them before.
+//! Settings that make no sense are an error when the keys are built, before any resource is taken.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const THREADS: &str = "the hasher must have 1 to 1024 threads";
 const QUEUE: &str = "the queue of the hasher must have room for 1 to 65536 checks";
 const CHECK_WAIT: &str = "the check wait of the hasher must be 1 millisecond to 60 seconds";
 
-/// What the error says, and the setting that has it.
+/// The message of the error, and the setting that causes it.
 struct Row(&'static str, fn(ApiKeysBuilder<MemoryStore>) -> ApiKeysBuilder<MemoryStore>);
 
 fn hasher(builder: ApiKeysBuilder<MemoryStore>, set: fn(HasherConfig) -> HasherConfig) -> ApiKeysBuilder<MemoryStore> {

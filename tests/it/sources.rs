@@ -1,4 +1,4 @@
-//! From where keys are used, what is refused there, and the lines that attempts leave.
+//! The sources from which keys are used, what is refused there, and the access log entries of attempts.
 
 #[path = "../../benches/usage/exact.rs"]
 mod exact;
@@ -50,14 +50,14 @@ fn request(lines: &[(&'static str, &str)]) -> Request<Full<Bytes>> {
     request
 }
 
-/// Sends a request through the layer; the code of the refusal if there is one.
+/// Sends a request through the layer. Returns the code of the refusal, if any.
 async fn send(layer: ApiKeyLayer<Store>, lines: &[(&'static str, &str)]) -> Option<RefusalCode> {
     let inner = service_fn(|_| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
     let response = layer.layer(inner).oneshot(request(lines)).await.unwrap();
     response.extensions().get::<Refusal>().map(Refusal::code)
 }
 
-/// Outcome, source and count of what is counted for the key, or for none.
+/// Outcome, source and number of the counts for the key, or for no key.
 async fn counted(keys: &ApiKeys<Store>, store: &MemoryStore, key: Option<&PlaintextKey>) -> Vec<(String, String, i64)> {
     keys.flush_usage().await.unwrap();
     let of = key.map_or(UsageScope::NoKey(vec![None]), |key| UsageScope::Keys(vec![key.id()]));
@@ -92,7 +92,7 @@ async fn uses_are_counted_by_label_and_product() {
     assert_eq!(counted(&keys, &store, Some(&key)).await, rows(&expected));
 }
 
-/// What is recorded of a request is what advice and flags read.
+/// Advice and flags read what is recorded of a request.
 #[tokio::test]
 async fn a_program_is_known_in_whatever_network_it_runs() {
     let (keys, _, _) = service().await;
@@ -310,7 +310,7 @@ async fn every_refusal_is_counted_with_its_source_whether_it_names_a_key_or_not(
         lines.extend(text.map(|text| ("x-api-key", text)));
         send(keys.layer().source(label("intake")), &lines).await
     };
-    // Twice, so that a key that is remembered is refused too.
+    // Twice, so that a key in the cache is refused too.
     for _ in 0..2 {
         assert_eq!(send(Some(live.expose_secret())).await, None);
         assert_eq!(send(Some(&wrong_secret(&live))).await, Some(RefusalCode::InvalidKey));
@@ -440,7 +440,7 @@ async fn the_wrong_door_is_counted_where_the_key_came_from_beyond_the_sources_it
     assert_eq!(counted(&keys, &store, Some(&key)).await, expected);
 }
 
-/// Uses the key from as many clients as that, so many times each.
+/// Uses the key from each of these clients, this many times each.
 async fn use_from(keys: &ApiKeys<Store>, key: Option<&PlaintextKey>, clients: std::ops::Range<usize>) {
     for number in clients {
         let agent = format!("client-{number}");
@@ -460,7 +460,7 @@ async fn sixty_four_sources_are_told_apart_across_flushes_and_the_rest_are_other
             use_from(&keys, key, part * 20..(part + 1) * 20).await;
             keys.flush_usage().await.unwrap();
         }
-        // Known sources stay themselves.
+        // Known sources keep their own counts.
         use_from(&keys, key, 0..20).await;
         let counts = counted(&keys, &store, key).await;
         assert_eq!(counts.len(), 65);
@@ -483,7 +483,7 @@ async fn sixty_four_sources_are_told_apart_within_a_flush() {
     assert_eq!(keys.authenticator().metrics().usage_sources_folded, 600 - 128);
 }
 
-/// Sends the text once from each of so many clients that nobody else uses.
+/// Sends the text once from each of these clients. No other call uses them.
 async fn send_from_strangers(keys: &ApiKeys<Store>, text: &str, of: &str, clients: std::ops::Range<usize>) {
     for number in clients {
         let agent = format!("x{number}");
@@ -500,7 +500,7 @@ async fn who_knows_no_more_than_the_id_of_a_key_takes_no_room_from_who_has_it() 
         if is_flushed {
             keys.flush_usage().await.unwrap();
         }
-        // More than the key counts without a lock.
+        // More sources than the key counts without a lock.
         use_from(&keys, Some(&key), 0..8).await;
         let counts = counted(&keys, &store, Some(&key)).await;
         let successes: Vec<_> = counts.iter().filter(|(outcome, ..)| outcome == "success").cloned().collect();
@@ -582,7 +582,7 @@ async fn a_flush_that_cannot_read_what_is_there_loses_nothing() {
     use_from(&keys, Some(&key), 0..3).await;
     let counts = counted(&keys, &store, Some(&key)).await;
     assert_eq!(counts.iter().map(|(_, _, count)| *count).collect::<Vec<_>>(), [2, 2, 2]);
-    // What it has written is not asked for again: the counts are written, and their days.
+    // The node does not read its own writes again: one call for the counts, and one for the counts by day.
     hooks.reset();
     use_from(&keys, Some(&key), 0..3).await;
     keys.flush_usage().await.unwrap();
@@ -661,7 +661,7 @@ async fn lined_service() -> (ApiKeys<Store>, Arc<MemoryStore>, Arc<Hooks>) {
     (builder.access_log(true).build().await.unwrap(), memory, hooks)
 }
 
-/// What there is of attempts, in log order.
+/// The attempts in the log, in order.
 async fn events(store: &MemoryStore) -> Vec<Event> {
     let mut events = Vec::new();
     for attempts in [true, false] {
@@ -755,7 +755,7 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     let metrics = keys.authenticator().metrics();
     assert_eq!(metrics.access_log_written + metrics.access_log_dropped, 65_536 + 11);
     assert!(metrics.access_log_dropped > 0);
-    // In the place of what is missing: all lines but the last one came before.
+    // At the position of the missing entries: all entries except the last one came before.
     let query =
         EventQuery { attempts: true, newest_first: true, limit: 3, ..EventQuery::all(OrganizationId::single()) };
     let last = store.events(&query).await.unwrap().rows;
@@ -765,7 +765,7 @@ async fn lines_that_find_no_room_are_counted_and_told_of() {
     assert_eq!(dropped(&last[1]), metrics.access_log_dropped);
 }
 
-/// How many attempts the event says it tells of, or are missing.
+/// The number of attempts that the event sums up, or reports as missing.
 fn dropped(row: &EventRow) -> u64 {
     let said: serde_json::Value = serde_json::from_str(row.after.as_deref().unwrap()).unwrap();
     said["count"].as_u64().unwrap()
@@ -789,13 +789,13 @@ async fn what_is_missing_is_told_in_the_trail_of_whose_it_is() {
             }
         }
     };
-    // Proved, so that nothing is waited for from now on: lines are written by themselves meanwhile.
+    // The keys are proved first, so that a check no longer waits. Entries are also written in the background.
     used(&[1, 1]).await;
     keys.shutdown().await.unwrap();
     used(&[2, 3]).await;
     hooks.fail("append_events", Fault::DoneUnsaid, 1);
     keys.shutdown().await.unwrap_err();
-    // No line follows.
+    // No further entry is written.
     keys.shutdown().await.unwrap();
     for ((name, key), count) in issued.iter().zip([2, 3]) {
         let of_gaps = Some("attempt.dropped".into());

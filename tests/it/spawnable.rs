@@ -1,7 +1,7 @@
-//! Every public async call can be awaited where callers await it: in a handler, in a spawned task, behind a tool.
+//! Every public async call can be awaited where callers need it: in a handler, in a spawned task, inside other futures.
 //!
-//! The compiler does the test. What is told apart by a line each is told in the form `Type::name => call`; a public async
-//! function without such a line fails [`every_public_async_function_is_in_this_file`].
+//! The compiler does the test. Each call has a line of the form `Type::name => call`. A public async function without
+//! such a line fails [`every_public_async_function_is_in_this_file`].
 
 mod futures;
 
@@ -38,11 +38,11 @@ use tower_api_keys::{
 };
 use tower_api_keys_conformance::{check_key_store, check_pair, check_portable, check_reader, check_store};
 
-/// As much as `tokio::spawn` asks for, and an executor that moves tasks between threads.
+/// The bounds of `tokio::spawn`, and of any executor that moves tasks between threads.
 fn spawned<T: Send + 'static>(_: impl Future<Output = T> + Send + 'static) {}
 
-/// A function of a service between a task and a call: a span, a time limit, a helper. With these around it, no call may be
-/// deeper than compilers look (the `recursion_limit` of a crate is 128).
+/// A function of a service between a task and a call: a span, a time limit, a helper. Even inside of these, the type of
+/// a call must not be nested deeper than the compiler allows (the `recursion_limit` of a crate is 128).
 async fn within<T>(call: impl Future<Output = T>) -> T {
     call.await
 }
@@ -53,7 +53,7 @@ macro_rules! within_four {
     };
 }
 
-/// Something of this type. Nothing in this file runs.
+/// A value of this type. Nothing in this file runs.
 fn made<T>() -> T {
     unreachable!("this is compiled and not run")
 }
@@ -70,7 +70,7 @@ macro_rules! spawns {
     }};
 }
 
-/// The same for calls that take what they are called with by value.
+/// The same, for calls that take `self` by value.
 macro_rules! spawns_once {
     ($type:ident::$name:ident; $($own:ident: $of:ty),* => $call:expr) => {{
         $(let $own: $of = made();)*
@@ -78,7 +78,7 @@ macro_rules! spawns_once {
     }};
 }
 
-/// All calls over this store, which may be a parameter.
+/// All calls over this store. The store may be a type parameter.
 macro_rules! calls_over {
     ($name:ident $(<$param:ident: $bound:path>)?, $store:ty) => {
         fn $name $(<$param: $bound>)? () {
@@ -235,7 +235,7 @@ macro_rules! calls_over {
     };
 }
 
-/// What a portable store can do beside.
+/// The additional calls of a portable store.
 macro_rules! copies_of {
     ($name:ident $(<$param:ident: $bound:path>)?, $store:ty) => {
         fn $name $(<$param: $bound>)? () {
@@ -257,7 +257,7 @@ async fn refuse(_: Change) -> Result<Applied, StoreError> {
     made()
 }
 
-/// What a service's own functions may do: borrow from the task that calls.
+/// A service's own function may borrow from the calling task.
 async fn apply_to(store: &MemoryStore, change: Change) -> Result<Applied, StoreError> {
     store.apply(&change).await
 }
@@ -326,7 +326,7 @@ fn of_postgres() {
     spawns!(PostgresStore::migrate_pool; pool: Pool, schema: String => PostgresStore::migrate_pool(&pool, &schema));
 }
 
-/// Handlers ask for more: their futures may not depend on the lifetime of anything that is extracted.
+/// Handlers need more: their futures must not depend on the lifetime of an extracted value.
 fn in_handlers<S: Ledger>() {
     fn is_handler<M, T>(_: impl Handler<M, T>) {}
     type Keys<S> = State<ApiKeys<S>>;
@@ -367,7 +367,7 @@ fn in_handlers<S: Ledger>() {
 
 #[test]
 fn every_call_can_be_spawned_over_every_store() {
-    // Named, so that the compiler looks at each: nothing of it runs.
+    // Listed, so that the compiler checks each of them. None of them runs.
     let _compiled: &[fn()] = &[
         over_any_store_at_all::<MemoryStore>,
         over_memory,

@@ -29,7 +29,7 @@ use tower_api_keys::{
 
 use crate::support::secrets::{Scratch, scratch};
 
-/// A folder of its own.
+/// A new folder for one test.
 struct Folder(Scratch);
 
 impl Folder {
@@ -57,7 +57,7 @@ async fn begin_and_drop(future: impl Future) {
     .await;
 }
 
-/// What is in a folder.
+/// The names of the files in a folder.
 fn names(folder: &Folder) -> Vec<String> {
     let entries = std::fs::read_dir(folder.0.path()).unwrap();
     let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -65,7 +65,7 @@ fn names(folder: &Folder) -> Vec<String> {
     names
 }
 
-/// Somebody else's connection to the file.
+/// A connection to the file that is not the store's.
 fn sql(path: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(path).unwrap()
 }

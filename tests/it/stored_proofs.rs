@@ -1,4 +1,4 @@
-//! Proofs beside the hashes, which spare nodes the runs after a restart: they accept what was proved, and nothing else.
+//! Proofs stored beside the hashes save nodes the Argon2id runs after a restart. A proof accepts only what was proved.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ async fn started(store: &Arc<MemoryStore>) -> Keys {
     node(store, config(first())).await
 }
 
-/// How many runs a node that just started pays for the first use of a key.
+/// The number of runs that a new node needs for the first use of a key.
 async fn runs_of_first_use(store: &Arc<MemoryStore>, hasher: HasherConfig, key: &PlaintextKey) -> u64 {
     let node = node(store, hasher).await;
     node.authenticator().authenticate(key.expose_secret()).await.unwrap();
@@ -38,7 +38,7 @@ async fn runs_of_first_use(store: &Arc<MemoryStore>, hasher: HasherConfig, key: 
     runs
 }
 
-/// Writes these columns beside the hash, by hand.
+/// Writes the hash and its columns directly into the store.
 async fn rewrite(store: &MemoryStore, key: &PlaintextKey, edit: impl FnOnce(&mut RehashedKey)) {
     let KeyRow { hash, tag, pepper_id, proof, .. } = row(store, key.id()).await;
     let (old, mut new) = (hash.clone(), RehashedKey { hash, tag, pepper_id, proof });
@@ -46,7 +46,7 @@ async fn rewrite(store: &MemoryStore, key: &PlaintextKey, edit: impl FnOnce(&mut
     assert!(store.rehash(&key.id(), &old, &new).await.unwrap());
 }
 
-/// A store, and a key of it with a proof.
+/// A store, and one of its keys with a proof.
 async fn proved() -> (Arc<MemoryStore>, PlaintextKey) {
     let store = Arc::new(MemoryStore::new());
     let key = issue(&started(&store).await, user("alice")).await;
@@ -103,7 +103,7 @@ async fn a_proof_that_does_not_fit_costs_a_run_and_is_replaced() {
 #[tokio::test]
 async fn a_proof_dies_with_its_hash() {
     let (store, key) = proved().await;
-    // Another hash of the same text, by a node that stores no proofs: the old proof is put back beside it.
+    // A node that stores no proofs writes another hash of the same text. The old proof is put back beside it.
     let old = row(&store, key.id()).await;
     let stronger = cheap().with_peppers(first()).with_params(Argon2Params::new(128, 2).unwrap());
     assert_eq!(runs_of_first_use(&store, stronger, &key).await, 1);
@@ -189,7 +189,7 @@ async fn a_key_with_an_old_pepper_is_accepted_by_its_proof_and_gets_the_new_one_
 #[tokio::test]
 async fn a_proof_under_another_pepper_is_none() {
     let (store, key) = proved().await;
-    // As if it had been made with the second.
+    // As if it had been created with the second pepper.
     let other = Arc::new(MemoryStore::new());
     let same_number = Peppers::new().with(number(1), pepper(2)).current(number(1)).unwrap();
     let foreign = issue(&node(&other, config(same_number)).await, user("alice")).await;
@@ -202,7 +202,7 @@ async fn a_proof_under_another_pepper_is_none() {
 async fn a_hash_without_a_pepper_has_no_proof() {
     let store = Arc::new(MemoryStore::new());
     let key = issue(&node(&store, cheap()).await, user("alice")).await;
-    // The first use gives it the pepper, and with that the proof.
+    // The first use adds the pepper to the hash, and then the proof.
     assert_eq!(row(&store, key.id()).await.proof, None);
     let node = started(&store).await;
     node.authenticator().authenticate(key.expose_secret()).await.unwrap();

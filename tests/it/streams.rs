@@ -1,4 +1,4 @@
-//! Streams wait for the end of their key. In paused time, so that every wait is exact.
+//! Streams wait for the end of their key. Time is paused, so that every wait is exact.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -29,12 +29,12 @@ use crate::support::{
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLIS: Duration = Duration::from_millis(1);
-/// A tick, and what a look takes in paused time.
+/// One tick, plus the time of one read in paused time.
 const SOON: Duration = Duration::from_millis(30);
 
 type Checks = Authenticator<Hooked<Arc<MemoryStore>>>;
 
-/// A node that only checks, over a store whose head is not known at once, and another node beside it.
+/// A node that only checks, over a store whose head is not known at once, and a second node on the same store.
 struct Node {
     keys: Checks,
     hooks: Arc<Hooks>,
@@ -50,7 +50,7 @@ async fn node(freshness: Freshness) -> Node {
     hooks.hides_head.store(true, Ordering::SeqCst);
     let mut settings = AuthSettings::new().with_hasher(cheap()).with_freshness(freshness);
     if freshness == Freshness::Strict {
-        // Only then: to a lease, a clock that stands would look like a jump on a busy machine.
+        // Only for strict freshness: on a busy machine, a stopped clock would look like a jump to a lease.
         settings = settings.with_clock(clock.clone());
     }
     let other = self::keys(store.clone(), &clock).await;
@@ -64,7 +64,7 @@ impl Node {
         self.keys.authenticate(issued.plaintext().expose_secret()).await.unwrap()
     }
 
-    /// Keys of one user; from now on time moves only while something is waited for.
+    /// Keys of one user. Afterwards, time moves only while the test waits.
     async fn callers<const N: usize>(&self) -> [Principal; N] {
         let all = join_all((0..N).map(|_| self.caller(IssueKey::user(user("alice"))))).await;
         tokio::time::pause();
@@ -72,7 +72,7 @@ impl Node {
     }
 }
 
-/// So many streams of this caller, each with the time at which it ended.
+/// `count` streams of this caller, each with the time at which it ended.
 fn streams<R: KeyReader>(
     of: &Authenticator<R>,
     caller: &Principal,
@@ -114,7 +114,7 @@ async fn a_thousand_streams_share_one_read_of_the_log_and_those_of_a_revoked_key
     tokio::time::sleep(SECOND * 10).await;
     let calls = node.hooks.calls();
     assert!(calls.iter().all(|call| *call == "changes_since"), "{calls:?}");
-    // Ten seconds of 25 ms, and a millisecond's pause between two looks.
+    // Ten seconds of reads every 25 ms, with a pause of a millisecond between two of them.
     assert!((380..=400).contains(&calls.len()), "{} reads in ten seconds", calls.len());
     node.hooks.reset();
     let begun = Instant::now();
@@ -123,7 +123,7 @@ async fn a_thousand_streams_share_one_read_of_the_log_and_those_of_a_revoked_key
         assert_eq!((refused(&end), end.code()), (Some(AuthErrorKind::Revoked), RefusalCode::KeyRevoked));
         assert!(!end.is_temporary() && at - begun <= SOON, "{:?}", at - begun);
     }
-    // A key is looked up once, however many streams it has.
+    // A key is looked up only once for all its streams.
     assert!(node.hooks.count("find") == 1 && node.hooks.count("changes_since") <= 3, "{:?}", node.hooks.calls());
     tokio::time::sleep(SECOND).await;
     assert!(of_good.iter().all(|stream| !stream.is_finished()));
@@ -194,7 +194,7 @@ async fn what_changed_before_the_wait_is_told_at_once_whatever_is_remembered() {
         let StreamEnd::Narrowed(now) = end(&narrowed).await else { panic!("it may do less") };
         assert_eq!((now.scopes(), now.key_id()), (&fewer, narrowed.key_id()));
         assert!(begun.elapsed() <= SOON * 5, "{:?}", begun.elapsed());
-        // With what it may do now, it goes on.
+        // With its new scopes, the stream continues.
         assert!(tokio::time::timeout(SECOND, node.keys.until_refused(&now)).await.is_err());
         tokio::time::resume();
     }
@@ -259,7 +259,7 @@ async fn a_store_that_is_silent_for_as_long_as_a_request_waits_leaves_streams_un
                 hooks.heal();
             })
         };
-        // Shorter than an answer may take: nobody is told.
+        // A failure shorter than the answer timeout ends no stream.
         fails(SECOND * 6 / 10).await.unwrap();
         tokio::time::sleep(SECOND * 2).await;
         assert!(all.iter().all(|stream| !stream.is_finished()), "{fault:?}");
@@ -271,7 +271,7 @@ async fn a_store_that_is_silent_for_as_long_as_a_request_waits_leaves_streams_un
             let late = at - begun;
             assert!((SECOND * 9 / 10..=SECOND * 13 / 10).contains(&late), "{fault:?} {late:?}");
         }
-        // Whoever waits on hears the same after the same time, until the store answers again.
+        // A stream that waits again ends in the same way after the same time, until the store answers again.
         let begun = Instant::now();
         let end = authenticator.until_refused(&one).await;
         assert!(unsure(&end).is_some() && begun.elapsed() >= SECOND, "{end:?} {:?}", begun.elapsed());
@@ -299,7 +299,7 @@ async fn a_key_that_changed_and_cannot_be_looked_up_leaves_its_own_streams_unsur
             assert!((SECOND..=SECOND * 12 / 10).contains(&late), "{late:?}");
         }
         assert!(of_two.iter().all(|stream| !stream.is_finished()));
-        // Had it been heard in time, it would have been told as it is.
+        // With an answer in time, the stream gets the real end.
         node.hooks.heal();
         tokio::time::sleep(SECOND).await;
         assert_eq!(refused(&node.keys.until_refused(&one).await), Some(AuthErrorKind::Revoked));
@@ -332,7 +332,7 @@ async fn a_clock_that_jumped_leaves_those_unsure_whose_end_depends_on_it() {
 }
 
 #[tokio::test]
-async fn a_log_that_begins_anew_has_each_key_looked_up_once() {
+async fn a_log_that_is_reset_has_each_key_looked_up_once() {
     let node = node(Freshness::Strict).await;
     let [dead, good, better] = node.callers().await;
     let authenticator = node.keys.clone();
@@ -342,7 +342,7 @@ async fn a_log_that_begins_anew_has_each_key_looked_up_once() {
     node.hooks.fail("changes_since", Fault::Hang, 1);
     tokio::time::sleep(SECOND / 10).await;
     node.hooks.reset();
-    // More than a log tells of.
+    // More changes than the log keeps.
     node.other.manager().revoke(dead.key_id(), &system()).await.unwrap();
     for _ in 0..600 {
         let (manager, owner) = (node.other.manager(), user("bob").into());
@@ -365,7 +365,7 @@ async fn under_a_bound_streams_read_nothing_and_hear_what_requests_hear() {
     node.hooks.reset();
     tokio::time::sleep(bound / 8).await;
     assert_eq!(node.hooks.calls(), [""; 0]);
-    // What another node changes is heard when the log is read next: four times within the bound.
+    // A change by another node is noticed at the next read of the log, four of which happen within the bound.
     let begun = Instant::now();
     node.other.manager().revoke(one.key_id(), &system()).await.unwrap();
     assert!(ended(of_one).await.iter().all(|(end, at)| refused(end).is_some() && *at - begun <= bound / 4));
@@ -375,7 +375,7 @@ async fn under_a_bound_streams_read_nothing_and_hear_what_requests_hear() {
 
 #[tokio::test]
 async fn under_a_bound_a_change_by_the_same_node_is_heard_within_25_ms() {
-    // The system's clock: one that stands, on a busy machine, would look like a jump to a lease.
+    // The system clock. On a busy machine, a stopped clock would look like a jump to a lease.
     let builder = ApiKeys::builder(MemoryStore::new()).hasher(cheap()).freshness(Freshness::Bounded(SECOND * 600));
     let keys = builder.build().await.unwrap();
     let key = issue(&keys, user("alice")).await;
@@ -423,7 +423,7 @@ async fn without_a_change_log_each_key_is_looked_up_once_a_second() {
     assert!(of_two.iter().all(|stream| !stream.is_finished()));
 }
 
-/// What happens to keys while streams wait.
+/// One step while streams wait.
 #[derive(Clone, Debug)]
 enum Step {
     Advance(u64),
@@ -464,7 +464,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 60 } else { 400 }))]
 
-    /// The model is `recheck`, asked after each step for each stream.
+    /// The model is `recheck`, which is called after each step for each stream.
     #[test]
     fn a_stream_waits_exactly_as_long_as_a_request_with_its_key_would_be_accepted_and_may_do_as_much(
         steps in prop::collection::vec(step(), 1..40),
@@ -492,7 +492,7 @@ async fn follow(steps: Vec<Step>, hides_head: bool) {
     let (manager, system, authenticator) = (node.other.manager(), system(), &node.keys);
     let mut open: Vec<(Principal, JoinHandle<StreamEnd>)> = Vec::new();
     for step in steps {
-        // What is refused changes nothing.
+        // A refused call changes nothing.
         match &step {
             Step::Advance(seconds) => node.clock.advance(SECOND * u32::try_from(*seconds).unwrap()),
             Step::Close(owner) => drop(manager.close(&user(OWNERS[*owner]).into(), &system).await),

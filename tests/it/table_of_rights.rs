@@ -1,4 +1,5 @@
-//! Every action by every kind of actor, for personal and team keys, on every plan, at home and abroad, on every store.
+//! Every action by every kind of actor, for personal and team keys, on every plan, in the own and in another
+//! organization, on every store.
 
 mod acts;
 mod cells;
@@ -19,24 +20,24 @@ use world::World;
 
 use crate::support::{cheap, clock, system, user};
 
-/// Where a cell is played: whose manager is asked, and by an actor of which organization.
+/// Where a cell is played: the organizations of the target, the manager and the actor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Stage {
-    /// The target, the manager and the actor are of one organization.
+    /// Target, manager and actor are of the same organization.
     Home,
-    /// The actor is of another one.
+    /// The actor is of another organization.
     ForeignActor,
-    /// The target is of another one.
+    /// The target is of another organization.
     ForeignTarget,
 }
 
 /// How long a key with the scope [`acts::BRIEF`] may live.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Cells that are played at once.
+/// The number of cells that are played at once.
 const AT_ONCE: usize = 16;
 
-/// Plays every cell in a store that `make` gives for each action: a new one, or the same.
+/// Plays every cell. `make` returns the store for each action: a new one, or always the same.
 async fn table_of_rights_holds<S: Ledger>(mut make: impl FnMut() -> Arc<S>) {
     for cells in cells::by_action() {
         let store = make();
@@ -56,16 +57,16 @@ async fn service<S: Ledger>(store: &Arc<S>) -> ApiKeys<Arc<S>> {
 }
 
 impl Stage {
-    /// Abroad no plan makes a difference: the table is played on one.
+    /// The cells to play. In another organization the plan makes no difference, so only one plan is played.
     fn cells(self, of: &[Cell]) -> Vec<Cell> {
         let first = |cell: &&Cell| self == Self::Home || of.iter().all(|other| !other.is_before(cell));
-        // The system belongs to no organization: it acts in that of the manager it is given to.
+        // The system belongs to no organization. It acts in that of the manager.
         let has_home = |cell: &&Cell| self != Self::ForeignActor || cell.actor != "system";
         of.iter().filter(first).filter(has_home).copied().collect()
     }
 }
 
-/// Acts in organizations that hold the target, and the key that acts if one does. What is wrong with the answer.
+/// Acts in organizations that hold the target and, if a key acts, that key. Returns what is wrong with the answer.
 async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, stage: Stage) -> Vec<String> {
     let world = World::new(keys, store);
     world.prepare(&cell).await;
@@ -92,18 +93,18 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, sta
     match stage {
         Stage::Home => {
             check(told == cell.expected, format!("{told}, not {}", cell.expected));
-            // Who is suspended is looked at only by the act.
+            // Only the act checks whether the actor is suspended.
             let button = match cell.expected {
                 "bare" | "late" | "nothing" | "usage" => "yes",
                 "held" if ["erase", "orgerase", "orgstart"].contains(&cell.action) => "system",
-                // The button is that of any new key.
+                // The button is the same as for any new key.
                 "system" if cell.action == "known" => "yes",
                 "held" => "role",
                 expected => expected,
             };
             check(asked == button, format!("the button says {asked}, not {button}"));
             let changes = cell.is_told() && ["usage", "yes"].contains(&cell.expected);
-            // Those of an organization that is erased are not its own any more.
+            // The events of an erased organization no longer belong to it.
             let events = after[0].events.len().saturating_sub(before[0].events.len());
             check(events == if changes { cell.events() } else { 0 }, format!("{events} events"));
             check(is_untouched != changes, format!("untouched: {is_untouched}"));
@@ -112,11 +113,11 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, sta
             check(told == "-" && asked == "-", format!("{told}, and the button says {asked}"));
             check(is_untouched, "touched".into());
         }
-        // Owners of the same name abroad are others: only keys can be told to be of another organization.
+        // Owners with the same id exist in both organizations. Only a key shows that it is of another organization.
         Stage::ForeignTarget => {
-            // That a rotation would give more than the key has shows only in the key.
+            // Whether a rotation would give more rights than the key has is known only after the key is read.
             let looks_first = (cell.action, cell.actor) == ("widen", "rotate-blue");
-            // What a key lacks, or no key does, is said whatever it aims at.
+            // An acting key that lacks a right, or can never have it, gets that reason for any target.
             let is_of_keys = ["people", "scope"].contains(&cell.expected);
             let expected = if is_of_keys && !looks_first { cell.expected } else { "-" };
             check(!cell.names_a_key() || told == expected, format!("{told}, not {expected}"));

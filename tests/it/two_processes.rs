@@ -1,4 +1,4 @@
-//! Two processes share a SQLite file: what one revokes, the other refuses from the next request on.
+//! Two processes share an SQLite file. A key that one revokes is refused by the other from the next request.
 
 use std::{
     env,
@@ -28,7 +28,7 @@ use crate::support::{
 
 const FILE: &str = "TOWER_API_KEYS_TEST_SHARED_FILE";
 
-/// How many keys the tests of revocation take instead of a few.
+/// The variable with the number of keys for the revocation tests; a few without it.
 const ROUNDS: &str = "TOWER_API_KEYS_TEST_ROUNDS";
 
 fn rounds(few: u32) -> u32 {
@@ -39,7 +39,7 @@ async fn open(path: PathBuf) -> ApiKeys<SqliteStore> {
     ApiKeys::builder(SqliteStore::open(path).await.unwrap()).hasher(cheap()).build().await.unwrap()
 }
 
-/// Another process that has the same file open and does what it is told.
+/// Another process that has the same file open and carries out orders.
 struct Other {
     process: Child,
     orders: ChildStdin,
@@ -59,7 +59,7 @@ impl Other {
         Self { process, orders, answers }
     }
 
-    /// Returns once the other process has said that it is done.
+    /// Returns once the other process reports that the order is done.
     fn order(&mut self, order: &str) {
         writeln!(self.orders, "{order}").unwrap();
         let done = format!("done {order}");
@@ -70,7 +70,7 @@ impl Other {
         }
     }
 
-    /// Ends it at once, whatever it is doing.
+    /// Kills it at once.
     fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -78,13 +78,13 @@ impl Other {
 
     fn end(mut self) {
         drop(self.orders);
-        // What the test runner says at its end has to go somewhere.
+        // The last output of the test runner must be read, so that the pipe does not fill.
         std::io::copy(&mut self.answers, &mut std::io::sink()).unwrap();
         assert!(self.process.wait().unwrap().success());
     }
 }
 
-/// A test by itself, of orders of its own, and the other process of the tests below.
+/// A test of its own, with its own orders, and the other process of the tests below.
 #[tokio::test]
 async fn orders_are_carried_out() {
     match env::var_os(FILE) {
@@ -211,7 +211,7 @@ async fn what_plain_sql_revokes_or_suspends_is_refused_by_the_next_check() {
     assert_eq!(here.check(&two).await, Err(AuthErrorKind::Invalid));
 }
 
-/// Checks go on in several tasks while the other process revokes: none that began after a revocation had returned is
+/// Checks run in several tasks while the other process revokes keys. No check that began after a revocation returned is
 /// accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn no_check_that_begins_after_a_revocation_is_accepted() {

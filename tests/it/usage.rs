@@ -1,4 +1,4 @@
-//! What is counted, and that it is counted once.
+//! What is counted, and that each use is counted once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ async fn a_repeated_flush_counts_once() {
     let keys = keys(hooked, &clock).await;
     let key = issue(&keys, user("alice")).await;
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
-    // It was written, and nobody said so.
+    // The batch was written, but the answer was lost.
     hooks.fail("record_usage", Fault::DoneUnsaid, 2);
     keys.flush_usage().await.unwrap_err();
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
@@ -83,7 +83,7 @@ async fn usage_is_written_at_its_interval() {
     let keys = keys(hooked, &clock).await;
     let key = issue(&keys, user("alice")).await;
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
-    // From here on the clock of the runtime jumps to whatever waits for it.
+    // The clock of the runtime now jumps to the next timer.
     tokio::time::pause();
     while hooks.count("record_usage") == 0 {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
@@ -98,7 +98,7 @@ async fn usage_never_touches_the_record() {
     let key = issue(&keys, user("alice")).await;
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
     let before = listed(&store).await.key;
-    // The key is revoked between its last use and the flush that tells of it.
+    // The key is revoked between its last use and the flush that writes the use.
     keys.manager().revoke(&key.id(), &system()).await.unwrap();
     keys.flush_usage().await.unwrap();
     let after = listed(&store).await.key;
@@ -127,7 +127,7 @@ async fn many_tasks_are_counted_exactly() {
     assert_eq!(listed(&store).await.usage.unwrap().successes, 4_000);
 }
 
-/// What the manager says of each day on which something happened.
+/// The manager's counts for each day with any use.
 fn busy_days(usage: &tower_api_keys::manage::KeyUsage) -> Vec<(String, i64, i64)> {
     let busy = usage.days.iter().filter(|day| day.successes + day.failures > 0);
     busy.map(|day| (day.day.to_string(), day.successes, day.failures)).collect()
@@ -163,7 +163,7 @@ async fn usage_is_told_by_day_and_how_far_it_was_counted() {
     assert!(usage.days.is_sorted_by_key(|day| day.day));
     let expected = [("2026-03-01", 1), ("2026-03-02", 2), ("2026-03-03", 3), ("2026-03-04", 4)];
     assert_eq!(busy_days(&usage), expected.map(|(day, successes)| (day.to_owned(), successes, 0)));
-    // Those that were asked for, and no more.
+    // Only the days that were asked for.
     for (days, busy) in [(0, 0), (1, 0), (2, 1), (3, 2), (400, 4)] {
         let usage = manager.usage(&key.id(), days, &system()).await.unwrap();
         assert_eq!((usage.days.len(), busy_days(&usage).len()), (usize::from(days), busy));
@@ -181,8 +181,8 @@ async fn days_wait_for_ten_minutes_and_a_shutdown_writes_them() {
     let (manager, key) = (keys.manager(), issue(&keys, user("alice")).await);
     let days = async || busy_days(&manager.usage(&key.id(), 2, &system()).await.unwrap());
     let today = |count| vec![("2026-03-01".to_owned(), count, 0)];
-    // Flushes go by the time of the runtime, and what they write by the clock. From here on no key is hashed, which takes
-    // time of its own.
+    // The runtime's time drives flushes, and the clock gives the times that they write. From here no key is hashed,
+    // because that takes real time.
     tokio::time::pause();
     let turn = async |minutes: u64| {
         clock.advance(Duration::from_secs(60 * minutes));
@@ -202,7 +202,7 @@ async fn days_wait_for_ten_minutes_and_a_shutdown_writes_them() {
     assert_eq!(days().await, today(2));
 }
 
-/// Every answer that tells counts, as far as they go.
+/// The time up to which usage is counted, from every answer with counts.
 async fn all_counted(manager: &KeyManager, [old, new]: [&KeyId; 2]) -> Vec<CountedUntil> {
     let (system, alice, all) = (system(), UserId::new("alice").unwrap(), InventoryQuery::all());
     let mut table = Vec::new();
@@ -250,7 +250,7 @@ async fn every_answer_says_until_when_its_process_has_written_what_it_counted() 
     let known = told(&of_here).await;
     assert_eq!((known, successes().await), ((first, first, 0), 1));
 
-    // A flush that fails moves no time, whether or not the store has what it was told.
+    // A failed flush does not move that time, whether or not the store has the counts.
     here.authenticator().authenticate(key.expose_secret()).await.unwrap();
     clock.advance(second);
     hooks.fail("record_usage", Fault::Error, 1);
@@ -260,7 +260,7 @@ async fn every_answer_says_until_when_its_process_has_written_what_it_counted() 
     here.flush_usage().await.unwrap_err();
     assert_eq!((told(&of_here).await, successes().await), (known, 2));
 
-    // Another process tells of itself: what this one has not written yet is in no time of that one.
+    // Another process reports its own time. That time does not cover counts that this process has not written yet.
     here.authenticator().authenticate(key.expose_secret()).await.unwrap();
     clock.advance(second);
     there.flush_usage().await.unwrap();
@@ -282,8 +282,8 @@ async fn a_flush_between_the_time_and_the_counts_makes_no_answer_promise_more_th
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
     keys.flush_usage().await.unwrap();
     let until = Some(clock.now());
-    // While the store is asked for the counts, this process counts and writes: the answer may have that, and says nothing
-    // of it.
+    // This process counts and writes while it reads counts from the store. The answer may include those counts, but its
+    // time does not.
     for call in ["list", "usage"] {
         clock.advance(Duration::from_secs(1));
         let (again, text) = (keys.clone(), key.expose_secret().to_owned());

@@ -1,37 +1,38 @@
-//! A key checked by this crate and by what a user would pick instead: one process, rounds that take turns, one line for
-//! each: name, tab, median in nanoseconds. Lines that begin with `# ` go to stderr.
+//! A check of a key by this crate and by the alternatives that a user could pick, in one process, in rounds that take
+//! turns. Prints one line for each: name, tab, median in nanoseconds. Lines that begin with `# ` go to stderr.
 //!
 //! | line | is one call of |
 //! |---|---|
 //! | `bare_ns` | the service alone: a request with six headers, an empty answer |
-//! | `floor_ns` | that service inside of the least that any layer with these promises must do: a measure, not a contender |
-//! | `floor_overhead_ns` | the same, less the bare service in the same round |
+//! | `floor_ns` | that service inside of the minimum that any layer with these promises must do: a measure, not a contender |
+//! | `floor_overhead_ns` | the same, minus the bare service in the same round |
 //! | `tower_http_static_ns` | that service inside of tower-http's layers: one header text compared, an extension inserted |
 //! | `prefixed_api_key_ns` | `prefixed-api-key`: parse and check one SHA-256; no look-up, no middleware |
 //! | `api_keys_simplified_ns` | `api-keys-simplified`: verify one Argon2id hash; no look-up, no middleware |
 //! | `tollgate_ns` | `tollgate-auth`: a text looked up by its HMAC among 1,000; no middleware |
 //! | `modo_ns` | that service inside of `modo-rs`'s `ApiKeyLayer`: SHA-256, 1,000 keys in a hash map |
 //! | `warm_ns` | that service inside of our `ApiKeyLayer`: 1,000 keys, usage and sources counted |
-//! | `warm_overhead_ns` | the same, less the bare service in the same round |
-//! | `warm_over_floor` | `warm_overhead_ns` over `floor_overhead_ns` of the same round; not nanoseconds |
+//! | `warm_overhead_ns` | the same, minus the bare service in the same round |
+//! | `warm_over_floor` | `warm_overhead_ns` divided by `floor_overhead_ns` of the same round; not nanoseconds |
 //! | `check_ns` | our `Authenticator` alone, 1,000 keys |
 //! | `check_networks_ns` | the same with an address, for keys of four networks, of which the last one has it |
-//! | `networks_ns` | the same, less `check_ns` in the same round |
+//! | `networks_ns` | the same, minus `check_ns` in the same round |
 //! | `warm_overhead_100k_ns` | as `warm_overhead_ns`, with 100,000 keys in random order |
 //! | `malformed_ns` | our `Authenticator` refusing a text with an unknown prefix |
-//! | `malformed_over_floor` | `malformed_ns` over `floor_overhead_ns` of the same round; not nanoseconds |
-//! | `wrong_secret_cached_ns` | the same refusing a wrong secret for an id that it remembers |
-//! | `wrong_secret_uncached_ns` | the same for an id that only the store knows |
+//! | `malformed_over_floor` | `malformed_ns` divided by `floor_overhead_ns` of the same round; not nanoseconds |
+//! | `wrong_secret_cached_ns` | the same, refusing a wrong secret for an id in its cache |
+//! | `wrong_secret_uncached_ns` | the same, for an id that is only in the store |
 //! | `cold_ns` | the first use of a key, with the default hash |
-//! | `second_source_overhead_ns` | as `warm_overhead_ns`, with keys that were first used from elsewhere |
+//! | `second_source_overhead_ns` | as `warm_overhead_ns`, with keys that were first used from another source |
 //! | `x_api_key_overhead_ns` | as `warm_overhead_ns`, with the key in `x-api-key` |
-//! | `bare_2_threads_ratio` | the service alone: requests a second of two threads over those of one; not nanoseconds |
-//! | `warm_2_threads_ratio` | the same with our layer around it; on a busy machine the line before says what it gives |
+//! | `bare_2_threads_ratio` | the service alone: requests a second of two threads, divided by those of one; not nanoseconds |
+//! | `warm_2_threads_ratio` | the same with our layer around it; on a busy machine, compare it with the line before |
 //!
-//! Whoever has a layer is measured around the very same service, with requests of the same make and with keys in random
-//! order, so `bare_ns` may be taken off each of them. Requests are made while the clock stands still, and futures are
-//! polled once, within a runtime that has nothing else to do; only a wrong secret for an unremembered id and a first use
-//! wait, and so run on that runtime. Every call is seen to do what is measured: one that was refused would look fast.
+//! Every contender with a layer is measured around the same service, with the same kind of requests and with keys in
+//! random order, so `bare_ns` can be subtracted from each of them. Requests are built outside of the measured time.
+//! Futures are polled once, within a runtime that has nothing else to do. Only a wrong secret for an id outside of the
+//! cache and a first use have to wait, and so run on that runtime. Every call is verified to do what is measured: a
+//! refused one would look fast.
 
 use std::{convert::Infallible, fs, hint::black_box, num::NonZero, sync::Arc, thread, time::Instant};
 
@@ -58,7 +59,8 @@ use tower_api_keys::{
 const KEYS: usize = 1_000;
 const MANY_KEYS: usize = 100_000;
 
-/// Rounds of what takes microseconds at most, of what takes milliseconds, and of what starts threads.
+/// The numbers of rounds: for calls of microseconds at most, for calls of milliseconds, and for those that start
+/// threads.
 const ROUNDS: usize = 301;
 const SLOW_ROUNDS: usize = 25;
 const THREAD_ROUNDS: usize = 25;
@@ -122,13 +124,13 @@ fn main() {
     eprintln!("# {ROUNDS}, {SLOW_ROUNDS} and {THREAD_ROUNDS} rounds in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// How much more than the floor a layer takes, both over the service alone.
+/// The cost of a layer divided by that of the floor, both minus the service alone.
 fn over_floor([layer, floor, bare]: [f64; 3]) -> f64 {
     (layer - bare) / (floor - bare)
 }
 
-/// Has glibc keep what is freed between batches, as it does in a service that is never idle: once it saw a large piece
-/// of memory freed, it gives none below that size back to the kernel, which stops all threads for it.
+/// Makes glibc keep the memory that is freed between batches, as in a service that is never idle. Once glibc has seen a
+/// large piece freed, it returns no smaller piece to the kernel, which would stop all threads for that.
 fn keep_memory() {
     drop(black_box(Vec::<u8>::with_capacity(16 << 20)));
 }
@@ -140,14 +142,14 @@ struct Contenders {
     modo: Modo,
     /// Keys that requests have used.
     warm: Ours,
-    /// Keys that were used without a request: all requests come from a second source.
+    /// Keys that were used without a request, so all requests come from a second source.
     checked: Ours,
-    /// Keys that may be used from four networks only, and were, without a request.
+    /// Keys that may be used only from four networks, and were used without a request.
     listed: Ours,
     malformed: Vec<String>,
     wrong_cached: Vec<String>,
     warm_100k: Ours,
-    /// Keys that were never used: only the store knows them.
+    /// Keys that were never used, so they are only in the store.
     unused: Ours,
     wrong_uncached: Vec<String>,
     cold: Ours,
@@ -290,12 +292,12 @@ fn add_check<'a>(rounds: &mut Rounds<'a>, name: &'static str, texts: &'a [String
     rounds.add(name, move || timed(|| turns.batch(), &check));
 }
 
-/// Whether a check ended so: refused for this reason, or for none.
+/// Whether a check ended as expected: refused for this reason, or accepted if there is none.
 fn ended(result: &Result<Principal, AuthError>, refused: Option<AuthErrorKind>) -> bool {
     result.as_ref().err().map(AuthError::kind) == refused
 }
 
-/// A service that is content if the layer around it does what it is measured for.
+/// A service that checks that the layer around it does what is measured.
 async fn promises(request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let kept = request.extensions().get::<Principal>().is_some() && !request.headers().contains_key(AUTHORIZATION);
     let mut response = Response::new(Body::empty());
@@ -303,7 +305,7 @@ async fn promises(request: Request<Body>) -> Result<Response<Body>, Infallible> 
     Ok(response)
 }
 
-/// The processor, and how much of it there is.
+/// The processor and its number of cores.
 fn machine() -> String {
     let cores = thread::available_parallelism().map_or(0, NonZero::get);
     let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

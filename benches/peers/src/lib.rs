@@ -1,5 +1,5 @@
-//! What a user would pick instead of `tower-api-keys`, and how it is measured beside it. The figures are printed by the
-//! bench `side_by_side`; none of this is published.
+//! Alternatives to `tower-api-keys`, and how they are compared with it. The bench `side_by_side` prints the figures.
+//! This package is not published.
 
 pub mod floor;
 pub mod measure;

@@ -1,18 +1,18 @@
-//! Rounds that take turns, and the medians of them.
+//! Rounds that take turns, and their medians.
 
 use std::{hint::black_box, time::Instant};
 
-/// Calls in a batch: few enough for what they consume to be in a core's cache.
+/// Calls in a batch: few enough that their inputs fit into a core's cache.
 pub const BATCH: usize = 100;
 
-/// Batches in a round that are not counted: they go once through 1,000 keys, and take the caches back from whoever ran
+/// Batches in a round that are not counted: they go once through 1,000 keys, and refill the caches after the contender
 /// before.
 const WARM_UP: usize = 10;
 
 /// Batches in a round that are counted.
 const COUNTED: usize = 20;
 
-/// Contenders, each measured once a round, so that a noisy machine disturbs all alike.
+/// Contenders, each measured once in a round, so that a noisy machine disturbs all of them equally.
 #[derive(Default)]
 pub struct Rounds<'a>(Vec<Contender<'a>>);
 
@@ -24,12 +24,12 @@ struct Contender<'a> {
 }
 
 impl<'a> Rounds<'a> {
-    /// One more contender. `measure` does one round of it and tells the figure, most often nanoseconds a call.
+    /// Adds a contender. `measure` does one round of it and returns the figure, usually nanoseconds for each call.
     pub fn add(&mut self, name: &'static str, measure: impl FnMut() -> f64 + 'a) {
         self.0.push(Contender { name, measure: Box::new(measure), figures: Vec::new() });
     }
 
-    /// Does so many rounds. Each begins with another contender, so that none always follows the same one.
+    /// Does this number of rounds. Each begins with another contender, so that none always follows the same one.
     pub fn run(&mut self, rounds: usize) {
         let contenders = self.0.len();
         for round in 0..rounds {
@@ -46,14 +46,14 @@ impl<'a> Rounds<'a> {
         median(self.figures(name).to_vec())
     }
 
-    /// The median of what follows from the figures of several contenders in the same round.
+    /// The median of a figure that is computed from several contenders in the same round.
     pub fn median_of<const N: usize>(&self, names: [&str; N], figure: impl Fn([f64; N]) -> f64) -> f64 {
         let of_each = names.map(|name| self.figures(name));
         let rounds = of_each.first().map_or(0, |figures| figures.len());
         median((0..rounds).map(|round| figure(of_each.map(|figures| figures[round]))).collect())
     }
 
-    /// The median of how much more a contender took than another in the same round.
+    /// The median of the difference between a contender and another one in the same round.
     pub fn median_over(&self, name: &str, base: &str) -> f64 {
         self.median_of([name, base], |[more, less]| more - less)
     }
@@ -64,10 +64,10 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Nanoseconds a call: a round of a contender whose calls are short.
+/// Nanoseconds for each call, in one round of a contender with short calls.
 ///
-/// `inputs` makes a batch of [`BATCH`] while the clock stands still. The first batches of a round are not counted.
-/// Dropping what a call returns is part of the call.
+/// `inputs` makes a batch of [`BATCH`] outside of the measured time. The first batches of a round are not counted.
+/// Dropping the result of a call is part of the call.
 ///
 /// # Panics
 /// If a call returns `false`: a contender that does not do what is measured would look fast.
@@ -81,7 +81,7 @@ pub fn timed<T>(inputs: impl FnMut() -> Vec<T>, mut call: impl FnMut(T) -> bool)
     })
 }
 
-/// As [`timed`], for calls that have to be made in a batch. `calls` tells how many did what is measured.
+/// As [`timed`], for calls that have to be made in a batch. `calls` returns how many of them did what is measured.
 ///
 /// # Panics
 /// As [`timed`].

@@ -1,4 +1,4 @@
-//! This crate, filled, and texts that it refuses.
+//! This crate with keys, and texts that it refuses.
 
 use std::{
     future::ready,
@@ -20,28 +20,29 @@ use tower_api_keys::{
 
 use crate::requests::{bare, request, shuffle};
 
-/// From where callers call that say where they are.
+/// The address of callers that have one.
 pub const OFFICE: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 7));
 
-/// Keys being issued at a time: work for the hashing threads, and no more than may wait for one.
+/// Keys that are issued at a time: enough to keep the hashing threads busy, and no more than may wait for one.
 const AT_A_TIME: usize = 16;
 
-/// Keys of as many users, in memory.
+/// Keys in memory, each of another user.
 pub struct Ours {
-    /// What hands out layers and authenticators.
+    /// The source of layers and authenticators.
     pub keys: ApiKeys<MemoryStore>,
     /// The texts of the keys, in no order.
     pub texts: Vec<String>,
 }
 
 impl Ours {
-    /// So many keys, none of them used yet. Everything is as by default but for what is said here: hashes of these
-    /// parameters, so many proofs remembered, and the longest wait for a hash, because the machine may be busy.
+    /// Issues this number of keys and uses none of them. Everything is the default, except: hashes with these
+    /// parameters, this number of proofs in the cache, and the longest wait for a hash, because the machine may be
+    /// busy.
     pub async fn issued(keys: usize, params: Argon2Params, proofs: usize) -> Self {
         Self::made(keys, params, proofs, |request| request).await
     }
 
-    /// The same, of keys that may be used from these networks only.
+    /// The same, for keys that may be used only from these networks.
     pub async fn listed(keys: usize, params: Argon2Params, proofs: usize, networks: &Networks) -> Self {
         Self::made(keys, params, proofs, |request| request.networks(networks.clone())).await
     }
@@ -60,7 +61,7 @@ impl Ours {
         Self { keys: built, texts }
     }
 
-    /// Uses each key once by such a request as is measured, so that it is remembered with the source of that.
+    /// Uses each key once with a request like the measured ones, so that it is in the cache with that source.
     pub async fn requested(self) -> Self {
         let layer = self.keys.layer();
         let uses = stream::iter(&self.texts)
@@ -71,7 +72,7 @@ impl Ours {
         self
     }
 
-    /// Uses each key once without a request, from [`OFFICE`], so that it is remembered.
+    /// Uses each key once without a request, from [`OFFICE`], so that it is in the cache.
     pub async fn used(self) -> Self {
         let authenticator = self.keys.authenticator();
         let uses = stream::iter(&self.texts).map(|text| authenticator.authenticate_from(text, OFFICE));
@@ -81,10 +82,10 @@ impl Ours {
     }
 }
 
-/// A key with the id of this one and the secret of another: well-formed, checksum included, and wrong.
+/// A key with the id of this one and the secret of another: well-formed, with the right checksum, and wrong.
 ///
 /// # Panics
-/// If it were not: then something else would be measured.
+/// If the result is not such a key, because something else would be measured.
 pub fn with_another_secret(text: &str) -> String {
     let format = KeyFormat::unbranded();
     let another = format.generate(KeyKind::User).expect("randomness");
@@ -97,10 +98,10 @@ pub fn with_another_secret(text: &str) -> String {
     forged
 }
 
-/// As long as a key and with a prefix that nobody accepts.
+/// A text as long as a key, with an unknown prefix.
 ///
 /// # Panics
-/// If it were a key, or refused for another reason.
+/// If the result is a key, or is refused for another reason.
 pub fn with_another_prefix(text: &str) -> String {
     let misspelt = text.replacen("user.", "usre.", 1);
     let refused = KeyFormat::unbranded().parse(misspelt.as_bytes()).expect_err("no such prefix");

@@ -1,4 +1,4 @@
-//! The others, each filled and used as its documentation says.
+//! The other crates, each with keys, and used as its documentation says.
 
 use std::{
     collections::HashMap,
@@ -18,12 +18,12 @@ use tower_http::{add_extension::AddExtensionLayer, validate_request::ValidateReq
 
 use crate::requests::shuffle;
 
-/// Whom tower-http's layers put into the extensions: as large as what a handler would want to know.
+/// The caller that tower-http's layers insert into the extensions: about as large as a handler needs.
 #[derive(Clone)]
 pub struct StaticCaller(pub Arc<str>);
 
-/// tower-http: the whole header compared with the only one there is, and an extension inserted. Not in constant time:
-/// its own `bearer`, which is deprecated, did not do that either.
+/// tower-http: compares the whole header with the single valid one, and inserts an extension. Not in constant time: its
+/// own `bearer`, which is deprecated, was not either.
 pub fn tower_http_static<S>(
     credential: HeaderValue,
 ) -> impl Layer<S, Service = impl tower::Service<Request<Body>, Response = Response<Body>, Error = S::Error>>
@@ -42,7 +42,7 @@ where
     (ValidateRequestHeaderLayer::custom(validate), AddExtensionLayer::new(StaticCaller("the only caller".into())))
 }
 
-/// `prefixed-api-key`: parse and check one hash. It has no look-up and no middleware.
+/// `prefixed-api-key`: parses a key and checks one hash. It has no look-up and no middleware.
 pub struct Prefixed {
     controller: PakControllerOsSha256,
     /// The text of the key.
@@ -59,7 +59,7 @@ impl Prefixed {
         Self { controller, text: key.to_string(), hash }
     }
 
-    /// Whether the text is the key's.
+    /// Whether the text is that of the key.
     #[inline]
     pub fn check(&self, text: &str) -> bool {
         PrefixedApiKey::from_string(text).is_ok_and(|key| self.controller.check_hash(&key, &self.hash))
@@ -72,8 +72,8 @@ impl Default for Prefixed {
     }
 }
 
-/// `api-keys-simplified`: one key checked against one Argon2id hash, with its defaults. It has no look-up, no middleware
-/// and remembers nothing.
+/// `api-keys-simplified`: checks one key against one Argon2id hash, with its defaults. It has no look-up, no middleware
+/// and no cache.
 pub struct Simplified {
     manager: ApiKeyManagerV0,
     key: ApiKey<Hash>,
@@ -103,7 +103,7 @@ impl Default for Simplified {
 pub struct Tollgate(HmacRegistry);
 
 impl Tollgate {
-    /// A registry of these texts. Those it makes itself are ten characters shorter, which SHA-256 takes the same time for.
+    /// A registry of these texts. Its own keys are ten characters shorter, which take the same time with SHA-256.
     pub fn of(texts: &[String]) -> Self {
         let registry = HmacRegistry::new(b"a secret of the server's, 32 byt");
         registry.install_credentials(texts);
@@ -117,7 +117,7 @@ impl Tollgate {
     }
 }
 
-/// `modo-rs`: its whole layer, SHA-256 for each request, over a store of so many keys.
+/// `modo-rs`: its whole layer, with SHA-256 for each request, over a store of keys.
 pub struct Modo {
     store: ApiKeyStore,
     /// The texts of the keys.
@@ -125,8 +125,9 @@ pub struct Modo {
 }
 
 impl Modo {
-    /// So many keys. Each request of it begins a write of when the key was last used, unless one was written lately; here
-    /// all are marked as used just now, so that none is begun. The settings are its defaults, but for how long that is.
+    /// A store with this number of keys. Each request starts a write of the last use, unless it was written recently.
+    /// Here all keys are marked as used just now, so that no write starts. The settings are the defaults, except for
+    /// the length of that interval.
     pub async fn filled(keys: usize) -> Self {
         let mut config = ApiKeyConfig::default();
         config.touch_threshold_secs = 3_600;
@@ -151,8 +152,8 @@ impl Modo {
     }
 }
 
-/// The fastest place for modo's records. What it brings along is slower: SQLite asked for each request, and for tests a
-/// list that is searched from the front.
+/// The fastest store for modo's records. Its own stores are slower: SQLite with a query for each request, and for tests
+/// a list that is searched from the front.
 #[derive(Default)]
 struct Records(RwLock<HashMap<String, ApiKeyRecord>>);
 

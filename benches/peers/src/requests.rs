@@ -1,4 +1,4 @@
-//! The request that everybody gets, the service behind, and one call of it.
+//! The request that every contender gets, the protected service, and one call of it.
 
 use std::{
     convert::Infallible,
@@ -16,14 +16,14 @@ use tower::{Service, service_fn};
 
 use crate::measure::BATCH;
 
-/// Texts of keys, used in turn, round and round.
+/// Texts of keys, used in turn, again and again.
 pub struct Turns<'a> {
     texts: &'a [String],
     next: usize,
 }
 
 impl<'a> Turns<'a> {
-    /// From the first one on.
+    /// Begins with the first text.
     pub fn of(texts: &'a [String]) -> Self {
         Self { texts, next: 0 }
     }
@@ -60,12 +60,12 @@ pub fn request(header: HeaderName, credential: &str) -> Request<Body> {
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // A copy of the text: it lies where it was just written, as if it had come from a socket.
+    // A fresh copy of the text, as if it had just come from a socket.
     headers.insert(header, HeaderValue::from_str(credential).expect("a credential is printable"));
     request
 }
 
-/// The service that is protected: an empty answer, at once. Its body is axum's, because one contender takes no other.
+/// The protected service: an empty answer, at once. The body is axum's, because one contender accepts no other.
 pub fn bare() -> impl Service<
     Request<Body>,
     Response = Response<Body>,
@@ -80,7 +80,7 @@ pub fn bare() -> impl Service<
     })
 }
 
-/// One call, polled once, as nothing of what is measured here waits. Whether the answer has this status.
+/// Makes one call and polls it once, because no measured call waits. Returns whether the answer has this status.
 #[inline]
 pub fn answers<S, B>(service: &mut S, request: Request<Body>, status: StatusCode) -> bool
 where
@@ -91,7 +91,7 @@ where
         && matches!(service.call(request).now_or_never(), Some(Ok(answer)) if answer.status() == status)
 }
 
-/// The same order in each run, with no pattern in it that a processor could foresee.
+/// Shuffles in the same way in each run, without a pattern that a processor could predict.
 pub fn shuffle<T>(items: &mut [T]) {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for last in (1..items.len()).rev() {

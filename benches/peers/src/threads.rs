@@ -1,4 +1,4 @@
-//! What a second thread adds.
+//! The gain of a second thread.
 
 use std::{convert::Infallible, sync::Barrier, thread};
 
@@ -11,13 +11,13 @@ use crate::{
     requests::{Turns, answers},
 };
 
-/// Measurements of each thread in one round: several milliseconds of work, beside which it is nothing that one thread
+/// Measurements of each thread in one round: several milliseconds of work, so that it does not matter if one thread
 /// begins and ends a little before the other.
 const MEASUREMENTS: usize = 20;
 
-/// The requests a second of two threads, each with a service and with keys of its own, over those of one. A round: first
-/// one thread alone, then both at once. As everywhere, making the requests is not counted: it is what the other thread
-/// may be at meanwhile.
+/// The requests a second of two threads, each with its own service and keys, divided by those of one thread. A round is
+/// first one thread alone, then both at once. As everywhere, building the requests is not counted; the other thread may
+/// do that meanwhile.
 pub fn two_over_one<S, B>(service: impl Fn() -> S + Sync, texts: &[String]) -> f64
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,

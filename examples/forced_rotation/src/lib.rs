@@ -1,13 +1,14 @@
-//! A regime under which no key gets older than 90 days, as some auditors ask for.
+//! A policy under which no key gets older than 90 days, as some auditors ask for.
 //!
-//! `tower-api-keys` forces nobody: a key that is rotated because a calendar says so is a key that breaks something at
-//! 3 am. Where it has to be, this is all there is to it. An expiry is part of a key's record, so every node refuses an old
-//! key by itself, whether this job runs on that day or not:
+//! `tower-api-keys` never forces a rotation: a key that is rotated only because of the calendar breaks something at 3
+//! am. If you must enforce it, this is all you need. An expiry is part of a key's record, so every node refuses an old
+//! key by itself, even if this job does not run on that day:
 //!
-//! - [`Regime::enforce`], run once a day, gives each live key that has none, or a later one, the expiry that its age calls
-//!   for, and tells of those that end soon;
-//! - [`Regime::renewal`] is what a person asks for then: a new key with a whole life, beside the old one, which goes on
-//!   through its days of grace. It takes a person, or the service itself: a key lets no key live longer.
+//! - [`Regime::enforce`], run once a day, sets the expiry that the age of each live key requires, unless the key
+//!   already has that expiry or an earlier one, and returns the keys that end soon;
+//! - [`Regime::renewal`] is the request that a person then makes: a new key with a full lifetime. The old key works
+//!   beside it for its days of grace. Only a person or the service itself can make this request: a key cannot extend
+//!   the life of any key.
 
 use std::time::Duration;
 
@@ -20,35 +21,36 @@ use tower_api_keys::{
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How old keys get, and how much notice there is.
+/// How old a key may get, and how early its owner gets notice.
 #[derive(Clone, Copy, Debug)]
 pub struct Regime {
-    /// From making to expiry.
+    /// From creation to expiry.
     pub life: Duration,
-    /// From the first word to the expiry.
+    /// From the first notice to the expiry.
     pub notice: Duration,
-    /// How long a key lives on beside the one that succeeds it, and one that was too old when the regime began.
+    /// How long a key still works beside its successor. Also how long a key still works that was too old when the
+    /// policy began.
     pub grace: Duration,
 }
 
 impl Default for Regime {
-    /// 90 days, with 14 of notice and 7 of grace.
+    /// 90 days of life, with 14 days of notice and 7 of grace.
     fn default() -> Self {
         Self { life: DAY * 90, notice: DAY * 14, grace: DAY * 7 }
     }
 }
 
-/// What was done about the keys of an organization.
+/// What [`Regime::enforce`] did to the keys of an organization.
 #[derive(Debug, Default)]
 pub struct Enforced {
-    /// Keys that have an expiry now, or an earlier one.
+    /// Keys that got an expiry, or an earlier one than before.
     pub limited: Vec<KeyInfo>,
-    /// Keys that end within the days of notice: tell their owners.
+    /// Keys that expire within the days of notice. Tell their owners.
     pub due: Vec<KeyInfo>,
 }
 
 impl Regime {
-    /// Sees to it that no live key outlives its time. Running it twice does no harm, and neither does a day without.
+    /// Makes sure that no live key outlives its time. You can run it twice, or skip a day, without harm.
     pub async fn enforce(&self, manager: &KeyManager, actor: &Actor, now: Timestamp) -> Result<Enforced, ManageError> {
         let mut enforced = Enforced::default();
         let mut query = ListKeys::all().liveness(Liveness::Live).limit(1_000);
@@ -66,7 +68,7 @@ impl Regime {
         }
     }
 
-    /// The key with the expiry that its age calls for; none if somebody revoked it meanwhile.
+    /// Returns the key with the expiry that its age requires; none if it was revoked meanwhile.
     async fn limit(
         &self,
         manager: &KeyManager,
@@ -76,12 +78,12 @@ impl Regime {
         enforced: &mut Enforced,
     ) -> Result<Option<KeyInfo>, ManageError> {
         let end = key.created_at.saturating_add(self.life);
-        if key.expires_at.is_some_and(|stands| stands <= end) {
+        if key.expires_at.is_some_and(|current| current <= end) {
             return Ok(Some(key));
         }
-        // Too old already: it gets its days of grace, and keeps those it got before.
+        // A key that is already too old gets its days of grace. It keeps the end that it got before.
         let end = if end > now { end } else { now.saturating_add(self.grace) };
-        if key.expires_at.is_some_and(|stands| stands <= end) {
+        if key.expires_at.is_some_and(|current| current <= end) {
             return Ok(Some(key));
         }
         match manager.expire_at(&key.id, end, actor).await {
@@ -94,11 +96,10 @@ impl Regime {
         }
     }
 
-    /// The rotation of a key under this regime, for the person who asks for it, or the service itself
-    /// ([`Actor::system`]).
+    /// The rotation of a key under this policy. The actor must be a person, or the service itself ([`Actor::system`]).
     ///
-    /// Not for a job that acts with a key ([`Actor::key`]): no key lets another one, or itself, live longer than it did.
-    /// Once [`enforce`](Self::enforce) gave the old key an expiry, such a job is told
+    /// A job that acts with a key ([`Actor::key`]) cannot use it: no key can extend the life of another key, or its
+    /// own. Once [`enforce`](Self::enforce) has set an expiry on the old key, such a job gets
     /// [`ExpiryLaterByKey`](tower_api_keys::manage::InvalidInput::ExpiryLaterByKey).
     pub fn renewal(&self, id: KeyId, now: Timestamp) -> RotateKey {
         RotateKey::of(id).expires_at(now.saturating_add(self.life)).old_key_ends_at(now.saturating_add(self.grace))

@@ -1,4 +1,4 @@
-//! A year under the regime.
+//! A year under the policy.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::{sync::Arc, time::Duration};
@@ -33,7 +33,7 @@ impl Year {
         self.keys.manager().issue(request, &admin()).await.unwrap()
     }
 
-    /// How many keys were limited, and how many are due.
+    /// Returns how many keys were limited, and how many are due.
     async fn enforce(&self) -> (usize, usize) {
         let enforced = self.regime.enforce(&self.keys.manager(), &admin(), self.clock.now()).await.unwrap();
         (enforced.limited.len(), enforced.due.len())

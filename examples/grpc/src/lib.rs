@@ -1,5 +1,5 @@
-//! A gRPC service whose callers need an API key. The layer goes around the whole server: a method sees who calls in the
-//! extensions of its request, and a client without a good key gets a status that gRPC clients understand.
+//! A gRPC service whose callers need an API key. The layer goes around the whole server. A method finds the caller in
+//! the extensions of its request. A client without a valid key gets a status that gRPC clients understand.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Serve
 use tonic_types::StatusExt;
 use tower_api_keys::{ApiKeys, Principal, store::Ledger};
 
-/// What the build script generated.
+/// The code that the build script generated.
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/example.Callers.rs"));
 }
@@ -17,11 +17,11 @@ mod generated {
 pub use generated::callers_client::CallersClient;
 use generated::callers_server::{Callers, CallersServer};
 
-/// Asks who the caller is.
+/// The request: who is the caller?
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct WhoAmIRequest {}
 
-/// Who the caller is.
+/// The answer: the owner of the caller's key.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct WhoAmIReply {
     /// Such as `user alice`.
@@ -42,7 +42,7 @@ impl Callers for Service {
 /// Serves until `stop` ends.
 ///
 /// # Errors
-/// Those of the server.
+/// An error of the server.
 pub async fn serve<S: Ledger>(
     keys: &ApiKeys<S>,
     listener: TcpListener,
@@ -55,10 +55,10 @@ pub async fn serve<S: Ledger>(
         .await
 }
 
-/// What a client asks, with a key or without.
+/// Calls the method as a client, with or without a key.
 ///
 /// # Errors
-/// The status the server answered with, or that of a client that did not reach it.
+/// The status that the server answered with, or the client's own status if it did not reach the server.
 pub async fn who_am_i(server: SocketAddr, key: Option<&str>) -> Result<String, Status> {
     let connected = CallersClient::connect(format!("http://{server}")).await;
     let mut client = connected.map_err(|error| Status::from_error(error.into()))?;
@@ -66,14 +66,14 @@ pub async fn who_am_i(server: SocketAddr, key: Option<&str>) -> Result<String, S
     if let Some(key) = key {
         let mut bearer: MetadataValue<_> =
             format!("Bearer {key}").parse().map_err(|_| Status::invalid_argument("no key"))?;
-        // Logs of the client show this in the place of the key.
+        // The client's logs show `Sensitive` instead of the key.
         bearer.set_sensitive(true);
         request.metadata_mut().insert("authorization", bearer);
     }
     Ok(client.who_am_i(request).await?.into_inner().owner)
 }
 
-/// The code of a refusal, such as `key_revoked`, if the status is one.
+/// Returns the code of a refusal, such as `key_revoked`; none if the status is no refusal.
 #[must_use]
 pub fn code_of(status: &Status) -> Option<String> {
     let info = status.get_details_error_info()?;

@@ -1,4 +1,4 @@
-//! A gRPC service and a client of it, in one process:
+//! A gRPC service and its client, in one process:
 //!
 //! ```text
 //! cargo run --manifest-path examples/grpc/Cargo.toml

@@ -1,4 +1,4 @@
-//! What a gRPC client meets, over a real connection.
+//! What a gRPC client gets, over a real connection.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -25,7 +25,7 @@ struct Running {
 
 async fn start() -> Running {
     let store = Arc::new(MemoryStore::new());
-    // Cheap hashes: a machine that runs other tests beside these need not compute a standard one in time.
+    // Cheap hashes: a machine that runs other tests at the same time may not compute a standard hash in time.
     let keys = ApiKeys::builder(store.clone()).params(Argon2Params::MACHINE_SECRET).build().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -119,7 +119,7 @@ async fn a_client_can_match_on_the_code_of_a_refusal() {
     assert_eq!(info.metadata.get("reason").map(String::as_str), Some("placeholder"));
 }
 
-/// The service's own statuses have no code of ours.
+/// A status of the service itself has none of our codes.
 #[test]
 fn other_statuses_have_no_code() {
     assert_eq!(grpc::code_of(&Status::internal("there is no layer")), None);
@@ -134,7 +134,7 @@ async fn the_server_stops_when_told() {
     assert!(TcpListener::bind(running.address).await.is_ok());
 }
 
-/// A record whose hash is none.
+/// Inserts a record whose hash cannot be read.
 async fn insert_unreadable(store: &MemoryStore, key: &PlaintextKey) {
     let row = KeyRow {
         id: key.id().as_str().to_owned(),

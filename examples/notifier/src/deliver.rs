@@ -1,4 +1,4 @@
-//! Posting an event until it is taken or refused.
+//! Posts an event until the receiver accepts or refuses it.
 
 use std::{
     fs::OpenOptions,
@@ -22,10 +22,11 @@ use crate::{
     signature::Secret,
 };
 
-/// An answer takes no longer, whole.
+/// The time limit for a whole answer.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// Of the body of an answer, which is thrown away: then the connection serves the next request.
+/// The most bytes of an answer's body that are read. The body is discarded; once it is read, the connection can be used
+/// again.
 const BODY: usize = 64 * 1_024;
 
 type Body = Full<std::io::Cursor<Vec<u8>>>;
@@ -39,13 +40,14 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// # Errors
-    /// The URL is none, or the machine has no certificates to trust.
+    /// The URL is not valid, or the machine has no certificates to trust.
     pub fn new(url: &str, secret: Secret) -> Result<Self, Box<dyn std::error::Error>> {
         let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
         Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), url: url.parse()?, secret })
     }
 
-    /// Posts an event again and again until it is taken, or the receiver refused it: then the status says how.
+    /// Posts an event again and again until the receiver accepts or refuses it. The inner error is the status of a
+    /// refusal.
     ///
     /// # Errors
     /// The event cannot be written as JSON.
@@ -61,16 +63,16 @@ impl Endpoint {
                 Verdict::Refused(status) => return Ok(Err(status)),
                 Verdict::After(pause) => {
                     let status = answer.map_or("no answer".to_owned(), |(status, _)| status.to_string());
-                    eprintln!("{}: {status}, attempt {attempts}; again in {pause:?}", entry.id);
+                    eprintln!("{}: {status}, attempt {attempts}; next attempt in {pause:?}", entry.id);
                     sleep(pause).await;
                 }
             }
         }
     }
 
-    /// The status and `Retry-After`; none without an answer in time.
+    /// Returns the status and `Retry-After`; none if there was no answer in time.
     async fn post(&self, id: &str, body: &[u8]) -> Option<(StatusCode, Option<String>)> {
-        // The time of this attempt: receivers refuse old ones.
+        // The time of this attempt. Receivers refuse old timestamps.
         let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
         let request = Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -83,7 +85,7 @@ impl Endpoint {
             let answer = self.client.request(request).await.ok()?;
             let (head, body) = answer.into_parts();
             let after = head.headers.get(header::RETRY_AFTER).and_then(|after| after.to_str().ok().map(str::to_owned));
-            // A body that is too long or breaks off costs the connection, not the event.
+            // If the body is too long or ends early, the connection is lost, but not the event.
             drop(Limited::new(body, BODY).collect().await);
             Some((head.status, after))
         };
@@ -91,7 +93,8 @@ impl Endpoint {
     }
 }
 
-/// A file of the events that the receiver refused, a line of JSON each. It may have one twice, with the same id.
+/// A file of the events that the receiver refused, one line of JSON each. The same event may appear twice, with the
+/// same id.
 pub struct DeadLetters(PathBuf);
 
 impl DeadLetters {
@@ -101,7 +104,7 @@ impl DeadLetters {
     }
 
     /// # Errors
-    /// The file cannot be written. Then the event is not confirmed.
+    /// The file cannot be written. The event is then not confirmed.
     pub fn add(&self, entry: &FeedEntry, status: StatusCode) -> io::Result<()> {
         let line = serde_json::json!({ "id": entry.id, "status": status.as_u16(), "event": entry.event });
         let mut file = OpenOptions::new().create(true).append(true).open(&self.0)?;

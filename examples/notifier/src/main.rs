@@ -1,4 +1,4 @@
-//! Posts every event of the keys to a URL: a process beside the service, or several of them.
+//! Posts every event of the keys to a URL. Run it beside your service, as one process or several.
 //!
 //! ```text
 //! DATABASE_URL=postgres://… NOTIFIER_URL=https://… NOTIFIER_SECRET=whsec_… cargo run -p notifier

@@ -1,4 +1,4 @@
-//! What to do with an answer.
+//! Decides what to do with an answer.
 
 use std::time::Duration;
 
@@ -7,28 +7,29 @@ use http::StatusCode;
 /// The first pause; each next one is twice as long.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// No pause is longer, unless the receiver asks for it.
+/// The longest pause, unless the receiver asks for a longer one.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Whatever the receiver asks for: it is asked again after so long.
+/// The longest pause, even if the receiver asks for more.
 const MOST_ASKED_FOR: Duration = Duration::from_secs(3_600);
 
-/// So often an event is posted that the receiver refuses.
+/// How often an event is posted if the receiver refuses it.
 const ATTEMPTS: u32 = 5;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Delivered,
-    /// The receiver does not want this event, however often it is asked.
+    /// The receiver refused this event at every attempt.
     Refused(StatusCode),
     After(Duration),
 }
 
-/// What to do after so many attempts, the last of which got this answer, or none. `share` is the jitter, from 0 to 1.
+/// What to do after this number of attempts. `answer` is that of the last attempt, if any; `share` is the jitter, from
+/// 0 to 1.
 pub(crate) fn verdict(answer: Option<(StatusCode, Option<&str>)>, attempts: u32, share: f64) -> Verdict {
     match answer {
         Some((status, _)) if status.is_success() => Verdict::Delivered,
-        // 408, 425 and 429 ask for patience, and refuse nothing.
+        // 408, 425 and 429 ask to try later, and refuse nothing.
         Some((status, _))
             if status.is_client_error() && ![408, 425, 429].contains(&status.as_u16()) && attempts >= ATTEMPTS =>
         {

@@ -1,4 +1,4 @@
-//! Signatures as Standard Webhooks has them: HMAC-SHA256 of id, time and body.
+//! Signatures as in Standard Webhooks: HMAC-SHA256 of id, time and body.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use base64ct::{Base64, Encoding};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// What sender and receiver share: `whsec_` and 24 to 64 bytes in base64.
+/// The secret that sender and receiver share: `whsec_` and 24 to 64 bytes in base64.
 pub struct Secret(Hmac<Sha256>);
 
-/// The text is no such secret. It says nothing of it.
+/// The text is not a valid secret. The error does not repeat any of it.
 #[derive(Debug)]
 pub struct InvalidSecret(());
 
@@ -40,7 +40,7 @@ impl fmt::Debug for Secret {
 
 impl fmt::Display for InvalidSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a secret of webhooks is `whsec_` and 24 to 64 bytes in base64")
+        f.write_str("a webhook secret is `whsec_` and 24 to 64 bytes in base64")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The notifier is killed again and again while events are written: the receiver gets every one of them, in order.
+//! The notifier is killed again and again while events are written. The receiver still gets every event, in order.
 #![cfg(unix)]
 #![allow(
     clippy::expect_used,
@@ -33,19 +33,20 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const EVENTS: usize = 10_000;
 const KILLS: usize = 20;
 
-/// Events that are written and not yet received, at most: they are written while the notifier is killed.
+/// The most events that are written and not yet received, so that events are still written while the notifier is
+/// killed.
 const AHEAD: usize = 400;
 
-/// The receiver wants neither of these, and asks for patience at every thousandth, once.
+/// The receiver refuses these two events. It asks to try later, once, at every thousandth.
 const REFUSED: [usize; 2] = [777, 9_000];
 
-/// What the receiver got, in its order: id, key, mark, and the whole body.
+/// What the receiver got, in this order: id, key, mark, and the whole body.
 type Got = Arc<Mutex<Vec<(String, String, usize, Vec<u8>)>>>;
 
 struct Receiver {
     secret: Secret,
     got: Got,
-    /// Events that came so far, each once.
+    /// Events received so far, each once.
     seen: Mutex<BTreeSet<usize>>,
     count: watch::Sender<usize>,
     put_off: Mutex<BTreeSet<usize>>,
@@ -90,7 +91,7 @@ fn start(database: &str, url: &str, dead_letters: &Path) -> Child {
         .unwrap()
 }
 
-/// Of a hundred keys, in turn.
+/// An event of one of a hundred keys, in turn.
 fn event(mark: usize) -> EventRow {
     EventRow {
         action: "key.renamed".into(),
@@ -133,14 +134,15 @@ async fn killed_again_and_again(store: impl Ledger, database: String) {
     let kills = async {
         let mut child = start(&database, &url, &dead_letters);
         for kill in 1..=KILLS {
-            // By progress and not by time: each process gets somewhere, and dies with events before it.
+            // Kills follow progress and not time: each process delivers some events, and dies with others still to
+            // deliver.
             counted.wait_for(|count| *count >= kill * EVENTS / (KILLS + 1)).await.unwrap();
             child.kill().unwrap();
             child.wait().unwrap();
             child = start(&database, &url, &dead_letters);
         }
         counted.wait_for(|count| *count == EVENTS).await.unwrap();
-        // The last batch may not be confirmed: that is one more reason for a duplicate, and none for a gap.
+        // The last batch may not be confirmed. That can cause a duplicate, but not a gap.
         child.kill().unwrap();
         child.wait().unwrap();
     };
@@ -159,7 +161,7 @@ async fn killed_again_and_again(store: impl Ledger, database: String) {
             }
         }
     }
-    // Every event once under an id of its own, in the order of the log; whatever else came was a repeat.
+    // Every event came once under its own id, in the order of the log. All other posts were repeats.
     assert_eq!(first_times, (0..EVENTS).collect::<Vec<_>>());
     let repeats = got.len() - EVENTS;
     println!("{} posts of {EVENTS} events, {KILLS} kills, {repeats} repeats", got.len());

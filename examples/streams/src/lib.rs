@@ -1,5 +1,5 @@
-//! Server-sent events and a WebSocket. Each outlives the request that opened it, so each waits, beside what it does,
-//! for the end of the key it was opened with.
+//! Server-sent events and a WebSocket. Each outlives the request that opened it. So each also waits for the end of the
+//! key that opened it.
 
 use std::{convert::Infallible, future::Future, time::Duration};
 
@@ -26,13 +26,13 @@ use tower_api_keys::{
     store::{KeyReader, Ledger},
 };
 
-/// Between two events.
+/// The time between two events.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How long a client that reads nothing holds up the end of its socket.
+/// How long a client that reads nothing can delay the closing of its socket.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The scope that both streams ask for.
+/// The scope that both streams require.
 const SCOPE: &str = "ticks:read";
 
 /// `GET /ticks` sends events, `GET /echo` is a WebSocket.
@@ -41,8 +41,8 @@ pub fn router<S: Ledger>(keys: &ApiKeys<S>) -> Router {
     streams.with_state(keys.authenticator()).layer(keys.layer())
 }
 
-/// Waits until the caller may not have the stream any more. Fewer scopes do not end it as long as the one it needs is
-/// among them.
+/// Waits until the caller may no longer use the stream. A key that loses scopes keeps the stream, if it still has the
+/// scope that the stream requires.
 async fn end<R: KeyReader>(keys: Authenticator<R>, mut principal: Principal) -> StreamEnd {
     loop {
         match keys.until_refused(&principal).await {
@@ -56,8 +56,8 @@ fn may_listen(principal: &Principal) -> bool {
     Scope::new(SCOPE).is_ok_and(|scope| principal.allows(&scope))
 }
 
-/// Events until the key ends. The last one says why; a client that comes back with a revoked key gets 401, and one
-/// whose stream ended because nobody could say comes back on its own, as browsers do.
+/// Sends events until the key ends. The last event gives the reason. A client that connects again with a revoked key
+/// gets 401. If the stream ended because the key could not be checked, a browser connects again by itself.
 async fn ticks<R: KeyReader>(
     State(keys): State<Authenticator<R>>,
     principal: Principal,
@@ -82,9 +82,9 @@ async fn echo<R: KeyReader>(
     upgrade.on_upgrade(move |socket| converse(socket, end(keys, principal)))
 }
 
-/// Sends back what comes, until the client leaves or the key ends.
+/// Sends each message back, until the client leaves or the key ends.
 async fn converse(mut socket: WebSocket, end: impl Future<Output = StreamEnd>) {
-    // In one future with the sending: a client that reads nothing does not keep its socket open.
+    // Receiving and sending are one future, so a client that reads nothing cannot keep its socket open.
     let conversation = async {
         while let Some(Ok(message)) = socket.recv().await {
             if matches!(message, Message::Text(_) | Message::Binary(_)) && socket.send(message).await.is_err() {
@@ -99,6 +99,6 @@ async fn converse(mut socket: WebSocket, end: impl Future<Output = StreamEnd>) {
     };
     let code = if end.is_temporary() { close_code::AGAIN } else { close_code::POLICY };
     let close = CloseFrame { code, reason: end.code().as_str().into() };
-    // One that does not hear it is closed all the same.
+    // The socket is closed even if the client does not read this.
     let _ = timeout(PATIENCE, socket.send(Message::Close(Some(close)))).await;
 }

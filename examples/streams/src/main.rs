@@ -1,4 +1,4 @@
-//! Opens both streams with a key, and closes them when it is revoked:
+//! Serves both streams, and ends them when the key that opened them is revoked:
 //!
 //! ```text
 //! cargo run --package streams
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     println!("curl -N -H 'x-api-key: {}' http://{address}/ticks", issued.plaintext().expose_secret());
-    println!("In a minute the key is revoked, and the stream ends.");
+    println!("In one minute the key is revoked, and the stream ends.");
     let (manager, id) = (keys.manager(), issued.info().id);
     tokio::spawn(async move {
         sleep(Duration::from_secs(60)).await;

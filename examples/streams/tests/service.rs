@@ -29,7 +29,7 @@ async fn keys() -> (Keys, IssuedKey) {
     (keys, issued)
 }
 
-/// The events of a body from now on, until it ends.
+/// The rest of a body, until it ends.
 async fn rest(mut body: Body) -> String {
     let mut text = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -38,7 +38,7 @@ async fn rest(mut body: Body) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// A stream of events that has begun.
+/// A stream of events whose first event was read.
 async fn listening(keys: &Keys, key: &IssuedKey) -> Body {
     let request = Request::get("/ticks").header("x-api-key", key.plaintext().expose_secret());
     let response = router(keys).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -75,7 +75,7 @@ async fn fewer_scopes_end_a_stream_once_the_one_that_it_needs_is_gone() {
                 assert!(event.starts_with(b"data: "), "{event:?}");
             }
         } else {
-            // Scopes only become fewer: none are left.
+            // Scopes can only be removed. The key has no other left.
             narrowed.unwrap_err();
             keys.manager().narrow_scopes(&issued.info().id, Scopes::none(), &system()).await.unwrap();
         }

@@ -1,8 +1,8 @@
-//! Where in a text a key may be, described a second time.
+//! An independent description of the places in a text where a key may be.
 
 use super::shared::ALPHABET;
 
-/// Whether something with the shape of a key without a brand is in the text, or in what one decoding makes of it.
+/// Whether the text, plain or decoded once, contains something with the shape of an unbranded key.
 pub fn holds_key(text: &[u8]) -> bool {
     let base64 = |byte: u8| match byte {
         b'+' => Some(62),
@@ -16,7 +16,8 @@ pub fn holds_key(text: &[u8]) -> bool {
     in_any_case(text) || in_digits(text) || in_digits(&joined) || in_any_case(&unescape(text))
 }
 
-/// Without blanks, if 32 characters or more stand before one. A backslash with `n`, `r` or `t` is a blank, too.
+/// The text without blanks, if one of them follows 32 or more other characters. A backslash with `n`, `r` or `t` is
+/// also a blank.
 fn join(text: &[u8]) -> Vec<u8> {
     let text = text.trim_ascii();
     let (mut lines, mut place) = (vec![Vec::new()], 0);
@@ -44,8 +45,8 @@ fn has_shape(text: &[u8], is_word: impl Fn(&[u8]) -> bool) -> bool {
     })
 }
 
-/// Whether some run of digits of so many bits holds a key, from one of the first places of the run on, with a byte for each
-/// character or with up to so many.
+/// Whether a run of digits of `bits` bits holds a key. The key may begin at one of the first places of the run, and
+/// each character may take 1 to `widest` bytes.
 fn any_run(text: &[u8], bits: usize, widest: usize, value: impl Fn(u8) -> Option<usize>) -> bool {
     text.split(|&byte| value(byte).is_none()).any(|run| {
         (0..run.len().min(4)).any(|start| {
@@ -63,8 +64,8 @@ fn any_run(text: &[u8], bits: usize, widest: usize, value: impl Fn(u8) -> Option
     })
 }
 
-/// Without escapes: two digits behind `%`, `%u00`, `\x`, `\u00` and `\U000000`; `\u{2e}`, `\056`, `\.` and `=2E`; `&#46;`,
-/// `&#x2E;` and `&period;`. Zeros are left out.
+/// The text without escapes: two digits after `%`, `%u00`, `\x`, `\u00` and `\U000000`; `\u{2e}`, `\056`, `\.` and
+/// `=2E`; `&#46;`, `&#x2E;` and `&period;`. Zero bytes are left out.
 fn unescape(mut text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     while let Some(&first) = text.first() {
@@ -76,7 +77,7 @@ fn unescape(mut text: &[u8]) -> Vec<u8> {
         };
         let fixed =
             |from: usize, length: usize, radix| Some((number(text.get(from..from + length)?, radix)?, from + length));
-        // What is between a beginning and an end that is at most nine bytes on.
+        // The bytes between a beginning and an end that is at most nine bytes later.
         let between = |from: usize, end: u8| {
             let length = text.get(from..)?.iter().take(9).position(|&byte| byte == end)?;
             Some((&text[from..from + length], from + length + 1))

@@ -1,4 +1,4 @@
-//! Keys over a store into which rows are put as they are.
+//! Keys over a store with rows that are written unchecked.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The text of a key, described a second time.
+//! An independent description of the text of a key.
 
 pub const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

@@ -1,4 +1,4 @@
-//! What is asked of a manager that erases: refusals, doubts, and what is told of it.
+//! Erasure by a manager: refusals, unknown outcomes, and the event.
 
 use std::{
     sync::{Arc, Mutex},
@@ -20,7 +20,7 @@ use crate::{
 const TARGET: &str = "AAAAAAAAAAAAAAAAAAAA";
 const MADE: &str = "MMMMMMMMMMMMMMMMMMMM";
 
-/// Alice, who was closed a minute ago, with a key, and one of a team that she made.
+/// Alice, closed a minute ago, with a personal key and a team key that she created.
 async fn closed() -> Bench {
     let bench = Bench::new();
     bench.plant(TARGET, &user("alice"), "*").await;
@@ -84,7 +84,7 @@ async fn only_what_was_closed_a_minute_ago_is_erased() {
     }
     bench.manager.close_organization(OrganizationId::single(), &system()).await.unwrap();
     assert_eq!(error(OrganizationId::single().into()).await.0, ManageErrorKind::ClosedJustNow);
-    // A clock that was set back since.
+    // The clock was set back since then.
     bench.clock.set_wall_clock("2026-02-01T12:00:00Z".parse().unwrap());
     assert_eq!(error(OrganizationId::single().into()).await.0, ManageErrorKind::ClosedJustNow);
 }
@@ -145,7 +145,7 @@ async fn a_store_that_does_not_do_it_changes_nothing() {
     }
 }
 
-/// Two who erase the same person: the second finds somebody whom nobody closed, or who is new.
+/// Two actors erase the same person. For the second, the id belongs to a person who was never closed.
 #[tokio::test]
 async fn the_second_of_two_at_once_is_refused() {
     let bench = closed().await;
@@ -181,7 +181,8 @@ async fn an_event_names_the_pseudonym_and_the_actor() {
     assert!(told.iter().all(|event| !format!("{event:?}").contains("alice")));
 }
 
-/// An issue that began while the person was closed, and is written when they are erased: they look like somebody new by then.
+/// A key is requested while the person is closed, and written when the person has been erased. By then the id looks
+/// like that of a new person.
 #[tokio::test]
 async fn an_issue_that_is_under_way_leaves_no_key_behind() {
     let of = |owner: &Owner| Erasure {
@@ -196,7 +197,7 @@ async fn an_issue_that_is_under_way_leaves_no_key_behind() {
         let error = bench.manager.issue(IssueKey::of(owner.clone()), &system()).await.unwrap_err();
         assert_eq!(error.kind(), ManageErrorKind::OwnerClosed);
         assert!(bench.all().await.0.is_empty());
-        // Who asks from now on means somebody else.
+        // A later request means another person with this id.
         let _ = bench.manager.issue(IssueKey::of(owner), &system()).await.unwrap();
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     time::{ClockReading, Timestamp},
 };
 
-/// Parts of sentences that say something alone, of an error and all its causes.
+/// The parts of sentences with a meaning of their own, of an error and all its causes.
 fn told(error: &dyn Error) -> Vec<String> {
     let (mut texts, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! What a start finds that asks for a key which is known beforehand.
+//! A start that asks for a key whose text is known beforehand, and what it finds.
 
 use std::{error::Error, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
 
 const LATER: &str = "2026-06-01T00:00:00Z";
 
-/// What a configuration says: a text, and what the key of it should be.
+/// A configuration: a text, and the request for its key.
 struct Configured {
     text: PlaintextKey,
     request: IssueKey,
@@ -40,7 +40,7 @@ impl Configured {
         Self { text, request: IssueKey::of(owner).named("compose").scopes(scopes("read write")) }
     }
 
-    /// The same text for another request.
+    /// The same text with another request.
     fn with(&self, change: impl FnOnce(IssueKey) -> IssueKey) -> Self {
         Self { text: copy(&self.text), request: change(self.request.clone()) }
     }
@@ -53,7 +53,7 @@ impl Configured {
         bench.manager.issue_known(self.request(), &system()).await
     }
 
-    /// That a start finds the key, and writes nothing.
+    /// Asserts that a start finds the key, and writes nothing.
     async fn is_found(&self, bench: &Bench) -> KnownKey {
         let before = bench.all().await;
         let found = self.start(bench).await.unwrap();
@@ -62,7 +62,7 @@ impl Configured {
         found
     }
 
-    /// Why a start is refused, which writes nothing.
+    /// Asserts that a start is refused and writes nothing. Returns the reason.
     async fn refusal(&self, bench: &Bench) -> ManageErrorKind {
         let before = bench.all().await;
         let error = self.start(bench).await.unwrap_err();
@@ -76,7 +76,7 @@ fn copy(text: &PlaintextKey) -> PlaintextKey {
     KeyFormat::unbranded().parse(text.expose_secret().as_bytes()).unwrap().to_plaintext()
 }
 
-/// All that an error says, to people and to programs.
+/// Everything that an error says, to people and to programs.
 fn told(error: &ManageError) -> String {
     let problem = serde_json::to_string(&crate::manage::Problem::from(error)).unwrap();
     let mut told = format!("{error} {error:?} {problem}");
@@ -88,7 +88,7 @@ fn told(error: &ManageError) -> String {
     told
 }
 
-/// That no 8 characters of the secret are in this.
+/// Asserts that this holds no run of 8 characters of the secret.
 fn assert_hidden(text: &PlaintextKey, told: &str) {
     let secret = text.expose_secret().rsplit('.').next().unwrap();
     for part in secret.as_bytes().windows(8) {
@@ -105,7 +105,7 @@ const fn invalid(what: InvalidInput) -> ManageErrorKind {
     ManageErrorKind::Invalid(what)
 }
 
-/// Another secret under the same id.
+/// Another secret with the same id.
 fn other_secret(text: &PlaintextKey) -> PlaintextKey {
     let format = KeyFormat::unbranded();
     let other = format.generate(text.kind()).unwrap();
@@ -145,7 +145,7 @@ async fn a_key_made_at_random_is_not_known_beforehand() {
     let bench = Bench::new();
     let issued = bench.manager.issue(IssueKey::team(team_id("blue")), &system()).await.unwrap();
     assert!(!issued.info().known_beforehand);
-    // Not even if its text is configured later.
+    // Not even if the text is configured later.
     let configured = Configured { text: issued.into_plaintext(), request: IssueKey::team(team_id("blue")) };
     assert!(!configured.is_found(&bench).await.info().known_beforehand);
 }
@@ -198,7 +198,7 @@ async fn a_difference_is_named_and_nothing_is_changed() {
         assert_eq!(error.status(), http::StatusCode::CONFLICT);
     }
     first.is_found(&bench).await;
-    // What was not asked for before the key was there, is not asked for now.
+    // A configuration without an expiry finds the key too.
     first.with(|_| to(team("blue"))).is_found(&bench).await;
 }
 
@@ -234,7 +234,7 @@ async fn no_restart_brings_a_key_back() {
     assert_eq!(configured.refusal(&bench).await, known(KnownKeyProblem::Revoked));
     purge(&bench).await;
     assert_eq!(configured.refusal(&bench).await, known(KnownKeyProblem::Purged));
-    // Whatever else is asked for.
+    // With any other request.
     let other = configured.with(|_| IssueKey::of(team("red")));
     assert_eq!(other.refusal(&bench).await, known(KnownKeyProblem::Purged));
 
@@ -275,7 +275,7 @@ fn wait_until(bench: &Bench, at: Timestamp) {
     bench.clock.advance(Duration::from_millis((at.as_millis() - bench.now().as_millis()).try_into().unwrap()));
 }
 
-/// Removes all keys that are dead.
+/// Purges all dead keys.
 async fn purge(bench: &Bench) {
     bench.clock.advance(Duration::from_millis(1));
     let keys = DeadKeys { ended_before: bench.now(), most: 9, at: bench.now() };
@@ -297,16 +297,16 @@ async fn a_rotation_is_told_of_once_it_has_ended_the_key() {
     };
     let rotated = known(KnownKeyProblem::Rotated);
 
-    // Both are accepted, and an end of grace is not what is configured.
+    // Both texts are accepted. An end of grace is not part of the configuration.
     for grace in [None, Some(LATER)] {
         let (bench, _, new) = begin(&configured, grace).await;
         configured.is_found(&bench).await;
         bench.manager.finish_rotation_anyway(&new.id(), &system()).await.unwrap();
         assert_eq!(configured.refusal(&bench).await, rotated, "{grace:?}");
-        // The text of the new key takes the place of the old one.
+        // The text of the new key replaces the old one in the configuration.
         let next = Configured { text: copy(&new), request: configured.request.clone() };
         assert!(!next.is_found(&bench).await.info().known_beforehand);
-        // Also once that one has ended, the rotation is why this one did.
+        // Also after the new key has ended, the rotation is the reason why the old key ended.
         bench.clock.advance(Duration::from_secs(60));
         bench.manager.revoke(&new.id(), &system()).await.unwrap();
         assert_eq!(configured.refusal(&bench).await, rotated, "{grace:?}");
@@ -341,7 +341,7 @@ async fn another_secret_under_the_id_is_told_nothing_but_that() {
             assert_eq!(guess.refusal(&bench).await, known(KnownKeyProblem::OtherKey));
             answers.push(told(&guess.start(&bench).await.unwrap_err()));
         }
-        // Not even that the key is dead.
+        // The error does not even show that the key is dead.
         bench.manager.revoke(&id, &system()).await.unwrap();
     }
     answers.dedup();
@@ -356,7 +356,7 @@ async fn a_tag_that_fits_is_no_proof() {
     let stranger = Configured { text: other_secret(&other.text), request: other.request.clone() };
     let made = stranger.start(&bench).await.unwrap().info().id;
     assert_eq!(made, other.text.id());
-    // The row of the one with the tag of the other: as if one of 4.3 billion guesses had it.
+    // The row of one key with the tag of the other, as if one of 4.3 billion guesses had that tag.
     let hasher = crate::hash::Hasher::new(
         crate::hash::HasherConfig::new().with_params(crate::hash::Argon2Params::MACHINE_SECRET).with_threads(1),
     );
@@ -424,7 +424,7 @@ async fn a_text_of_an_accepted_brand_is_accepted() {
     keys.authenticator().authenticate(&shown).await.unwrap();
 }
 
-/// A text is looked at, and a key looked for, only once the actor may.
+/// The text is read, and the key is looked up, only if the actor is allowed to.
 #[tokio::test]
 async fn nobody_but_the_system_chooses_a_text() {
     let bench = Bench::new();
@@ -475,7 +475,7 @@ async fn a_start_that_was_not_the_quickest_finds_the_key() {
         let found = configured.start(&bench).await.unwrap();
         assert_eq!((found.effect(), bench.events().await.len()), (Effect::Unchanged, 0), "{quota:?}");
 
-        // The same, of one that is another by then.
+        // The same, with a key that differs from the configuration.
         let bench = Bench::new();
         let row = KeyRow { scopes: "read".into(), ..row };
         bench.store.quicker.lock().unwrap().push_back(plain_change("quicker", Write::Insert(row)));
@@ -494,7 +494,7 @@ async fn quotas_hold_for_a_key_that_is_made_and_not_for_one_that_is_there() {
     assert_eq!(Configured::new().refusal(&bench).await, full);
 }
 
-/// A longest life that was set later is one of new keys.
+/// A longest life that is set later applies only to new keys.
 #[tokio::test]
 async fn a_longest_life_holds_for_a_key_that_is_made_and_not_for_one_that_is_there() {
     let day = Duration::from_secs(86_400);
@@ -532,7 +532,8 @@ async fn a_doubt_is_an_error_and_the_next_start_resolves_it() {
         .await;
     assert_eq!(configured.refusal(&bench).await, ManageErrorKind::CorruptRecord);
 
-    // Nobody says what became of it, though it was made. The hash takes real time, and the pauses between the attempts none.
+    // The outcome is unknown, though the key was written. The hash takes real time, and the pauses between the attempts
+    // take none.
     let (bench, configured) = (Bench::new(), Configured::new());
     bench.store.fail([Fault::DoesAndLosesTheAnswer, Fault::LosesTheAnswer, Fault::LosesTheAnswer]);
     let pause = async {
@@ -568,7 +569,7 @@ async fn the_text_is_in_nothing_that_is_said_or_stored() {
     assert!(format!("{request:?}").contains(&configured.text.redacted()));
 }
 
-/// One thing that happens to the key, or a start with a configuration.
+/// A change of the key, or a start with a configuration.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Start { scopes: usize, ends: Option<u64>, owner: &'static str },
@@ -602,7 +603,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What there is, as simple as it goes.
+/// The simplest model of the key.
 #[derive(Clone, Copy, Debug)]
 struct ModelKey {
     owner: &'static str,
@@ -625,7 +626,7 @@ impl Model {
         self.key.is_some_and(|key| !key.revoked && key.ends.is_none_or(|end| self.now < end))
     }
 
-    /// What a start comes to.
+    /// The result of a start.
     fn start(&mut self, scopes: usize, ends: Option<u64>, owner: &'static str) -> Result<Effect, ManageErrorKind> {
         let is_suspended = self.is_suspended && owner == "blue";
         let Some(key) = self.key else {

@@ -1,4 +1,4 @@
-//! Who is missing, what may be closed by that, and directories that fail, lie, forget and answer in part.
+//! Missing owners, which of them may be closed, and directories that fail, lie, forget or answer in part.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,7 +22,7 @@ use crate::{
     store::OwnerChange,
 };
 
-/// What a directory says of one owner.
+/// What a directory answers about one owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
     Left,
@@ -34,20 +34,20 @@ enum Says {
 enum How {
     #[default]
     Answers,
-    /// It has lost everybody, and says so.
+    /// It has lost all ids, and reports them as unknown.
     KnowsNobody,
-    /// With a name of each that it has, and no word of the others.
+    /// It returns the names that it has, and nothing about the others.
     NamesOnly,
-    /// It has lost everybody, and says nothing.
+    /// It has lost all ids, and answers nothing.
     SaysNothing,
-    /// About the first five hundred only.
+    /// It answers only about the first five hundred.
     Truncates,
     Fails,
     Hangs,
     Panics,
 }
 
-/// Knows everybody but those named otherwise.
+/// Knows all ids, with the named exceptions.
 #[derive(Clone, Default)]
 struct Roll(Arc<State>);
 
@@ -55,9 +55,9 @@ struct Roll(Arc<State>);
 struct State {
     says: Mutex<BTreeMap<Owner, Says>>,
     how: Mutex<How>,
-    /// What happens to it right before the next questions, one each.
+    /// How it changes right before each of the next questions.
     then: Mutex<VecDeque<Option<How>>>,
-    /// Whom it was asked about, and how many at a time.
+    /// The owners that it was asked about, for each question.
     asked: Mutex<Vec<(OrganizationId, Vec<Owner>)>>,
 }
 
@@ -79,7 +79,7 @@ impl Roll {
         *self.0.how.lock().unwrap() = how;
     }
 
-    /// Becomes this right before its second question from now on.
+    /// Changes to this right before its second question from now.
     fn be_next(&self, how: How) {
         self.0.then.lock().unwrap().extend([None, Some(how)]);
     }
@@ -148,7 +148,7 @@ async fn plant_dead(bench: &Bench, id: char, owner: &Owner, row: KeyRow) {
     bench.plant_row(KeyRow { lineage: id.clone(), id, kind, owner: name, ..row }).await;
 }
 
-/// Twenty people with a key each, so that one or two are not many.
+/// Twenty people with one key each, so that one or two missing are not many.
 async fn twenty(roll: &Roll) -> Bench {
     let bench = roll.bench();
     for number in 0..20 {
@@ -165,7 +165,7 @@ fn missing(report: &Reconciled) -> Vec<(Owner, Presence, u64)> {
     report.missing.iter().map(|missing| (missing.owner.clone(), missing.presence, missing.live_keys)).collect()
 }
 
-/// The owners that were closed, by the trail.
+/// The owners that were closed, read from the trail.
 async fn closed(bench: &Bench) -> Vec<String> {
     let told = |event: EventRow| (event.action == "owner.closed").then_some(event.owner);
     bench.events().await.into_iter().filter_map(told).collect()
@@ -203,7 +203,7 @@ async fn left_unknown_and_unanswered_are_three_things() {
         "2 of 4 users and teams with active keys are not in the directory. For 1 more, the directory did not say \
          whether it exists."
     );
-    // In doubt about one of them, nobody is closed, whoever insists.
+    // If one of them is in doubt, no owner is closed, even with `even_if_many`.
     let doubt = ManageErrorKind::DirectoryIncomplete { unanswered: 1 };
     for request in
         [report.closing(), report.closing().even_if_many(), Reconcile::close([silent.clone()]).even_if_many()]
@@ -230,7 +230,7 @@ async fn who_has_no_live_key_is_nobodys_concern() {
     let report = ask(&bench, Reconcile::report()).await.unwrap();
     assert_eq!((report.owners, missing(&report), report.is_many()), (0, vec![], false));
     assert_eq!(roll.asked(), [], "nobody to ask about");
-    // Closing them is not what was asked for, and no error.
+    // These are not closed, which is no error.
     let named = Reconcile::close([revoked.clone(), expired.clone(), done.clone()]);
     assert_eq!(ask(&bench, named).await.unwrap().kept, [revoked, expired, done]);
     assert_eq!(closed(&bench).await, [""; 0]);
@@ -261,12 +261,12 @@ async fn those_that_were_read_in_a_report_are_closed_with_an_event_each() {
     let events = bench.events().await;
     let told = events.iter().map(|event| (&*event.action, &*event.owner, &*event.actor));
     assert!(told.eq([("owner.closed", "user-03", "user:olga"), ("owner.closed", "user-11", "user:olga")]));
-    // As `close` writes it.
+    // The same event as of `close`.
     bench.manager.close(&user("user-05"), &org_admin()).await.unwrap();
     let by_hand = bench.events().await.pop().unwrap();
     let alike = EventRow { sequence: events[0].sequence, owner: "user-03".into(), ..by_hand };
     assert_eq!(alike, events[0]);
-    // And they are done with.
+    // They are no longer missing.
     let report = ask(&bench, report.closing()).await.unwrap();
     assert_eq!((report.owners, report.missing.len()), (17, 0));
     assert_eq!((report.closed, report.kept), (vec![], vec![first, second]));
@@ -282,7 +282,7 @@ async fn only_those_that_are_named_are_closed() {
     assert_eq!((done.closed, done.kept), (vec![named], vec![user("misspelt"), here]));
     assert_eq!(done.missing.len(), 2);
     assert_eq!(closed(&bench).await, ["user-03"]);
-    // Nobody named is nobody closed.
+    // If no owner is named, no owner is closed.
     assert_eq!(ask(&bench, Reconcile::close([])).await.unwrap().closed, []);
 }
 
@@ -304,7 +304,7 @@ async fn a_directory_that_suddenly_knows_nobody_closes_nobody() {
         for request in [report.closing(), Reconcile::close([gone.clone(), user("user-04")])] {
             assert_eq!(ask(&bench, request).await.map(|done| done.closed), expected.clone(), "{how:?}");
         }
-        // Of a report, what it is told.
+        // The result of a report.
         let told = ask(&bench, Reconcile::report()).await;
         match how {
             How::KnowsNobody => assert!(told.unwrap().is_many()),
@@ -314,7 +314,7 @@ async fn a_directory_that_suddenly_knows_nobody_closes_nobody() {
         }
     }
     assert_eq!(closed(&bench).await, [""; 0]);
-    // Whoever knows that it is right says so.
+    // A caller that knows that it is right can confirm it.
     roll.be(How::KnowsNobody);
     let done = ask(&bench, Reconcile::close([gone.clone()]).even_if_many()).await.unwrap();
     assert_eq!((done.closed, closed(&bench).await), (vec![gone], vec!["user-03".into()]));
@@ -418,7 +418,7 @@ async fn a_directory_of_people_alone_is_asked_about_people() {
     assert_eq!(ask(&bench, people.closing()).await.unwrap().closed, std::slice::from_ref(&anna));
     let teams = ask(&bench, Reconcile::report().of_kind(KeyKind::Team)).await.unwrap();
     assert_eq!((teams.owners, teams.unanswered), (1, vec![blue]));
-    // One of another kind than was looked at is not closed.
+    // An owner of another kind than requested is not closed.
     let other = Reconcile::close([anna.clone()]).of_kind(KeyKind::Team);
     assert_eq!(ask(&bench, other).await, Err(ManageErrorKind::DirectoryIncomplete { unanswered: 1 }));
     roll.has_again(&team("blue"));
@@ -453,7 +453,7 @@ async fn organizations_are_apart() {
     let done = manager.reconcile(report.closing().even_if_many(), &system()).await.unwrap();
     assert_eq!(done.closed, [user("anna")]);
     assert!(bench.manager.owner(&user("anna"), &system()).await.unwrap().status.is_active());
-    // An admin from elsewhere finds nothing.
+    // An admin of another organization finds nothing.
     let foreign = org_admin().with_organization(OrganizationId::new("globex").unwrap());
     let error = manager.reconcile(Reconcile::report(), &foreign).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::NotFound);
@@ -488,7 +488,7 @@ async fn admins_of_the_organization_and_the_system_may_and_nobody_else() {
     }
 }
 
-/// The table, but nobody may close this one, or know of that one.
+/// The default policy, except that one owner may not be closed and another one is hidden.
 #[derive(Debug)]
 struct Spared;
 
@@ -596,13 +596,13 @@ async fn keys_whose_owner_cannot_be_read_are_counted() {
     let nobodys = KeyRow { kind: "robot".into(), id: "B".repeat(20), lineage: "B".repeat(20), ..KeyRow::example() };
     bench.plant_row(nobodys).await;
     let report = ask(&bench, Reconcile::report()).await.unwrap();
-    // Whose the first is can be read, whatever else cannot.
+    // The owner of the first key can be read, even if the rest of the key cannot.
     assert_eq!((report.owners, report.unreadable, report.is_complete()), (21, 1, false));
     bench.store.fail_lists();
     assert_eq!(ask(&bench, Reconcile::report()).await, Err(ManageErrorKind::CorruptRecord));
 }
 
-/// Every error on the way to a closing closes nobody.
+/// After any error before the closing, no owner is closed.
 #[tokio::test]
 async fn errors_of_the_store_close_nobody() {
     let gone = user("user-03");
@@ -637,7 +637,8 @@ fn person_of_any_kind() -> impl Strategy<Value = Person> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whoever is there, or in doubt, or not named, is never closed; and the others are, unless all is refused.
+    /// An owner that exists, is in doubt or is not named is never closed. All others are closed, unless the request is
+    /// refused.
     #[test]
     fn nobody_is_closed_who_is_not_missing_and_named(
         people in prop::collection::vec(person_of_any_kind(), 1..30),

@@ -7,7 +7,8 @@ use super::world::Examples;
 use super::{kinds::every_kind, world::examples};
 use crate::manage::{ManageErrorKind, Problem};
 
-/// What `manage` says in public that is no answer: requests, traits, what acts, and errors, which are told as a problem.
+/// Public names of `manage` that are no answers: requests, traits, acting types, and errors, which are answered as a
+/// problem.
 const NO_ANSWERS: &[&str] = &[
     "Actor",
     "AuditQuery",
@@ -49,16 +50,16 @@ const NO_ANSWERS: &[&str] = &[
     "sentences",
 ];
 
-/// Answers of other rooms, which those of this one are made of.
+/// Answers of other modules that are parts of answers of this one.
 const OF_OTHERS: &[&str] =
     &["Day", "Event", "KeyCursor", "Outcome", "OutcomeSummary", "Sentence", "UsageCount", "UsageDetail", "UsageTotals"];
 
-/// Where they are written down.
+/// The folder of the recorded answers.
 pub(super) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/manage/tests/answers")
 }
 
-/// What is written down, which is `now` where the environment has `UPDATE_ANSWERS`.
+/// The recorded text. With the variable `UPDATE_ANSWERS`, it becomes `now`.
 pub(super) fn as_it_was(file: &str, now: &str) -> String {
     let path = folder().join(file);
     if env::var_os("UPDATE_ANSWERS").is_some() {
@@ -71,7 +72,7 @@ pub(super) fn as_it_was(file: &str, now: &str) -> String {
 async fn every_answer_is_as_it_was() {
     for (name, answers) in examples().await.of {
         let was = as_it_was(&format!("{name}.json"), &(serde_json::to_string_pretty(&answers).unwrap() + "\n"));
-        // Without a file, no answer is as it was. In which order members come is not part of the form.
+        // Without a file, the test fails. The order of members does not matter.
         let was: Vec<Value> = serde_json::from_str(&was).unwrap_or_default();
         assert!(
             was == answers,
@@ -81,7 +82,7 @@ async fn every_answer_is_as_it_was() {
     }
 }
 
-/// Answers of calls, and on their own, that tell how keys are used.
+/// Complete answers that contain usage counts.
 const TELL_COUNTS: &[&str] = &[
     "Advice",
     "BlastRadius",
@@ -98,7 +99,7 @@ const TELL_COUNTS: &[&str] = &[
     "Rotation",
 ];
 
-/// What these are made of.
+/// Parts of these.
 const PARTS: &[&str] = &[
     "Attempts",
     "Cadence",
@@ -116,7 +117,7 @@ const PARTS: &[&str] = &[
     "UsageTotals",
 ];
 
-/// All objects in an answer, itself among them.
+/// All objects in an answer, including itself.
 fn objects(answer: &Value) -> Vec<&serde_json::Map<String, Value>> {
     match answer {
         Value::Object(members) => [members].into_iter().chain(members.values().flat_map(objects)).collect(),
@@ -136,7 +137,7 @@ async fn an_answer_that_tells_counts_says_once_how_far_they_go() {
                 objects(answer).iter().filter(|object| object.get("counted").is_some_and(Value::is_object)).count();
             let says_itself = answer.get("counted").is_some_and(Value::is_object);
             match (TELL_COUNTS.contains(&name), PARTS.contains(&name)) {
-                // Of a key, those who may not see how it is used are told neither.
+                // An actor that may not see the usage of a key gets neither counts nor their time.
                 (true, _) if name == "KeyInfo" && !tells => assert_eq!(says, 0, "{name}: {answer:#}"),
                 (true, _) => assert!(says_itself && says == 1, "{name}: {answer:#}"),
                 (_, true) => assert_eq!(says, 0, "{name}: {answer:#}"),
@@ -160,7 +161,7 @@ async fn no_file_is_left_of_an_answer_that_is_gone() {
     }
 }
 
-/// The names that a module says in public.
+/// The public names of a module.
 fn public_names(text: &str) -> BTreeSet<String> {
     let uses = text.split("\npub use ").skip(1).map(|rest| rest.split(';').next().unwrap());
     let names = uses.flat_map(|text| {
@@ -187,7 +188,7 @@ async fn no_answer_is_forgotten() {
     }
 }
 
-/// No object has a member in one example and lacks it in another: unknown is `null`.
+/// An object has the same members in all examples: unknown is `null`.
 #[cfg(feature = "schemars")]
 #[tokio::test]
 async fn every_answer_is_as_its_schema_says() {
@@ -213,7 +214,7 @@ async fn every_answer_is_as_its_schema_says() {
     }
 }
 
-/// Lets objects have no other members than those that are described.
+/// Forbids members that the schema does not describe.
 #[cfg(feature = "schemars")]
 fn close(schema: &mut Value) {
     match schema {

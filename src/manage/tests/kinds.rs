@@ -1,10 +1,10 @@
-//! One of each kind of error: a list that does not compile once one is missing.
+//! One error of each kind. The list does not compile if one is missing.
 
 use crate::manage::{
     InvalidInput, KnownKeyProblem, ManageErrorKind, Misconfiguration, Quota, RotationVerdict, denial::DenialReason,
 };
 
-/// One of each kind: what is missing here does not compile in [`follows`].
+/// One of each kind. A missing kind does not compile in [`follows`].
 pub(super) fn every_kind() -> Vec<ManageErrorKind> {
     std::iter::successors(Some(ManageErrorKind::ActorBusy), |kind| follows(*kind)).collect()
 }

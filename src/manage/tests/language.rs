@@ -12,7 +12,7 @@ use crate::{
     sentence::{Argument, Sentence},
 };
 
-/// Ids, and what each speaks of: who translates relies on both.
+/// The ids of sentences and their arguments. Translations rely on both.
 #[test]
 fn every_sentence_is_as_it_was() {
     let lines = sentences().into_iter().map(|sentence| {
@@ -63,7 +63,7 @@ fn a_template_and_its_arguments_fit() {
     }
 }
 
-/// The source says which there are.
+/// The source code lists all sentences.
 #[test]
 fn every_sentence_that_is_declared_is_listed() {
     let listed: BTreeSet<String> = sentences().iter().map(|sentence| sentence.id().to_owned()).collect();
@@ -105,7 +105,7 @@ fn sources(folder: &Path) -> Vec<String> {
     texts
 }
 
-/// What the examples name: no words of this crate.
+/// Names in the examples, which are not words of this crate.
 const NAMES: &[&str] = &[
     "Alice Jones",
     "Blue",
@@ -122,7 +122,8 @@ const NAMES: &[&str] = &[
     "team.OldOldOldOldOldOldOl.[REDACTED]",
 ];
 
-/// In a language of ids alone, no English is left: every sentence is one, and its arguments are no sentences.
+/// If every sentence is replaced by its id, no English is left. So every text is a sentence, and no argument is English
+/// text.
 #[tokio::test]
 async fn another_language_can_say_every_answer() {
     for (name, answers) in examples().await.of {
@@ -130,7 +131,7 @@ async fn another_language_can_say_every_answer() {
             let mut said = 0;
             translate(&mut answer, &mut said);
             if let Value::Object(members) = &mut answer {
-                // For who reads English alone: HTTP's words for the status, and the sentences in one line.
+                // These are English only: the HTTP text for the status, and the sentences in one line.
                 if name == "Problem" {
                     members.remove("title");
                     members.remove("detail");
@@ -145,7 +146,7 @@ async fn another_language_can_say_every_answer() {
     }
 }
 
-/// Puts `[id arguments]` in the place of every sentence.
+/// Replaces every sentence by its id and arguments.
 fn translate(value: &mut Value, said: &mut usize) {
     match value {
         Value::Object(members) => {

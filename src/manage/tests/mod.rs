@@ -1,4 +1,4 @@
-//! The JSON of every answer, frozen: what it is, that its schema says so, and that another language can say it.
+//! The frozen JSON of every answer: its form, its schema, and whether it can be translated.
 
 mod answers;
 mod kinds;

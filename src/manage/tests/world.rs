@@ -25,7 +25,7 @@ use crate::{
     usage::{Outcome, UsageBatch, UsageDayRow, UsageDetail, UsageRow},
 };
 
-/// What every answer is: JSON, and a schema of it.
+/// Every answer is JSON, with a schema.
 #[cfg(feature = "schemars")]
 pub(super) trait Answer: Serialize + schemars::JsonSchema {}
 #[cfg(feature = "schemars")]
@@ -135,7 +135,7 @@ fn alice() -> Actor {
     Actor::user(user_id("alice"), Rights::none().team(team_id("engineering"), TeamRole::Member))
 }
 
-/// Each answer of a manager, and whatever else serializes; of those that carry names, also with some.
+/// Each answer of a manager, and every other type that serializes. Answers with names also have an example with names.
 pub(super) async fn examples() -> Examples {
     let mut all = examples_by(&Rules::default()).await;
     let mut named = Examples::default();
@@ -154,14 +154,14 @@ pub(super) async fn examples() -> Examples {
     erased(&mut all).await;
     for (name, answers) in named.of {
         let is_named = |answer: &Value| answer["names"]["users"].as_object().is_some_and(|users| !users.is_empty());
-        // One of each is enough.
+        // One answer of each type is enough.
         let answer = answers.into_iter().find(is_named);
         all.of.entry(name).or_default().extend(answer);
     }
     all
 }
 
-/// The same without what is about names alone.
+/// The same, without examples that are only about names.
 pub(in crate::manage) async fn examples_by(rules: &Rules) -> Examples {
     let mut all = Examples::default();
     reads(&mut all, rules).await;
@@ -172,7 +172,7 @@ pub(in crate::manage) async fn examples_by(rules: &Rules) -> Examples {
     all
 }
 
-/// Always says the same.
+/// A directory that always gives the same answer.
 struct Telling(Names);
 
 impl Directory for Telling {
@@ -193,7 +193,7 @@ pub(in crate::manage) async fn reads(all: &mut Examples, rules: &Rules) {
     for key in [OLD, LAPTOP, PAUSED] {
         all.add(&manager.find(&id(key), olga).await.unwrap());
     }
-    // Whose usage is not for everybody.
+    // A key whose usage is not visible to every actor.
     all.add(&manager.find(&id(OLD), alice).await.unwrap());
     let page = manager.list(ListKeys::all().limit(1), olga).await.unwrap();
     all.add(&page);
@@ -365,7 +365,7 @@ async fn changes(all: &mut Examples, rules: &Rules) {
     all.add_all(entries.iter().map(|entry| entry.event.clone()));
 }
 
-/// Of a person who made keys and has one.
+/// The erasure of a person who created keys and has one.
 async fn erased(all: &mut Examples) {
     let bench = world(&Rules::default()).await;
     let (manager, system) = (&bench.manager, &crate::manage::fixture::system());
@@ -376,7 +376,7 @@ async fn erased(all: &mut Examples) {
     all.add(&manager.erase(Erase::owner(user("alice")).under(under), system).await.unwrap());
 }
 
-/// Bob has left, nobody knows of red, and whether dora is there is not said.
+/// Bob has left, red is unknown, and the directory does not answer about dora.
 async fn reconciled(all: &mut Examples) {
     let names = Names::none().with_user(user_id("bob"), "Bob Brown").with_left(user_id("bob"));
     let here = (0..20).fold(names, |names, number| names.with_known(user_id(&format!("user-{number:02}"))));

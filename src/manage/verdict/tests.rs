@@ -12,7 +12,7 @@ fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis).unwrap()
 }
 
-/// Counts by outcome, source, how often, and when last.
+/// Counts with outcome, source, number, and time of the last use.
 fn usage(counts: &[(&str, &str, i64, i64)]) -> UsageDetail {
     let row = |&(outcome, source, count, last_at): &(&str, &str, i64, i64)| UsageRow {
         key: None,

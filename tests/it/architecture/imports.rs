@@ -1,8 +1,8 @@
-//! Reads from the text of a crate which file imports from which.
+//! Finds out from the source text of a crate which file imports from which.
 //!
-//! Counted are paths of the crate's own: after `use`, behind `crate::`, `super::` and `self::`, and those that begin
-//! with a child module, in code and inside of macros. A name that a `mod.rs` or `lib.rs` re-exports belongs to the file
-//! it comes from. Not counted are items under `#[cfg(test)]`, files that hold tests, comments and strings.
+//! It counts the crate's own paths: after `use`, after `crate::`, `super::` and `self::`, and paths that begin with a
+//! child module, in code and inside of macros. A name that a `mod.rs` or `lib.rs` re-exports belongs to the file that
+//! defines it. Items under `#[cfg(test)]`, test files, comments and strings do not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ pub(super) struct Source {
     pub(super) text: String,
 }
 
-/// `from` imports something that `to` defines, written as `text`.
+/// File `from` imports something that file `to` defines. `text` is the path as written.
 #[derive(Debug)]
 pub(super) struct Import {
     pub(super) from: String,
@@ -25,11 +25,11 @@ pub(super) struct Import {
     pub(super) text: String,
 }
 
-/// Who imports from whom.
+/// The imports between files.
 pub(super) struct Imports {
     pub(super) files: Vec<String>,
     pub(super) imports: Vec<Import>,
-    /// Imports of everything, `use a::*`.
+    /// Glob imports: `use a::*`.
     pub(super) stars: Vec<String>,
 }
 
@@ -46,14 +46,14 @@ struct Mention {
 #[derive(PartialEq)]
 enum Kind {
     Inline,
-    /// In a `use`, under this name.
+    /// In a `use` item, under this name.
     Use {
         name: String,
         public: bool,
     },
 }
 
-/// What one file says.
+/// The contents of one file.
 #[derive(Default)]
 struct Contents {
     mentions: Vec<Mention>,
@@ -76,7 +76,7 @@ impl Imports {
         Crate::new(contents).imports()
     }
 
-    /// Rings of files, each told once, by its members.
+    /// Import cycles between files, each listed once, by its members.
     pub(super) fn rings(&self) -> Vec<String> {
         let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for Import { from, to, .. } in self.imports.iter().filter(|import| import.from != import.to) {
@@ -90,8 +90,8 @@ impl Imports {
     }
 }
 
-/// Follows the imports from the last of `trail`; a way back to the first of it is a ring.
-/// A ring is told from its first member in the order of the alphabet.
+/// Follows the imports from the last file of `trail`. A way back to the first file is a cycle. A cycle is listed from
+/// its alphabetically first member.
 fn walk<'a>(
     trail: &mut Vec<&'a str>,
     next: &BTreeMap<&'a str, BTreeSet<&'a str>>,
@@ -109,7 +109,7 @@ fn walk<'a>(
     }
 }
 
-/// Whether a file holds nothing but tests.
+/// Whether a file holds only tests.
 pub(super) fn holds_tests(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.contains("/tests/")
 }
@@ -125,7 +125,7 @@ fn module_of(path: &str) -> Path {
 
 struct Crate {
     files: BTreeMap<Path, String>,
-    /// The names that a file has by `use`, and where they come from.
+    /// The names that a file gets by `use`, and where they come from.
     names: BTreeMap<(Path, String), Path>,
     contents: BTreeMap<String, Contents>,
 }
@@ -164,7 +164,7 @@ impl Crate {
         Imports { files: self.contents.into_keys().collect(), imports, stars }
     }
 
-    /// The path from the root of the crate, if it is one of the crate's own.
+    /// The path from the root of the crate, if the path belongs to the crate.
     fn absolute(&self, mention: &Mention) -> Option<Path> {
         let mut path = mention.module.clone();
         let mut rest = mention.segments.iter().peekable();
@@ -204,7 +204,7 @@ impl Crate {
     }
 }
 
-/// A `mod.rs` that re-exports from its own folder what its own code does not use is a front door, not an importer.
+/// A `mod.rs` that only re-exports from its own folder, without using the item, does not count as an importer.
 fn is_facade(from: &str, to: &str, mention: &Mention, found: &Contents) -> bool {
     match (&mention.kind, from.strip_suffix("mod.rs")) {
         (Kind::Use { name, public: true }, Some(folder)) => to.starts_with(folder) && !found.words.contains(name),
@@ -273,7 +273,7 @@ fn read_items(stream: TokenStream, module: &Path, found: &mut Contents) {
             read_items(group.stream(), module, found);
             at += 1;
         } else if keyword.is_empty() {
-            // Behind `::` the rest of a path from elsewhere follows: `::time::Date`, `Vec::<T>::new`.
+            // After `::`, the rest of a path from another crate follows: `::time::Date`, `Vec::<T>::new`.
             let foreign = is(rest.first(), ':') && is(rest.get(1), ':') && word(rest.get(2)).is_some();
             at += if foreign { 2 + read_path(&rest[2..]).0 } else { 1 };
         } else {
@@ -287,7 +287,8 @@ fn read_items(stream: TokenStream, module: &Path, found: &mut Contents) {
     }
 }
 
-/// The length of the item behind `#[cfg(test)]`: to its braces or semicolon. What is no item, a field say, is not skipped.
+/// The length of the item after `#[cfg(test)]`, up to its braces or semicolon. Something other than an item, such as a
+/// field, is not skipped.
 fn skip_item(tokens: &[TokenTree], module: &Path, found: &mut Contents) -> usize {
     let items = ["const", "enum", "fn", "impl", "mod", "pub", "static", "struct", "trait", "use"];
     let mut start = 0;
@@ -311,7 +312,7 @@ fn skip_item(tokens: &[TokenTree], module: &Path, found: &mut Contents) -> usize
 
 /// Reads `a::{b, c as d, e::*}`.
 fn read_use(tokens: &[TokenTree], prefix: &Path, module: &Path, public: bool, found: &mut Contents) {
-    // Behind a trailing comma nothing follows.
+    // Nothing follows a trailing comma.
     for branch in tokens.split(|token| is(Some(token), ',')).filter(|branch| !branch.is_empty()) {
         let mut segments = prefix.clone();
         let mut name = None;

@@ -1,4 +1,5 @@
-//! The stores of this crate keep the clauses of portable stores; stores with one fault each break those that speak of it.
+//! The stores of this crate keep the clauses of portable stores. A store with one fault breaks the clauses about that
+//! fault.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What stores hold: to fill them and to compare them.
+//! Sample contents, to fill stores and to compare them.
 
 use tower_api_keys::{
     OrganizationId, Timestamp, UserId,
@@ -100,7 +100,7 @@ pub async fn sample(store: &impl Ledger) {
     }
 }
 
-/// A key, its owner's suspension, its use and their event, none of them the sample's.
+/// A key, its owner's suspension, its usage and their event. The sample has none of them.
 pub async fn stranger(store: &impl Ledger) {
     let row = KeyRow { id: "_".repeat(20), kind: "user".into(), owner: "mallory".into(), ..KeyRow::example() };
     let owner = OwnerRef { organization: OrganizationId::single(), owner: UserId::new("mallory").unwrap().into() };
@@ -123,7 +123,7 @@ pub async fn stranger(store: &impl Ledger) {
     store.apply(&change(7, writes)).await.unwrap();
 }
 
-/// What the store says of the sample's organizations, as it answers and as it exports, row by row.
+/// The sample's organizations in a store: its answers, and its export, row by row.
 #[derive(Debug, PartialEq)]
 pub struct Content {
     keys: Vec<ListedKey>,
@@ -146,7 +146,7 @@ pub async fn content(store: &impl PortableStore) -> Content {
     content
 }
 
-/// Everything, a piece for each table.
+/// All rows, one batch for each table.
 pub async fn all_rows(store: &impl PortableStore) -> Vec<Batch> {
     let (mut all, mut cursor) = (Vec::new(), Some(Cursor::START));
     while let Some(from) = cursor {

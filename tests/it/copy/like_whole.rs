@@ -1,4 +1,4 @@
-//! Whatever a store holds, its copy holds, whatever the size of the pages and wherever the copy was interrupted.
+//! A copy holds everything that the store holds, for any page size and wherever the copy was interrupted.
 
 use proptest::prelude::*;
 use tower_api_keys::{
@@ -20,7 +20,7 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just("a"), Just("A"), Just("a "), Just("_"), Just("\u{e9}")].prop_map(String::from)
 }
 
-/// Of an owner or an organization: none has a space at an end.
+/// The id of an owner or an organization: without a space at either end.
 fn id() -> impl Strategy<Value = String> {
     prop_oneof![Just("a"), Just("A"), Just("a-"), Just("_"), Just("\u{e9}")].prop_map(String::from)
 }
@@ -121,7 +121,7 @@ fn tables() -> impl Strategy<Value = Vec<Batch>> {
         })
 }
 
-/// Copies through two stores, the first copy interrupted.
+/// Copies through two stores. The first copy is interrupted.
 async fn copy(tables: &[Batch], page: u16, failure: usize) {
     let source = MemoryStore::new();
     for rows in tables {

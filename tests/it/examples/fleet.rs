@@ -1,4 +1,4 @@
-//! Several nodes that share one PostgreSQL, in a small run: it finds nothing, and it can find something.
+//! A small run with several nodes that share one PostgreSQL: it finds no fault, and it finds a planted one.
 
 use std::{
     collections::BTreeMap,
@@ -7,7 +7,7 @@ use std::{
 
 use super::running::program;
 
-/// What decides whether an answer was wrong, with tests of its own.
+/// Decides whether an answer was wrong, and has its own tests.
 #[path = "../../../examples/fleet/judge.rs"]
 mod judge;
 

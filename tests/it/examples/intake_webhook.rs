@@ -1,4 +1,4 @@
-//! Whose work a webhook takes.
+//! Which keys can use a webhook.
 
 use std::fs;
 
@@ -10,14 +10,14 @@ struct Webhook {
     _service: Running,
     folder: TempDir,
     address: String,
-    /// Each key with the status that the example says it gets.
+    /// Each key, with the status that the example prints for it.
     printed: Vec<(String, u16)>,
 }
 
 fn start() -> Webhook {
     let folder = tempdir().unwrap();
     let mut service = Running::start("intake_webhook", &folder);
-    let said = service.until("Ctrl-C stops");
+    let said = service.until("Ctrl-C to stop");
     let status = |line: &str| line.rsplit_once("# ")?.1.split(',').next()?.parse().ok();
     let printed: Vec<_> = said.lines().filter_map(|line| Some((keys_in(line).pop()?, status(line)?))).collect();
     assert_eq!(printed.len(), 4);
@@ -29,7 +29,7 @@ impl Webhook {
         request(&self.address, "POST /intake/deploys", &[("x-api-key", key)], "done")
     }
 
-    /// Of alice and bob, engineering and sales.
+    /// The statuses for alice, bob, engineering and sales.
     fn statuses(&self) -> Vec<u16> {
         self.printed.iter().map(|(key, _)| self.send(key).status).collect()
     }

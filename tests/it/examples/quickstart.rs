@@ -1,4 +1,4 @@
-//! What the README promises of its first command.
+//! What the README promises for its first command.
 
 use std::{
     io::Write,
@@ -87,7 +87,7 @@ fn printed_lines_are_whole_commands() {
     }
 }
 
-/// A cache would keep a 200, and counters of refusals would not see one.
+/// A cache would store a 200, and a counter of refusals would miss it.
 #[test]
 fn no_other_request_passes_for_a_grpc_call() {
     let quickstart = first_start();
@@ -144,9 +144,9 @@ fn a_second_start_shows_no_key_and_takes_the_first_ones() {
     let said = service.until("Listening on");
     assert_eq!(keys_in(&said), Vec::<String>::new());
     for owner in OWNERS {
-        assert!(said.contains(&format!("The key of {owner} was issued and shown before")), "{said}");
+        assert!(said.contains(&format!("The key of {owner} was issued and shown earlier")), "{said}");
     }
-    assert!(said.contains("To start anew: stop this service, rm keys.db*, and run it again."), "{said}");
+    assert!(said.contains("To start over: stop this service, rm keys.db*, and run it again."), "{said}");
     let address = address_in(&said);
     for key in keys {
         assert_eq!(request(&address, "GET /whoami", &[("x-api-key", &key)], "").status, 200);
@@ -206,7 +206,7 @@ async fn a_key_that_was_never_shown_is_replaced() {
     assert!(refused.body.contains(r#""code":"key_revoked""#), "{}", refused.body);
 }
 
-/// As a start does that is killed between issuing a key and printing it.
+/// Leaves the state of a start that was killed after it issued a key and before it printed it.
 async fn leave_unshown_key(folder: &TempDir) -> PlaintextKey {
     let request = IssueKey::user(UserId::new("alice").unwrap()).named("quickstart, not shown yet");
     open(folder).await.manager().issue(request, &system()).await.unwrap().into_plaintext()
@@ -219,6 +219,6 @@ fn a_port_in_use_is_said_and_no_key_is_made() {
     let ended = Command::new(program("quickstart")).current_dir(&folder).env("PORT", &port).output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
     let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(said.contains(&format!("PORT={port} cannot be listened on")), "{said}");
+    assert!(said.contains(&format!("cannot listen on PORT={port}")), "{said}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }

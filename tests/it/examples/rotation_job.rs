@@ -1,4 +1,4 @@
-//! What the scheduled job of the example does to the keys in its folder.
+//! What the example's scheduled job does to the keys in its folder.
 
 use std::{process::Output, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::support::secrets;
 const SERVICES: [&str; 2] = ["deploy.key", "cron.key"];
 const OWN: &str = "rotator.key";
 
-/// Runs the job once; whoever calls with an old key has moved as soon as it calls with the new one.
+/// Runs the job once. A source counts as moved as soon as it calls with the new key.
 fn run(folder: &TempDir) -> String {
     let job = program("rotation_job");
     let Output { status, stdout, stderr } =
@@ -36,7 +36,7 @@ fn text(folder: &TempDir, file: &str) -> String {
 
 async fn keys(folder: &TempDir) -> ApiKeys<SqliteStore> {
     let store = SqliteStore::open(folder.path().join("keys.db")).await.unwrap();
-    // The example's hashes cost what they do in production, and this machine has other tests to run.
+    // The example's hashes cost as much as in production, and this machine runs other tests.
     let patient = HasherConfig::new().with_check_wait(Duration::from_secs(60));
     ApiKeys::builder(store).hasher(patient).build().await.unwrap()
 }
@@ -100,7 +100,7 @@ async fn what_a_dead_run_left_behind_is_begun_again() {
     run(&folder);
     let (old, _) = (text(&folder, SERVICES[0]), run(&folder));
     run(&folder);
-    // As if that run had died between the two steps.
+    // As if that run had been killed between the two steps.
     std::fs::write(folder.path().join(SERVICES[0]), &old).unwrap();
     let said = run(&folder);
     assert!(said.contains("deploy.key: begun again"), "{said}");
@@ -112,19 +112,19 @@ async fn what_a_dead_run_left_behind_is_begun_again() {
 async fn a_key_that_expires_is_told_of_for_its_successor_ends_with_it() {
     let folder = tempdir().unwrap();
     run(&folder);
-    assert!(!run(&folder).contains("somebody has to renew it"), "no key expires yet");
+    assert!(!run(&folder).contains("has to renew it"), "no key expires yet");
     let is_cron = |key: &KeyInfo| key.name.as_str() == "Monday cron";
     let cron = live(&folder).await.into_iter().find(is_cron).unwrap();
     let end: Timestamp = "2126-01-01T00:00:00Z".parse().unwrap();
     keys(&folder).await.manager().expire_at(&cron.id, end, &Actor::system("test").unwrap()).await.unwrap();
     let said = run(&folder);
-    let told = said.lines().filter(|line| line.contains("somebody has to renew it")).collect::<Vec<_>>();
-    assert_eq!(told, [format!("cron.key: it ends at {end}, as before: somebody has to renew it, for a key cannot")]);
+    let told = said.lines().filter(|line| line.contains("has to renew it")).collect::<Vec<_>>();
+    assert_eq!(told, [format!("cron.key: the key still expires at {end}: a person or the service has to renew it")]);
     let ends: Vec<_> = live(&folder).await.into_iter().filter(is_cron).map(|key| key.expires_at).collect();
     assert_eq!(ends, [Some(end), Some(end)]);
 }
 
-/// Runs the job after a Team Admin labelled the key of the Monday cron with this file.
+/// Runs the job after a Team Admin has set this file as the label of the key of the Monday cron.
 async fn run_labelled(folder: &TempDir, file: &str) -> String {
     let is_cron = |key: &KeyInfo| key.name.as_str() == "Monday cron";
     let keys = keys(folder).await;
@@ -158,7 +158,7 @@ async fn a_label_reaches_no_file_but_that_of_its_key() {
         assert_eq!(text(&folder, SERVICES[1]), cron, "{name}");
         assert!(link.is_symlink() && !folder.path().join("absent.key").exists());
     }
-    // Its own rotations go on.
+    // The rotations of its own keys continue.
     let id = |text: &str| text.split('.').nth(1).unwrap().to_owned();
     assert_ne!(id(&text(&folder, SERVICES[0])), id(&cron));
     assert_ne!(deploy, cron);

@@ -1,4 +1,4 @@
-//! A built example at work, and a client that knows no more HTTP than it has to.
+//! A running example, and a minimal HTTP client.
 
 use std::{
     env, fs,
@@ -14,10 +14,10 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Far more than anything here takes: a test that meets it has failed.
+/// Longer than anything here takes. A test that reaches this limit has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where cargo puts examples, and whether this one is there and no older than its source.
+/// The path of a built example. Panics if it is missing or older than its source.
 pub fn program(name: &str) -> PathBuf {
     let own = env::current_exe().unwrap();
     let profile = own.ancestors().nth(2).unwrap();
@@ -29,7 +29,7 @@ pub fn program(name: &str) -> PathBuf {
     program
 }
 
-/// The one file of an example, or those in its folder.
+/// The single file of an example, or the files in its folder.
 fn sources(name: &str) -> Vec<PathBuf> {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     match fs::read_dir(examples.join(name)) {
@@ -38,7 +38,7 @@ fn sources(name: &str) -> Vec<PathBuf> {
     }
 }
 
-/// A process of its own, in a folder of its own, on a port that was free. Ends with this value.
+/// An example in its own process and folder, on a free port. The process ends when this is dropped.
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -59,7 +59,7 @@ impl Running {
         Self { child, lines }
     }
 
-    /// What it prints from now on, up to and with the first line that has this in it.
+    /// Returns the output from now to the first line that contains `mark`, that line included.
     pub fn until(&mut self, mark: &str) -> String {
         let mut said = String::new();
         loop {
@@ -74,12 +74,12 @@ impl Running {
         }
     }
 
-    /// The next line that has this in it.
+    /// Returns the next line that contains `mark`.
     pub fn line_with(&mut self, mark: &str) -> String {
         self.until(mark).lines().last().unwrap().to_owned()
     }
 
-    /// Asks this one process to stop, and how it ended.
+    /// Asks the process to stop, and returns its exit status.
     pub fn stop(mut self, signal: Signal) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         loop {
@@ -94,13 +94,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended; then there is nothing to do.
+        // The process may have ended already. Then there is nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Every key in a text, once each, in order.
+/// Every key in a text, each once, in order.
 pub fn keys_in(text: &str) -> Vec<String> {
     let mut keys = Vec::new();
     for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))) {
@@ -112,7 +112,7 @@ pub fn keys_in(text: &str) -> Vec<String> {
     keys
 }
 
-/// Host and port in a text with a URL.
+/// Host and port of the URL in a text.
 pub fn address_in(text: &str) -> String {
     let (_, after) = text.split_once("http://").unwrap();
     after.split(|c: char| c.is_whitespace() || c == '/').next().unwrap().to_owned()
@@ -130,8 +130,8 @@ impl Answer {
     }
 }
 
-/// Sends one request over a connection of its own; again if the service had no time for a hash, as clients are told to.
-/// Hashing has the lowest priority, and other tests keep the cores busy.
+/// Sends one request over its own connection. Repeats it if the service had no time for a hash, as the answer tells
+/// clients to do: hashing has the lowest priority, and other tests keep the cores busy.
 pub fn request(address: &str, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     loop {
         let answer = request_once(address, line, headers, body);

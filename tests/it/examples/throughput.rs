@@ -1,10 +1,10 @@
-//! The example that measures, in its quick form.
+//! The measuring example, in its quick form.
 
 use std::process::Command;
 
 use super::running::program;
 
-/// What it said, cell by cell.
+/// The output, cell by cell.
 fn rows() -> Vec<Vec<String>> {
     let output = Command::new(program("throughput")).arg("--quick").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

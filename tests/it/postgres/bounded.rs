@@ -1,4 +1,4 @@
-//! Bounded freshness across a network: word of a change arrives at once, and where none arrives the bound holds.
+//! Bounded freshness across a network: a notification of a change arrives at once. If none arrives, the bound holds.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use super::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// So long that only word of a change explains that it is noticed.
+/// So long that only a notification explains why a change is noticed.
 const LONG: Freshness = Freshness::Bounded(Duration::from_secs(600));
 
-/// How long the key is accepted, from now on.
+/// How long the key is still accepted.
 async fn noticed_after(keys: &Keys, key: &PlaintextKey) -> Duration {
     let begun = Instant::now();
     loop {
@@ -34,10 +34,10 @@ async fn noticed_after(keys: &Keys, key: &PlaintextKey) -> Duration {
     }
 }
 
-/// That a connection listens for word of changes.
+/// The condition for a connection that listens for notifications.
 const LISTENS: &str = "(query like 'listen %' or query like 'notify %')";
 
-/// Waits until so many connections listen for word of changes.
+/// Waits until this number of connections listen for notifications.
 async fn listeners(server: &super::server::Server, expected: i64) {
     let client = server.client().await;
     until(&client, &format!("select count(*) = {expected} from pg_stat_activity where {LISTENS}")).await;
@@ -59,7 +59,7 @@ async fn word_of_a_revocation_arrives_long_before_the_bound() {
     for _ in 0..1_000 {
         assert_eq!(check(&bounded, &known).await, Ok(()));
     }
-    // Word of the new key may arrive late.
+    // The notification of the new key may arrive late.
     assert!(bounded.authenticator().metrics().freshness_reads <= reads + 2, "requests wait for reads");
 }
 
@@ -102,7 +102,7 @@ async fn a_node_behind_a_pooler_listens_where_it_is_told() {
     noticed_after(&bounded, &key).await;
 }
 
-/// In this weather between a node and its server, nothing is accepted that is staler than the bound.
+/// Asserts that with this weather between a node and its server, no accepted key is staler than the bound.
 async fn keeps_its_bound(weather: Weather) {
     let server = migrated().await;
     let proxy = Proxy::to(server.port()).await;
@@ -111,7 +111,7 @@ async fn keeps_its_bound(weather: Weather) {
     let (key, live) = (known_key(&bounded).await, known_key(&bounded).await);
     let runs = bounded.authenticator().argon2_runs();
     proxy.set(weather);
-    // A bound spares requests the store.
+    // With a bound, a request does not need the store.
     assert_eq!(check(&bounded, &key).await, Ok(()));
     revoke(&strict, &key).await;
     let revoked = Instant::now();

@@ -1,11 +1,11 @@
-//! Whoever was erased is in no column of a server's tables.
+//! An erased owner is in no column of a server's tables.
 
 use tower_api_keys::store::PostgresStore;
 
 use super::{connected, migrated, roles::grant, server::Server, settings};
 use crate::erasure::{STEPS, Whom, erased_after_failures, nothing_is_left};
 
-/// All rows of all tables of the schema, by its catalogue.
+/// All rows of all tables of the schema, found in the catalogue.
 async fn rows_of(server: &Server) -> Vec<String> {
     let sql = server.client().await;
     let tables = "select format('%I', tablename) from pg_tables where schemaname = 'keys'";
@@ -27,7 +27,7 @@ async fn nobody_who_was_erased_is_in_a_table_of_a_server() {
     }
 }
 
-/// Something keeps the server from each of its steps: nothing of the erasure is done then.
+/// Each step of the erasure is made to fail on the server. Then nothing is erased.
 #[tokio::test]
 async fn half_of_an_erasure_is_never_on_a_server() {
     for whom in [Whom::User, Whom::Organization] {
@@ -59,7 +59,7 @@ async fn a_node_erases_with_the_rights_of_the_manual() {
     let url = server.url().replace("admin", "keys_node");
     let store = PostgresStore::connect_with(&url, settings()).await.unwrap();
     nothing_is_left(store, Whom::User, 3, async |_| rows_of(&server).await).await;
-    // And puts no name into the trail by that.
+    // The function accepts no name as the pseudonym, so it cannot put one into the trail.
     let sql = server.client().await;
     let named = "select keys.api_key_erase('default', 'user', 'bob', 'mallory')";
     assert!(sql.query(named, &[]).await.is_err());

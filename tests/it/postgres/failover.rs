@@ -1,4 +1,4 @@
-//! The primary is gone and a standby takes its place.
+//! The primary fails and a standby replaces it.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,8 @@ use super::{
     settings, until,
 };
 
-/// A primary, the network to its standby, the standby, an address that leads to the primary, and a node that uses it.
+/// A primary, the network to its standby, the standby, an address that leads to the primary, and a node that uses this
+/// address.
 struct Pair {
     primary: Server,
     replication: Proxy,
@@ -44,7 +45,7 @@ impl Pair {
         Self { primary, replication, standby, address, keys }
     }
 
-    /// From now on a commit waits for the standby.
+    /// Makes commits wait for the standby.
     async fn make_synchronous(&self) {
         let client = self.primary.client().await;
         client.batch_execute("alter system set synchronous_standby_names = '*'").await.unwrap();
@@ -52,14 +53,14 @@ impl Pair {
         until(&client, "select count(*) > 0 from pg_stat_replication where sync_state = 'sync'").await;
     }
 
-    /// Waits until the standby has everything.
+    /// Waits until the standby has received everything.
     async fn catch_up(&self) {
         let (primary, standby) = (self.primary.client().await, self.standby.client().await);
         let end: String = primary.query_one("select pg_current_wal_lsn()::text", &[]).await.unwrap().get(0);
         until(&standby, &format!("select pg_last_wal_replay_lsn() >= '{end}'")).await;
     }
 
-    /// The address leads to the standby from now on, and what it had is cut.
+    /// Makes the address lead to the standby, and cuts its open connections.
     async fn lead_to_standby(&self) {
         self.address.lead_to(self.standby.port());
         self.address.set(Weather::Cut);
@@ -100,7 +101,8 @@ async fn what_an_asynchronous_standby_had_not_received_is_reported() {
     let runs = pair.keys.authenticator().argon2_runs();
     pair.fail_over();
     comes_to(&pair.keys, &live, Ok(())).await;
-    // The database says so again, and nobody can know better; the operator is told.
+    // The database says that the key is valid again, and the node cannot know better. The loss is reported to the
+    // operator.
     assert_eq!(check(&pair.keys, &lost).await, Ok(()));
     assert_eq!(pair.keys.authenticator().metrics().log_losses, 1);
     assert_eq!(pair.keys.authenticator().argon2_runs(), runs);
@@ -120,13 +122,13 @@ async fn a_node_neither_starts_on_a_standby_nor_trusts_one() {
     for _ in 0..20 {
         assert_eq!(check(&pair.keys, &key).await, Err(AuthErrorKind::StoreUnavailable));
     }
-    // As soon as it is the primary, all is well: on the connections that were made before, too.
+    // As soon as the standby is the primary, checks succeed, also on connections that were made before.
     pair.standby.promote();
     let back = comes_to(&pair.keys, &key, Ok(())).await;
     assert!(back < RECOVERY, "the node needed {back:?} to come back");
 }
 
-/// Asks until the standby has said something to the node: until then, and of the standby, there is no answer.
+/// Asks until the standby has answered the node. Neither before nor from the standby does a check succeed.
 async fn is_on_standby<T, E>(pair: &Pair, ask: impl AsyncFn() -> Result<T, E>) {
     let (begun, answers) = (Instant::now(), pair.address.answers());
     while pair.address.answers() == answers {
@@ -147,7 +149,7 @@ async fn a_node_that_was_led_to_a_standby_for_a_moment_finds_back_to_the_primary
         revoked.map(drop).map_err(|error| error.kind())
     };
     assert_eq!(change().await, Err(ManageErrorKind::StoreUnavailable));
-    // Nothing is cut this time.
+    // This time no connection is cut.
     pair.address.lead_to(pair.primary.port());
     let begun = Instant::now();
     comes_to(&pair.keys, &key, Ok(())).await;

@@ -1,5 +1,4 @@
-//! What the network and the server do to a node: it answers 503 in time, never 2xx and never 401, and comes back by
-//! itself.
+//! Faults of the network and the server: a node answers 503 in time, never 2xx or 401, and recovers by itself.
 
 use std::{
     error::Error,
@@ -32,7 +31,8 @@ use super::{
 
 const UNAVAILABLE: Result<(), AuthErrorKind> = Err(AuthErrorKind::StoreUnavailable);
 
-/// In this weather every check is refused within a time, so is a change, and after it all is as before.
+/// Asserts that in this weather every check and change is refused within a time limit, and that everything works again
+/// afterwards.
 async fn survives(weather: Weather) {
     let server = migrated().await;
     let proxy = Proxy::to(server.port()).await;
@@ -48,7 +48,7 @@ async fn survives(weather: Weather) {
     }
     let (change, begun) = (revocation_of(&other.id()), Instant::now());
     let refused = store.apply(&change).await.unwrap_err();
-    // Its transaction was not even begun.
+    // Its transaction never began.
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
     assert!(begun.elapsed() < Duration::from_secs(6), "a refusal of a change took {:?}", begun.elapsed());
     proxy.set(Weather::Fair);
@@ -56,7 +56,7 @@ async fn survives(weather: Weather) {
     assert!(back < RECOVERY, "the node needed {back:?} to come back");
     assert_eq!(keys.authenticator().argon2_runs(), runs);
     store.apply(&change).await.unwrap();
-    // Another line, which nothing was asked on before: whether it was lost shows only now.
+    // This look-up uses another connection, which was idle until now. Only now the node can notice that it was lost.
     let back = comes_to(&keys, &other, Err(AuthErrorKind::Revoked)).await;
     assert!(back < RECOVERY, "the node needed {back:?} to look a key up again");
 }
@@ -86,7 +86,8 @@ async fn a_network_that_is_slow_costs_time_only() {
     assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
 }
 
-/// A change whose commit is cut off, before or behind the word, is repeated until it is known, and done once.
+/// Asserts that a change whose connection is cut, just before or just after `commit`, is repeated until its outcome is
+/// known, and is done once.
 async fn is_done_once(weather: Weather) {
     let (server, proxy, keys) = node_behind_proxy().await;
     let (key, spare) = (known_key(&keys).await, issue(&keys).await);
@@ -135,7 +136,7 @@ async fn a_value_that_the_server_refuses_is_told_as_such_and_keeps_back_no_other
         "the server refused a value (22021): the server cannot store this value"
     );
 
-    // A check that holds for the row tells of the whole row, which has the hash of a key in it.
+    // The error of a check constraint shows the whole row, which holds the hash of a key.
     let old = KeyRow { name: "job".into(), created_at: -1, ..KeyRow::example() };
     let id = super::sql::revocation_of(&KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap());
     let write = AuditedWrite { write: Write::Insert(old), event: EventRow::example() };
@@ -204,7 +205,7 @@ async fn a_store_says_that_it_does_not_know_what_came_of_a_commit() {
     assert_eq!((repeated.effects.len(), revoked), (1, Some(change.at.as_millis())));
 }
 
-/// Takes every connection that the server has to give.
+/// Takes every connection that the server can give.
 async fn exhausted(server: &server::Server) -> Vec<tokio_postgres::Client> {
     let mut taken = Vec::new();
     while let Ok((client, connection)) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await {
@@ -223,9 +224,9 @@ async fn a_server_out_of_connections_costs_503_to_nodes_that_have_none() {
     let keys = node(&server).await;
     let key = known_key(&keys).await;
     let mut taken = exhausted(&server).await;
-    // Who is connected stays so.
+    // Open connections stay open.
     assert_eq!(check(&keys, &key).await, Ok(()));
-    // Until all are taken, and nothing that the node does by itself was quicker to take one.
+    // Repeats until all are taken, because the node's own tasks may take one first.
     let begun = Instant::now();
     loop {
         disconnect_nodes(taken.first().unwrap()).await;
@@ -256,7 +257,7 @@ async fn a_server_that_became_read_only_still_checks() {
     assert_eq!(refused.kind(), ManageErrorKind::StoreUnavailable);
     assert!(keys.flush_usage().await.is_err());
     assert_eq!(check(&keys, &key).await, Ok(()));
-    // A service starts on it, too.
+    // A service can also start on it.
     assert_eq!(check(&node(&server).await, &key).await, Ok(()));
     let writable = "set default_transaction_read_only = off; \
                     alter database postgres reset default_transaction_read_only";
@@ -274,7 +275,8 @@ async fn a_node_that_goes_silent_in_a_change_holds_up_the_others_for_so_long_onl
     let (key, spare) = (known_key(&keys).await, issue(&keys).await);
     let doomed = PostgresStore::connect_with(&server.url_through(proxy.port()), impatient()).await.unwrap();
     let healthy = node(&server).await;
-    // It has the lock that orders the log when its line dies. The server hears nothing more, no goodbye either.
+    // This node holds the lock that orders the log when its connection dies. The server gets nothing more from it, not
+    // even a close.
     proxy.set(Weather::SilentBehind(b"update \"keys\".api_keys set revoked_at"));
     let change = revocation_of(&spare.id());
     let dying = tokio::spawn(async move { doomed.apply(&change).await.unwrap_err().kind() });
@@ -291,12 +293,12 @@ async fn a_node_that_goes_silent_in_a_change_holds_up_the_others_for_so_long_onl
     assert_eq!(check(&healthy, &spare).await, Ok(()));
 }
 
-/// A change may take a second, and the server ends what takes three quarters of it.
+/// A change may take a second, and the server cancels it after three quarters of that.
 fn impatient() -> PostgresSettings {
     settings().with_change_timeout(Duration::from_secs(1))
 }
 
-/// What the server called its error.
+/// The SQLSTATE of the server's error.
 fn sql_state(error: &(dyn Error + 'static)) -> Option<SqlState> {
     let here = error.downcast_ref::<tokio_postgres::Error>().and_then(tokio_postgres::Error::code);
     here.cloned().or_else(|| error.source().and_then(sql_state))
@@ -305,7 +307,7 @@ fn sql_state(error: &(dyn Error + 'static)) -> Option<SqlState> {
 #[tokio::test]
 async fn a_change_waits_for_the_lock_only_so_long_and_checks_do_not() {
     let server = migrated().await;
-    // The server ends what takes three quarters of it, a second before the node does.
+    // The server cancels the change after three quarters of that, a second before the node does.
     let settings = settings().with_change_timeout(Duration::from_secs(4));
     let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
     let keys = node_of(store.clone(), Freshness::Strict).await;
@@ -314,7 +316,7 @@ async fn a_change_waits_for_the_lock_only_so_long_and_checks_do_not() {
     holder.batch_execute("begin; select 1 from keys.api_key_head for update").await.unwrap();
     let refused = store.apply(&revocation_of(&key.id())).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Unavailable);
-    // By the server itself: nobody stands in its queue any more.
+    // The server itself cancelled it, so nothing waits in its lock queue.
     assert_eq!(sql_state(&refused), Some(SqlState::LOCK_NOT_AVAILABLE));
     assert_eq!(check(&keys, &key).await, Ok(()));
     holder.batch_execute("rollback").await.unwrap();
@@ -322,7 +324,7 @@ async fn a_change_waits_for_the_lock_only_so_long_and_checks_do_not() {
     assert_eq!(check(&keys, &key).await, Err(AuthErrorKind::Revoked));
 }
 
-/// Whether anything is found in this store by those who wait this long.
+/// Whether a look-up in this store succeeds within this time.
 async fn finds_within(store: &PostgresStore, patience: Duration) -> bool {
     let id = KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
     matches!(tokio::time::timeout(patience, store.find(&id)).await, Ok(Ok(None)))
@@ -334,7 +336,8 @@ async fn requests_whose_clients_left_do_not_keep_a_node_from_connecting_again() 
     let proxy = Proxy::to(server.port()).await;
     let store = connected(&server.url_through(proxy.port())).await;
     let (client, patience) = (server.client().await, Duration::from_millis(300));
-    // An answer takes 200 ms, for which they wait; to connect takes 200 ms more at least, and nobody waits for that.
+    // An answer takes 200 ms, which the callers wait for. A new connection takes at least 200 ms more, which they do
+    // not wait for.
     assert!(finds_within(&store, RECOVERY).await);
     proxy.set(Weather::Slow(Duration::from_millis(100)));
     disconnect_nodes(&client).await;
@@ -351,7 +354,7 @@ async fn a_change_that_meets_somebody_s_sql_in_a_deadlock_is_done() {
     let keys = node(&server).await;
     let key = known_key(&keys).await;
     let (sql, watcher) = (server.client().await, server.client().await);
-    // They have the key and want the log; the revocation has the log and wants the key.
+    // The other session holds the key and waits for the log. The revocation holds the log and waits for the key.
     sql.batch_execute("begin; update keys.api_keys set name = 'theirs'").await.unwrap();
     let revoked = tokio::spawn({
         let (keys, id) = (keys.clone(), key.id());

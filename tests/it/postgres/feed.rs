@@ -1,4 +1,4 @@
-//! Events are followed in the order of their commits, whoever writes them.
+//! Events are read in the order of their commits, whichever session writes them.
 
 use futures_util::future::join_all;
 use tokio_postgres::Client;
@@ -6,7 +6,7 @@ use tower_api_keys::{audit::EventRow, feed::Feed, store::Ledger};
 
 use super::{connected, migrated, roles::grant, server::Server};
 
-/// Plain SQL that knows of no lock.
+/// Plain SQL that takes no lock.
 fn insert(mark: &str) -> String {
     format!(
         "insert into keys.api_key_events (organization, at, actor, action, owner_kind, owner, after) \
@@ -86,7 +86,7 @@ async fn a_follower_misses_nothing_of_what_plain_sql_and_nodes_write_at_once() {
     let plain = clients.iter().enumerate().map(async |(number, sql)| {
         for turn in 0..40 {
             let statement = insert(&format!("{number} {turn}"));
-            // Every third one is taken back: its number is a gap.
+            // Every third insert is rolled back, so its number is a gap.
             let end = if turn % 3 == 2 { "rollback" } else { "commit" };
             sql.batch_execute(&format!("begin; {statement}; select 1; {end}")).await.unwrap();
         }

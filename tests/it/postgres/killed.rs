@@ -1,4 +1,4 @@
-//! A process that is killed when a message of a change has arrived, at each of them in turn.
+//! A process is killed when a message of a change has arrived, at each message in turn.
 
 #[path = "../support/operations.rs"]
 mod operations;
@@ -18,14 +18,14 @@ use tower_api_keys::store::PostgresStore;
 
 use super::{connected, migrated, server::Server, until};
 
-/// What the process that is killed is to do, in which organization at which server.
+/// The order for the process that is killed: the operation, the organization and the server.
 const ORDER: [&str; 3] =
     ["TOWER_API_KEYS_TEST_OPERATION", "TOWER_API_KEYS_TEST_ORGANIZATION", "TOWER_API_KEYS_TEST_URL"];
 
-/// Nobody else logs in so.
+/// No other session uses this role.
 const ROLE: &str = "killed";
 
-/// A test by itself, of a process that is not killed, and the one that the tests below kill.
+/// A test of its own, of a process that is not killed; also the process that the tests below kill.
 #[tokio::test]
 async fn child_acts() {
     let [Some(operation), Some(organization), Some(url)] = ORDER.map(|name| env::var(name).ok()) else {
@@ -35,12 +35,12 @@ async fn child_acts() {
     };
     let ready = Scene::new(Operation::named(&operation), &organization).ready(&Arc::new(connected(&url).await)).await;
     println!("ready");
-    // When the other process has begun to count.
+    // Waits until the other process has begun to count.
     tokio::io::stdin().read_u8().await.unwrap();
     ready.act().await.unwrap();
 }
 
-/// Whether the process was killed. It ends in any case, and the server knows it.
+/// Returns whether the process was killed. In both cases it has ended and the server knows it.
 async fn run_child(server: &Server, scene: &Scene, message: usize, last: Last) -> bool {
     let toll = Toll::to(server.port()).await;
     let mut child = Command::new(env::current_exe().unwrap());
@@ -53,7 +53,7 @@ async fn run_child(server: &Server, scene: &Scene, message: usize, last: Last) -
     toll.end_at(message, last);
     child.stdin.take().unwrap().write_all(b"!").await.unwrap();
     let ended = tokio::select! {
-        // What the test runner says at its end has to go somewhere.
+        // The last output of the test runner must be read, so that the pipe does not fill.
         ended = async { while lines.next_line().await.unwrap().is_some() {} child.wait().await.unwrap() } => ended,
         () = toll.end() => {
             child.start_kill().unwrap();
@@ -69,7 +69,7 @@ async fn run_child(server: &Server, scene: &Scene, message: usize, last: Last) -
     ended.signal().is_some()
 }
 
-/// Kills a process at the first message of the operation, another one at the second, and so on, until one is through.
+/// Kills a process at the first message of the operation, another one at the second, and so on, until one completes.
 async fn is_whole_or_nothing(operation: Operation, server: &Server, store: &Arc<PostgresStore>, last: Last) {
     let mut judge = Judge::new(operation, store).await;
     loop {

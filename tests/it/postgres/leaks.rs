@@ -1,4 +1,4 @@
-//! What the server keeps has no secret in it.
+//! The files of the server hold no secret.
 
 use std::collections::{BTreeSet, HashSet};
 

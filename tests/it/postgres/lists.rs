@@ -1,4 +1,4 @@
-//! What a page reads: its own rows and what belongs to them, wherever in a long list it begins.
+//! A page reads only its own rows and what belongs to them, wherever in a long list it begins.
 
 use tokio_postgres::Client;
 use tower_api_keys::{
@@ -10,8 +10,8 @@ use tower_api_keys::{
 
 use super::{NO_NODE, Server, connected, until};
 
-/// 20,000 keys of 100 teams, made by 10 users; every seventh is dead, every ninth replaces another. With two counts each,
-/// and an event.
+/// 20,000 keys of 100 teams, created by 10 users. Every seventh is dead, and every ninth replaces another. Each has two
+/// counts and an event.
 const FILL: &str = "\
     insert into keys.api_keys (id, organization, kind, owner, name, labels, hash, tag, scopes, created_by, created_at, \
         expires_at, revoked_at, replaces, lineage) \
@@ -26,11 +26,11 @@ const FILL: &str = "\
     insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
         select organization, created_at, created_by, 'key.issued', id, kind, owner from keys.api_keys order by id";
 
-/// A page has 100 keys, each with two counts, an owner, a creator, and few others around it, and rows that a condition
-/// leaves out; the hundred owners may be read again and again. Tables that grow have 20,000.
+/// A page has 100 keys. Each has two counts, an owner, a creator and a few related keys, and a condition leaves some
+/// rows out. The hundred owners may be read several times. The tables that grow have 20,000 rows.
 const MOST_ROWS: i64 = 5_000;
 
-/// How many rows of all tables, and entries of all indexes, were read so far.
+/// The number of table rows and index entries read so far.
 async fn rows_read(sql: &Client) -> i64 {
     until(sql, NO_NODE).await;
     let read = "select (select sum(seq_tup_read) from pg_stat_user_tables)::bigint \
@@ -38,7 +38,7 @@ async fn rows_read(sql: &Client) -> i64 {
     sql.query_one(read, &[]).await.unwrap().get(0)
 }
 
-/// Asks a store of its own, whose counters the server adds up when its connections end.
+/// Asks a new store. The server adds up its counters when its connections end.
 async fn assert_reads_little<T>(server: &Server, sql: &Client, what: &str, ask: impl AsyncFnOnce(&PostgresStore) -> T) {
     let before = rows_read(sql).await;
     let store = connected(&server.url()).await;
@@ -48,7 +48,7 @@ async fn assert_reads_little<T>(server: &Server, sql: &Client, what: &str, ask: 
     assert!((1..MOST_ROWS).contains(&read), "{what}: {read} rows were read");
 }
 
-/// Nobody gathers statistics here but the test.
+/// Only the test gathers statistics here.
 async fn filled() -> (Server, Client) {
     let server = Server::start_with(&["autovacuum=off", "track_counts=on"]);
     PostgresStore::migrate(&server.url(), "keys").await.unwrap();
@@ -57,7 +57,7 @@ async fn filled() -> (Server, Client) {
     (server, sql)
 }
 
-/// On a connection that ends like a store's: what it read is added up before anything else is.
+/// On a connection that ends as a store's does: its reads are added up before the next measurement.
 async fn run(server: &Server, statements: &str) {
     let sql = server.client().await;
     sql.batch_execute("set application_name to 'tower-api-keys'").await.unwrap();
@@ -142,7 +142,7 @@ async fn a_page_reads_its_own_rows_however_deep_with_statistics_and_without() {
     }
 }
 
-/// Without statistics the server thinks that an organization has few events, and sorts them.
+/// Without statistics the server assumes that an organization has few events, and sorts them.
 #[tokio::test]
 async fn a_page_of_events_reads_its_own_rows_in_either_order() {
     let (server, sql) = filled().await;
@@ -158,7 +158,7 @@ async fn a_page_of_events_reads_its_own_rows_in_either_order() {
     }
 }
 
-/// 20,000 entries of the access log with one key, which the change after them is not to hide behind.
+/// 20,000 entries of the access log with one key. They must not make the change after them slow to find.
 const ATTEMPTS: &str = "\
     insert into keys.api_key_events (organization, at, actor, action, key_id, owner_kind, owner) \
     select 'default', to_timestamp(n), case when n > 20000 then 'system:job' else 'user:7' end, \
@@ -172,7 +172,7 @@ async fn lines_of_attempts_neither_hide_nor_slow_down_other_events() {
     run(&server, "analyze").await;
     let all = || EventQuery { after: Some(15_000), ..EventQuery::all(OrganizationId::single()) };
     let (team, user) = (TeamId::new("team7").unwrap(), ActorId::User(UserId::new("7").unwrap()));
-    // Events of its own beyond the place, and entries of the access log.
+    // The key's own events after the cursor, and entries of the access log.
     let queries = [
         ("the organization", all(), 100),
         ("a key", EventQuery { key: Some(id(7)), ..all() }, 10),

@@ -1,4 +1,4 @@
-//! The tables come into being, whoever makes them, however many at once, and whatever the network does.
+//! Migrations create the tables, for any role, for many nodes at once, and whatever the network does.
 
 use std::time::{Duration, Instant};
 
@@ -57,12 +57,12 @@ async fn a_server_that_is_silent_keeps_nobody_who_migrates() {
     assert_eq!(refused.kind(), PostgresErrorKind::Unavailable, "after {:?}", begun.elapsed());
 }
 
-/// Waits for a lock for a second.
+/// Settings that wait at most a second for a lock.
 fn impatient() -> PostgresSettings {
     settings().with_migration_timeout(Duration::from_secs(4))
 }
 
-/// A role that may make schemas, and its session.
+/// A role that may create schemas, and its session.
 async fn stranger(server: &Server) -> (Client, i32) {
     let role = "create role stranger login; grant create on database postgres to stranger";
     server.client().await.batch_execute(role).await.unwrap();
@@ -80,7 +80,7 @@ async fn no_lock_that_every_role_may_take_holds_a_migration_up() {
     let takes = "select pg_advisory_lock(hashtextextended('tower-api-keys migrations', 0))";
     stranger.batch_execute(takes).await.unwrap();
     PostgresStore::migrate_with(&server.url(), impatient()).await.unwrap();
-    // Nor does anything wait where nothing is left to do, whatever is held.
+    // If nothing is left to do, a migration waits for no lock.
     server.client().await.batch_execute("grant usage on schema keys to stranger").await.unwrap();
     let holder = server.client().await;
     holder.batch_execute("begin; lock table keys.api_keys, keys.api_key_head in access exclusive mode").await.unwrap();

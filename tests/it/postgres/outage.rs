@@ -1,4 +1,5 @@
-//! A server that is there and says nothing: the first request is refused within a second, those after it at once.
+//! A server that accepts connections but does not answer: the first request is refused within a second, later requests
+//! at once.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,8 @@ use super::{
 
 const UNAVAILABLE: Result<(), AuthErrorKind> = Err(AuthErrorKind::StoreUnavailable);
 
-/// In this weather the first request is refused within about a second, and the next hundred, known keys and new ones,
-/// take no longer than that together: each of them alone would have if it were held.
+/// Asserts that in this weather the first request is refused within about a second, and that the next hundred, with
+/// known and new keys, together take no longer. Each of them alone would take that long if it waited.
 async fn is_answered_at_once(weather: Weather) {
     let (_server, proxy, keys) = node_behind_proxy().await;
     let (known, fresh) = (known_key(&keys).await, issue(&keys).await);
@@ -59,7 +60,7 @@ async fn a_line_that_was_cut_is_made_again_before_anybody_waits_long() {
     assert!(back < Duration::from_secs(1), "{back:?}");
 }
 
-/// Begins so often to check a key that nobody has, and drops it each time: clients that hang up.
+/// Begins to check keys that do not exist, and drops each check, as clients do that hang up.
 async fn begin_and_drop(keys: &super::Keys, requests: usize) -> usize {
     let authenticator = keys.authenticator();
     let (mut ended, text) = (0, KeyFormat::unbranded().generate(KeyKind::User).unwrap());
@@ -110,7 +111,7 @@ async fn a_dropped_list_keeps_its_place_in_the_pool_until_the_server_is_done_wit
     let settings = settings().with_pool_size(2);
     let store = PostgresStore::connect_with(&server.url(), settings).await.unwrap();
     let (client, watcher) = (server.client().await, server.client().await);
-    // Lists wait for this.
+    // Lists wait for this lock.
     client.batch_execute("begin; lock table keys.api_keys in access exclusive mode").await.unwrap();
     let waiting = "from pg_stat_activity where application_name = 'tower-api-keys' and wait_event_type = 'Lock'";
     for _ in 0..20 {
@@ -122,7 +123,7 @@ async fn a_dropped_list_keeps_its_place_in_the_pool_until_the_server_is_done_wit
     let seen = watcher.query_one(&format!("select count(*) {waiting}"), &[]).await.unwrap().get::<_, i64>(0);
     client.batch_execute("rollback").await.unwrap();
     assert!(seen <= 2, "{seen} lists are under way on a pool of two connections");
-    // And the places come back.
+    // The places become free again.
     let query = KeyQuery::all(OrganizationId::single());
     for _ in 0..4 {
         store.list(&query, Timestamp::MIN).await.unwrap();

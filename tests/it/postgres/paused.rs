@@ -1,4 +1,4 @@
-//! A node that is stopped in the middle of everything, and goes on later as if no time had passed.
+//! A node that is stopped at any point, and continues later as if no time had passed.
 
 use std::{
     env,
@@ -34,7 +34,7 @@ impl Node {
         Self { process, orders, answers }
     }
 
-    /// What it says to this key.
+    /// The node's answer for this key.
     fn check(&mut self, key: &str) -> String {
         writeln!(self.orders, "{key}").unwrap();
         let mut line = String::new();
@@ -60,7 +60,7 @@ impl Drop for Node {
     }
 }
 
-/// A test by itself, without orders, and the node of those below.
+/// A test of its own without orders, and the node of the tests below.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_answers_what_it_is_asked() {
     let Ok(order) = env::var(URL) else { return };
@@ -77,7 +77,7 @@ async fn a_node_answers_what_it_is_asked() {
     }
 }
 
-/// Stops a node, revokes a key elsewhere, lets the node go on after this time, and returns what it says.
+/// Stops a node, revokes a key on another one, lets the first continue after this time, and returns its answer.
 async fn after_a_pause(freshness: &str, pause: Duration) -> String {
     let server = migrated().await;
     let keys = node(&server).await;

@@ -1,4 +1,4 @@
-//! Behind a real PgBouncer that gives a connection for one transaction at a time.
+//! A store behind a real PgBouncer that lends a connection for one transaction at a time.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ pub(super) struct Pooler {
 
 impl Pooler {
     pub(super) async fn before(server: &Server) -> Self {
-        // Somebody else may take the port before the pooler does.
+        // Another process may take the port before the pooler does.
         for _ in 0..10 {
             if let Some(pooler) = Self::started(server).await {
                 return pooler;
@@ -45,7 +45,7 @@ impl Pooler {
     async fn started(server: &Server) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let port = free_port();
-        // Few connections for many clients, so that each gets another's.
+        // Few connections for many clients, so that clients share them.
         let config = format!(
             "[databases]\npostgres = host=127.0.0.1 port={} user=admin\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n",
@@ -55,7 +55,7 @@ impl Pooler {
         fs::write(&path, config).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let mut command = Command::new("pgbouncer");
-        // Debian keeps it where only root's path leads.
+        // On Debian only root's path has its folder.
         command.env("PATH", std::env::var("PATH").unwrap_or_default() + ":/usr/sbin");
         if is_root() {
             command.args(["--user", "nobody"]);

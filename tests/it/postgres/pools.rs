@@ -1,4 +1,4 @@
-//! Stores made of a pool or of clients that the service has.
+//! Stores over a pool or over clients of the service.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn a_store_over_somebody_s_pool_keeps_the_contract() {
     check_store(&store).await.into_result().unwrap();
 }
 
-/// Another node's revocation counts at once, and after all connections were lost it comes back.
+/// Asserts that another node's revocation counts at once, and that the store recovers after it lost all connections.
 async fn serves(server: &Server, store: PostgresStore) {
     let (keys, other) = (node_of(store, Freshness::Strict).await, node(server).await);
     let (key, live) = (known_key(&keys).await, known_key(&keys).await);
@@ -80,7 +80,7 @@ async fn ten_dead_lines_in_a_pool_are_given_up_at_once() {
     let store = PostgresStore::from_pool(pool.clone(), settings()).await.unwrap();
     let keys = node_of(store, Freshness::Strict).await;
     let key = known_key(&keys).await;
-    // As many as the pool has to give, all of them idle.
+    // All connections of the pool, each idle.
     let all = futures_util::future::join_all((0..10).map(|_| pool.get())).await;
     assert!(all.iter().all(Result::is_ok));
     drop(all);

@@ -1,4 +1,4 @@
-//! What a reader is told of the log while it changes: first it asks for the head alone, then for what changed.
+//! What a reader gets while the log changes. It first asks only for the head, then for the changes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -11,7 +11,7 @@ use tower_api_keys::{
 
 use super::{disconnect_nodes, issue, migrated, node, pooler::Pooler, server::Server, settings, until};
 
-/// As long as it takes the test to see that it waits.
+/// Long enough for the test to see that a query waits.
 fn patient() -> PostgresSettings {
     settings().with_answer_timeout(Duration::from_secs(30)).with_connect_timeout(Duration::from_secs(30))
 }
@@ -22,7 +22,7 @@ async fn stores(server: &Server, pooler: &Pooler) -> [PostgresStore; 2] {
     [direct, pooled]
 }
 
-/// Holds the rows of the log, and not the head: of the two questions, the second has to wait.
+/// Locks the rows of the log, but not the head. So only the second of the two queries has to wait.
 const HOLD: &str = "begin; lock table keys.api_key_log in access exclusive mode";
 
 const SECOND_WAITS: &str =
@@ -40,7 +40,7 @@ async fn revoke(sql: &Client, key: &KeyId) {
     sql.batch_execute(&revoke).await.unwrap();
 }
 
-/// A reader that asked its first question, and waits with the second until the transaction of `sql` ends.
+/// A reader that has sent its first query. Its second one waits until the transaction of `sql` ends.
 async fn held_between(
     store: &PostgresStore,
     head: Head,
@@ -70,7 +70,7 @@ async fn what_changes_between_the_two_questions_is_told_with_the_head_that_it_ma
         let Changes::Changed { head: told, keys: changed, .. } = asked.await.unwrap().unwrap() else {
             panic!("the log goes on from there");
         };
-        // Both, or the first alone with the head of that time: the second is told the next time then.
+        // Both changes, or only the first with the head of that time. Then the second comes with the next read.
         let mut all: BTreeSet<_> = changed.into_iter().collect();
         assert!(all.contains(&first));
         if let Changes::Changed { keys, .. } = store.changes_since(Some(told)).await.unwrap() {
@@ -96,14 +96,14 @@ async fn a_connection_that_is_lost_between_the_two_questions_costs_an_error_and_
     disconnect_nodes(&watcher).await;
     assert_eq!(asked.await.unwrap().unwrap_err().kind(), StoreErrorKind::Unavailable);
     sql.batch_execute("rollback").await.unwrap();
-    // What this reader was not told, it is told now: the head that it saw is none that it knows.
+    // The reader now gets the change that it missed: the head of the failed read was not stored.
     let Changes::Changed { keys: changed, .. } = store.changes_since(Some(before)).await.unwrap() else {
         panic!("the log goes on from there");
     };
     assert_eq!(changed, [key]);
 }
 
-/// Asks again and again while others change many keys, and is told of each once.
+/// Reads again and again while others change many keys, and gets each change once.
 #[tokio::test]
 async fn a_reader_among_changes_is_told_each_once_and_in_order() {
     const CHANGES: usize = 100;

@@ -1,4 +1,4 @@
-//! The rights that the manual tells to grant are enough for a node, and no more than that.
+//! The rights that the manual grants are exactly enough for a node.
 
 use tokio_postgres::{Client, error::SqlState};
 use tower_api_keys::{
@@ -10,7 +10,7 @@ use tower_api_keys_conformance::check_store;
 
 use super::{check, issue, known_key, migrated, node, revoke, server::Server, settings};
 
-/// The statements of the manual, in the schema of the tests.
+/// Runs the statements of the manual, with the schema of the tests.
 pub(super) async fn grant(server: &Server) {
     let manual = include_str!("../../../docs/postgres.md");
     let statements: Vec<&str> = manual
@@ -81,7 +81,7 @@ async fn a_node_purges_no_key_that_lives_or_has_just_ended() {
     let ends =
         format!("update keys.api_keys set revoked_at = now() - interval '25 hours' where id = '{}'", long_ago.id());
     sql.batch_execute(&ends).await.unwrap();
-    // However far ahead the clock of the node is.
+    // Even if the clock of the node is far ahead.
     let all = [live.id(), today.id(), long_ago.id()].map(|id| id.to_string());
     let purge = "select keys.api_key_purge($1, now() + interval '100 years')";
     let purged = client_as(&server, "keys_node").await.query(purge, &[&all.as_slice()]).await.unwrap();
@@ -109,7 +109,7 @@ async fn the_rights_that_the_manual_gives_a_service_are_enough_for_the_functions
         format!("select keys.api_key_close_owner({of})"),
     ];
     for grant in grants {
-        // There is nothing to reinstate.
+        // The call to reinstate is left out: there is nothing to reinstate.
         for call in [&calls[0], &calls[2]] {
             is_refused(&service, call).await;
         }
@@ -133,7 +133,7 @@ async fn tables_of_a_node_s_own_do_not_divert_the_log() {
     let keys = node(&server).await;
     let (key, other) = (known_key(&keys).await, known_key(&keys).await);
     let client = client_as(&server, "keys_node").await;
-    // A session finds its temporary tables first, whatever its search path, unless that says otherwise.
+    // A session finds its temporary tables first, unless its search path names `pg_temp` later.
     let decoys = "create temp table api_key_head (like keys.api_key_head including all); \
                   insert into pg_temp.api_key_head select * from keys.api_key_head; \
                   create temp table api_key_log (like keys.api_key_log including all); \

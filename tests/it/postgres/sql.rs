@@ -1,4 +1,4 @@
-//! What others do in plain SQL is noticed at once, and what the kit has no words for.
+//! Changes in plain SQL are noticed at once; and tests that the conformance kit cannot express.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ pub(super) fn revocation_of(id: &KeyId) -> Change {
     }
 }
 
-/// The use of so many keys, these among them.
+/// The usage of this number of keys, these among them.
 pub(super) fn usage_batch(keys: usize, sequence: i64, some: &[PlaintextKey]) -> UsageBatch {
     let ids = some.iter().map(|key| key.id().to_string()).chain((some.len()..keys).map(|key| format!("{key:020}")));
     let row = |id| UsageRow {
@@ -100,7 +100,7 @@ async fn an_owner_is_suspended_and_reinstated_in_the_service_s_own_transaction()
     assert_eq!(check(&keys, &key).await, Ok(()));
 }
 
-/// Action, actor, owner, and what stood before and stands since, of all events of owners.
+/// Action, actor, owner, and the states before and after, of all events of owners.
 async fn owner_events(sql: &tokio_postgres::Client) -> Vec<[String; 5]> {
     let events = "select action, actor, organization || '/' || owner_kind || '/' || owner, coalesce(before, ''), \
                   coalesce(after, '') from keys.api_key_events where action ~ '^(owner|organization)[.]' order by sequence";
@@ -145,7 +145,7 @@ async fn what_the_functions_change_about_an_owner_has_the_event_that_the_manager
     assert_eq!(owner_events(&sql).await, expected);
     assert_eq!(check(&keys, &key).await, CLOSED);
 
-    // The manager reads them, and writes the same.
+    // The manager can read them, and writes the same.
     let [team, other] = ["engineering", "sales"].map(|id| Owner::from(TeamId::new(id).unwrap()));
     let (manager, carol) = (keys.manager(), Actor::system("carol").unwrap());
     manager.suspend(&other, Suspension::Plan, &carol).await.unwrap();
@@ -159,7 +159,7 @@ async fn what_the_functions_change_about_an_owner_has_the_event_that_the_manager
         events.map(|event| (event.action, event.before, event.after, event.audience)).collect::<Vec<_>>()
     };
     let (mut of_functions, of_manager) = (read(&team).await, read(&other).await);
-    // The suspension by an admin, which the manager was not asked for.
+    // Without the suspension by an admin, which the manager did not make.
     of_functions.remove(2);
     assert_eq!(of_functions, of_manager);
 }
@@ -227,7 +227,7 @@ async fn an_id_that_no_node_could_read_is_refused_and_the_longest_are_taken() {
     let organization = "select keys.api_key_suspend_owner('default', 'organization', 'eve', 'admin')";
     sql.batch_execute(organization).await.unwrap_err();
     assert_eq!(owner_rows().await, 4);
-    // Nodes read all of it.
+    // Nodes can read all of it.
     let (manager, admin) = (node(&server).await.manager().clone(), Actor::system("test").unwrap());
     let page = manager.events(AuditQuery::all(), &admin).await.unwrap();
     assert_eq!((page.entries.len(), page.unreadable), (10, 0));
@@ -403,7 +403,7 @@ async fn each_column_says_what_it_is() {
         where relnamespace = 'keys'::regnamespace and relname in ('api_keys', 'api_key_owners') and attnum > 0 \
             and col_description(attrelid, attnum) is null";
     let silent = server.client().await.query_one(silent, &[]).await.unwrap().get::<_, Option<String>>(0);
-    // What everybody knows.
+    // Only columns with a well-known meaning have no comment.
     assert_eq!(silent.as_deref(), Some("organization created_at"));
 }
 
@@ -432,7 +432,7 @@ async fn every_statement_that_revokes_is_noticed() {
          on conflict (id) do update set revoked_at = now()",
         "with revoked as (update keys.api_keys set revoked_at = now() where id = '{id}' returning 1) select 1",
     ];
-    // Older ones do not know the word.
+    // Older servers have no `merge`.
     if version.get::<_, i32>(0) >= 150_000 {
         statements.push(
             "merge into keys.api_keys k using (values ('{id}')) as v (id) on k.id = v.id \

@@ -1,5 +1,5 @@
-//! Whatever strangers put where names are looked up, it runs neither as the owner of the tables nor as a node. And where
-//! they could replace what keys are checked with, nobody migrates and nobody connects.
+//! Objects that other roles create on the search path run neither as the owner of the tables nor as a node. If other
+//! roles could replace what keys are checked with, a migration and a connection are refused.
 
 use tokio_postgres::{Client, NoTls};
 use tower_api_keys::{
@@ -10,14 +10,14 @@ use tower_api_keys_conformance::{check_pair, check_store};
 
 use super::{check, known_key, pools::pool_at, revoke, roles::grant, server::Server, settings};
 
-/// Says that something hostile ran, whatever becomes of the transaction it ran in; then fails it.
+/// Reports that hostile code ran, even if its transaction is rolled back; then fails that transaction.
 const TRAP: &str = "\
     create sequence public.caught; grant all on sequence public.caught to public; \
     create function public.trap() returns void language plpgsql as $$ \
     begin perform pg_catalog.nextval('public.caught'); raise exception 'a stranger''s code ran'; end $$;";
 
-/// For each function and operator of the server over the types that keys are made of, one of the same name and the same
-/// types; where it takes any type, one for each. And domains with the names of types.
+/// For each function and operator of the server over the column types of keys, a decoy with the same name and types.
+/// For those that take any type, one decoy for each type. Also domains with the names of types.
 const DECOYS: &str = r#"
 do $$
 declare
@@ -79,7 +79,7 @@ create table public.api_key_head (trap integer);
 grant all on all tables in schema public to public;
 "#;
 
-/// A server whose sessions all look for names among a stranger's first, except those of `admin`.
+/// A server whose sessions, except those of `admin`, look for names in another role's schema first.
 async fn hostile() -> Server {
     let server = Server::start();
     let admin = server.client().await;
@@ -147,7 +147,7 @@ async fn no_code_of_a_stranger_s_runs_whatever_the_search_path() {
     let theirs = PostgresStore::from_pool(pool, settings()).await.unwrap();
     check_store(&theirs).await.into_result().unwrap();
     check_pair(&direct, &pooled).await.into_result().unwrap();
-    // What only the owner does: all tables, and the function that services call.
+    // What only the owner does: create all tables, and the function that services call.
     PostgresStore::migrate(&url_as(&server, "keys_owner"), "other").await.unwrap();
     let target = PostgresSettings::new().with_schema("other");
     let target = PostgresStore::connect_with(&url_as(&server, "keys_owner"), target).await.unwrap();
@@ -161,7 +161,7 @@ async fn no_code_of_a_stranger_s_runs_whatever_the_search_path() {
     assert!(!is_caught(&server).await);
 }
 
-/// A function that does as the owner what only the owner may, if it is ever run.
+/// A function that does what only the owner may, if the owner ever runs it.
 const THEFT: &str = "(ids pg_catalog.text[], dimension pg_catalog.int4) returns pg_catalog.int4 language plpgsql as $$ \
     begin update keys.api_keys set name = 'changed by a stranger'; return 1; end $$";
 
@@ -187,7 +187,7 @@ async fn a_function_beside_the_tables_does_not_run_as_their_owner() {
     assert_eq!(name.get::<_, String>(0), "CI deploy");
 }
 
-/// What exposes the tables, what an error says of it, and the statement it tells to run.
+/// A statement that exposes the tables, the text of the error, and the statement that the error recommends.
 const EXPOSURES: [(&str, &str, &str); 14] = [
     ("grant create on schema keys to public", "every role may create", "revoke create on schema keys from public"),
     (
@@ -212,7 +212,7 @@ const EXPOSURES: [(&str, &str, &str); 14] = [
         "alter table keys.api_key_usage owner to keys_owner",
     ),
     (
-        // With its name in the path, which says nothing of the path of who reads the error.
+        // The schema is in the search path here, but perhaps not in that of the person who reads the error.
         "alter database postgres set search_path = keys; alter function keys.api_keys_truncated() owner to developers",
         "the role developers owns the function keys.api_keys_truncated()",
         "alter function keys.api_keys_truncated() owner to keys_owner",
@@ -224,7 +224,7 @@ const EXPOSURES: [(&str, &str, &str); 14] = [
         "the role developers has a trigger on keys.api_key_log",
         "drop trigger \"by them\" on keys.api_key_log",
     ),
-    // A function of the server's own, and a condition.
+    // The trigger runs a function of the server itself, with a condition.
     (
         "create function public.theirs(bigint) returns boolean language plpgsql as 'begin return false; end'; \
          alter function public.theirs(bigint) owner to developers; \
@@ -241,7 +241,8 @@ const EXPOSURES: [(&str, &str, &str); 14] = [
         "the role developers has a trigger on keys.api_key_head",
         "drop trigger \"by them\" on keys.api_key_head",
     ),
-    // What a node deletes there is deleted in a table of theirs, whose triggers then run as the node.
+    // If a node deletes a row there, rows of a table of theirs are deleted too. The triggers of that table then run as
+    // the node.
     (
         "grant references on keys.api_key_log to developers",
         "the role developers may refer to keys.api_key_log",
@@ -253,7 +254,7 @@ const EXPOSURES: [(&str, &str, &str); 14] = [
         "the role developers refers to keys.api_key_log",
         "alter table public.theirs drop constraint \"by them\"",
     ),
-    // A right that was handed on.
+    // A right that was granted to another role.
     (
         "grant create on schema keys to developers with grant option; set role developers; \
          grant create on schema keys to \"Str\"\"anger\"; reset role",
@@ -268,7 +269,7 @@ const EXPOSURES: [(&str, &str, &str); 14] = [
     ),
 ];
 
-/// Tables of the role `keys_owner`, a node's rights, and roles that have nothing to do with keys.
+/// A server with tables of the role `keys_owner`, a node's rights, and roles that have nothing to do with keys.
 async fn owned() -> (Server, Client) {
     let server = Server::start();
     let admin = server.client().await;
@@ -294,7 +295,7 @@ async fn tables_that_others_could_replace_are_refused_until_the_statement_in_the
             assert_eq!(kind, PostgresErrorKind::Exposed, "{exposes}");
             assert!(said.contains(complaint) && said.contains(&format!("`{mend}`")), "{exposes}: {said}");
         }
-        // All of them, as the error names them.
+        // One statement after the other, as the errors name them.
         for _ in 0..4 {
             let Err((_, said)) = connect_as(&server, "keys_node").await.map(drop) else { break };
             for statement in said.split('`').skip(1).step_by(2) {
@@ -307,7 +308,7 @@ async fn tables_that_others_could_replace_are_refused_until_the_statement_in_the
     }
 }
 
-/// How many triggers the migrations make.
+/// The number of triggers that the migrations create.
 const TRIGGERS: i64 = 10;
 
 async fn triggers(admin: &Client) -> i64 {
@@ -316,7 +317,7 @@ async fn triggers(admin: &Client) -> i64 {
     admin.query_one(count, &[]).await.unwrap().get(0)
 }
 
-/// A node prunes the log, and a table that refers to it loses rows too.
+/// A node prunes the log, and a table that refers to the log loses rows with it.
 #[tokio::test]
 async fn a_table_that_refers_to_keys_is_no_exposure_and_one_that_refers_to_the_log_is() {
     let (server, admin) = owned().await;
@@ -345,7 +346,7 @@ async fn roles_that_have_the_owner_s_rights_anyway_may_have_them_in_the_schema()
     admin.batch_execute(harmless).await.unwrap();
     connect_as(&server, "keys_node").await.unwrap();
     migrate_as(&server, "keys_owner").await.unwrap();
-    // Having the owner among its members gives a group no fewer other members.
+    // A group that has the owner as a member may have other members too.
     admin
         .batch_execute("create role keepers; grant keepers to keys_owner; grant create on schema keys to keepers")
         .await
@@ -367,7 +368,7 @@ async fn a_schema_that_a_stranger_made_first_is_refused() {
     assert_eq!(kind, PostgresErrorKind::Exposed);
     assert!(said.contains("the role squatter owns the schema keys"), "{said}");
     assert!(said.contains("`alter schema keys owner to keys_owner`"), "{said}");
-    // With all the tables in it, too, which look as if nothing were left to do.
+    // Also if the schema has all tables already, so that nothing seems left to do.
     squatter.batch_execute("revoke create on schema keys from public").await.unwrap();
     migrate_as(&server, "squatter").await.unwrap();
     for role in ["keys_owner", "admin"] {

@@ -1,4 +1,4 @@
-//! Streams of one node end by what another one changes, and by a server that says nothing.
+//! Streams of one node end by a change on another node, and by a server that does not answer.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::{Keys, connected, known_key, migrated, node, node_behind_proxy, node_
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Far more than anything here takes: a test that meets it has failed.
+/// Longer than anything here takes. A test that reaches this limit has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn caller(keys: &Keys, key: &tower_api_keys::key::PlaintextKey) -> Principal {
@@ -76,7 +76,7 @@ async fn a_server_that_says_nothing_leaves_streams_unsure_and_they_can_wait_agai
         let end = tokio::time::timeout(PATIENCE, stream).await.unwrap().unwrap();
         assert!(end.is_temporary(), "{end:?}");
     }
-    // What changed meanwhile is told as soon as anything is.
+    // Changes made meanwhile arrive as soon as the server answers.
     revoke(&other, &key).await;
     proxy.set(Weather::Fair);
     let end = async {

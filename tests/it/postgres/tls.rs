@@ -1,4 +1,4 @@
-//! TLS to the server: with a certificate that is checked, or not at all.
+//! TLS to the server: either the certificate is checked, or there is no connection.
 
 use std::{fs, path::Path, process::Command};
 
@@ -13,7 +13,7 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(ran.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
-/// An authority, and a server with a certificate of it for this name.
+/// A certificate authority, and a server with a certificate for this name.
 fn server_named(name: &str) -> (String, Server) {
     let folder = TempDir::new().unwrap();
     let at = folder.path();
@@ -27,7 +27,7 @@ fn server_named(name: &str) -> (String, Server) {
     );
     let mut server = Server::start();
     server.kill();
-    // Given to whoever runs the server, which refuses a key that belongs to somebody else.
+    // The files get the server's user as owner: the server refuses a key file of another user.
     for name in ["server.pem", "server.key"] {
         fs::copy(at.join(name), server.data().join(name)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! A change that others' open transactions stop says who they are, and how to end it.
+//! The error of a change that is blocked by open transactions names their sessions, and says how to end them.
 
 use std::error::Error;
 
@@ -15,7 +15,7 @@ use super::{
     admin, check, known_key, migrated, node_of, revoke, roles::grant, server::Server, settings, sql::usage_batch,
 };
 
-/// The whole of what an error says.
+/// The messages of an error and all its causes.
 fn chain(error: &dyn Error) -> String {
     let source = error.source().map(chain).unwrap_or_default();
     format!("{error}: {source}")
@@ -36,7 +36,7 @@ async fn pid(client: &Client) -> i32 {
     client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0)
 }
 
-/// Asserts that an error names this session, and no other: a change that waits itself is not to blame.
+/// Asserts that an error names this session and no other. A change that only waits must not be named.
 fn names(error: &dyn Error, pid: i32) {
     let said = chain(error);
     assert!(said.contains(&format!("the session {pid} of the role \"alice\"")), "{said}");
@@ -78,7 +78,7 @@ async fn every_kind_of_change_says_whose_idle_transaction_it_waited_for() {
     names(&issued.unwrap_err(), pid);
     names(&renamed.unwrap_err(), pid);
     names(&rotated.unwrap_err(), pid);
-    // Nothing was done, and what the error says helps.
+    // Nothing was done, and the advice of the error works.
     assert_eq!(check(&keys, &key).await, Ok(()));
     let ends = format!("select pg_terminate_backend({pid})");
     server.client().await.batch_execute(&ends).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_lock_of_a_single_key_or_of_a_whole_table_is_as_much_of_one() {
         names(&keys.manager().revoke(&key.id(), &admin()).await.unwrap_err(), pid);
         holder.batch_execute("rollback").await.unwrap();
     }
-    // What is neither a change nor a check waits no longer, and says the same.
+    // A call that is neither a change nor a check waits no longer, and returns the same message.
     let holds = "begin; lock table keys.api_keys, keys.api_key_usage, keys.api_key_meta in access exclusive mode";
     holder.batch_execute(holds).await.unwrap();
     let now = "2026-03-01T12:00:00Z".parse().unwrap();
@@ -118,7 +118,7 @@ async fn a_lock_of_a_single_key_or_of_a_whole_table_is_as_much_of_one() {
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         names(error, pid);
     }
-    // The server gave up too: nobody stands in its queues any more.
+    // The server has given up too: nothing waits in its lock queues.
     let waits = "select count(*) = 0 from pg_stat_activity where wait_event_type = 'Lock'";
     super::until(&server.client().await, waits).await;
 }
@@ -135,7 +135,7 @@ async fn a_store_of_somebody_s_pool_says_it_too() {
     holder.batch_execute("select 1 from keys.api_key_head for update").await.unwrap();
     let error = keys.manager().revoke(&key.id(), &admin()).await.unwrap_err();
     names(&error, pid(&holder).await);
-    // A superuser sees more of it.
+    // A superuser sees more details.
     let said = chain(&error);
     assert!(said.contains("at 127.0.0.1, idle in transaction, in a transaction since 20"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! What `scripts/advisories.sh` makes of the answers of cargo-deny.
+//! How `scripts/advisories.sh` handles the results of cargo-deny.
 #![cfg(unix)]
 
 use std::{
@@ -8,12 +8,12 @@ use std::{
     process::{Command, Output},
 };
 
-/// Runs the script with a `cargo` that does this, and waits for it as many seconds as are named.
+/// Runs the script with a `cargo` that does this, and with this time limit in seconds.
 fn run(cargo: &str, wait: &str) -> Output {
     run_with(cargo, wait, "")
 }
 
-/// The same with a value of `ADVISORIES_REQUIRED`.
+/// The same, with a value of `ADVISORIES_REQUIRED`.
 fn run_with(cargo: &str, wait: &str, required: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("cargo");
@@ -45,7 +45,7 @@ fn without_the_tool_or_the_network_it_says_so_and_fails_only_where_it_has_to_ask
         let output = run(cargo, wait);
         assert!(output.status.success(), "{cargo}");
         assert!(said(&output).lines().any(|line| line.starts_with(why)), "{cargo}: {}", said(&output));
-        // The weekly run has to ask.
+        // The weekly run must be able to ask.
         let required = run_with(cargo, wait, "1");
         assert_eq!(required.status.code(), Some(2), "{cargo}");
         assert!(said(&required).lines().any(|line| line.starts_with(why)), "{cargo}: {}", said(&required));

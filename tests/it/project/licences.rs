@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, iter::Peekable, vec};
 
-/// Whether the allowed licences are enough for `expression`.
+/// Whether the allowed licences satisfy `expression`.
 ///
-/// `a/b` is the old way to write `a OR b`. `WITH` only adds permissions, but the whole term has to be listed.
+/// `a/b` is the old way to write `a OR b`. `WITH` only adds permissions, but the whole term must be in the list.
 pub(super) fn accepts(allowed: &BTreeSet<&str>, expression: &str) -> bool {
     let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<String> = spaced.split_whitespace().map(String::from).collect();

@@ -1,5 +1,4 @@
-//! What the pages say of the project is so: links lead somewhere, the table of errors has every code, tests that are named
-//! are there.
+//! The pages are correct: links have a target, the table of errors has every code, and tests that are named exist.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -83,7 +82,7 @@ fn the_front_page_is_short_and_no_line_of_its_code_scrolls() {
     assert_none(&long_code("README.md", &page));
 }
 
-/// Names of at least four words in backticks: that is how tests are called here, and nothing else is.
+/// Names of at least four words in backticks. Only tests have such names here.
 fn named_tests(page: &str) -> impl Iterator<Item = &str> {
     let is_name = |text: &&str| {
         text.matches('_').count() >= 3 && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -105,7 +104,7 @@ fn long_code(page: &str, text: &str) -> Vec<String> {
     long
 }
 
-/// Links and definitions of links to files, with the heading where one is named. Others are not looked at.
+/// Links and link definitions to files, with the heading if there is one. Other links are not checked.
 fn broken_links(page: &str, text: &str) -> Vec<String> {
     let folder = Path::new(page).parent().unwrap();
     let mut broken = Vec::new();
@@ -136,12 +135,12 @@ fn targets(text: &str) -> Vec<&str> {
             targets.push(target);
         }
     }
-    // Addresses and items of the crate are for others to check.
+    // URLs and items of the crate are checked elsewhere.
     targets.retain(|target| !target.contains(':') && !target.contains(' '));
     targets
 }
 
-/// As forges make them: lower case, a hyphen for a blank, nothing for other signs.
+/// The anchors of headings, as forges make them: lower case, a hyphen for a blank, other signs removed.
 fn headings(text: &str) -> BTreeSet<String> {
     let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
     let slug = |title: &str| {
@@ -157,7 +156,7 @@ fn headings(text: &str) -> BTreeSet<String> {
     titles.map(slug).collect()
 }
 
-/// The rules have to be able to fail: each is shown something bad.
+/// Proves that each rule can fail, with a bad example.
 mod bad_samples {
     use super::{broken_links, headings, long_code, named_tests};
 

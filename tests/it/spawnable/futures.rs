@@ -1,4 +1,5 @@
-//! Reads from the text of the crate which public functions answer with a future, and from a test which of them it has.
+//! Finds out from the source text of the crate which public functions return a future, and from a test which of them it
+//! covers.
 
 use std::{collections::BTreeSet, fmt, fs, path::Path};
 
@@ -17,7 +18,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// Each public call of the crate and of the conformance kit that is awaited, tests left out.
+/// Each public call of the crate and of the conformance kit that can be awaited, without tests.
 pub(super) fn public() -> BTreeSet<Call> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut calls = BTreeSet::new();
@@ -31,7 +32,7 @@ pub(super) fn public() -> BTreeSet<Call> {
         }
     }
     assert!(calls.len() > 60, "src/ was not found");
-    // A bound that only the crate sees, and boxes, of which the compiler has nothing to find out.
+    // A private bound, and boxed futures, which are `Send` by their type.
     calls.retain(|call| !call.of.starts_with("Erased"));
     calls
 }
@@ -51,7 +52,7 @@ fn find_spawned(tokens: &[TokenTree], calls: &mut BTreeSet<Call>) {
         match &inside[..] {
             [of, one, two, name, rest @ ..] if is_spawns && is_punct(one, ':') && is_punct(two, ':') => {
                 if let (Some(of), Some(name)) = (word(of), word(name)) {
-                    // Of a future itself, there is no name to call.
+                    // A future itself has no method to call by name.
                     let is_called = ["into_future", "poll"].contains(&&*name) || all_words(rest).contains(&name);
                     assert!(is_called, "{of}::{name} is named and not called");
                     calls.insert(Call { of, name });
@@ -91,7 +92,7 @@ fn read_items(tokens: &[TokenTree], cursor: &Cursor, calls: &mut BTreeSet<Call>)
 
 fn read_item(item: &[&TokenTree], body: Option<TokenStream>, cursor: &Cursor, calls: &mut BTreeSet<Call>) {
     let head = without_attributes(item);
-    // What is inside of parentheses or brackets is no word of these.
+    // Words inside of parentheses or brackets do not count.
     let words: Vec<String> = head.iter().filter_map(|token| word(token)).collect();
     let position = |wanted: &str| words.iter().position(|word| word == wanted);
     let name_after = |keyword: usize| words.get(keyword + 1).cloned().unwrap_or_default();
@@ -123,7 +124,7 @@ fn read_item(item: &[&TokenTree], body: Option<TokenStream>, cursor: &Cursor, ca
         match of_trait.as_deref() {
             Some("Future") => drop(calls.insert(Call { of, name: "poll".to_owned() })),
             Some("IntoFuture") => drop(calls.insert(Call { of, name: "into_future".to_owned() })),
-            // Called through the trait, which is read where it is said.
+            // Called through the trait, which is read at its definition.
             Some(_) => {}
             None => read_items(&body, &Cursor::Impl(of), calls),
         }
@@ -132,7 +133,7 @@ fn read_item(item: &[&TokenTree], body: Option<TokenStream>, cursor: &Cursor, ca
     }
 }
 
-/// Whether a future is what comes behind the arrow, and not only among the bounds behind that.
+/// Whether the return type is a future, and not only a bound after it.
 fn returns_future(head: &[&TokenTree]) -> bool {
     let Some(arrow) = (1..head.len()).find(|at| is_punct(head[at - 1], '-') && is_punct(head[*at], '>')) else {
         return false;
@@ -144,7 +145,7 @@ fn returns_future(head: &[&TokenTree]) -> bool {
     answer.into_iter().any(|word| ["Future", "BoxFuture", "IntoFuture"].contains(&word.as_str()))
 }
 
-/// The words of a head of `impl` that stand outside of its angle brackets, up to `where`.
+/// The words of the head of an `impl`, outside of angle brackets, up to `where`.
 fn outer_words(head: &[&TokenTree]) -> Vec<String> {
     let (mut depth, mut words, mut before) = (0_usize, Vec::new(), None);
     for token in head {
@@ -171,7 +172,7 @@ fn outer_words(head: &[&TokenTree]) -> Vec<String> {
     words
 }
 
-/// `Future` of `impl<T> std::future::Future for Type<T>`.
+/// Returns `Future` for `impl<T> std::future::Future for Type<T>`.
 fn trait_of(head: &[&TokenTree]) -> Option<String> {
     let words = outer_words(head);
     let at = words.iter().position(|word| word == "for")?;
@@ -232,7 +233,7 @@ fn is_punct(token: &TokenTree, wanted: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted)
 }
 
-/// The rule has to be able to fail.
+/// Proves that the rule can fail.
 mod samples {
     use super::{in_source, spawned_in};
 

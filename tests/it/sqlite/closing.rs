@@ -1,4 +1,4 @@
-//! Once every store is dropped, a file is alone.
+//! Once every store is dropped, only the database file is left.
 
 use std::{
     sync::Barrier,
@@ -17,7 +17,7 @@ fn is_alone(folder: &Folder, when: impl std::fmt::Display) {
     assert_eq!(names(folder), ["keys.db"], "{when}");
 }
 
-/// Its connections are closed by threads that end at the same moment.
+/// Several threads close its connections at the same moment.
 #[tokio::test]
 async fn a_store_that_was_dropped_leaves_its_file_alone() {
     let folder = Folder::new();
@@ -76,7 +76,7 @@ fn stores_and_others_that_close_at_the_same_moment_leave_their_file_alone() {
     }
 }
 
-/// What a service left that was killed is ended by the next one, whichever way it has the file open.
+/// The files that a killed service left are removed by the next service, in whichever mode it opens the database.
 #[tokio::test]
 async fn what_a_killed_process_left_is_gone_once_the_next_one_ended() {
     for exclusive in [false, true] {
@@ -95,7 +95,7 @@ async fn what_a_killed_process_left_is_gone_once_the_next_one_ended() {
     }
 }
 
-/// A backup goes on although its caller and its store are gone, and closes the file for the last time.
+/// A backup continues although its caller and its store are gone, and closes the file last.
 #[tokio::test]
 async fn a_backup_that_outlives_its_store_leaves_the_file_alone() {
     let folder = Folder::new();

@@ -73,7 +73,7 @@ async fn a_change_whose_caller_left_is_done_whole_or_not_at_all() {
 async fn an_opening_whose_caller_left_holds_nothing() {
     let folder = Folder::new();
     begin_and_drop(SqliteStore::open_exclusive(folder.file())).await;
-    // Each attempt waits a second for the thread that is still at work on the first.
+    // Each attempt waits a second for the thread, which still works on the first one.
     for _ in 0..30 {
         if SqliteStore::open_exclusive(folder.file()).await.is_ok() {
             return;
@@ -189,7 +189,7 @@ async fn a_restored_backup_is_noticed() {
     let restored = SqliteStore::open(&backup).await.unwrap();
     let Changes::Reset { head } = restored.changes_since(lost).await.unwrap() else { panic!("the head is unknown") };
     assert_eq!(head.position, 1);
-    // Another change takes the place of the lost one.
+    // Another change replaces the lost one.
     restored.apply(&change(5, revoke(2))).await.unwrap();
     assert_eq!(restored.try_head().unwrap().position, lost.unwrap().position);
     assert!(matches!(restored.changes_since(lost).await.unwrap(), Changes::Reset { .. }));

@@ -1,4 +1,4 @@
-//! Backups, copies, and what lies beside them.
+//! Backups, copies, and the files beside them.
 
 use std::{
     fs,
@@ -12,17 +12,17 @@ use tower_api_keys::store::{
 
 use super::{Folder, beside, change, crash, id, insert, names, revoke, sql};
 
-/// How long a store may take to look after its file.
+/// How long a store may take to check its file.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Whether a mark was begun and not ended yet; and the mark.
+/// Whether a mark has begun and not yet ended, and the mark itself.
 pub(super) fn mark(connection: &rusqlite::Connection) -> (bool, Vec<u8>) {
     let read = "select is_whole = 0, mark from api_key_log_mark";
     connection.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 
-/// Keeps the store from beginning a mark, and so from writing to the file, as long as this connection is there. A mark that
-/// was begun is ended first.
+/// Keeps the store from beginning a mark, and so from writing to the file, while this connection is open. A mark that
+/// has begun ends first.
 pub(super) fn between_marks(path: &Path) -> rusqlite::Connection {
     let begun = Instant::now();
     loop {
@@ -37,7 +37,7 @@ pub(super) fn between_marks(path: &Path) -> rusqlite::Connection {
     }
 }
 
-/// Whether a copy of the file alone is refused as one.
+/// Whether a copy of the file alone is recognized and refused.
 async fn is_recognized(path: &Path, copy: &Path) -> bool {
     fs::copy(path, copy).unwrap();
     let opened = SqliteStore::open(copy).await;
@@ -78,7 +78,7 @@ async fn a_file_copied_without_its_log_is_recognized_in_each_of_its_lives() {
 }
 
 #[tokio::test]
-async fn a_copy_without_its_log_is_taken_by_whoever_says_so() {
+async fn a_copy_without_its_log_is_accepted_if_the_caller_says_so() {
     let folder = Folder::new();
     let copy = folder.0.path().join("copy.db");
     let store = SqliteStore::open(folder.file()).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_file_in_use_is_whole_with_its_log_and_as_sqlite_copies_it() {
         if number % 50 != 0 {
             continue;
         }
-        // A mark that is renewed between the two copies would make them two states.
+        // A mark that is renewed between the two copies would give them different states.
         let lock = between_marks(&folder.file());
         fs::copy(folder.file(), &both).unwrap();
         fs::copy(beside(&folder.file(), "-wal"), beside(&both, "-wal")).unwrap();
@@ -115,12 +115,12 @@ async fn a_file_in_use_is_whole_with_its_log_and_as_sqlite_copies_it() {
         }
     }
     drop(store);
-    // At rest the file alone is whole.
+    // When the store is closed, the file alone is complete.
     fs::copy(folder.file(), &both).unwrap();
     assert!(SqliteStore::open(&both).await.unwrap().find(&id(450)).await.unwrap().is_some());
 }
 
-/// Others may bring the log into the file, after which the file alone seemed to be whole.
+/// Other programs may checkpoint the log into the file. The file alone then looks complete.
 #[tokio::test]
 async fn a_copy_without_its_log_is_recognized_after_a_checkpoint_of_others() {
     let folder = Folder::new();
@@ -129,12 +129,12 @@ async fn a_copy_without_its_log_is_recognized_after_a_checkpoint_of_others() {
     sql(&folder.file()).query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())).unwrap();
     until_recognized(&folder.file(), &copy).await;
     store.apply(&change(1, insert(1))).await.unwrap();
-    // The checkpoint that the copy was taken in the middle of has ended.
+    // The checkpoint during which the copy was taken has ended.
     drop(between_marks(&folder.file()));
     assert!(is_recognized(&folder.file(), &copy).await);
 }
 
-/// While somebody reads, as a backup does, no mark can be brought into a file that others made whole.
+/// While a reader is open, as a backup is, no mark can be written into a file that another program has checkpointed.
 #[tokio::test]
 async fn a_copy_without_its_log_is_recognized_once_a_long_reader_is_done() {
     let folder = Folder::new();
@@ -143,7 +143,7 @@ async fn a_copy_without_its_log_is_recognized_once_a_long_reader_is_done() {
     let (plain, reader) = (sql(&folder.file()), sql(&folder.file()));
     plain.execute_batch("create table mine (a)").unwrap();
     plain.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(())).unwrap();
-    // What no change of keys writes over comes into the file although somebody reads.
+    // Pages that no change of keys overwrites reach the file although a reader is open.
     plain.execute("insert into mine values (1)", []).unwrap();
     reader.execute_batch("begin; select count(*) from mine").unwrap();
     let before = mark(&plain).1;
@@ -159,7 +159,7 @@ async fn a_copy_without_its_log_is_recognized_once_a_long_reader_is_done() {
     until_recognized(&folder.file(), &copy).await;
 }
 
-/// A mark is three writes to the disk instead of one.
+/// A mark costs three writes to the disk instead of one.
 #[tokio::test]
 async fn a_long_log_that_a_reader_keeps_is_no_reason_for_a_mark_after_each_change() {
     let folder = Folder::new();
@@ -178,7 +178,7 @@ async fn a_long_log_that_a_reader_keeps_is_no_reason_for_a_mark_after_each_chang
     assert!(marks.len() <= 2, "{} marks", marks.len());
 }
 
-/// As `cp` makes one in the middle of a checkpoint.
+/// As `cp` makes it in the middle of a checkpoint.
 #[tokio::test]
 async fn a_copy_of_two_moments_is_refused_as_damaged() {
     let folder = Folder::new();
@@ -255,14 +255,14 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_when_it_fails() {
     }
     let error = store.backup_to(folder.0.path().join("no such folder/keys.db")).await.unwrap_err();
     assert_eq!(error.kind(), SqliteBackupErrorKind::CannotWrite);
-    // A store that lost its file is no source.
+    // A store that lost its file cannot be copied.
     fs::remove_file(beside(&folder.file(), "-wal")).unwrap();
     let error = store.backup_to(&backup).await.unwrap_err();
     assert_eq!(error.kind(), SqliteBackupErrorKind::Store);
     assert!(!backup.exists() && !beside(&backup, ".part").exists());
 }
 
-/// A service was killed, and its log lies there when a backup is put in place.
+/// A service was killed, and its log is still there when a backup is put in place.
 async fn with_a_log_left(put: impl Fn(&Path, &Path)) {
     let folder = Folder::new();
     let backup = folder.0.path().join("backup.db");

@@ -1,4 +1,4 @@
-//! Processes that end without a word.
+//! Processes that end without a shutdown.
 
 use std::{
     env,
@@ -19,14 +19,14 @@ use crate::support::{cheap, issue, user};
 
 const FILE: &str = "TOWER_API_KEYS_TEST_FILE";
 
-/// Runs a test of this file in a process of its own.
+/// Runs a test of this file in its own process.
 fn child(test: &str, file: &Path) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", "--nocapture", &format!("sqlite::crash::{test}")]).env(FILE, file);
     command
 }
 
-/// The file that another test named, or one of its own.
+/// The file that the parent test names, or a new one.
 fn file(folder: &Folder) -> PathBuf {
     env::var_os(FILE).map_or_else(|| folder.file(), PathBuf::from)
 }
@@ -52,7 +52,7 @@ async fn what_was_answered_survives_a_kill() {
     assert_eq!(listed[0].usage.unwrap().successes, 5);
 }
 
-/// Leaves a file as a service does that is killed after a few changes.
+/// Leaves a file in the state of a service that was killed after a few changes.
 pub(super) fn kill_after_changes(folder: &Folder) {
     let mut killed =
         child("child_issues_and_revokes", &folder.file()).stdout(Stdio::piped()).stdin(Stdio::piped()).spawn().unwrap();
@@ -67,7 +67,7 @@ fn wait_for(child: &mut Child, word: &str) {
     assert!(said, "the child ended early");
 }
 
-/// A test by itself, and the process that another test kills.
+/// A test of its own, and the process that another test kills.
 #[tokio::test]
 async fn child_issues_and_revokes() {
     let folder = Folder::new();
@@ -96,8 +96,8 @@ async fn child_issues_and_revokes() {
     }
 }
 
-/// A process that closes its own database file, having read it by other means than SQLite, gives up its locks on it: others
-/// then close the file as if they were the last to have it open.
+/// If a process reads its own database file without SQLite and closes it, it loses its locks on the file. Other
+/// processes then close the file as if they were the last to have it open.
 #[tokio::test]
 async fn a_service_that_copied_its_file_by_hand_accepts_no_dead_key() {
     let folder = Folder::new();
@@ -113,7 +113,7 @@ async fn a_service_that_copied_its_file_by_hand_accepts_no_dead_key() {
     assert!([AuthErrorKind::Revoked, AuthErrorKind::StoreUnavailable].contains(&refused), "{refused:?}");
 }
 
-/// A test by itself, and the process that another test has revoke its keys.
+/// A test of its own, and the process by which another test revokes keys.
 #[tokio::test]
 async fn child_revokes_by_plain_sql() {
     let folder = Folder::new();
@@ -125,7 +125,7 @@ async fn child_revokes_by_plain_sql() {
     assert_eq!(plain.execute("update api_keys set revoked_at = 1", []).unwrap(), 1);
 }
 
-/// A limit on the size of files is a disk on which nothing grows any more, for all the database can tell.
+/// For the database, a limit on the size of files is the same as a full disk.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_disk_that_takes_no_more_refuses_changes_and_goes_on_reading() {
@@ -141,7 +141,7 @@ async fn a_disk_that_takes_no_more_refuses_changes_and_goes_on_reading() {
     let text = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{text}");
 
-    // Whatever it was told is true, and the file is fine.
+    // All answers that the process got are true, and the file is intact.
     let count = text.lines().find_map(|line| line.rsplit_once("written: ")).unwrap().1.parse::<u32>().unwrap();
     let store = SqliteStore::open(folder.file()).await.unwrap();
     assert!(store.find(&id(count)).await.unwrap().is_some());
@@ -150,7 +150,7 @@ async fn a_disk_that_takes_no_more_refuses_changes_and_goes_on_reading() {
     store.apply(&change(count + 1, insert(count + 1))).await.unwrap();
 }
 
-/// A test by itself, on a disk that takes a few changes, and the process whose disk another test limits.
+/// A test of its own, on a disk with room for a few changes, and the process whose disk another test limits.
 #[tokio::test]
 async fn child_fills_the_disk() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! `MemoryStore` is the plain reading of the contract: whatever is done to both, both answer the same.
+//! `MemoryStore` is the simplest implementation of the contract: both stores give the same answers to the same calls.
 
 use proptest::prelude::*;
 use tower_api_keys::{
@@ -18,7 +18,7 @@ use super::id;
 #[derive(Clone, Debug)]
 enum Step {
     Apply(Change),
-    /// One that closes, and one that erases.
+    /// A change that closes, and one that erases.
     Erase(Box<[Change; 2]>),
     Rehash(u32, String, RehashedKey),
     Usage(UsageBatch),
@@ -171,7 +171,7 @@ fn guard() -> impl Strategy<Value = Guard> {
     ]
 }
 
-/// Entries of the access log, what is alike, and anything.
+/// Entries of the access log, similar actions, and any text.
 fn action() -> impl Strategy<Value = String> {
     prop_oneof![
         2 => Just("attempt.accepted".to_owned()),
@@ -216,7 +216,7 @@ prop_compose! {
     }
 }
 
-/// A key, or an organization that a refusal without one concerns, or neither.
+/// A key, or the organization of a refusal without a key, or neither.
 fn counted_for() -> impl Strategy<Value = (Option<String>, Option<String>)> {
     let organization = prop_oneof![Just("default"), Just("other"), Just("Other")];
     prop_oneof![
@@ -377,7 +377,7 @@ prop_compose! {
     }
 }
 
-/// What a step answered, in words.
+/// The answer of a step, as text.
 async fn run(store: &impl Ledger, step: &Step) -> String {
     match step {
         Step::Apply(change) => match store.apply(change).await {
@@ -402,13 +402,13 @@ async fn run(store: &impl Ledger, step: &Step) -> String {
     }
 }
 
-/// The log since each head, without the random part.
+/// The log since each head, without random parts.
 async fn log(store: &impl KeyReader, heads: &[Option<Head>]) -> Vec<String> {
     let mut log = Vec::new();
     for head in heads {
         log.push(match store.changes_since(*head).await.unwrap() {
             Changes::Changed { head, mut keys, mut owners, organizations } => {
-                // Within one change, in no order.
+                // Within one change, keys have no order.
                 keys.sort_unstable();
                 owners.sort_unstable();
                 format!("{} {keys:?} {owners:?} {organizations:?}", head.position)
@@ -470,7 +470,7 @@ proptest! {
 
 #[test]
 fn an_owner_is_found_by_kind_and_id() {
-    // A user and a team of one name are two.
+    // A user and a team with the same id are two owners.
     let team = OwnerRef { organization: OrganizationId::single(), owner: TeamId::new("a").unwrap().into() };
     let suspension = Write::Owner(team, OwnerChange::Suspend(Suspension::Plan));
     let row = KeyRow { kind: "user".into(), owner: "a".into(), id: id(1).as_str().into(), ..KeyRow::example() };

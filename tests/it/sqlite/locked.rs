@@ -1,4 +1,4 @@
-//! Somebody holds the write lock: a database shell that was left in a transaction.
+//! Another process holds the write lock: a database shell that was left in a transaction.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use tower_api_keys::{
 use super::{Folder, change, insert, sql};
 use crate::support::{cheap, issue, system, user};
 
-/// Without a limit that counts from when a change was asked for, those behind the first are given up half-way, and nobody
-/// knows whether they were made.
+/// The time limit must count from the moment of the call. Otherwise the changes behind the first would be given up
+/// half-way, and their outcome would be unknown.
 #[tokio::test]
 async fn changes_that_wait_for_a_lock_are_known_not_to_be_made_and_say_why() {
     let folder = Folder::new();
@@ -44,7 +44,7 @@ async fn changes_that_wait_for_a_lock_are_known_not_to_be_made_and_say_why() {
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap_err();
 }
 
-/// A service that is restarted meanwhile starts, and checks keys.
+/// A service that restarts meanwhile can start and check keys.
 #[tokio::test]
 async fn a_service_starts_while_somebody_holds_the_write_lock() {
     let folder = Folder::new();

@@ -1,4 +1,4 @@
-//! Who may write to the files, and who has to.
+//! File modes: who may write to the files, and who must be able to.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -57,7 +57,7 @@ async fn a_read_only_file_is_refused_by_name_before_anything_is_made_beside_it()
     assert!(!beside(&folder.file(), "-wal").exists() && !beside(&folder.file(), "-shm").exists());
     set(&folder.file(), 0o600);
 
-    // What an older run, or a shell, left beside it.
+    // Files that an older run, or a shell, left beside the database.
     let plain = sql(&folder.file());
     plain.execute("update api_key_meta set name = name", []).unwrap();
     let index = beside(&folder.file(), "-shm");

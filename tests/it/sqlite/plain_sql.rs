@@ -1,4 +1,4 @@
-//! What people do to the tables by hand.
+//! Changes to the tables in plain SQL.
 
 use tower_api_keys::{
     ApiKeys, OrganizationId, TeamId,
@@ -15,7 +15,7 @@ fn team(name: &str) -> OwnerRef {
     OwnerRef { organization: OrganizationId::single(), owner: TeamId::new(name).unwrap().into() }
 }
 
-/// Keys 1 and 2, a team that is suspended and one that is not.
+/// Keys 1 and 2, one suspended team, and one active team.
 async fn filled(folder: &Folder) -> SqliteStore {
     let store = SqliteStore::open(folder.file()).await.unwrap();
     for number in [1, 2] {
@@ -28,7 +28,7 @@ async fn filled(folder: &Folder) -> SqliteStore {
     store
 }
 
-/// What a statement on a filled file adds to the log, as another handle on it sees it.
+/// The changes that a statement adds to the log of a filled file, as another handle reads them.
 async fn logged(statement: &str) -> Changes {
     let folder = Folder::new();
     let store = filled(&folder).await;
@@ -45,7 +45,7 @@ async fn logged(statement: &str) -> Changes {
 
 #[tokio::test]
 async fn a_key_that_changes_what_it_means_is_in_the_log() {
-    // All but the column that is made of another one, which nobody may write.
+    // All columns except the generated one, which cannot be written.
     let folder = Folder::new();
     drop(filled(&folder).await);
     let columns = "select group_concat(name, ', ') from pragma_table_info('api_keys')";
@@ -197,12 +197,12 @@ async fn a_key_is_shown_to_people_with_times_that_they_can_read() {
 }
 
 #[tokio::test]
-async fn a_log_that_cannot_tell_begins_anew() {
+async fn a_log_that_lacks_changes_resets_its_readers() {
     for statement in [
-        // An id that is none.
+        // A text that is no id.
         "update api_keys set id = 'x' where id like '%1'",
         "update api_key_owners set kind = 'robot', suspended_at = 7",
-        // Rows that are gone, or another life's.
+        // Log rows that are missing, or that do not belong to this log.
         "update api_keys set revoked_at = 7; delete from api_key_log",
         "update api_keys set revoked_at = 7; delete from api_key_log where position = 4",
         "update api_keys set revoked_at = 7; update api_key_log set change = randomblob(16)",
@@ -216,7 +216,7 @@ async fn a_log_that_cannot_tell_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_reader_more_than_a_thousand_changes_behind_begins_anew() {
+async fn a_reader_more_than_a_thousand_changes_behind_is_reset() {
     let folder = Folder::new();
     let store = filled(&folder).await;
     let before = store.try_head();
@@ -239,7 +239,7 @@ async fn a_reader_more_than_a_thousand_changes_behind_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_log_without_its_beginning_begins_anew_for_whoever_saw_nothing() {
+async fn a_log_without_its_beginning_resets_a_reader_that_saw_nothing() {
     let folder = Folder::new();
     let store = filled(&folder).await;
     assert!(matches!(store.changes_since(Some(Head::EMPTY)).await.unwrap(), Changes::Changed { .. }));

@@ -1,4 +1,4 @@
-//! A file that is no longer the one that others open by its name.
+//! A database file that is no longer the file under its name.
 
 use std::{
     fs,
@@ -37,7 +37,7 @@ fn remove_log(path: &Path) {
     }
 }
 
-/// What somebody else's shell makes of a file in use.
+/// A vacuumed copy, as a shell makes it of a file in use.
 fn vacuumed(folder: &Folder) -> PathBuf {
     let backup = folder.0.path().join("backup.db");
     sql(&folder.file()).execute("vacuum into ?1", [backup.to_str().unwrap()]).unwrap();
@@ -48,7 +48,7 @@ fn cause(error: &StoreError) -> String {
     std::error::Error::source(error).unwrap().to_string()
 }
 
-/// A service that has seen a key, in a file of its own.
+/// A service with its own file, which knows one key.
 struct Service {
     folder: Folder,
     keys: ApiKeys<Arc<SqliteStore>>,
@@ -67,7 +67,7 @@ impl Service {
         Self { folder, keys, store, key }
     }
 
-    /// Until the files are closed: background tasks have the store a moment longer than the service.
+    /// Waits until the files are closed: background tasks keep the store a moment longer than the service.
     async fn end(self) -> (Folder, PlaintextKey) {
         drop(self.keys);
         while self.store.strong_count() > 0 {
@@ -76,7 +76,7 @@ impl Service {
         (self.folder, self.key)
     }
 
-    /// Whoever asks is told that the store cannot be asked, however often.
+    /// Asserts that every check fails because the store is unavailable, however often it is repeated.
     async fn is_out(&self) {
         for _ in 0..3 {
             let error = self.keys.authenticator().authenticate(self.key.expose_secret()).await.unwrap_err();
@@ -96,7 +96,7 @@ impl Service {
 }
 
 #[tokio::test]
-async fn a_backup_in_the_place_of_the_file_lets_no_dead_key_through() {
+async fn a_backup_that_replaces_the_file_lets_no_dead_key_through() {
     let service = Service::start().await;
     let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
     remove_log(&path);
@@ -163,7 +163,7 @@ async fn a_file_moved_away_and_back_is_not_trusted_again() {
     service.is_out().await;
     fs::rename(&aside, &path).unwrap();
     service.is_out().await;
-    // Nothing was lost: the file is whole.
+    // Nothing was lost: the file is complete.
     let (_folder, key) = service.end().await;
     let again = keys(&path).await;
     again.authenticator().authenticate(key.expose_secret()).await.unwrap();
@@ -206,18 +206,18 @@ async fn a_symbolic_link_is_followed_and_noticed_when_it_leads_elsewhere() {
     assert!(direct.try_head().is_some());
 }
 
-/// `cp` writes into the file that is there, which keeps its number.
+/// `cp` writes into the existing file, which keeps its inode number.
 #[tokio::test]
 async fn a_backup_copied_over_the_file_is_noticed() {
     let service = Service::start().await;
     let (path, backup) = (service.folder.file(), vacuumed(&service.folder));
-    // More changes than the log is kept for: the file is another one than at the time of the backup.
+    // More changes than the log keeps, so the file differs from the backup.
     let store = SqliteStore::open(&path).await.unwrap();
     for number in 1..=210 {
         store.apply(&change(number, insert(number))).await.unwrap();
     }
     service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
-    // A mark that is being made meanwhile would bring the log into the copy, as it is in the log.
+    // A mark made meanwhile would write the log over the copy.
     let lock = between_marks(&path);
     fs::copy(backup, &path).unwrap();
     service.is_out().await;
@@ -226,7 +226,7 @@ async fn a_backup_copied_over_the_file_is_noticed() {
     assert!(cause(&error).contains("was written to by something else than SQLite"), "{}", cause(&error));
 }
 
-/// While somebody reads, a new mark stays in the log, and is read from there whatever becomes of the file.
+/// While a reader is open, a new mark stays in the log and is read from there, whatever happens to the file.
 #[tokio::test]
 async fn a_file_written_to_beside_a_reader_is_noticed() {
     for copies in [true, false] {
@@ -239,12 +239,12 @@ async fn a_file_written_to_beside_a_reader_is_noticed() {
             store.apply(&change(number, insert(number))).await.unwrap();
         }
         service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
-        // One that is being made is looked at when it is done.
+        // A mark that is being made is checked when it is complete.
         let _lock = between_marks(&path);
         if copies {
             fs::copy(backup, &path).unwrap();
         } else {
-            // A table that nobody asks for here, and that the log has nothing of.
+            // A table that this test does not query, and of which the log has no page.
             let root = "select (rootpage - 1) * (select page_size from pragma_page_size) from sqlite_master \
                 where name = 'api_key_tombstones'";
             let at: i64 = reader.query_row(root, [], |row| row.get(0)).unwrap();
@@ -255,7 +255,8 @@ async fn a_file_written_to_beside_a_reader_is_noticed() {
     }
 }
 
-/// A mark is in the log before it is in the file. Nobody looks at a whole file for that, least of all a request.
+/// A mark is in the log before it is in the file. No thread reads the whole file because of that, least of all a
+/// request.
 #[tokio::test]
 async fn a_mark_that_is_being_made_holds_up_no_request() {
     let service = Service::start().await;
@@ -268,7 +269,7 @@ async fn a_mark_that_is_being_made_holds_up_no_request() {
     service.is_in().await;
 }
 
-/// Nothing is read from such a log, so that the file is the backup and nothing else.
+/// Nothing is read from an empty log, so the database is exactly the backup.
 #[tokio::test]
 async fn a_backup_copied_over_the_file_below_an_empty_log_is_noticed() {
     for by_store in [false, true] {
@@ -287,7 +288,7 @@ async fn a_backup_copied_over_the_file_below_an_empty_log_is_noticed() {
             store.apply(&change(number, insert(number))).await.unwrap();
         }
         service.keys.manager().revoke(&service.key.id(), &system()).await.unwrap();
-        // A mark that is being made meanwhile would be in the log.
+        // A mark made meanwhile would be in the log.
         let _lock = loop {
             let before = mark(&between_marks(&path));
             sql(&path).query_row("pragma wal_checkpoint(restart)", [], |_| Ok(())).unwrap();
@@ -301,7 +302,7 @@ async fn a_backup_copied_over_the_file_below_an_empty_log_is_noticed() {
     }
 }
 
-/// The same mark, and pages in other places.
+/// The backup has the same mark, but its pages are in other places.
 #[tokio::test]
 async fn a_backup_made_a_moment_ago_and_copied_over_the_file_is_noticed() {
     let service = Service::start().await;
@@ -320,7 +321,7 @@ async fn a_file_emptied_or_filled_with_something_else_is_noticed() {
     }
 }
 
-/// Its length is all that changes: what was in it is missed.
+/// Only the length of the log changes, so the loss shows only by that.
 #[tokio::test]
 async fn a_log_that_was_emptied_or_cut_off_is_noticed() {
     for (exclusive, halves) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
@@ -348,7 +349,7 @@ async fn a_log_that_was_emptied_or_cut_off_is_noticed() {
     }
 }
 
-/// SQLite removes the log by its name when it closes a file: by now that is the log of somebody else.
+/// SQLite removes the log by its name when it closes a file. By then the log belongs to another file.
 #[tokio::test]
 async fn a_service_that_lost_its_file_leaves_the_log_of_others_alone() {
     let folder = Folder::new();
@@ -375,7 +376,7 @@ async fn a_service_that_lost_its_file_leaves_the_log_of_others_alone() {
     }
 }
 
-/// Nothing is asked of the system on its requests: a thread looks.
+/// Requests make no system call for this. A thread looks at the file.
 #[tokio::test]
 async fn a_file_held_exclusively_is_watched_without_requests() {
     let folder = Folder::new();
@@ -411,7 +412,7 @@ async fn a_second_name_is_refused_at_open() {
     drop(SqliteStore::open(folder.file()).await.unwrap());
 }
 
-/// As `cp -al` makes one for a snapshot.
+/// As `cp -al` makes it for a snapshot.
 #[tokio::test]
 async fn a_second_name_that_appears_is_no_outage_and_opens_nothing() {
     let service = Service::start().await;
@@ -426,7 +427,7 @@ async fn a_second_name_that_appears_is_no_outage_and_opens_nothing() {
     service.is_in().await;
 }
 
-/// What SQLite itself does to the files is nothing to be alarmed about, whoever asks it to.
+/// Changes by SQLite itself are no loss, whichever process makes them.
 #[tokio::test]
 async fn what_others_do_through_sqlite_is_no_loss() {
     let service = Service::start().await;
@@ -445,7 +446,7 @@ async fn what_others_do_through_sqlite_is_no_loss() {
         "pragma journal_size_limit = 0",
         "update api_key_meta set name = name",
     ] {
-        // Some of these SQLite does not have, and some it refuses while others have the file open.
+        // Some versions of SQLite lack some of these, and some are refused while others have the file open.
         let _ = plain.execute_batch(statement);
         service.is_in().await;
     }

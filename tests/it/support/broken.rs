@@ -1,4 +1,4 @@
-//! Stores with one fault each, around a sound one.
+//! Stores with one fault each, around a correct one.
 
 use std::{
     collections::BTreeMap,
@@ -21,223 +21,223 @@ use tower_api_keys::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// What is wrong with a [`BrokenStore`].
+/// The fault of a [`BrokenStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// One key more than a limit allows.
+    /// Allows one key more than the limit.
     AllowsOneMore,
-    /// A repeated change is done again.
+    /// Makes a repeated change again.
     AppliesTwice,
-    /// The change log keeps its head in its rows.
+    /// Takes the head of the change log from its rows.
     BeheadsTheLog,
-    /// Entries of the access log are counted with all other events.
+    /// Counts entries of the access log among all other events.
     CountsAttemptsAsEvents,
-    /// A batch of counts that is repeated counts again.
+    /// Counts a repeated batch of counts again.
     CountsRepeats,
-    /// All that came with a batch is counted on its last day.
+    /// Counts everything in a batch on its last day.
     CountsOnTheLastDay,
-    /// Another organization's keys can be revoked.
+    /// Lets an organization revoke keys of another one.
     CrossesOrganizations,
-    /// Ids are found in any case.
+    /// Ignores case in ids.
     FoldsCase,
-    /// What replaces a key is found in every organization.
+    /// Looks for the successor of a key in every organization.
     FollowsStrangers,
-    /// An expiry is not in the log.
+    /// Writes no expiry to the change log.
     ForgetsExpiries,
     ForgetsNetworks,
-    /// Events go that somebody who follows them has not confirmed.
+    /// Removes events that a reader of the feed has not confirmed.
     ForgetsUnconfirmedEvents,
-    /// Whoever follows the events sees entries of the access log among them.
+    /// Returns entries of the access log to readers of the feed.
     FeedsTheAccessLog,
-    /// An event that was numbered first is seen last.
+    /// Shows an event with an earlier number after one with a later number.
     NumbersBeforeCommit,
-    /// The first event of each page of those that are followed is passed over, but for the last page.
+    /// Skips the first event of each page of the feed, except on the last page.
     SkipsBetweenPages,
-    /// An update does not say who is responsible.
+    /// Loses the responsible person in an update.
     ForgetsResponsible,
-    /// Counts that name no key are asked for in vain.
+    /// Returns no counts without a key.
     ForgetsKeylessCounts,
-    /// Reinstatements are not in the log.
+    /// Writes no reinstatement to the change log.
     ForgetsReinstatements,
-    /// Scopes are not in the log.
+    /// Writes no change of scopes to the change log.
     ForgetsScopes,
-    /// The status of an owner is never there.
+    /// Returns no status of an owner.
     ForgetsStatus,
-    /// Idempotency keys are ignored.
+    /// Ignores idempotency keys.
     IgnoresIdempotencyKeys,
-    /// Which keys are asked for is not looked at.
+    /// Ignores which keys a query asks for.
     IgnoresKeysAskedFor,
-    /// An owner of another kind than is asked for has all keys.
+    /// Returns keys of owners of the other kind.
     IgnoresKindsOfOwners,
-    /// Keys of several owners come owner by owner.
+    /// Lists the keys of several owners owner by owner.
     ListsOwnersApart,
-    /// An owner who is named twice has twice the keys.
+    /// Lists the keys of an owner twice if a query names the owner twice.
     ListsOwnersTwice,
-    /// Keys that were made in the very millisecond were made before it.
+    /// Leaves out keys that were created in the first millisecond of a range.
     LeavesOutTheFirst,
-    /// Names are looked at in their own case.
+    /// Compares names with case.
     LooksAtCase,
-    /// A percent sign stands for any characters.
+    /// Takes a percent sign for any characters.
     TakesWildcards,
-    /// Of many owners, the last are not looked at.
+    /// Ignores the owners after the first hundred.
     TakesAHundredOwners,
-    /// How keys are used is told of a list that does not ask for it.
+    /// Returns usage for a list that does not ask for it.
     TellsUsageUnasked,
-    /// A word about an end is news each time.
+    /// Reports a notice about an end as new each time.
     TellsEndsAgain,
-    /// Keys are found whose end was told.
+    /// Finds keys whose end was announced already.
     FindsToldEnds,
-    /// When keys end is not looked at.
+    /// Ignores when keys end.
     IgnoresEnds,
-    /// The next to end come in the order of their making.
+    /// Lists the keys that end next in the order of creation.
     IgnoresOrderOfEnds,
-    /// A pause takes the time and the author of the last one who asked for it.
-    PausesAnew,
-    /// Whatever pause there is, it ends.
+    /// Replaces the time and the author of a pause with those of the last request.
+    PausesAgain,
+    /// Ends any pause, not only the expected one.
     EndsAnyPause,
-    /// The page after a key has what comes before it in the order that is asked for.
+    /// Returns after a key the keys that come before it in the order of the query.
     TurnsListsTheWrongWay,
-    /// A successor is taken to be of the owner of the key that it replaces.
+    /// Takes the owner of the replaced key for the owner of its successor.
     MistakesOwnersOfSuccessors,
-    /// Whether an owner is active is not looked at.
+    /// Ignores whether an owner is active.
     IgnoresSuspensions,
-    /// Events come in log order, whatever is asked for.
+    /// Returns events in log order, whichever order a query asks for.
     IgnoresNewest,
-    /// The predecessor of a query is not looked at.
+    /// Ignores the predecessor in a query.
     IgnoresPredecessors,
-    /// The lineage of a query is not looked at.
+    /// Ignores the lineage in a query.
     IgnoresLineages,
-    /// How many keys there are is not looked at.
+    /// Ignores how many keys there are.
     IgnoresLimits,
-    /// What a key may do is not looked at.
+    /// Ignores what a key may do.
     IgnoresRights,
-    /// Whether a key has a live successor is not looked at.
+    /// Ignores whether a key has a live successor.
     IgnoresSuccessors,
-    /// Which version a key has is no condition of a change.
+    /// Ignores version guards.
     IgnoresVersionGuards,
-    /// The version of an update is ignored.
+    /// Ignores the version of an update.
     IgnoresVersions,
-    /// Keys made in the very millisecond are made before it.
+    /// Treats keys that were created in a millisecond as created before it.
     IncludesCreation,
-    /// Events until a time include those at it.
+    /// Includes events at the end of a time range.
     IncludesUntil,
-    /// Old counts by day stay.
+    /// Keeps old counts by day.
     KeepsOldDays,
-    /// Counts of keys that are gone stay.
+    /// Keeps counts of purged keys.
     KeepsUsageOfGoneKeys,
-    /// Whatever replaces a key is its successor, dead or not.
+    /// Takes a dead replacement of a key for its successor.
     KeepsDeadSuccessors,
-    /// A key lives for a millisecond too long.
+    /// Lists a key as live for one millisecond too long.
     ListsLate,
-    /// Positions of the log are compared without their ids.
+    /// Compares log positions without their ids.
     LooksAtPositionsOnly,
-    /// Keys of one millisecond fall between pages.
+    /// Loses keys of the same millisecond between pages.
     LosesTies,
-    /// A guard lets keys live for a millisecond too long.
+    /// Lets keys pass a guard for one millisecond too long.
     LivesLate,
-    /// The status of a user who made keys is that of the team of the same name.
+    /// Returns for the user who created a key the status of the team with the same id.
     MistakesCreators,
-    /// Of several updates of one key in a change, the last is written alone.
+    /// Writes only the last of several updates of one key in a change.
     MergesUpdates,
-    /// The event of a dead key that is revoked once more stands for that of another.
+    /// Swaps the event of a dead key that is revoked again with that of another key.
     MistakesTheDead,
-    /// Entries of the access log are among all events, and all events among them.
+    /// Mixes entries of the access log and all other events.
     MixesAttempts,
-    /// A change that is dropped leaves its first write behind, or what comes next commits it.
+    /// Leaves the first write of a dropped change behind, or lets the next change commit it.
     LeavesHalfOfWhatIsDropped,
-    /// What a dropped read of the log would have told is not told again.
+    /// Never returns the changes of a dropped read of the log again.
     LosesDroppedNews,
-    /// A batch of counts that is dropped was counted in part, and its repetition is none.
+    /// Counts part of a dropped batch, and takes its repetition for done.
     LosesDroppedCounts,
-    /// Events whose appending is dropped are written in part.
+    /// Writes part of the events if their append is dropped.
     LosesDroppedEvents,
-    /// After a look-up that was dropped the next one is never answered.
+    /// Never answers the next look-up after a dropped one.
     HangsAfterADrop,
-    /// Refusals without a key are those of all organizations.
+    /// Returns refusals without a key of all organizations.
     MixesOrganizations,
-    /// An organization in a batch is that of the keys in it, too.
+    /// Takes the organization in a batch for that of its keys, too.
     NamesOrganizationsOfKeys,
-    /// Names the first guard, whichever fails.
+    /// Names the first guard, whichever guard fails.
     NamesTheFirstGuard,
-    /// Whoever writes a name last is told that it stands.
+    /// Reports to the last writer of a name that its value is stored.
     OverwritesMeta,
-    /// It panics when asked for bytes under a name.
+    /// Panics when asked for the bytes under a name.
     Panics,
-    /// A key that was replaced lives on.
+    /// Reports every replaced key as live.
     PredecessorsLiveOn,
-    /// Entries of the access log go when other events do.
+    /// Prunes entries of the access log together with other events.
     PrunesAttemptsToo,
-    /// Other events go when entries of the access log do.
+    /// Prunes other events together with entries of the access log.
     PrunesEventsToo,
-    /// As many events are forgotten as there are, whatever the limit.
+    /// Prunes all events, whatever the limit.
     PrunesWithoutLimit,
-    /// Keys that ended in the very millisecond are purged, too.
+    /// Also purges keys that ended in the very millisecond of the limit.
     PurgesTheVeryMillisecond,
-    /// As many keys are purged as there are, whatever the limit.
+    /// Purges all keys, whatever the limit.
     PurgesWithoutLimit,
-    /// The id of a purged key is free.
+    /// Makes the id of a purged key free again.
     PurgesIds,
-    /// Dead keys go although others need them.
+    /// Purges dead keys that others still need.
     PurgesWhatIsNeeded,
-    /// A purged key has no event.
+    /// Writes no event for a purged key.
     PurgesWithoutAWord,
-    /// Keys are counted as ended a millisecond too early.
+    /// Counts keys as ended a millisecond too early.
     CountsEndsEarly,
-    /// It never answers a prune.
+    /// Never answers a prune.
     PrunesForEver,
-    /// Counts by day begin a day too early.
+    /// Returns counts by day from a day too early.
     ReadsAnEarlierDay,
-    /// Counts of a key are those of everybody.
+    /// Returns the counts of all keys for each key.
     ReadsAllCounts,
-    /// Of several organizations, the counts of the first are all there are.
+    /// Returns only the counts of the first of several organizations.
     ReadsOneOrganization,
-    /// A failed change stays failed.
+    /// Refuses a change again that failed before.
     RemembersFailures,
-    /// A re-hash ignores which hash stands.
+    /// Replaces a hash whatever the stored hash is.
     RehashesAnything,
-    /// Key and status are read one after the other.
+    /// Reads key and status one after the other.
     ReadsTwice,
-    /// A note is replaced whatever it was.
+    /// Replaces a note whatever its stored value is.
     ReplacesAnyNote,
-    /// A second revocation says that it was written.
+    /// Reports a second revocation as written.
     RevokesTwice,
-    /// Rows of counts come in no order.
+    /// Returns counts in no order.
     ShufflesCounts,
-    /// The log leaves out its last row and tells its head.
+    /// Leaves out the last row of the log, but returns its head.
     SkipsLateCommits,
-    /// Each write of a change is a change, and others come between.
+    /// Makes each write of a change a change of its own, with others in between.
     SplitsChanges,
-    /// `try_head` is that of before.
+    /// Returns an old head from `try_head`.
     StaleHead,
-    /// Names lose their outer spaces.
+    /// Removes outer spaces of names.
     Trims,
-    /// The outcomes of revocations of different keys come the other way round.
+    /// Reverses the outcomes of revocations of different keys.
     TurnsOutcomes,
-    /// The newest events begin after a place, instead of before it.
+    /// Begins the newest events after a position, not before it.
     TurnsPagesTheWrongWay,
-    /// Every event is written twice.
+    /// Writes every event twice.
     WritesEventsTwice,
-    /// What changes nothing has an event.
+    /// Writes an event for a write that changes nothing.
     WritesIdleEvents,
     /// No fault: a store need not keep a log.
     KeepsNoLog,
-    /// One suspension's reinstatement reinstates the other one too.
+    /// Ends both suspensions when one is reinstated.
     ReinstatesBoth,
-    /// Whoever is behind starts anew.
+    /// Resets every reader that is behind.
     ResetsAlways,
-    /// A revoked key that is used is revoked no more.
+    /// Un-revokes a revoked key when it is used.
     RevivesTheUsed,
-    /// Keys that were never used are not among the unused.
+    /// Leaves keys that were never used out of the unused ones.
     WantsUse,
-    /// A key that the erased made for others is found with their name.
+    /// Keeps the name of an erased user as creator of keys of others.
     KeepsNamesOfMakers,
-    /// Whoever has the same id and is closed is erased, too.
+    /// Also erases a closed owner of the other kind with the same id.
     ErasesNamesakes,
-    /// Refusals without a key outlive their organization.
+    /// Keeps refusals without a key of an erased organization.
     KeepsRefusalsOfTheErased,
-    /// The log does not tell of keys that are erased.
+    /// Writes no erased keys to the change log.
     ForgetsErasedKeys,
-    /// Of an erasure beside other writes, these are done.
+    /// Makes the other writes of a change with an erasure, but not the erasure.
     ErasesHalfOfMixtures,
 }
 
@@ -248,7 +248,7 @@ pub(crate) struct BrokenStore {
     memory: Mutex<Memory>,
 }
 
-/// What the faults need to go wrong.
+/// What the faults have to remember.
 #[derive(Default)]
 struct Memory {
     ids: Vec<KeyId>,
@@ -263,23 +263,24 @@ struct Memory {
     number: u128,
     /// Whether a call was dropped half-way.
     was_dropped: bool,
-    /// Keys with those that replace them.
+    /// Keys, with their successors.
     successors: Vec<(String, String)>,
-    /// What refusals without a key concern.
+    /// Whether events are being appended.
     is_appending: bool,
+    /// The organizations of refusals without a key.
     organizations: Vec<Option<OrganizationId>>,
-    /// Pseudonyms, with those who were erased.
+    /// Pseudonyms, with the erased users.
     pseudonyms: Vec<(String, String)>,
     /// Keys that were erased.
     erased: Vec<KeyId>,
-    /// Refusals without a key of organizations that were erased.
+    /// Refusals without a key of erased organizations.
     refusals: Vec<UsageRow>,
-    /// Keys whose counts came in one batch with such a refusal, and what that concerned.
+    /// Keys whose counts came in one batch with a refusal of an organization, and that organization.
     named: BTreeMap<String, String>,
 }
 
 impl Memory {
-    /// These counts came in one batch.
+    /// Notes the counts of one batch.
     fn saw(&mut self, rows: &[UsageRow]) {
         let keys = || rows.iter().filter_map(|row| row.key.clone());
         self.used.extend(keys());
@@ -304,7 +305,7 @@ impl BrokenStore {
         work(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Bytes nobody had.
+    /// New bytes at each call.
     fn fresh(&self) -> [u8; 16] {
         let number = self.memory(|memory| {
             memory.number += 1;
@@ -313,7 +314,7 @@ impl BrokenStore {
         (u128::MAX - number).to_be_bytes()
     }
 
-    /// Notes what the log will leave out, as of the last change that touched it.
+    /// Notes what the log will leave out, from the last change that touched it.
     fn note(&self, change: &Change) {
         self.memory(|memory| {
             for audited in &change.writes {
@@ -380,7 +381,7 @@ impl BrokenStore {
             Fault::ErasesHalfOfMixtures if change.writes.len() > 1 => {
                 change.writes.retain(|audited| !matches!(audited.write, Write::Erase(_)));
             }
-            Fault::PausesAnew => {
+            Fault::PausesAgain => {
                 let mut ended = Vec::new();
                 for audited in &change.writes {
                     if let Write::Pause { organization, id, .. } = &audited.write
@@ -461,7 +462,7 @@ impl BrokenStore {
             }
             Fault::PurgesWhatIsNeeded => {
                 for audited in &mut change.writes {
-                    // Those of the clauses of purges alone.
+                    // Only the keys of the clauses about purges.
                     if let Write::Insert(row) = &mut audited.write
                         && row.created_at == 1
                     {
@@ -481,7 +482,7 @@ impl BrokenStore {
         change
     }
 
-    /// Notes what an erasure is to take away, and takes more.
+    /// Notes what an erasure has to remove, and removes more.
     async fn note_erasure(&self, change: &Change) -> Result<(), StoreError> {
         for audited in &change.writes {
             let Write::Erase(erasure) = &audited.write else { continue };
@@ -506,7 +507,7 @@ impl BrokenStore {
                 let namesake = Some(TeamId::new(user.as_str()).unwrap().into());
                 let write = Write::Erase(Erasure { owner: namesake, ..erasure.clone() });
                 let writes = vec![AuditedWrite { write, event: audited.event.clone() }];
-                // Unless there is none that is closed.
+                // Fails if there is no closed owner of that id.
                 let _ = self
                     .sound
                     .apply(&Change { id: ChangeId::from_bytes(self.fresh()), writes, ..change.clone() })
@@ -516,8 +517,8 @@ impl BrokenStore {
         Ok(())
     }
 
-    /// Of several updates of one key, and of nothing else, writes the last under the version of the first, if those between
-    /// fit.
+    /// If a change has only updates of one key with consecutive versions, writes the last one with the version of the
+    /// first.
     async fn merged(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut merged = change.clone();
         let updates: Vec<_> = change
@@ -538,7 +539,8 @@ impl BrokenStore {
         self.sound.apply(change).await
     }
 
-    /// Waits twice, and does this if it is dropped at the second wait. One that is polled once is dropped at the first.
+    /// Waits twice, and calls `dropped` if it is dropped at the second wait. A future that is polled once is dropped at
+    /// the first wait.
     async fn wait_or(&self, dropped: impl FnOnce()) {
         struct OnDrop<F: FnOnce()>(Option<F>);
         impl<F: FnOnce()> Drop for OnDrop<F> {
@@ -589,7 +591,7 @@ impl BrokenStore {
                             if *suspension == Suspension::Plan { Suspension::Admin } else { Suspension::Plan };
                     }
                 }
-                // What it must not do it does in silence: a closed owner has no reinstatement.
+                // Errors are ignored: a closed owner cannot be reinstated.
                 let _ = self.sound.apply(&all).await;
                 Ok(applied)
             }
@@ -655,7 +657,7 @@ impl BrokenStore {
 }
 
 impl BrokenStore {
-    /// A list, but for what is wrong with it as a whole.
+    /// A list, without the faults of a list as a whole.
     async fn list_soundly(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         let part = query.named_like.as_ref().map_or("", NamePart::as_str);
         match self.fault {
@@ -694,7 +696,7 @@ impl BrokenStore {
         }
     }
 
-    /// Tells something wrong of those around a key.
+    /// Puts something wrong about related keys into an entry.
     async fn mistake(&self, listed: &mut ListedKey) -> Result<(), StoreError> {
         let organization = OrganizationId::new(&listed.key.organization).unwrap();
         let id = KeyId::new(&listed.key.id).unwrap();
@@ -1084,7 +1086,7 @@ impl Ledger for BrokenStore {
         if self.is(Fault::SkipsBetweenPages) && page.more && after.is_some() {
             page.rows = page.rows.split_off(1);
         }
-        // What was numbered first is not yet to be seen.
+        // The event with the first number is not visible yet.
         if self.is(Fault::NumbersBeforeCommit) && self.memory(|memory| memory.is_appending) && page.rows.len() > 1 {
             page.rows = page.rows.split_off(1);
         }

@@ -1,4 +1,4 @@
-//! Pairs of handles onto one store, with one fault each between them.
+//! Pairs of handles onto one store, with one fault between them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,28 +22,28 @@ use tower_api_keys::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// What is wrong between the two handles of [`pair`].
+/// The fault between the two handles of [`pair`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rift {
-    /// A key that was found is found so ever after, but for what this handle changes.
+    /// A handle returns a found key unchanged from then on, except for its own changes.
     CachesFinds,
-    /// A guard that held once is not asked again.
+    /// A guard that held once is not checked again.
     CachesGuards,
-    /// Counts of a writer are told apart by handle.
+    /// Counts of one writer are separate for each handle.
     CountsApart,
-    /// Who follows the events is told of a later one before an earlier one.
+    /// A reader of the feed gets a later event before an earlier one.
     DelaysEvents,
     /// Each handle has its own idempotency keys.
     KeepsIdempotencyKeysApart,
-    /// A handle's log has what it wrote itself.
+    /// A handle's log has only its own changes.
     LogsApart,
-    /// Each handle has a lock of its own, under which it looks at the guards and then writes.
+    /// Each handle has its own lock, under which it checks the guards and then writes.
     LocksApart,
-    /// Names are told apart by handle.
+    /// Names are separate for each handle.
     NamesApart,
-    /// Each handle remembers its own changes.
+    /// Each handle remembers only the ids of its own changes.
     RemembersApart,
-    /// A handle tells the head of its own last change.
+    /// A handle returns the head of its own last change.
     TellsOldHeads,
     /// Two databases.
     TwoDatabases,

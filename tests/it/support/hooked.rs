@@ -1,4 +1,4 @@
-//! A store in front of another one, which counts calls and fails them on demand.
+//! A store in front of another store. It counts calls and makes them fail on demand.
 
 use std::{
     future::pending,
@@ -24,19 +24,19 @@ use tower_api_keys::{
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// What is stored cannot be read.
+    /// The stored data cannot be read.
     Corrupt,
-    /// It is refused: the store is unavailable.
+    /// It fails: the store is unavailable.
     Error,
     /// It never ends.
     Hang,
     /// It panics.
     Panic,
-    /// It is done, and then nobody says so.
+    /// It is done, but the answer is lost.
     DoneUnsaid,
 }
 
-/// Calls of a store, by name.
+/// The hooks of a store, by name of the call.
 #[derive(Default)]
 pub struct Hooks {
     fault: Mutex<Option<(&'static str, Fault, usize)>>,
@@ -49,11 +49,11 @@ pub struct Hooks {
     pub hides_head: std::sync::atomic::AtomicBool,
     heads: AtomicUsize,
     waits: AtomicUsize,
-    /// What usage was handed to the store.
+    /// The usage batches that the store received.
     pub usage: Mutex<Vec<UsageBatch>>,
 }
 
-/// Calls that a store works at.
+/// Calls that the store is working on.
 #[derive(Default)]
 struct UnderWay {
     now: Arc<AtomicUsize>,
@@ -85,12 +85,12 @@ impl Hooks {
         *self.fault.lock().unwrap() = Some((call, fault, times));
     }
 
-    /// Calls of this name take so long, whether or not anybody waits for them: the store was asked.
+    /// Makes calls of this name take this long. A dropped call takes as long, because the store still works on it.
     pub fn delay(&self, call: &'static str, delay: Duration) {
         *self.delay.lock().unwrap() = Some((call, delay));
     }
 
-    /// How many calls that are delayed were under way at the same time at most.
+    /// The most delayed calls that ran at the same time.
     pub fn most_under_way(&self) -> usize {
         self.under_way.most.load(Ordering::SeqCst)
     }
@@ -107,17 +107,17 @@ impl Hooks {
         }
     }
 
-    /// Whatever is found is altered.
+    /// Alters every key that is found.
     pub fn alter(&self, alter: impl Fn(&mut FoundKey) + Send + 'static) {
         *self.alter.lock().unwrap() = Some(Box::new(alter));
     }
 
-    /// Does something just before the call of this name that comes after `skip` others of it.
+    /// Runs `interruption` just before a call of this name, after `skip` earlier calls of it.
     pub fn before(&self, call: &'static str, skip: usize, interruption: impl FnOnce() + Send + 'static) {
         *self.before.lock().unwrap() = Some((call, skip, Box::new(interruption)));
     }
 
-    /// Nothing fails and nothing is altered any more.
+    /// From now on no call fails and no key is altered.
     pub fn heal(&self) {
         *self.fault.lock().unwrap() = None;
         *self.delay.lock().unwrap() = None;
@@ -129,12 +129,12 @@ impl Hooks {
         self.calls.lock().unwrap().clone()
     }
 
-    /// How many calls of this name.
+    /// The number of calls of this name.
     pub fn count(&self, call: &str) -> usize {
         self.calls().iter().filter(|name| **name == call).count()
     }
 
-    /// How often the head was asked for, and how often a change was waited for.
+    /// How often a caller asked for the head, and how often one waited for a change.
     pub fn hints(&self) -> [usize; 2] {
         [&self.heads, &self.waits].map(|asked| asked.load(Ordering::SeqCst))
     }
@@ -171,7 +171,7 @@ impl Hooks {
     }
 }
 
-/// The store in front.
+/// The store in front of `S`.
 pub struct Hooked<S> {
     inner: S,
     pub hooks: Arc<Hooks>,

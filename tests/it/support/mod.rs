@@ -23,28 +23,28 @@ pub fn noon() -> Timestamp {
     Timestamp::from_millis(1_772_366_400_000).unwrap()
 }
 
-/// A clock that stands at noon.
+/// A stopped clock that shows noon.
 pub fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(noon()))
 }
 
-/// Hashes that cost microseconds: for tests that are not about the hash.
+/// Hashes that cost microseconds, for tests that are not about hashing.
 pub fn cheap() -> HasherConfig {
     HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET)
 }
 
-/// Keys with cheap hashes and a clock that stands.
+/// Keys with cheap hashes and this clock.
 pub async fn keys<S: Ledger>(store: S, clock: &Arc<ManualClock>) -> ApiKeys<S> {
     secrets::capture_log();
     ApiKeys::builder(store).hasher(cheap()).clock(clock.clone()).build().await.unwrap()
 }
 
-/// Who may do everything.
+/// An actor that may do everything.
 pub fn system() -> Actor {
     Actor::system("test").unwrap()
 }
 
-/// A new key, remembered by the search for leaks.
+/// Issues a key. The search for leaks looks for it.
 pub async fn issue<S: Ledger>(keys: &ApiKeys<S>, owner: impl Into<Owner>) -> PlaintextKey {
     let issued = keys.manager().issue(IssueKey::of(owner.into()), &system()).await.unwrap();
     secrets::remember(issued.plaintext().expose_secret());

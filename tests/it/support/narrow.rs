@@ -1,4 +1,5 @@
-//! A store with one column too narrow, as a database has it: strict, which refuses what does not fit, or not, which cuts it.
+//! A store with one column too narrow, as in a database: a strict one refuses a value that does not fit, another one
+//! cuts it.
 
 use tower_api_keys::{
     Timestamp,
@@ -13,7 +14,7 @@ use tower_api_keys::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// What a column counts, and how much of it there is room for.
+/// The unit of a column's width, and the width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Width {
     Bytes(usize),
@@ -27,7 +28,7 @@ pub(crate) enum Manner {
     Refuses,
 }
 
-/// A sound store behind a column that is not.
+/// A correct store behind a column that is too narrow.
 pub(crate) struct NarrowStore {
     pub(crate) sound: MemoryStore,
     table: &'static str,
@@ -41,7 +42,7 @@ impl NarrowStore {
         Self { sound: MemoryStore::new(), table, column, width, manner }
     }
 
-    /// One character less than the longest value has.
+    /// A column with one character less than the longest value.
     pub(crate) fn by_a_character(table: &'static str, column: &'static str, manner: Manner) -> Self {
         let longest = COLUMNS.iter().find(|one| (one.table, one.name) == (table, column)).unwrap().longest;
         Self::new(table, column, Width::Characters(longest.characters() - 1), manner)
@@ -122,7 +123,7 @@ impl NarrowStore {
         )
     }
 
-    /// Whose status it is, as the owners' table has it.
+    /// The owner of a status, as stored in the table of owners.
     fn fit_owner(&self, owner: &OwnerRef) -> Result<OwnerRef, StoreError> {
         let (mut organization, mut id) = (owner.organization.as_str().to_owned(), owner.owner.id().to_owned());
         self.fit_all("api_key_owners", [("organization", Some(&mut organization)), ("id", Some(&mut id))])?;

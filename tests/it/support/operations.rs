@@ -1,6 +1,6 @@
-//! Changes to keys in the midst of which a process is killed: what each needs, how it is done, and what may stand
-//! afterwards. What kills is the business of those who use this: a test of the library, which reaches the connection of
-//! its SQLite store, and an integration test with a PostgreSQL server.
+//! Changes to keys during which a process is killed: what each needs, how it is made, and what may be stored
+//! afterwards. The kill itself is done by the users of this module: a test of the library, which can reach the
+//! connection of its SQLite store, and an integration test with a PostgreSQL server.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -17,15 +17,15 @@ use tower_api_keys::{
     },
 };
 
-/// How many keys are revoked at once: one more than a change has room for.
+/// The number of keys that are revoked at once: one more than fits into a change.
 const MANY: usize = 51;
 
-/// A change to keys. Another one needs a place in `ALL`, and whatever the compiler asks for then.
+/// A change to keys. A new variant also needs a place in `ALL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Of a rotation with an end of grace: the new key is revoked, and the old one gets its expiry back.
+    /// Aborts a rotation with an end of grace: the new key is revoked, and the old one gets its expiry back.
     Abort,
-    /// With an end of grace: a new key, and the old one gets an expiry.
+    /// Begins a rotation with an end of grace: a new key is issued, and the old one gets an expiry.
     BeginRotation,
     Close,
     Finish,
@@ -33,15 +33,15 @@ pub enum Operation {
     Issue,
     Rename,
     Revoke,
-    /// Two changes: each is whole or nothing, and whoever asks again goes on.
+    /// Two changes. Each is made completely or not at all, and a second request continues with the rest.
     RevokeMany,
 }
 
-/// How much of an operation stands.
+/// How much of an operation is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stands {
     Nothing,
-    /// Of an operation that is several changes: the first of them.
+    /// The first change of an operation with several changes.
     Part,
     All,
 }
@@ -59,13 +59,12 @@ impl Operation {
         Self::RevokeMany,
     ];
 
-    /// The operation of this name: as `Debug` writes it.
+    /// The operation with this name, as `Debug` writes it.
     pub fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|operation| format!("{operation:?}") == name).expect("there is such an operation")
     }
 
-    /// Its events, one for each thing that it writes: what happened, and to which key, in the order in which they were
-    /// made.
+    /// Its events, one for each write: the action and the key, numbered in the order of creation.
     fn events(self) -> Vec<(&'static str, Option<usize>)> {
         match self {
             Self::Abort => vec![("key.rotation_aborted", Some(1)), ("key.expiry_set", Some(0))],
@@ -80,11 +79,11 @@ impl Operation {
         }
     }
 
-    /// What somebody is told who asks for it when it is done already.
+    /// The answer to the same request when the operation is done already.
     const fn told_again(self) -> Result<Effect, ManageErrorKind> {
         match self {
             Self::BeginRotation | Self::Issue => Err(ManageErrorKind::IdempotencyKeyUsed),
-            // The same name once more writes nothing and is no news.
+            // The same name again writes nothing.
             Self::Rename => Ok(Effect::Changed),
             Self::Abort | Self::Close | Self::Finish | Self::Suspend | Self::Revoke | Self::RevokeMany => {
                 Ok(Effect::Unchanged)
@@ -93,14 +92,14 @@ impl Operation {
     }
 }
 
-/// Keys of an organization that is there for one operation.
+/// The keys of an organization that exists for one operation.
 #[derive(Clone, Debug)]
 pub struct Scene {
     pub operation: Operation,
     pub organization: OrganizationId,
 }
 
-/// A process that is about to begin the operation: it knows the keys.
+/// A process that is about to begin the operation, and knows the keys.
 pub struct Ready {
     scene: Scene,
     manager: KeyManager,
@@ -112,7 +111,7 @@ impl Scene {
         Self { operation, organization: OrganizationId::new(organization).unwrap() }
     }
 
-    /// Everything up to the operation.
+    /// Prepares everything for the operation.
     async fn prepare<S: Ledger>(&self, store: &Arc<S>) {
         let manager = self.manager(store, 0).await;
         let old = manager.issue(IssueKey::team(blue()).named("old"), &self.alice()).await.unwrap();
@@ -128,7 +127,7 @@ impl Scene {
         }
     }
 
-    /// As many as are missing, in one change.
+    /// The missing keys, in one change.
     fn more_keys(&self) -> Change {
         let hash = blake3::hash(self.organization.as_str().as_bytes());
         let organization = self.organization.as_str().to_owned();
@@ -154,12 +153,12 @@ impl Scene {
         let manager = self.manager(store, 2).await;
         let keys = manager.list(ListKeys::all(), &self.alice()).await.unwrap().keys;
         let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
-        // Single keys may have a connection of their own, and it is not made in the midst of the operation.
+        // Look-ups of single keys may use a connection of their own. It must not be opened during the operation.
         manager.find(&ids[0], &self.alice()).await.unwrap();
         Ready { scene: self.clone(), manager, ids }
     }
 
-    /// That of a process which begins so many minutes after noon.
+    /// The manager of a process that begins this number of minutes after noon.
     async fn manager<S: Ledger>(&self, store: &Arc<S>, minutes: u64) -> KeyManager {
         let hasher = HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET);
         let clock = Arc::new(ManualClock::at(noon().saturating_add(Duration::from_secs(60 * minutes))));
@@ -167,14 +166,14 @@ impl Scene {
         keys.manager_for(self.organization.clone())
     }
 
-    /// Somebody who must be active at the moment of commit, and may do everything.
+    /// An actor that must be active at the moment of commit, and may do everything.
     fn alice(&self) -> Actor {
         let rights = Rights::none().org_admin().team(blue(), TeamRole::Owner).team_keys_included();
         Actor::user(UserId::new("alice").unwrap(), rights).with_organization(self.organization.clone())
     }
 
-    /// All that stands in the organization, and what the change log says since the head: the same for every organization
-    /// in which the same happened.
+    /// Everything stored in the organization, and the change log since this head. The text is the same for every
+    /// organization with the same history.
     async fn standing<S: Ledger>(&self, store: &Arc<S>, since: Head) -> String {
         let (keys, events) = (self.keys(store).await, self.events(store).await);
         let owner = OwnerRef { organization: self.organization.clone(), owner: Owner::Team(blue()) };
@@ -214,7 +213,7 @@ impl Scene {
         store.events(&query).await.unwrap().rows
     }
 
-    /// The events of the operation: what happened, and to which key.
+    /// The events of the operation: the action and the key.
     async fn told<S: Ledger>(&self, store: &Arc<S>) -> Vec<(String, Option<usize>)> {
         let (keys, events) = (self.keys(store).await, self.events(store).await);
         let place = |id: String| keys.iter().position(|listed| listed.key.id == id);
@@ -223,8 +222,7 @@ impl Scene {
         told.map(|event| (event.action, event.key.and_then(place))).collect()
     }
 
-    /// How much of the operation stands, if it is neither nothing nor all: the first change of several, with an event for
-    /// each key.
+    /// Whether exactly the first of several changes is stored, with an event for each key.
     async fn is_part<S: Ledger>(&self, store: &Arc<S>) -> bool {
         let keys = self.keys(store).await;
         let is_revoked = |place: &usize| keys[*place].key.revoked_at.is_some();
@@ -235,7 +233,7 @@ impl Scene {
 }
 
 impl Ready {
-    /// The operation itself.
+    /// Runs the operation.
     pub async fn act(&self) -> Result<Effect, ManageErrorKind> {
         self.try_act().await.map_err(|error| error.kind())
     }
@@ -270,28 +268,28 @@ impl Ready {
     }
 }
 
-/// So many moments beside each that tells something new are all seen, and so is the first one of so many elsewhere: of an
-/// operation that does the same for each of many keys.
+/// For an operation that does the same for each of many keys, not every moment is tried. Near a moment with a new
+/// result, this number of moments are all tried. Elsewhere only one of every `STRIDE` is.
 const NEIGHBOURS: usize = 16;
 const STRIDE: usize = 8;
 
-/// Says at which moment to kill the next process, and what may stand after that.
+/// Decides at which moment to kill the next process, and what may be stored after that.
 pub struct Judge {
     operation: Operation,
     before: String,
     after: String,
-    /// What the present process found when it began.
+    /// The head when the current process began.
     head: Head,
     scenes: usize,
     moment: usize,
-    /// The last moment of which no neighbour is left out.
+    /// The last moment up to which every moment is tried.
     all_until: usize,
-    /// What stood after each kill.
+    /// What was stored after each kill.
     stood: Vec<Stands>,
 }
 
 impl Judge {
-    /// Does the operation once in a process that nobody kills.
+    /// Runs the operation once in a process that is not killed.
     pub async fn new<S: Ledger>(operation: Operation, store: &Arc<S>) -> Self {
         let scene = Scene::new(operation, &format!("whole-{operation:?}"));
         scene.prepare(store).await;
@@ -308,7 +306,7 @@ impl Judge {
         Self { operation, before, after, head, scenes: 0, moment: 1, all_until, stood: Vec::new() }
     }
 
-    /// When to kill the next process: from 1 on.
+    /// The moment at which to kill the next process; the first is 1.
     pub const fn moment(&self) -> usize {
         self.moment
     }
@@ -323,7 +321,8 @@ impl Judge {
         scene
     }
 
-    /// Looks at what a process left. Whether another one is to be killed: not if this one was through before its moment.
+    /// Checks what a process left. Returns whether another process is to be killed: not if this one completed before
+    /// its moment.
     pub async fn goes_on<S: Ledger>(&mut self, scene: &Scene, store: &Arc<S>, was_killed: bool) -> bool {
         let stands = if was_killed { Some(self.stands(scene, store).await) } else { None };
         if !was_killed {
@@ -343,7 +342,8 @@ impl Judge {
         was_killed
     }
 
-    /// After a kill nothing of a change stands, or all of it; and whoever does it then comes to the same end.
+    /// After a kill, nothing of a change is stored, or all of it. Running the operation again then gives the same
+    /// result.
     async fn stands<S: Ledger>(&self, scene: &Scene, store: &Arc<S>) -> Stands {
         let place = format!("{:?} killed at moment {}", self.operation, self.moment);
         let stands = match scene.standing(store, self.head).await {
@@ -359,18 +359,18 @@ impl Judge {
         stands
     }
 
-    /// When a process was through. `behind_commit`: how many moments there are behind the last commit, of an operation that
-    /// reads nothing more then.
+    /// To be called once a process has completed. `behind_commit` is the number of moments after the last commit, for
+    /// an operation that reads nothing after it.
     pub fn conclude(&self, behind_commit: usize) {
         let (stood, count) = (&self.stood, |what| self.stood.iter().filter(|stands| **stands == what).count());
         assert!(stood.is_sorted(), "what stood does not stand any more: {stood:?}");
-        // A guard, a write, an event and what goes with them: each has a moment before it.
+        // Each guard, write and event, and what belongs to them, has a moment before it.
         assert!(count(Stands::Nothing) > 6, "{stood:?}");
         match self.operation {
             Operation::RevokeMany => {
                 assert!(count(Stands::Part) > 6 && count(Stands::All) >= behind_commit, "{stood:?}");
             }
-            // They count what was stopped.
+            // These count what was stopped after the commit.
             Operation::Close | Operation::Suspend => {
                 assert!(count(Stands::Part) == 0 && count(Stands::All) >= behind_commit, "{stood:?}");
             }

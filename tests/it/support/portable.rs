@@ -1,4 +1,4 @@
-//! Portable stores that fail, or have a fault, around a sound one.
+//! Portable stores that fail, or have a fault, around a correct one.
 
 use std::{
     future::pending,
@@ -19,44 +19,44 @@ use tower_api_keys::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// What is wrong with a [`Faulty`] store.
+/// The fault of a [`Faulty`] store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Rows that stand are counted as written.
+    /// Counts rows that exist already as written.
     CountsWhatStands,
-    /// An export ends with the counts of use.
+    /// Ends an export with the usage counts.
     ExportsNoEvents,
-    /// Revoked keys stay behind.
+    /// Leaves out revoked keys.
     ExportsOnlyTheLive,
     /// The export of this number fails.
     ExportFails(usize),
-    /// Names are exported in no order.
+    /// Exports names in no order.
     ExportsOutOfOrder,
     /// The import of this number never ends.
     Hangs(usize),
-    /// A row that differs is taken for one that stands.
+    /// Takes a row that differs for one that exists already.
     IgnoresDifferences,
     /// The import of this number fails.
     ImportFails(usize),
-    /// Rows are imported one by one.
+    /// Imports rows one by one.
     ImportsOneByOne,
-    /// The import of this number is done, and then fails.
+    /// The import of this number is done, but returns an error.
     ImportsWithoutAWord(usize),
-    /// The first row of each page but a table's first is lost.
+    /// Loses the first row of each page, except of a table's first page.
     LosesRowsBetweenPages,
-    /// Suspensions and closings are not imported.
+    /// Does not import suspensions and closings.
     LosesSuspensions,
-    /// Pages have a row too many.
+    /// Exports pages with one row too many.
     OverfillsPages,
-    /// There is too little room for what is left of purged keys.
+    /// Has too little room for the tombstones of purged keys.
     NarrowsTombstones,
-    /// Events get new numbers.
+    /// Gives events new numbers.
     RenumbersEvents,
-    /// Keys begin again with their first version.
+    /// Sets the version of keys back to the first.
     ResetsVersions,
 }
 
-/// A sound store behind a fault.
+/// A correct store behind a fault.
 pub struct Faulty<S> {
     store: S,
     fault: Fault,
@@ -68,7 +68,7 @@ impl<S> Faulty<S> {
         Self { store, fault, calls: AtomicUsize::new(0) }
     }
 
-    /// Whether this call, of those that are counted, is the one.
+    /// Counts a call. Returns whether it has this number.
     fn is_call(&self, number: usize) -> bool {
         self.calls.fetch_add(1, Ordering::Relaxed) == number
     }

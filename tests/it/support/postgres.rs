@@ -1,5 +1,5 @@
-//! PostgreSQL servers of the tests' own: each test starts its own, in a folder of its own, on a free port. It ends with the
-//! test, and with the test process where `setpriv` (util-linux) can tie it to that.
+//! PostgreSQL servers for tests. Each test starts its own server, in its own folder, on a free port. The server ends
+//! with the test. It also ends with the test process if `setpriv` (util-linux) can tie it to that.
 
 use std::{
     env, fs,
@@ -14,10 +14,10 @@ use std::{
 
 use tempfile::TempDir;
 
-/// How long a server may say nothing while it starts, and how long it may find its port taken.
+/// How long a starting server may print nothing, and how long its port may be taken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running server. Dropped, it is ended and its folder removed.
+/// A running server. Dropping it ends the server and removes its folder.
 pub struct Server {
     folder: TempDir,
     binaries: PathBuf,
@@ -27,12 +27,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// A new server, with nothing in it.
+    /// Starts a new, empty server.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// The same with settings, each as `name=value`.
+    /// The same, with settings, each as `name=value`.
     pub fn start_with(settings: &[&str]) -> Self {
         let mut server = Self::new(settings);
         let made = unprivileged(&server.binaries.join("initdb"))
@@ -46,7 +46,7 @@ impl Server {
         server
     }
 
-    /// A standby of this server, which receives what the primary at this port says.
+    /// A standby of this server, which receives its log from the primary at this port.
     pub fn standby(&self, primary_port: u16) -> Self {
         let mut standby = Self::new(&[]);
         let copied = unprivileged(&self.binaries.join("pg_basebackup"))
@@ -71,12 +71,12 @@ impl Server {
         Self { folder, binaries: binaries(), port: free_port(), settings, process: None }
     }
 
-    /// Starts it where it was, once nobody else has its port, and waits until it takes connections.
+    /// Starts it again on the same port, once the port is free, and waits until it accepts connections.
     pub fn run(&mut self) {
         self.run_or(|_| thread::sleep(Duration::from_millis(20)));
     }
 
-    /// Starts it on another port for as long as somebody was quicker to take the one that was free.
+    /// Starts it, on another port again if another process took the free one first.
     fn run_somewhere(&mut self) {
         self.run_or(|server| server.port = free_port());
     }
@@ -90,20 +90,20 @@ impl Server {
         }
     }
 
-    /// What it said if it ended, or went silent, before it took connections.
+    /// The error is its output, if it ended or fell silent before it accepted connections.
     fn try_run(&mut self) -> Result<(), String> {
         let mut command = unprivileged(&self.binaries.join("postgres"));
         command.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
         command.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
         command.args(self.settings.iter().flat_map(|setting| ["-c", setting]));
         command.stderr(Stdio::piped());
-        let mut process = spawn_for_good(command).unwrap();
+        let mut process = spawn_for_the_process(command).unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
         let (line, lines) = mpsc::channel();
-        // To the end, whoever listens: what it says later must not fill the pipe.
+        // Reads to the end, even if the output is no longer used: later output must not fill the pipe.
         thread::spawn(move || log.split(b'\n').map_while(Result::ok).for_each(|said| drop(line.send(said))));
         let mut said = String::new();
-        // The first of both is a standby's.
+        // The first of these two lines is a standby's.
         while !said.contains("ready to accept read-only connections") && !said.contains("ready to accept connections") {
             let Ok(more) = lines.recv_timeout(PATIENCE) else {
                 end(&mut process);
@@ -120,7 +120,7 @@ impl Server {
         self.url_through(self.port)
     }
 
-    /// The URL of the same server by way of another port.
+    /// The URL of the same server through another port.
     pub fn url_through(&self, port: u16) -> String {
         format!("postgres://admin@127.0.0.1:{port}/postgres")
     }
@@ -129,7 +129,7 @@ impl Server {
         self.port
     }
 
-    /// Where its files are.
+    /// The folder of its files.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -141,7 +141,7 @@ impl Server {
         client
     }
 
-    /// Makes a primary of a standby.
+    /// Promotes a standby to primary.
     pub fn promote(&self) {
         let promoted = self.control(&["promote", "-w", "-s"]).unwrap();
         assert!(promoted.success(), "the standby cannot be promoted");
@@ -166,7 +166,7 @@ impl Server {
 }
 
 impl Drop for Server {
-    /// As well as it can: a test that failed is to be heard, and a second panic would end all others.
+    /// Ignores errors: a second panic after a failed test would abort all other tests.
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
             drop(self.stop());
@@ -175,13 +175,13 @@ impl Drop for Server {
     }
 }
 
-/// Sees a process off, which may have ended already.
+/// Ends a process, which may have ended already.
 fn end(process: &mut Child) {
     drop(process.kill());
     drop(process.wait());
 }
 
-/// Where the programs of the server are: `PG_BIN`, the path, or where Debian puts them.
+/// The folder of the server's programs: `PG_BIN`, a folder of the path, or that of Debian.
 fn binaries() -> PathBuf {
     let programs = ["initdb", "pg_basebackup", "pg_ctl", "postgres"];
     let has_server = |folder: &Path| programs.iter().all(|program| folder.join(program).is_file());
@@ -207,9 +207,9 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Starts what is to run for longer than the test's thread may: what [`unprivileged`] starts ends with the thread that
-/// started it, so that is one which ends with the process.
-fn spawn_for_good(command: Command) -> io::Result<Child> {
+/// Starts a program that may outlive the test's thread. A program of [`unprivileged`] ends with the thread that started
+/// it, so a thread that ends with the process starts it.
+fn spawn_for_the_process(command: Command) -> io::Result<Child> {
     static STARTER: OnceLock<mpsc::Sender<(Command, mpsc::Sender<io::Result<Child>>)>> = OnceLock::new();
     let starter = STARTER.get_or_init(|| {
         let (order, orders) = mpsc::channel::<(Command, mpsc::Sender<io::Result<Child>>)>();
@@ -225,8 +225,9 @@ fn spawn_for_good(command: Command) -> io::Result<Child> {
     starts.recv().unwrap()
 }
 
-/// PostgreSQL refuses to run as root. And nothing should be left behind by tests that were killed: where it can be done,
-/// a program is told to stop at once (SIGQUIT, upon which a server cleans up) when the thread that started it ends.
+/// Runs a program as another user if the tests run as root, because PostgreSQL refuses to run as root. If possible, the
+/// program gets SIGQUIT when the thread that started it ends: the server then cleans up, so that killed tests leave
+/// nothing behind.
 fn unprivileged(program: &Path) -> Command {
     static TIES: OnceLock<bool> = OnceLock::new();
     let mut tied = Command::new("setpriv");
@@ -243,12 +244,12 @@ fn unprivileged(program: &Path) -> Command {
     } else {
         return Command::new(program);
     };
-    // The current folder may be closed to that user.
+    // That user may have no access to the current folder.
     command.arg(program).current_dir("/");
     command
 }
 
-/// Whether this can run programs: it may not be installed, be another program, or be forbidden.
+/// Whether this runner can run programs. It may be missing, be another program, or be forbidden.
 fn is_able(runner: &Command) -> bool {
     let mut attempt = Command::new(runner.get_program());
     attempt.args(runner.get_args()).arg("true").current_dir("/");

@@ -1,4 +1,4 @@
-//! A network between a client and a server that can be cut, slowed down and silenced.
+//! A network between client and server that can be cut, slowed down and silenced.
 
 use std::{
     io,
@@ -19,23 +19,24 @@ use tokio::{
     sync::watch,
 };
 
-/// What the network does.
+/// The state of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
     /// It carries everything.
     Fair,
-    /// It carries everything so much later.
+    /// It delays everything by this time.
     Slow(Duration),
-    /// Connections break, and new ones are closed at once.
+    /// It breaks connections, and closes new ones at once.
     Cut,
-    /// It swallows everything and says nothing, not even that an end went away. A connection that met this once stays so:
-    /// what was lost is lost.
+    /// It swallows everything, even the close of a connection. A connection that was open in this state stays silent,
+    /// because data was lost.
     Silent,
-    /// Until a client says this, fair. Then it is cut, before the word or behind it, and fair again.
+    /// It is fair until a client sends this. Then it cuts that connection, just before or just after these bytes, and
+    /// is fair again.
     CutBefore(&'static [u8]),
     CutBehind(&'static [u8]),
-    /// Until a client says this, fair. That connection carries it and is silent from then on, to both ends and for ever:
-    /// neither hears that the other went away. All others are fair again.
+    /// It is fair until a client sends this. It carries these bytes, and then silences that connection forever: neither
+    /// end notices that the other one closed. All other connections are fair again.
     SilentBehind(&'static [u8]),
 }
 
@@ -74,17 +75,17 @@ impl Proxy {
         self.weather.send_replace(weather);
     }
 
-    /// New connections lead there; what is open stays.
+    /// Leads new connections to another port. Open connections stay.
     pub fn lead_to(&self, target: u16) {
         self.target.store(target, Ordering::SeqCst);
     }
 
-    /// Whether a word that it waited for was said, and it is fair again.
+    /// Whether it is fair again, because a client sent the awaited bytes.
     pub fn is_fair(&self) -> bool {
         *self.weather.borrow() == Weather::Fair
     }
 
-    /// How many answers of servers it has carried.
+    /// The number of answers from servers that it has carried.
     pub fn answers(&self) -> usize {
         self.answers.load(Ordering::SeqCst)
     }
@@ -100,16 +101,16 @@ impl Proxy {
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
         let asks = self.clone().pump(from_client, to_server, Arc::clone(&silenced), true);
         let answers = self.pump(from_server, to_client, silenced, false);
-        // One end of a connection that broke takes the other with it.
+        // If one end of a connection breaks, the other end is closed too.
         tokio::select! {
             ended = asks => ended,
             ended = answers => ended,
         }
     }
 
-    /// An end of a silenced connection went away, of which the other hears nothing.
+    /// One end of a silenced connection has closed. The other end must not notice it.
     async fn until_cut(&self) -> io::Result<()> {
-        // It cannot end while the sender is here.
+        // This wait cannot fail while the sender exists.
         drop(self.weather.subscribe().wait_for(|now| *now == Weather::Cut).await);
         Ok(())
     }
@@ -143,7 +144,7 @@ impl Proxy {
                 Weather::Cut => return Ok(()),
                 _ if silenced.load(Ordering::SeqCst) => {}
                 Weather::SilentBehind(word) if says(word) => {
-                    // First of all, so that no answer to it gets through.
+                    // Done first, so that no answer gets through.
                     silenced.store(true, Ordering::SeqCst);
                     to.write_all(said).await?;
                     self.set(Weather::Fair);
@@ -155,7 +156,7 @@ impl Proxy {
                 }
                 Weather::CutBehind(word) if says(word) => {
                     to.write_all(said).await?;
-                    // The server reads it, though nobody waits for its answer: the end of what was said comes behind it.
+                    // The server still reads the bytes: the end of the stream comes after them.
                     to.shutdown().await?;
                     self.set(Weather::Fair);
                     return Ok(());

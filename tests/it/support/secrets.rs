@@ -1,14 +1,14 @@
-//! Where tests keep what must not leak, so that one test can search everything the others left behind.
+//! Tests record here what must not leak, so that one test can search the files of all others.
 //!
-//! Nothing is kept unless the environment names a folder: see `leaks.rs`.
+//! Nothing is recorded unless the environment names a folder: see `leaks.rs`.
 
 use std::{fs::OpenOptions, io::Write, path::PathBuf, sync::Once};
 
-/// Names the folder.
+/// The variable that names the folder.
 pub const FOLDER: &str = "TOWER_API_KEYS_TEST_LEAKS";
 
-/// Tests that keep nothing: the search itself, those about the text of the project, of the random histories and other long
-/// ones the rest, and those that count what is allocated, which a log at TRACE does.
+/// Tests that record nothing: the search itself, tests about the text of the project, random histories and other long
+/// tests, and tests that count allocations, because a log at TRACE allocates.
 pub const NOT_SEARCHED: [&str; 8] = [
     "allocations::",
     "leaks::",
@@ -22,18 +22,18 @@ pub const NOT_SEARCHED: [&str; 8] = [
 
 /// The folder, if this run is searched for leaks.
 pub fn folder() -> Option<PathBuf> {
-    // The runner that gives each test a process of its own says which one it is.
+    // A runner that gives each test its own process names the test.
     let test = std::env::var("NEXTEST_TEST_NAME").unwrap_or_default();
     let is_searched = !NOT_SEARCHED.iter().any(|name| test.contains(name));
     std::env::var_os(FOLDER).map(PathBuf::from).filter(|_| is_searched)
 }
 
-/// Remembers the text of a key, and sends the log of this process to the folder from now on.
+/// Records the text of a key, and from now on writes the log of this process to the folder.
 pub fn remember(text: &str) {
     let Some(folder) = folder() else { return };
     capture_log();
     let mut file = OpenOptions::new().create(true).append(true).open(folder.join("secrets")).unwrap();
-    // One write for each line: several processes append.
+    // One write for each line, because several processes append.
     file.write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
@@ -52,7 +52,7 @@ pub fn capture_log() {
     });
 }
 
-/// A folder for files of a test: kept in the searched folder if there is one, else gone with the handle.
+/// A folder for the files of a test. It is kept in the searched folder, if there is one, else removed with the handle.
 pub fn scratch() -> Scratch {
     match folder() {
         Some(folder) => Scratch::Kept(tempfile::Builder::new().prefix("files.").tempdir_in(folder).unwrap().keep()),

@@ -1,4 +1,5 @@
-//! A network before a PostgreSQL server that counts what clients say, and stands still for ever once so much was said.
+//! A network in front of a PostgreSQL server. It counts the messages of clients, and stops forever after a given
+//! number.
 
 use std::{
     io,
@@ -15,10 +16,10 @@ use tokio::{
     sync::watch,
 };
 
-/// What becomes of the message at which the network stands still.
+/// What happens to the message at which the network stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Last {
-    /// The server gets it, and nobody its answer.
+    /// The server gets it, but its answer is lost.
     Delivered,
     /// It is lost.
     Withheld,
@@ -59,12 +60,12 @@ impl Toll {
         self.port
     }
 
-    /// From now on messages count: the one of this number, from 1 on, is the last.
+    /// Begins to count messages. The message with this number is the last; the first is 1.
     pub fn end_at(&self, message: usize, last: Last) {
         *self.left.lock().unwrap() = Some((message, last));
     }
 
-    /// Waits until the last message was said.
+    /// Waits until the last message was sent.
     pub async fn end(&self) {
         self.stands_still.subscribe().wait_for(|stands_still| *stands_still).await.unwrap();
     }
@@ -97,12 +98,12 @@ impl Toll {
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-        // To the end of both: what the server got is not cut off by the end of the client.
+        // Waits for both: the end of the client does not cut off what the server got.
         let (_, answered) = tokio::join!(self.ask(from_client, to_server), self.answer(from_server, to_client));
         answered
     }
 
-    /// Carries messages until the client ends, or the network stands still. Then the server hears that this is the end.
+    /// Carries messages until the client ends or the network stops. Then it closes the server's end.
     async fn ask(&self, mut client: OwnedReadHalf, mut server: OwnedWriteHalf) -> io::Result<()> {
         // The first message has no type.
         let mut message = packet(&mut client, Vec::new()).await?;
@@ -112,7 +113,7 @@ impl Toll {
             match self.pay() {
                 Paid::Carried => server.write_all(&message).await?,
                 Paid::CarriedAsTheLast => {
-                    // First of all, so that no answer to it gets through.
+                    // Done first, so that no answer gets through.
                     self.stands_still.send_replace(true);
                     return server.write_all(&message).await;
                 }
@@ -121,7 +122,7 @@ impl Toll {
         }
     }
 
-    /// Carries answers until the server ends; those of a network that stands still are lost.
+    /// Carries answers until the server ends. Once the network has stopped, answers are lost.
     async fn answer(&self, mut server: OwnedReadHalf, mut client: OwnedWriteHalf) -> io::Result<()> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -130,14 +131,14 @@ impl Toll {
                 return Ok(());
             }
             if !self.stands_still() {
-                // Whether the client is there or not, what the server says is heard to its end.
+                // Reads the server's answers to the end, even if the client is gone.
                 drop(client.write_all(&buffer[..read]).await);
             }
         }
     }
 }
 
-/// What a client says in one go: a query, or all up to the word by which it asks for an answer.
+/// The messages that a client sends together: a query, or everything up to the message that asks for an answer.
 async fn whole(client: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
     let mut message = Vec::new();
     loop {
@@ -150,7 +151,7 @@ async fn whole(client: &mut OwnedReadHalf) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads a length, and so much of what follows it, behind what was read already.
+/// Reads a length and that number of bytes, and appends both to `message`.
 async fn packet(client: &mut OwnedReadHalf, mut message: Vec<u8>) -> io::Result<Vec<u8>> {
     let length = client.read_u32().await?;
     message.extend(length.to_be_bytes());

@@ -17,10 +17,10 @@ use super::{
 };
 use crate::support::{system, team, user};
 
-/// The scope of keys that may not live for long.
+/// The scope of keys with a short longest life.
 pub const BRIEF: &str = "brief";
 
-/// What the actor is told.
+/// The answer that the actor gets.
 pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
     let (id, owner) = (world.target(), cell.owner());
     let seen = |usage: Option<_>| if usage.is_some() { "usage" } else { "bare" };
@@ -129,14 +129,14 @@ pub async fn act<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
     }
 }
 
-/// What a button for it would be told.
+/// The answer that a button for the action would get.
 pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &Cell, actor: &Actor) -> String {
     let (owner, key) = (cell.owner(), found(world, &world.target()).await);
     let (of_key, of_owner, of_new) = (Target::listed(&key), Target::Owner(&owner), Target::new_key(&owner));
     agrees_with_can(manager, actor, &key).await;
     let (action, target) = match cell.action {
         "issue" | "known" | "late" => (KeyAction::Issue, of_new),
-        // All that it needs.
+        // Everything that it needs.
         "edit" | "rename" => (KeyAction::Rename, of_key),
         "relabel" => (KeyAction::Relabel, of_key),
         "narrow" => (KeyAction::Narrow, of_key),
@@ -152,7 +152,7 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
         "into" => return rotated_and_issued(manager, actor, &of_key, &team("blue").into()).await,
         "widen" => return rotated_and_issued(manager, actor, &of_key, &owner).await,
         "revokeall" => (KeyAction::Revoke, of_owner),
-        // An actor that may rotate a key may see how far it is.
+        // An actor that may rotate a key may see the status of its rotation.
         "rotation" if cell.actor == "rotate-blue" => (KeyAction::Rotate, of_key),
         "rotation" | "advise" | "explain" | "report" => (KeyAction::SeeUsage, of_key),
         "inventory" | "export" => (KeyAction::SeeUsage, of_owner),
@@ -173,7 +173,8 @@ pub async fn ask<S: Ledger>(world: &World<'_, S>, manager: &KeyManager, cell: &C
     said(manager.can(actor, action, &target).await.unwrap())
 }
 
-/// A key of a person becomes a team's, or a key gets more scopes, if both the key may be rotated and the owner be given one.
+/// A personal key becomes a team key, or a key gets more scopes, only if the actor may both rotate the key and issue a
+/// key to the owner.
 async fn rotated_and_issued(manager: &KeyManager, actor: &Actor, of_key: &Target<'_>, owner: &Owner) -> String {
     match manager.can(actor, KeyAction::Rotate, of_key).await.unwrap() {
         Decision::Allow => said(manager.can(actor, KeyAction::Issue, &Target::new_key(owner)).await.unwrap()),
@@ -181,7 +182,7 @@ async fn rotated_and_issued(manager: &KeyManager, actor: &Actor, of_key: &Target
     }
 }
 
-/// What is said of all actions at once is what is said of each.
+/// Asserts that the answer for all actions at once agrees with the answer for each.
 async fn agrees_with_can(manager: &KeyManager, actor: &Actor, key: &KeyInfo) {
     let is_ours = key.organization == *manager.organization();
     let abilities = manager.abilities(key, actor).unwrap();
@@ -189,7 +190,7 @@ async fn agrees_with_can(manager: &KeyManager, actor: &Actor, key: &KeyInfo) {
         let one = manager.can(actor, action, &Target::listed(key)).await.unwrap();
         let expected = if is_ours { one } else { Decision::Hide };
         let Some(ability) = abilities.of(action) else {
-            // What can be done to no key.
+            // Actions that no key can have as a target.
             assert!(one != Decision::Allow && !abilities.allows(action), "{action}");
             continue;
         };

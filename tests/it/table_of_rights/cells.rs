@@ -2,26 +2,26 @@ use tower_api_keys::Owner;
 
 use crate::support::{team, user};
 
-/// The target belongs to the user `alice` or to the team `blue`; `alice` made both and is in no team.
+/// The target belongs to the user `alice` or to the team `blue`. `alice` created both keys and is in no team.
 ///
 /// Actors:
-/// - `alice`, and `bob`, who has nothing to do with either;
+/// - `alice`, and `bob`, who has no relation to either;
 /// - `member`, `admin`, `owner` of the team `blue`, and `red`, who owns another team;
-/// - `org`, an admin of the organization who says the plan of `blue`, and `unsaid`, one who does not;
+/// - `org`, an admin of the organization whose rights include the plan of `blue`, and `unsaid`, one without the plan;
 /// - `system`;
 /// - a key with `keys:manage` of alice, the member, the admin, `org` (`k-…`), of team `blue` and of team `red`;
-/// - keys with all scopes, but none to manage keys, of alice (`all-alice`) and of team `blue` (`all-blue`);
-/// - keys of team `blue` with one act each: `keys:read`, `keys:issue`, `keys:rotate`, `keys:revoke`;
-/// - `manager`, who may manage the keys of `blue` without a role there, and `auditor`, of the organization; a key with
-///   `keys:manage` of each.
+/// - keys with all scopes except those to manage keys, of alice (`all-alice`) and of team `blue` (`all-blue`);
+/// - keys of team `blue` with one scope each: `keys:read`, `keys:issue`, `keys:rotate`, `keys:revoke`;
+/// - `manager`, who may manage the keys of `blue` without a role there, and `auditor`, the auditor of the organization;
+///   and a key with `keys:manage` of each.
 ///
-/// The `archive` is the export of the trail, the `export` that of the inventory, `known` the issue of a key with a text that
-/// is known beforehand, and `late` that of one with a later end than the service lets it have.
+/// Actions: `archive` exports the trail, `export` exports the inventory, `known` issues a key with a text that is known
+/// beforehand, and `late` issues a key with a later expiry than the service allows.
 ///
-/// Answers: `yes`; `usage` and `bare` for a key that is seen with and without its usage; `nothing` for an answer without the
-/// key; `-` for not found; `role`,
-/// `plan`, `yours`, `scope`, `wide`, `people` (no key), `system` (nobody else) and `held` (suspended or closed) for the reason of a
-/// denial; `late` for an end that is too late, which is invalid.
+/// Answers: `yes`; `usage` and `bare` for a key that is shown with and without its usage; `nothing` for an answer
+/// without the key; `-` for not found; `role`, `plan`, `yours`, `scope`, `wide`, `people` (not by a key), `system`
+/// (only by the system) and `held` (suspended or closed) for the reason of a denial; `late` for an expiry that is too
+/// late, which is invalid.
 const TABLE: &str = "
                | plan | alice bob member admin   owner   red     | org   unsaid system | k-alice k-member k-admin k-org  k-blue  k-red   | all-alice all-blue | read-blue issue-blue rotate-blue revoke-blue | manager k-manager auditor k-auditor
 user issue     | any  | yes   -   -      -       -       -       | yours yours  yes    | yes     -        -       yours  -       -       | scope     scope    | scope     -          scope       scope       | -       -         role    role
@@ -105,10 +105,10 @@ team orgclose  | any  | system system system system system system | system syste
 team orgerase  | any  | held  held held  held  held  held | held held   yes    | people  people   people  people people people | people    people   | people    people     people      people      | held    people    held    people
 ";
 
-/// What can be done to a personal key or a person.
+/// The number of actions on a personal key or a user.
 pub const USER_ACTIONS: usize = 37;
 
-/// What can be done to a team key or a team.
+/// The number of actions on a team key or a team.
 pub const TEAM_ACTIONS: usize = 38;
 
 /// Actions that change nothing.
@@ -156,7 +156,7 @@ const OF_OWNER: [&str; 21] = [
     "unused",
 ];
 
-/// One line of the table, by one actor, on one plan.
+/// One line of the table, for one actor on one plan.
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
     /// `user` or `team`.
@@ -173,12 +173,12 @@ impl Cell {
         if self.whose == "user" { user("alice").into() } else { team("blue").into() }
     }
 
-    /// Whether it is the same on a plan that comes before.
+    /// Whether this is the cell of the same actor on the plan before.
     pub fn is_before(&self, other: &Self) -> bool {
         self.actor == other.actor && !self.included & other.included
     }
 
-    /// Whether its success leaves a trace.
+    /// Whether its success writes an event.
     pub fn is_told(&self) -> bool {
         self.is_change() || ["archive", "export"].contains(&self.action)
     }
@@ -187,16 +187,16 @@ impl Cell {
         !READS.contains(&self.action)
     }
 
-    /// How many events its success leaves: one for each key that is written.
+    /// The number of events that its success writes: one for each key that is written.
     pub fn events(&self) -> usize {
         match self.action {
             "archive" | "export" => 1,
             _ if !self.is_change() => 0,
             "edit" => 4,
-            // It is under the pseudonym, as all others then.
+            // The event is under the pseudonym, as all others are then.
             "orgerase" => 0,
             "into" | "rotate" | "widen" => 2,
-            // The key that acts is one of its owner's.
+            // The acting key is one of its owner's keys.
             "revokeall" if self.whose == "user" && self.actor == "k-alice" => 2,
             "revokeall" if self.whose == "team" && ["k-blue", "revoke-blue"].contains(&self.actor) => 2,
             _ => 1,
@@ -208,7 +208,7 @@ impl Cell {
     }
 }
 
-/// The cells, those of one action together.
+/// The cells, grouped by action.
 pub fn by_action() -> Vec<Vec<Cell>> {
     let cells = all();
     cells.chunk_by(|one, other| (one.whose, one.action) == (other.whose, other.action)).map(<[Cell]>::to_vec).collect()

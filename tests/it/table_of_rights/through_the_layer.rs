@@ -1,5 +1,5 @@
-//! The table once more, by requests with real keys: through the layers, to a handler that acts in the organization of the
-//! path. Both organizations have users and teams of the same ids.
+//! The same table with real requests: through the layers, to a handler that acts in the organization of the path. Both
+//! organizations have users and teams with the same ids.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -19,22 +19,22 @@ use super::{
 };
 use crate::support::{cheap, clock, system};
 
-/// Whose key asks, and of which organization's path.
+/// The organization of the caller's key, and the organization in the path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
-    /// Both are of the organization in which the target is.
+    /// Both are the organization of the target.
     Home,
-    /// A caller of the same id, of another organization.
+    /// A caller with the same id, of another organization.
     StrangerAtHome,
-    /// The caller from home, at the path of the other organization.
+    /// The caller of the target's organization, at the path of the other one.
     HomeAbroad,
 }
 
-/// What the handler did.
+/// The answer that the handler got.
 #[derive(Clone)]
 struct Told(String);
 
-/// The answer to a request: what the handler told, or the code of a refusal.
+/// The answer to a request: the handler's answer, or the code of a refusal.
 async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, way: Way) -> String {
     let (caller_of, path_of) = match way {
         Way::Home => (&world.home, &world.home),
@@ -44,7 +44,7 @@ async fn ask<S: Ledger>(keys: &ApiKeys<S>, world: &World<'_, S>, cell: &Cell, wa
     let Role { owner, with, .. } = role(cell.actor, cell.included);
     let request = IssueKey::of(owner).scopes(with.parse().unwrap());
     let issued = world.manager_of(caller_of).issue(request, &system()).await;
-    // Closed or suspended at home before it could be given a key: the same id abroad is not.
+    // A caller that is closed or suspended at home cannot get a key. The same id in the other organization can.
     let issued = match issued {
         Ok(issued) => issued,
         Err(error) => return format!("{:?}", error.kind()),
@@ -86,13 +86,13 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way
     let told = ask(keys, &world, &cell, way).await;
     let after = world.all().await;
     let (expected, may_touch) = match way {
-        // Who is suspended gets no key, and does not act.
+        // A suspended caller gets no key, and so cannot act.
         Way::Home | Way::HomeAbroad if is_suspended => ("OwnerSuspended", false),
         Way::Home => (cell.expected, cell.is_told() && ["usage", "yes"].contains(&cell.expected)),
         Way::StrangerAtHome | Way::HomeAbroad => ("wrong_team", false),
     };
     let events = |standing: &[super::world::Standing; 2]| standing.iter().map(|at| at.events.len()).sum::<usize>();
-    // The key that asks was issued: one event of the system's.
+    // Issuing the caller's key wrote one event of the system.
     let changes = events(&after) - events(&before) - usize::from(told != "OwnerSuspended");
     let holds = told == expected && (changes > 0) == may_touch;
     let Cell { whose, action, actor, included, .. } = cell;
@@ -103,8 +103,8 @@ async fn play<S: Ledger>(keys: &ApiKeys<Arc<S>>, store: &Arc<S>, cell: Cell, way
 
 #[tokio::test]
 async fn table_of_rights_holds_through_the_layer_with_equal_ids_in_two_organizations() {
-    // Keys that this service made would end as soon as those that they make; and what is to be erased is closed, so that nobody
-    // there gets a key to come through the layer with.
+    // Keys of this service would expire as soon as the keys that they create. An owner that is to be erased is closed,
+    // and so cannot get a key.
     let elsewhere = ["erase", "late", "orgerase"];
     for cells in cells::by_action().into_iter().filter(|cells| !elsewhere.contains(&cells[0].action)) {
         let store = Arc::new(MemoryStore::new());

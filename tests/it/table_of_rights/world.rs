@@ -13,10 +13,10 @@ use tower_api_keys::{
 use super::cells::Cell;
 use crate::support::{noon, system, team, user};
 
-/// So that no two cells meet, in whatever store: every one has organizations and keys of its own.
+/// Gives each cell its own organizations and keys, so that cells do not affect each other in any store.
 static NEXT: AtomicUsize = AtomicUsize::new(1);
 
-/// What one cell is played in.
+/// The surroundings of one cell.
 pub struct World<'a, S> {
     keys: &'a ApiKeys<S>,
     store: &'a S,
@@ -25,7 +25,7 @@ pub struct World<'a, S> {
     pub abroad: OrganizationId,
 }
 
-/// All that stands in an organization.
+/// Everything stored in an organization.
 #[derive(Debug, PartialEq)]
 pub struct Standing {
     keys: Vec<ListedKey>,
@@ -70,7 +70,7 @@ impl<'a, S: Ledger> World<'a, S> {
                 let write = Write::Organization(self.home.clone(), OwnerChange::Suspend(Suspension::Admin));
                 self.apply(write, None, &cell.owner()).await;
             }
-            // By the person who may end it again, where it is their key.
+            // Paused by the person who may resume it, if it is their own key.
             "resume" => {
                 let (organization, id, by) = (self.home.clone(), self.target(), "user:alice".to_owned());
                 self.apply(Write::Pause { organization, id, by }, Some(&id), &cell.owner()).await;
@@ -83,7 +83,7 @@ impl<'a, S: Ledger> World<'a, S> {
         }
     }
 
-    /// A key at home that is there without having been issued; nobody holds its text.
+    /// Writes a key into the own organization without issuing it. Its text does not exist.
     async fn plant(&self, id: &KeyId, owner: &Owner, scopes: &str) {
         self.plant_in(&self.home, id, owner, scopes).await;
     }
@@ -106,7 +106,7 @@ impl<'a, S: Ledger> World<'a, S> {
         self.apply(Write::Owner(of, OwnerChange::Suspend(Suspension::Admin)), None, owner).await;
     }
 
-    /// A change that no manager made.
+    /// Writes a change without a manager.
     async fn apply(&self, write: Write, key: Option<&KeyId>, owner: &Owner) {
         let mut id = [0; 16];
         id.copy_from_slice(&blake3_of(&format!("{write:?}"))[..16]);
@@ -119,7 +119,7 @@ impl<'a, S: Ledger> World<'a, S> {
             ..EventRow::example()
         };
         let writes = vec![AuditedWrite { write, event }];
-        // What was closed a moment ago is not erased.
+        // An owner that was closed a moment ago cannot be erased.
         let at = noon().saturating_sub(std::time::Duration::from_secs(3_600));
         let change = Change { id: ChangeId::from_bytes(id), at, writes, guards: vec![], idempotency: None };
         self.store.apply(&change).await.unwrap();
@@ -142,7 +142,7 @@ impl<'a, S: Ledger> World<'a, S> {
         self.store.record_usage(&UsageBatch { writer, sequence: 1, rows: vec![row], days: Vec::new() }).await.unwrap();
     }
 
-    /// All that stands at home and abroad.
+    /// Everything stored in the own and in the other organization.
     pub async fn all(&self) -> [Standing; 2] {
         [self.standing(&self.home).await, self.standing(&self.abroad).await]
     }
@@ -155,7 +155,7 @@ impl<'a, S: Ledger> World<'a, S> {
         Standing { keys, events: events.into_iter().filter(is_change).collect() }
     }
 
-    /// Who acts. A key that acts is planted in its organization.
+    /// Returns the actor. If a key acts, it is first written into its organization.
     pub async fn actor(&self, name: &str, included: bool, organization: &OrganizationId) -> Actor {
         let Role { is_key, owner, with, rights } = role(name, included);
         if name == "system" {
@@ -175,9 +175,9 @@ impl<'a, S: Ledger> World<'a, S> {
     }
 }
 
-/// Who an actor is.
+/// The properties of an actor.
 pub struct Role {
-    /// Whether a key acts, or the person with it.
+    /// Whether a key acts, and not a person.
     pub is_key: bool,
     pub owner: Owner,
     /// The scopes of the key.
@@ -189,7 +189,7 @@ pub fn role(name: &str, included: bool) -> Role {
     let (owner, with, rights): (Owner, _, _) = match name {
         "all-alice" => (user("alice").into(), "*", Rights::none().org_admin()),
         "all-blue" => (team("blue").into(), "*", of_plan(Rights::none(), "blue", included)),
-        // More rights than a team's key has use for: all but the plan of its own team are ignored.
+        // More rights than a team key can use: all are ignored except the plan of its own team.
         "k-blue" => {
             let rights = of_plan(Rights::none().org_admin(), "blue", included);
             (team("blue").into(), "* keys:manage", of_plan(rights.team(team("red"), TeamRole::Owner), "red", included))
@@ -210,7 +210,7 @@ pub fn role(name: &str, included: bool) -> Role {
     Role { is_key: true, owner, with, rights }
 }
 
-/// Nothing that was planted, and no word of what was denied.
+/// Whether the event is a change: not one of the preparation, and not a denial.
 fn is_change(event: &EventRow) -> bool {
     !["planted", "manage.denied"].contains(&event.action.as_str())
 }

@@ -1,4 +1,4 @@
-//! Advice, previews, blast radius, exposure and explanations: who may ask, and what a manager finds for them.
+//! Advice, previews, blast radius, exposure and explanations: which actors may ask, and what a manager finds for them.
 
 use crate::{
     Actor, Clock, IssueKey, OrganizationId,
@@ -29,7 +29,7 @@ fn actor(name: &str) -> Actor {
         "red" => of("rosa", Rights::none().team(team_id("red"), TeamRole::Owner).team_keys_included()),
         "org" => of("olga", Rights::none().org_admin()),
         "system" => system(),
-        // Everything, elsewhere.
+        // All rights, in another organization.
         "foreign" => of("alice", Rights::none().org_admin()).with_organization(OrganizationId::new("other").unwrap()),
         "k-alice" => Actor::key(&key_of(ALICES_ACTING, &user("alice"), "* keys:manage"), Rights::none()),
         "k-blue" => {
@@ -44,7 +44,7 @@ fn actor(name: &str) -> Actor {
 const ALICES_ACTING: &str = "alicesalicesalicesal";
 const BLUES_ACTING: &str = "bluesbluesbluesblues";
 
-/// With the keys that act.
+/// A bench with the acting keys.
 async fn bench() -> Bench {
     let bench = Bench::new();
     bench.plant(ALICES_ACTING, &user("alice"), "* keys:manage").await;
@@ -113,10 +113,10 @@ async fn preview_decides_as_can_does_and_tells_strangers_nothing() {
             }
             let preview = preview.unwrap();
             assert_eq!(preview.decision, can, "{name} {owner}");
-            // Alice is suspended from the first round on.
+            // Alice is suspended in both rounds.
             let is_held = ["alice", "k-alice"].contains(&name) || actor.standing_on().as_ref() == Some(&owner);
             assert_eq!(preview.has(NoteKind::Denied), can != Decision::Allow || is_held, "{name} {owner}");
-            // An actor that may not act, and a key that may not manage keys, is told nothing of anybody.
+            // An actor that may not act, and a key that may not manage keys, learns nothing about any owner.
             let is_told = name != "all-alice" && !is_held;
             assert_eq!(preview.has(NoteKind::OwnerSuspended), is_told, "{name} {owner}");
             assert!(!preview.can_be_issued());
@@ -157,7 +157,7 @@ async fn preview_blocks_what_issuing_refuses_and_nothing_else() {
     }
 }
 
-/// Alice as an admin of team blue, herself or with the key [`ACTING`]; or that key, as the team's.
+/// Alice as an admin of team blue, in person or with the key [`ACTING`]; or that key as a team key.
 fn issuer(name: &str) -> Actor {
     let rights = Rights::none().team(team_id("blue"), TeamRole::Admin).team_keys_included();
     match name {
@@ -185,7 +185,7 @@ async fn preview_blocks_whom_issuing_refuses_and_nobody_else() {
         ("alice's key", Some((None, None)), None, None),
         ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), None, dead),
         ("alice's key", Some((None, Some("2026-03-01T12:00:00Z"))), None, Some(DenialReason::ActorKeyExpired)),
-        // It lives, and may give no key that outlives it.
+        // The key is live, and can issue no key that outlives it.
         ("alice's key", Some((None, Some("2026-03-01T12:00:00.001Z"))), None, Some(DenialReason::ExpiryTooLate)),
         ("alice's key", Some((None, None)), Some((user("alice"), suspended)), suspended_actor),
         ("alice's key", Some((Some("2026-03-01T11:00:00Z"), None)), Some((user("alice"), suspended)), dead),
@@ -323,7 +323,7 @@ async fn advice_reads_the_counts_of_its_own_key() {
     assert_eq!(advice.recommendation, Recommendation::KeepPersonal);
 }
 
-/// Requests at the bench's present moment.
+/// Counts requests at the bench's current time.
 async fn used(bench: &Bench, counts: &[(KeyId, &str, &str, i64)]) {
     let at = bench.clock.now().as_millis();
     let rows = counts.iter().map(|(key, outcome, source, count)| UsageRow {
@@ -338,7 +338,7 @@ async fn used(bench: &Bench, counts: &[(KeyId, &str, &str, i64)]) {
     bench.store.inner.record_usage(&batch).await.unwrap();
 }
 
-/// 2,500 personal keys of alice and 2,500 that she made for teams, a fifth of each dead.
+/// 2,500 personal keys of alice and 2,500 that she created for teams, one fifth of each dead.
 async fn crowd(bench: &Bench) -> Vec<KeyId> {
     let mut personal = Vec::new();
     for number in 0..5_000_usize {
@@ -379,7 +379,7 @@ async fn blast_radius_walks_all_pages_and_shows_of_teams_what_the_actor_may_see(
         assert!(radius.stops.iter().all(|stops| stops.looks_shared() && stops.sources[0].count == 5));
         assert_eq!(radius.unreadable, []);
     }
-    // She is a member of one of the two teams now: its keys are seen, without their usage.
+    // She is now a member of one of the two teams: she sees its keys without their usage.
     let member = Actor::user(alice.clone(), Rights::none().team(team_id("blue"), TeamRole::Member));
     let radius = bench.manager.blast_radius(&alice, &member).await.unwrap();
     assert_eq!(radius.goes_on.len(), 1_000);
@@ -428,11 +428,11 @@ async fn exposure_follows_who_made_what_also_through_the_dead_and_in_circles() {
         change(&mut row);
         bench.plant_row(row)
     };
-    // Hers, by the system; one she made, dead; one she made in place of another.
+    // Her key, issued by the system; a dead one that she created; one that she created as a successor.
     plant("A", user("alice"), "system:first start", by_key("E"), |_| {}).await;
     plant("B", team("blue"), "user:alice", None, |row| row.revoked_at = Some(5)).await;
     plant("C", team("blue"), "user:alice", None, |row| row.replaces = Some("Z".repeat(20))).await;
-    // Made with hers; with the dead one; with that; by bob with none of hers.
+    // One created with her key; one with the dead key; one with that one; one by bob without a key of hers.
     plant("D", team("red"), &format!("key:{}", "A".repeat(20)), by_key("A"), |_| {}).await;
     plant("E", team("red"), &format!("key:{}", "B".repeat(20)), by_key("B"), |_| {}).await;
     plant("F", user("bob"), &format!("key:{}", "E".repeat(20)), by_key("E"), |_| {}).await;
@@ -489,7 +489,7 @@ async fn explain_tells_since_when_and_by_whom() {
     let explanation = bench.manager.explain(&id, &org).await.unwrap();
     assert_eq!(explanation.verdict, CallVerdict::KeyRevoked);
     assert_eq!(explanation.reason().unwrap().since, Some(time("2026-03-01T12:01:00Z")));
-    // The suspension would be next.
+    // The check of the suspension would be next.
     let failed: Vec<_> = explanation.checks.iter().filter(|check| check.result == CheckResult::Failed).collect();
     assert_eq!(
         failed.iter().map(|check| check.kind).collect::<Vec<_>>(),
@@ -608,7 +608,8 @@ async fn a_team_admin_is_told_of_the_keys_of_her_teams_and_not_that_there_is_mor
     let manager = Actor::user(user_id("max"), Rights::none().may_manage_keys(team_id("blue")));
     assert_eq!(told(&seen_by("alice", &manager).await), "BD");
 
-    // Who saw other keys looks like somebody who is not there; nor is she told of what is her own.
+    // For a person who saw only keys of other teams, the answer is the same as for an unknown person. Nor does the
+    // admin see her own personal keys.
     let nobody = serde_json::to_string(&seen_by("nobody", &actor("admin")).await).unwrap();
     let bob = serde_json::to_string(&seen_by("bob", &actor("admin")).await).unwrap();
     assert_eq!(nobody.replace("nobody", "bob"), bob);

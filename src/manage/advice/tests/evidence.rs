@@ -13,10 +13,10 @@ const DAY: i64 = 24 * HOUR;
 /// 2026-03-01T12:00:00Z.
 const NOW: i64 = 1_772_366_400_000;
 
-/// Accepted requests: from where, how many, the first and the last so many hours ago.
+/// Accepted requests: the source, the number, and how many hours ago the first and the last were.
 type Seen = (&'static str, i64, i64, i64);
 
-/// What it is about, kind, name and labels of the key, how it is used, and what is advised.
+/// A description; kind, name and labels of the key; its usage; and the expected advice.
 struct Case<'a>(&'a str, &'a str, &'a str, &'a str, &'a [Seen], Recommendation, NextStep);
 
 fn advice_of(kind: &str, name: &str, labels: &str, seen: &[Seen], change: impl Fn(&mut KeyRow)) -> Advice {

@@ -1,4 +1,4 @@
-//! Advice before and after something happens.
+//! Tests of advice, before and after an event.
 
 mod calls;
 mod evidence;

@@ -8,7 +8,8 @@ use crate::{
     record::KeyRow,
 };
 
-/// Every kind of key, name, label, maker and end, with every use: the advice of an entry is that of the key.
+/// For every kind of key, name, label, creator and expiry, with every usage: the advice of an entry is the same as that
+/// for the key.
 #[tokio::test]
 async fn advice_of_an_entry_is_that_of_the_manager() {
     let bench = bench();
@@ -62,7 +63,7 @@ async fn advice_of_an_entry_is_that_of_the_manager() {
         let counted = Some(Default::default());
         assert_eq!(bench.manager.advise(&advice.key, &system()).await.unwrap(), Advice { counted, ..advice });
     }
-    // The system is on every plan.
+    // The system has every plan, so one recommendation never appears.
     assert_eq!(told.len(), Recommendation::ALL.len() - 1, "{told:?}");
 }
 
@@ -101,7 +102,7 @@ async fn a_personal_key_that_looks_shared_points_to_what_the_plan_has() {
         assert_eq!(entry.advice(), Advice { counted: None, ..advice });
         let told = serde_json::to_value(entry).unwrap()["flags"][0]["sentence"]["text"].clone();
         assert!(told.as_str().unwrap().ends_with(said), "{told}");
-        // And so does the form, before there is a key.
+        // The form gives the same advice, before the key exists.
         let request = IssueKey::user(user_id("alice")).named("GitHub Actions - production");
         if actor.user_id() == Some(&user_id("alice")) {
             let preview = bench.manager.preview(&request, &actor).await.unwrap();

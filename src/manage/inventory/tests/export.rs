@@ -22,7 +22,7 @@ async fn exported(bench: &Bench, format: ExportFormat) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Cells with the names of their columns, the empty ones left out.
+/// The cells of a line with the names of their columns, without empty ones.
 fn cells(table: &str, line: usize) -> Vec<(String, String)> {
     let mut reader = csv::Reader::from_reader(table.as_bytes());
     let names = reader.headers().unwrap().clone();
@@ -158,7 +158,7 @@ async fn no_hash_tag_or_secret_is_in_an_export() {
     for format in [ExportFormat::Csv, ExportFormat::JsonLines] {
         let out = exported(&bench, format).await;
         assert!(out.contains(issued.info().id.as_str()));
-        // Every piece of the secret of eight characters, and of its hash and salt.
+        // Every run of eight characters of the secret, its hash and its salt.
         for secret in [&text[26..], hash[0], hash[1]] {
             for piece in secret.as_bytes().windows(8) {
                 assert!(!out.contains(std::str::from_utf8(piece).unwrap()), "{format:?}");
@@ -169,7 +169,7 @@ async fn no_hash_tag_or_secret_is_in_an_export() {
     assert!(!InventoryColumn::ALL.iter().any(|column| ["hash", "tag", "pepper"].contains(&column.as_str())));
 }
 
-/// Takes some bytes, then none.
+/// A writer that accepts some bytes and then fails.
 struct Full(usize);
 
 impl io::Write for Full {
@@ -211,7 +211,7 @@ async fn any_writer_will_do() {
 
 const FORMATS: [ExportFormat; 2] = [ExportFormat::Csv, ExportFormat::JsonLines];
 
-/// What comes of a stream: its pieces, and the error that ended it.
+/// The pieces of a stream, and the error that ended it, if any.
 async fn pieces(bench: &Bench, format: ExportFormat, actor: &Actor) -> (Vec<Bytes>, Option<ManageErrorKind>) {
     let all: Vec<_> = bench.manager.inventory_pieces(InventoryQuery::all(), format, actor).collect().await;
     let errors: Vec<_> = all.iter().filter_map(|piece| piece.as_ref().err().map(ManageError::kind)).collect();
@@ -241,7 +241,7 @@ async fn nothing_is_read_before_it_is_asked_for() {
     for number in 0..1_203 {
         bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;
     }
-    // The keys, and how they are used.
+    // Each page is two reads: the keys, and their usage.
     let reads = || bench.store.reads() / 2;
     let before = reads();
     let mut pieces = Box::pin(bench.manager.inventory_pieces(InventoryQuery::all(), ExportFormat::Csv, &system()));
@@ -270,7 +270,7 @@ async fn an_export_that_breaks_off_ends_with_an_error_and_without_the_end_of_a_l
             assert_eq!(pieces.next().await.unwrap().unwrap_err().kind(), ManageErrorKind::CorruptRecord);
             assert!(pieces.next().await.is_none(), "nothing comes behind an error");
             assert!(!text.ends_with(b"\n") && !text.ends_with(b"\r"), "{format:?} {whole}");
-            // Each line that is there is whole.
+            // Each line in the text is complete.
             let lines = String::from_utf8(text).unwrap().lines().count();
             assert_eq!(lines, whole * 500 + usize::from(format == ExportFormat::Csv && whole > 0));
         }
@@ -278,7 +278,7 @@ async fn an_export_that_breaks_off_ends_with_an_error_and_without_the_end_of_a_l
 }
 
 #[tokio::test]
-async fn whoever_may_not_act_any_more_gets_no_more_pieces() {
+async fn an_actor_that_may_no_longer_act_gets_no_more_pieces() {
     let bench = bench();
     for number in 0..501 {
         bench.plant_row(KeyRow { id: format!("{number:020}"), ..row('A') }).await;
@@ -289,7 +289,7 @@ async fn whoever_may_not_act_any_more_gets_no_more_pieces() {
     bench.change_owner(&user("root"), OwnerChange::Suspend(Suspension::Admin)).await;
     let denied = ManageErrorKind::Denied(DenialReason::ActorSuspended.into());
     assert_eq!(pieces.next().await.unwrap().unwrap_err().kind(), denied);
-    // A stranger's first item is the answer, without a read of keys.
+    // For an actor without rights the first item is the error, without a read of keys.
     let eve = InventoryQuery::of(user("alice"));
     let first = bench.manager.inventory_pieces(eve, ExportFormat::Csv, &person("eve"));
     assert_eq!(Box::pin(first).next().await.unwrap().unwrap_err().kind(), ManageErrorKind::NotFound);

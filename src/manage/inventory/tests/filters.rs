@@ -10,7 +10,7 @@ use crate::{
     usage::{Source, UsageRow},
 };
 
-/// A to F, made a day after each other, each different from the others in some way.
+/// Keys A to F, created a day apart, each different from the others in some way.
 async fn six_keys() -> Bench {
     let bench = bench();
     let made = |letter: char, day: i64| KeyRow { created_at: 1_772_366_400_000 + day * 86_400_000, ..row(letter) };
@@ -31,7 +31,7 @@ async fn six_keys() -> Bench {
 
 async fn found(bench: &Bench, query: InventoryQuery) -> String {
     let found = letters(&entries(bench, query.clone()).await);
-    // However small the pages.
+    // The result is the same for pages of one entry.
     let mut one_by_one = String::new();
     let mut next = Some(query.limit(1));
     while let Some(query) = next {
@@ -154,7 +154,7 @@ async fn one_call_looks_at_a_bounded_number_of_keys() {
     let actor = crate::manage::fixture::system();
     let first = bench.manager.inventory(rare(), &actor).await.unwrap();
     assert!(first.entries.is_empty());
-    // 5,000 and the rest of the last read.
+    // 5,000 keys, and the rest of the last read.
     let next = first.next.unwrap();
     let place: usize = next.id.as_str().parse().unwrap();
     assert!((4_999..5_999).contains(&place), "{place}");

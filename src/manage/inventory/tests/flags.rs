@@ -10,7 +10,7 @@ use crate::{
     store::OwnerChange,
 };
 
-/// The flags of one key that was called as said: outcome, source, days ago.
+/// The flags of one key with these calls: outcome, source, days ago.
 async fn flags(row: KeyRow, calls: &[(&str, &str, u32)]) -> Vec<KeyFlag> {
     flags_with(FlagSettings::new(), row, calls).await
 }
@@ -30,7 +30,7 @@ fn personal(letter: char) -> KeyRow {
     KeyRow { kind: "user".into(), owner: "alice".into(), ..row(letter) }
 }
 
-/// Made so many days before the inventory.
+/// A key that was created this number of days before the inventory.
 fn aged(days: u32) -> KeyRow {
     KeyRow { created_at: bench().clock.now().saturating_sub(DAY * days).as_millis(), ..row('A') }
 }
@@ -160,7 +160,7 @@ async fn a_team_key_that_one_person_uses_by_hand_looks_personal_while_that_is_re
         assert_eq!(flags(row('A'), &editor[..2]).await, [], "somebody tried something: {client}");
         let long_ago = editor.map(|(outcome, source, days_ago)| (outcome, source, days_ago + 31));
         assert_eq!(flags(row('A'), &long_ago).await, [], "{client}");
-        // A pipeline stays one though a person uses its key at their desk too.
+        // A pipeline stays a pipeline, even if a person also uses its key at a desk.
         let both = [editor.as_slice(), &[("success", "api/GitHub-Hookshot", 3)]].concat();
         assert_eq!(flags(row('A'), &both).await, [], "{client}");
     }
@@ -213,7 +213,7 @@ async fn suspended_owner_and_suspended_creator_are_told_apart() {
         assert_eq!(id, super::id(letter));
         call(&bench, &id, "success", "api/acme", 1).await;
     }
-    // alice made all three: for herself, and for two teams.
+    // alice created all three keys: for herself, and for two teams.
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     bench.change_owner(&team("red"), OwnerChange::Close).await;
     assert_eq!(flags_of(&bench, 'A').await, [KeyFlag::CreatorInactive]);

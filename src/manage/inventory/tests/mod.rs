@@ -24,14 +24,14 @@ use crate::{
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A bench 200 days after the keys of examples were made.
+/// A bench whose time is 200 days after the creation of the example keys.
 fn bench() -> Bench {
     let bench = Bench::new();
     bench.clock.advance(DAY * 200);
     bench
 }
 
-/// A team key with nothing to say against it, once it is [used](call).
+/// A team key without any flag, once it is [used](call).
 fn row(letter: char) -> KeyRow {
     KeyRow { id: letter.to_string().repeat(20), name: "CI pipeline".into(), ..KeyRow::example() }
 }
@@ -44,7 +44,7 @@ fn id(letter: char) -> KeyId {
     KeyId::new(&letter.to_string().repeat(20)).unwrap()
 }
 
-/// A request with this key, so many days ago.
+/// Counts a request with this key, this number of days ago.
 async fn call(bench: &Bench, id: &KeyId, outcome: &str, source: &str, days_ago: u32) {
     let at = bench.clock.now().saturating_sub(DAY * days_ago).as_millis();
     let row = UsageRow {
@@ -55,7 +55,7 @@ async fn call(bench: &Bench, id: &KeyId, outcome: &str, source: &str, days_ago: 
         last_at: at,
         ..UsageRow::seen_from(source)
     };
-    // Each call by a writer of its own.
+    // Each call has its own writer.
     let name = format!("{id} {outcome} {source} {days_ago}");
     let writer = blake3::hash(name.as_bytes()).as_bytes()[..16].try_into().unwrap();
     bench
@@ -75,7 +75,7 @@ async fn entries(bench: &Bench, query: InventoryQuery) -> Vec<InventoryEntry> {
     bench.manager.inventory(query, &system()).await.unwrap().entries
 }
 
-/// The only entry there is.
+/// The only entry of the inventory.
 async fn entry(bench: &Bench) -> InventoryEntry {
     let mut entries = entries(bench, InventoryQuery::all()).await;
     assert_eq!(entries.len(), 1);

@@ -4,7 +4,7 @@ use crate::{
     record::KeyRow,
 };
 
-/// As real teams name keys.
+/// Names as real teams give them.
 const GOOD: [&str; 44] = [
     "CI pipeline",
     "Monday cron",

@@ -160,7 +160,7 @@ async fn each_successor_stays_with_its_key() {
     assert_eq!(successors, [Some(id('D')), Some(id('E')), Some(id('F')), None, None, None]);
 }
 
-/// What somebody does between two pages.
+/// A change between two pages.
 #[derive(Clone, Debug)]
 enum Meanwhile {
     Make(u8),
@@ -176,7 +176,7 @@ fn meanwhile() -> impl Strategy<Value = Meanwhile> {
     ]
 }
 
-/// Keys of two moments, so that times and ids both order them.
+/// Keys with two different times, so that both times and ids matter for the order.
 fn planted(number: usize) -> KeyRow {
     let scattered = (number * 7_919) % 10_007;
     KeyRow {
@@ -195,13 +195,13 @@ async fn happen(bench: &Bench, step: usize, what: &Meanwhile, keys: usize) {
     let name = format!("{step} {what:?}");
     match what {
         Meanwhile::Make(moment) => {
-            // Some before all others, some among them, some behind.
+            // Some come before all others, some between them, some after.
             let created_at = 1_772_366_399_999 + i64::from(*moment);
             let row = KeyRow { id: format!("new{step:017}"), created_at, ..row('A') };
             apply(bench, &name, Write::Insert(row)).await;
         }
         Meanwhile::Rename(number) if *number < keys => {
-            // A key that was revoked before keeps its name.
+            // A key that is already revoked keeps its name.
             drop(bench.manager.rename(&planted_id(*number), &name, &system()).await);
         }
         Meanwhile::Revoke(number) if *number < keys => {
@@ -228,7 +228,7 @@ proptest! {
             let mut steps = steps.iter().enumerate();
             let (mut seen, mut query) = (Vec::new(), InventoryQuery::all().limit(limit));
             if filtered {
-                // Every key has it: only the way there is another.
+                // Every key has this label, so only the way to the result differs.
                 query = query.label("ticket");
             }
             loop {

@@ -29,7 +29,7 @@ fn in_blue(user: &str, role: TeamRole) -> Actor {
     Actor::user(user_id(user), Rights::none().team(team_id("blue"), role))
 }
 
-/// What all three ways to read the inventory answer, which is the same.
+/// The answer of all three ways to read the inventory, which must be the same.
 async fn shown(bench: &Bench, query: InventoryQuery, actor: &Actor) -> Result<String, ManageErrorKind> {
     let page = bench.manager.inventory(query.clone(), actor).await.map(|page| letters(&page.entries));
     let page = page.map_err(|error| error.kind());

@@ -16,7 +16,7 @@ async fn issued(bench: &Bench) -> PlaintextKey {
     bench.manager.issue(IssueKey::team(team_id("blue")), &system()).await.unwrap().into_plaintext()
 }
 
-/// The id's first characters and the evidence, of each.
+/// The first characters of the id and the confidence, for each match.
 fn shown(found: &KeyMatches) -> Vec<(String, MatchConfidence)> {
     found.keys.iter().map(|found| (found.key.id.as_str()[..6].to_owned(), found.evidence)).collect()
 }
@@ -43,7 +43,7 @@ async fn a_whole_key_is_told_from_an_id_like_it() {
     assert_eq!(evidence(&bench, &key.expose_secret()[..60]).await, [MatchConfidence::IdAndSecret]);
     assert_eq!(evidence(&bench, &key.redacted()).await, [MatchConfidence::Id]);
     assert_eq!(evidence(&bench, key.id().as_str()).await, [MatchConfidence::Id]);
-    // The surest finding of one key counts.
+    // For each key, the match with the highest confidence counts.
     let both = format!("{} {forged} {}", key.redacted(), key.expose_secret());
     assert_eq!(evidence(&bench, &both).await, [MatchConfidence::WholeKey]);
 }
@@ -55,7 +55,7 @@ async fn a_whole_key_is_proved_in_base64_and_found_in_another_case() {
     let k = key.expose_secret();
     let encoded = Base64::encode_string(format!("API_KEY={k}\n").as_bytes());
     assert_eq!(evidence(&bench, &format!("data:\n  .env: {encoded}\n")).await, [MatchConfidence::WholeKey]);
-    // Once proved, once hashed, however often it is there.
+    // Hashed only once, however often it is in the text.
     let runs = bench.manager.identify(&format!("{k} {encoded} {encoded}"), &system()).await.unwrap();
     assert_eq!(shown(&runs).len(), 1);
     for text in [k.to_uppercase(), k.to_lowercase()] {
@@ -75,7 +75,7 @@ async fn a_part_finds_every_key_that_has_it_the_surest_first() {
     bench.plant_row(old).await;
     let found = async |text: &str| shown(&bench.manager.identify(text, &system()).await.unwrap());
     let of = |id: &str, evidence| (id.to_owned(), evidence);
-    // A dead key after a live one, though it is older.
+    // A dead key comes after a live one, although it is older.
     assert_eq!(
         found("key=team.AbCdEf…").await,
         [of("AbCdEf", MatchConfidence::Beginning), of("AbCdEf", MatchConfidence::Beginning)]
@@ -87,7 +87,7 @@ async fn a_part_finds_every_key_that_has_it_the_surest_first() {
     assert_eq!(found("…CdEfGh…").await, [of("AbCdEf", MatchConfidence::Part), of("xxAbCd", MatchConfidence::Part)]);
     assert_eq!(found("AbCdE").await, []);
     assert_eq!(found(&format!("prefix-{ID}-suffix")).await, [of("AbCdEf", MatchConfidence::Id)]);
-    // Where a whole id is there, other words are not taken for parts of ids.
+    // If the text has a whole id, other words are not taken for parts of ids.
     assert_eq!(found(&format!("{ID} xxAbCdEf")).await, [of("AbCdEf", MatchConfidence::Id)]);
 }
 

@@ -1,4 +1,4 @@
-//! Finding, reporting and ending leaked keys.
+//! Tests of finding, reporting and ending leaked keys.
 
 mod identify;
 mod presented;

@@ -43,7 +43,7 @@ async fn outcome(bench: &Bench, text: &str) -> PresentedOutcome {
     presented(bench, &[text]).await.remove(0).outcome
 }
 
-/// The same id with another secret, well-formed.
+/// A well-formed text with the same id and another secret.
 fn forged(key: &PlaintextKey, prefix: &str) -> String {
     let other = KeyFormat::unbranded().generate(key.kind()).unwrap();
     let text = format!("{prefix}.{}.{}", key.id(), &other.expose_secret()[26..70]);
@@ -80,7 +80,7 @@ async fn each_text_has_its_own_answer_in_its_place() {
     let told = [Some(ours.id()), Some(theirs.id()), Some(ours.id()), Some(dead.id())];
     assert_eq!((&ids[..4], &ids[4..]), (&told[..], &[None; 5][..]), "only of what was proved anything is told");
     assert!(bench.row(&good.id()).await.revoked_at.is_none());
-    // Again: nothing is revoked twice.
+    // A second time: nothing is revoked twice.
     let again = presented(&bench, &[ours.expose_secret()]).await.remove(0);
     assert_eq!(again.outcome, AlreadyRevoked);
     let by = again.key.unwrap().revoked_by.map(|by| by.to_string());
@@ -114,7 +114,7 @@ async fn whatever_stands_against_a_key_it_can_be_ended() {
             "owner suspended" => bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await,
             "owner closed" => bench.change_owner(&user("alice"), OwnerChange::Close).await,
             _ => {
-                // What plain SQL may say.
+                // Values that only plain SQL can write.
                 let row = KeyRow { paused_at: Some(bench.now().as_millis()), ..bench.row(&key.id()).await };
                 let other = Bench::new();
                 other.plant_row(row).await;
@@ -169,13 +169,13 @@ async fn a_store_that_does_not_answer_is_asked_once_for_all_texts() {
     let outcomes = presented(&bench, &texts).await.into_iter().map(|answer| answer.outcome).collect::<Vec<_>>();
     assert_eq!(outcomes, [PresentedOutcome::Revoked, PresentedOutcome::TryAgain, PresentedOutcome::TryAgain]);
     assert!(bench.row(&keys[1].id()).await.revoked_at.is_none());
-    // A change that was not made is said to be none.
+    // A change that was not made is reported as not made.
     for fault in [Fault::Unavailable, Fault::Refused] {
         bench.store.fail([fault]);
         assert_eq!(outcome(&bench, texts[1]).await, PresentedOutcome::TryAgain, "{fault:?}");
         assert!(bench.row(&keys[1].id()).await.revoked_at.is_none());
     }
-    // One whose answer was lost is asked for until it is known.
+    // A change whose answer was lost is repeated until its outcome is known.
     bench.store.fail([Fault::DoesAndLosesTheAnswer]);
     assert_eq!(outcome(&bench, texts[1]).await, PresentedOutcome::Revoked);
     let broken = KeyRow { hash: "broken".into(), ..bench.row(&keys[2].id()).await };
@@ -204,7 +204,7 @@ async fn sinks_are_told_and_requests_are_refused_at_once() {
     assert_eq!(events.lock().unwrap().last().map(String::as_str), Some("key.revoked system:presented"));
 }
 
-/// However many present keys at once, one run of theirs is queued at a time.
+/// However many callers present keys at once, only one of their runs is in the queue at a time.
 #[tokio::test]
 async fn those_who_present_keys_hold_up_nobody_by_more_than_one_run() {
     let hasher = Hasher::new(HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_threads(1)).unwrap();
@@ -228,15 +228,15 @@ async fn those_who_present_keys_hold_up_nobody_by_more_than_one_run() {
     assert!(most <= 1, "{most} runs were queued");
     let count = |outcome| answers.iter().flatten().filter(|answer| answer.outcome == outcome).count();
     let (revoked, again) = (count(PresentedOutcome::Revoked), count(PresentedOutcome::TryAgain));
-    // One is run and 15 wait for it; whoever comes when the first one is done has its place.
+    // One runs and 15 wait for it. A caller that comes when the first is done gets its place.
     assert!(revoked >= 16 && revoked + again == 40, "{revoked} were revoked, {again} told to come again");
-    // Those who were told to try again do, and one call takes them all.
+    // The refused callers try again, all in one call.
     let answers = presented(&bench, &texts).await;
     assert!(answers.iter().all(|answer| answer.key.as_ref().is_some_and(|key| key.revoked_at.is_some())));
 }
 
 #[tokio::test]
-async fn whoever_has_the_text_may_pause_instead_and_not_resume() {
+async fn a_holder_of_the_text_may_pause_instead_and_not_resume() {
     use PresentedOutcome::{AlreadyPaused, AlreadyRevoked, NotAKey, OtherSecret, Paused, Unknown};
     let bench = Bench::new();
     let (good, bad) = (issued(&bench, acme()).await, issued(&bench, acme()).await);
@@ -262,7 +262,7 @@ async fn whoever_has_the_text_may_pause_instead_and_not_resume() {
     let alice = crate::Actor::user(user_id("alice"), crate::manage::Rights::none()).with_organization(acme());
     let refused = manager.resume(&good.id(), &alice).await.unwrap_err().kind();
     assert_eq!(refused, ManageErrorKind::Denied(crate::manage::DenialReason::InsufficientRole.into()));
-    // Paused or not, it can still be ended.
+    // Paused or not, the key can still be revoked.
     assert_eq!(presented(&bench, &[good.expose_secret()]).await[0].outcome, PresentedOutcome::Revoked);
     let events = bench.store.inner.events(&EventQuery { limit: 1_000, ..EventQuery::all(acme()) }).await.unwrap().rows;
     let paused: Vec<_> = events.iter().filter(|event| event.action == "key.paused").collect();

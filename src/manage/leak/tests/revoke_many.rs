@@ -20,14 +20,14 @@ fn row(n: usize, owner: &Owner) -> KeyRow {
     KeyRow { id: id(n), kind: owner.kind().as_str().into(), owner: owner.id().into(), ..KeyRow::example() }
 }
 
-/// So many live keys of this owner.
+/// Plants this number of live keys of the owner.
 async fn plant_many(bench: &Bench, count: usize, owner: &Owner) {
     for n in 0..count {
         bench.plant_row(row(n, owner)).await;
     }
 }
 
-/// Matched, revoked, dead already, denied.
+/// The numbers of keys matched, revoked, already dead, and denied.
 fn counts(report: &RevokedMany) -> (u64, u64, u64, u64) {
     (report.matched, report.revoked, report.already_dead, report.denied)
 }
@@ -155,10 +155,10 @@ async fn a_key_and_all_it_made_is_revoked_and_nothing_else() {
     for row in [
         made_by(0, None, &blue, "* keys:manage"),
         made_by(1, Some(0), &blue, "*"),
-        // By plain SQL, for no key gives this scope.
+        // By plain SQL, because no key can give this scope.
         made_by(2, Some(0), &red, "keys:manage"),
         made_by(3, Some(2), &blue, "*"),
-        // It had the scope once, which plain SQL took away: nothing of the row says so.
+        // The key once had the scope, and plain SQL removed it. Nothing in the row shows that.
         made_by(4, Some(0), &blue, "*"),
         made_by(5, Some(4), &blue, "*"),
         made_by(6, None, &blue, "*"),
@@ -166,7 +166,7 @@ async fn a_key_and_all_it_made_is_revoked_and_nothing_else() {
         bench.plant_row(row).await;
     }
     let root = KeyId::new(&id(0)).unwrap();
-    // What is hidden is neither touched nor counted, but what it made is found.
+    // A hidden key is neither changed nor counted, but the keys that it created are found.
     let report = bench.manager.revoke_many(RevokeMany::key_and_made(root), &admin_of("blue")).await.unwrap();
     assert_eq!(live(&bench).await, [id(2), id(6)]);
     assert_eq!(counts(&report), (5, 5, 0, 0));
@@ -193,7 +193,7 @@ async fn an_owner_that_is_not_the_actors_to_revoke_is_refused_at_once() {
         let error = bench.manager.revoke_many(RevokeMany::of(team_id("blue")), &actor).await.unwrap_err();
         assert_eq!((error.kind(), error.so_far().matched), (kind, 0));
     }
-    // Without an owner named, what is seen and not allowed is counted.
+    // If the request names no owner, keys that the actor sees but may not revoke are counted.
     let alice_made = RevokeMany::created_by(ActorId::User(user_id("alice")));
     let report = bench.manager.revoke_many(alice_made.clone(), &member).await.unwrap();
     assert_eq!(counts(&report), (2, 0, 0, 2));
@@ -206,7 +206,7 @@ async fn an_owner_that_is_not_the_actors_to_revoke_is_refused_at_once() {
 async fn the_acting_key_revokes_itself_last() {
     let bench = Bench::new();
     plant_many(&bench, 60, &team("blue")).await;
-    // The first in the list.
+    // The acting key is the first in the list.
     let acting = KeyRow { id: ACTING.into(), created_at: 1, scopes: "keys:manage".into(), ..row(0, &team("blue")) };
     bench.plant_row(acting).await;
     let actor = Actor::key(&principal(&team("blue"), "keys:manage"), Rights::none());
@@ -220,7 +220,7 @@ async fn the_acting_key_revokes_itself_last() {
 async fn keys_issued_meanwhile_are_caught() {
     let bench = Bench::new();
     plant_many(&bench, 60, &team("blue")).await;
-    // One more comes before each of the first three changes; an old time of creation puts it before all others.
+    // One more key is written before each of the first three changes. Its old creation time puts it before all others.
     for n in 100..103 {
         let row = KeyRow { created_at: 5, ..row(n, &team("blue")) };
         bench.store.quicker.lock().unwrap().push_back(plain_change(&row.id.clone(), Write::Insert(row)));
@@ -278,7 +278,7 @@ async fn an_actor_who_is_suspended_half_way_revokes_no_more_and_the_error_says_h
     assert_eq!(error.so_far().revoked, 50);
     assert!(error.to_string().starts_with("stopped after 50 keys were revoked: denied"), "{error}");
     assert_eq!(live(&bench).await.len(), 70);
-    // Somebody else goes on.
+    // Another actor continues.
     let report = bench.manager.revoke_many(request, &system()).await.unwrap();
     assert_eq!(counts(&report), (120, 70, 50, 0));
 }

@@ -18,7 +18,7 @@ fn id() -> KeyId {
     KeyId::new(KEY_ID).unwrap()
 }
 
-/// How the id of the key stands in a text, whichever way it was found.
+/// The confidence with which the key's id is found in a text, by any way.
 fn found(text: &str) -> Option<MatchConfidence> {
     let format = format();
     let scan = Scan::of(text, &format);

@@ -98,7 +98,7 @@ async fn nobody_but_the_system_traces_anything_whether_it_is_there_or_not() {
     bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
     let suspended = bench.manager.trace("nothing", &person("bob")).await.unwrap_err().kind();
     assert_eq!(suspended, ManageErrorKind::Denied(DenialReason::ActorSuspended.into()));
-    // What was denied is in the trail.
+    // The denial is in the trail.
     bench.denials.flush(true).await.unwrap();
     assert!(bench.events().await.iter().any(|event| event.actor == "user:alice"));
 }

@@ -1,4 +1,4 @@
-//! Who may act at this moment, and what a key may give.
+//! Which actors may act at this moment, and what a key may give to others.
 
 use crate::{
     Actor, IssueKey, ManagingScope, Scopes, Timestamp,
@@ -23,7 +23,7 @@ fn denied(reason: DenialReason) -> ManageErrorKind {
     ManageErrorKind::Denied(reason.into())
 }
 
-/// Blue's key that acts, in a team whose plan includes team keys.
+/// The acting key of team blue, whose plan includes team keys.
 fn blue(with: &str) -> Actor {
     Actor::key(&principal(&team("blue"), with), Rights::none().team_keys_included_for(team_id("blue")))
 }
@@ -45,7 +45,7 @@ async fn plant_acting(bench: &Bench, with: &str, expires_at: Option<&str>) {
         .await;
 }
 
-/// What somebody writes to the key that acts.
+/// A change to the acting key by another actor.
 fn change(scopes: &str, expires_at: Option<Timestamp>) -> Write {
     Write::Update(KeyUpdate {
         organization: OrganizationId::single(),
@@ -70,7 +70,7 @@ async fn what_the_store_says_of_a_key_counts_and_not_what_its_principal_said() {
     assert_eq!(refused, denied(DenialReason::InsufficientScope(ManagingScope::Issue)));
 }
 
-/// Between what a call reads and what it writes.
+/// The change comes between the read and the write of a call.
 #[tokio::test]
 async fn a_key_that_loses_scopes_or_time_gives_nothing_any_more() {
     for quicker in [
@@ -105,7 +105,7 @@ async fn a_key_gives_no_later_end_than_its_own() {
     assert_eq!(issued.info().expires_at, Some(time(END)));
     let rotated = bench.manager.begin_rotation(RotateKey::of(endless).expires_at(time(END)), &actor).await.unwrap();
     assert_eq!(rotated.info().expires_at, Some(time(END)));
-    // Itself, as long as before.
+    // It can rotate itself, with the same expiry.
     let own = bench.manager.begin_rotation(RotateKey::of(KeyId::new(ACTING).unwrap()), &actor).await.unwrap();
     assert_eq!(own.info().expires_at, Some(time(END)));
 }
@@ -134,7 +134,7 @@ async fn a_key_with_limits_gives_no_others() {
     assert!(bench.manager.issue(for_blue().limits("rpm=10"), &actor).await.is_ok());
 }
 
-/// A key that nobody can read keeps nothing from being stopped.
+/// A key that cannot be read does not prevent stopping its owner.
 #[tokio::test]
 async fn an_owner_is_stopped_whatever_the_count_says() {
     let bench = Bench::new();
@@ -163,7 +163,7 @@ async fn no_key_closes_or_reinstates() {
     let kind = denied(DenialReason::NotForKeys);
     assert_eq!(bench.manager.close(&user("bob"), &key).await.unwrap_err().kind(), kind);
     assert_eq!(bench.manager.reinstate(&user("bob"), Suspension::Admin, &key).await.unwrap_err().kind(), kind);
-    // What can be taken back, it may do.
+    // It may do what can be undone.
     assert!(bench.manager.suspend(&user("bob"), Suspension::Admin, &key).await.is_ok());
     let button = bench.manager.can(&key, KeyAction::Close, &Target::Owner(&user("bob"))).await.unwrap();
     assert_eq!(button, crate::manage::Decision::Deny(DenialReason::NotForKeys));
@@ -181,7 +181,7 @@ async fn the_dead_do_not_read() {
         let id = bench.plant(OTHER, &team("blue"), "*").await;
         bench.change_owner(&user("alice"), change).await;
         assert_reads(&bench, &id, &admin("alice"), Some(reason)).await;
-        // Others go on.
+        // Other actors continue.
         assert_reads(&bench, &id, &admin("bob"), None).await;
     }
 }
@@ -251,7 +251,7 @@ async fn stopping_an_owner_says_how_many_keys_end_and_whether_anybody_knows_it()
         let revoked_at = revoked.then_some(0);
         bench.plant_row(KeyRow { id, kind: "user".into(), owner, scopes, revoked_at, ..KeyRow::example() }).await;
     }
-    // Made a team's key and has none of her own.
+    // She created a team key, and has no personal key.
     let row = KeyRow { id: "D".repeat(20), owner: "blue".into(), created_by: "user:mia".into(), ..KeyRow::example() };
     bench.plant_row(row).await;
     bench.change_owner(&user("sam"), OwnerChange::Suspend(Suspension::Admin)).await;
@@ -266,7 +266,7 @@ async fn stopping_an_owner_says_how_many_keys_end_and_whether_anybody_knows_it()
         let suspended = bench.manager.suspend(&owner, Suspension::Plan, &system()).await.unwrap();
         assert_eq!((suspended.live_keys, suspended.is_unknown), (live_keys, is_unknown), "{owner}");
         let closed = bench.manager.close(&owner, &system()).await.unwrap();
-        // By now it is known, and its keys are what they were.
+        // The owner is now known, and its keys are unchanged.
         assert_eq!((closed.live_keys, closed.is_unknown), (live_keys, false), "{owner}");
     }
 }
@@ -285,7 +285,7 @@ async fn another_keys_act_needs_another_scope() {
     let refused = bench.manager.revoke(&id, &reads).await.unwrap_err();
     assert_eq!(refused.kind(), denied(DenialReason::InsufficientScope(ManagingScope::Revoke)));
     let absent = KeyId::new("zzzzzzzzzzzzzzzzzzzz").unwrap();
-    // Whether there is such a key shows in nothing.
+    // The answer does not show whether such a key exists.
     assert_eq!(bench.manager.revoke(&absent, &reads).await.unwrap_err().kind(), refused.kind());
     bench.manager.revoke(&id, &revokes).await.unwrap();
     let refused = bench.manager.rename(&id, "x", &revokes).await.unwrap_err().kind();
@@ -307,7 +307,7 @@ fn teams_of_an_actor_come_with_role_and_plan() {
         .team_keys_included_for(team_id("green"));
     let alice = Actor::user(crate::manage::fixture::user_id("alice"), rights.clone());
     assert_eq!(told(&alice), [r#"blue Some("admin") true"#, "green None true", r#"red Some("member") false"#]);
-    // Of the rights of a team's key, only what the plan of its own team says counts.
+    // Of the rights of a team key, only the plan of its own team counts.
     let key = Actor::key(&principal(&team("blue"), "keys:read"), rights);
     assert_eq!(told(&key), [r#"blue Some("admin") true"#]);
     assert_eq!(told(&system()), Vec::<String>::new());

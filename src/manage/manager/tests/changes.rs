@@ -19,7 +19,7 @@ async fn bench_with(scopes: &str) -> (Bench, KeyId) {
     (bench, id)
 }
 
-/// An update by somebody else.
+/// An update by another actor.
 async fn rename_behind(bench: &Bench, id: &KeyId, version: i64, name: &str) -> crate::store::Change {
     let row = bench.row(id).await;
     plain_change(

@@ -1,4 +1,4 @@
-//! What may be asked before it is done, and what a service says of its keys beside the policy.
+//! Questions before an act, and what a service adds to the policy.
 
 use std::sync::{Arc, Mutex};
 
@@ -166,7 +166,7 @@ async fn a_plan_of_all_teams_reaches_each_team_with_keys_once() {
     let look = bench.manager.plan_changed(down.clone().dry_run(), &system()).await.unwrap();
     assert_eq!((look.teams, look.live_keys), (3, 3));
     assert_eq!(bench.events().await.len(), before);
-    // One change is lost half-way: asked again, it goes on.
+    // The call fails after one team. A second call continues with the rest.
     bench.store.fail([Fault::Works, Fault::Unavailable]);
     assert_eq!(
         bench.manager.plan_changed(down.clone(), &system()).await.unwrap_err().kind(),
@@ -218,7 +218,7 @@ async fn a_team_whose_status_cannot_be_read_keeps_no_other_from_the_plan() {
     }
 }
 
-/// What holds for the whole organization is neither the team's nor ended with it.
+/// A suspension of the whole organization does not belong to the team, and does not end with the team's.
 #[tokio::test]
 async fn a_plan_of_a_team_is_told_apart_from_what_holds_for_its_organization() {
     let bench = Bench::with_rules(Rules { on_downgrade: OnDowngrade::Suspend, ..Rules::default() });
@@ -297,7 +297,7 @@ async fn scopes_that_the_service_gave_up_are_not_kept_when_narrowing() {
     bench.manager.narrow_scopes(&id, scopes("read"), &system()).await.unwrap();
 }
 
-/// A bench, and what its sink was told.
+/// A bench, and the events that its sink got.
 fn told() -> (Bench, Arc<Mutex<Vec<Event>>>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let notifier = Notifier::new({
@@ -386,7 +386,7 @@ async fn a_key_that_is_revoked_first_changes_nothing() {
     assert!(bench.row(&id).await.revoked_at.is_none());
 }
 
-/// By the attempt, by the hint, and by the preview.
+/// In the attempt, in the hint, and in the preview.
 #[tokio::test]
 async fn what_is_said_of_a_plan_is_the_services_own() {
     let own = "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.";

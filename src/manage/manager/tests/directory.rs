@@ -1,4 +1,4 @@
-//! Which teams an organization has is for its directory to say.
+//! The directory decides which teams an organization has.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ fn acme() -> OrganizationId {
     OrganizationId::new("acme").unwrap()
 }
 
-/// Has the team `blue` of acme and nothing else, and counts what it is asked.
+/// A directory with only the team `blue` of acme. It counts the questions.
 #[derive(Clone, Default)]
 struct BlueOfAcme(Arc<AtomicUsize>);
 
@@ -67,7 +67,7 @@ fn with(directory: impl Directory) -> (Bench, KeyManager) {
     (bench, manager)
 }
 
-/// Says a plan of every team that a form names, as services without plans do.
+/// An org admin with a plan for every team that a form names, as in services without plans.
 fn org_admin(manager: &KeyManager) -> Actor {
     let rights = Rights::none().org_admin().team_keys_included_for(team_id("blue"));
     manager.actor(user_id("olga"), rights.team_keys_included_for(team_id("red")))
@@ -112,7 +112,7 @@ async fn a_personal_key_becomes_one_of_a_team_of_the_organization_only() {
     assert_eq!(into("blue").await, Ok(()));
 }
 
-/// The same id in another organization is not found there, either.
+/// The same id in another organization is not found either.
 #[tokio::test]
 async fn a_directory_is_asked_about_pairs() {
     let (bench, _) = with(BlueOfAcme::default());
@@ -129,7 +129,7 @@ async fn a_directory_is_asked_only_where_it_decides() {
     let (_bench, manager) = with(directory.clone());
     let _ = manager.issue(IssueKey::team(team_id("red")), &system()).await.unwrap();
     let _ = manager.issue(IssueKey::user(user_id("olga")), &org_admin(&manager)).await.unwrap();
-    // The policy has said no already.
+    // The policy has already denied it.
     let bob = manager.actor(user_id("bob"), Rights::none());
     manager.issue(IssueKey::team(team_id("blue")), &bob).await.unwrap_err();
     let (owner, red) = (team("blue"), team("red"));
@@ -156,7 +156,7 @@ async fn a_directory_that_cannot_be_asked_grants_nothing() {
     }
 }
 
-/// Allows whatever it is asked.
+/// A policy that allows everything.
 #[derive(Debug)]
 struct Anything;
 
@@ -175,7 +175,7 @@ async fn without_a_directory_rights_vouch_for_the_teams_they_name() {
     let _ = manager.issue(IssueKey::team(team_id("blue")), &olga).await.unwrap();
     let error = manager.issue(IssueKey::team(team_id("red")), &olga).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::NotFound);
-    // In the single organization every team is its own.
+    // In a service with a single organization, every team belongs to it.
     let olga = bench.manager.actor(user_id("olga"), rights);
     let _ = bench.manager.issue(IssueKey::team(team_id("red")), &olga).await.unwrap();
     assert_eq!(

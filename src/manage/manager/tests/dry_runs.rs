@@ -1,4 +1,4 @@
-//! A dry run says what the act itself then says, by the same rights, and changes nothing.
+//! A dry run gives the same answer as the act, with the same rights, and changes nothing.
 
 use crate::{
     Actor, OrganizationId, Owner, Rights,
@@ -13,13 +13,13 @@ use crate::{
 
 const BOTH: [Suspension; 2] = [Suspension::Admin, Suspension::Plan];
 
-/// Ways an owner can be before: each with the changes that led there.
+/// The possible states of an owner before the act, each as the changes that lead to it.
 fn states() -> Vec<Vec<OwnerChange>> {
     let [admin, plan] = BOTH.map(OwnerChange::Suspend);
     vec![vec![], vec![admin], vec![plan], vec![admin, plan], vec![OwnerChange::Close], vec![admin, OwnerChange::Close]]
 }
 
-/// Three live keys and two dead ones of the owner, in this state, in an organization that may be suspended.
+/// An owner in this state with three live keys and two dead ones, in an organization that may be suspended.
 async fn bench_in(rules: Rules, owner: &Owner, state: &[OwnerChange], is_stopped: bool) -> Bench {
     let bench = Bench::with_rules(rules);
     for (letter, revoked_at, expires_at) in [
@@ -44,7 +44,7 @@ async fn bench_in(rules: Rules, owner: &Owner, state: &[OwnerChange], is_stopped
     bench
 }
 
-/// What each act on an owner says, in words that tell all of it.
+/// The whole answer of each act on an owner, as text.
 async fn act(bench: &Bench, act: usize, owner: ChangeOwner, actor: &Actor) -> Result<String, ManageErrorKind> {
     let manager = &bench.manager;
     let stopped = |stopped: OwnerStopped| format!("{:?}", OwnerStopped { dry_run: false, ..stopped });
@@ -65,7 +65,7 @@ async fn dry_run_on_an_owner_says_what_the_act_says() {
             for number in 0..5 {
                 for asked in [&owner, &stranger] {
                     let bench = bench_in(Rules::default(), &owner, &state, is_stopped).await;
-                    // Of a suspended organization only the system acts.
+                    // In a suspended organization only the system can act.
                     let actor = if is_stopped { system() } else { org.clone() };
                     let (before, applies) = (bench.all().await, bench.store.applies());
                     let looked = act(&bench, number, ChangeOwner::of(asked.clone()).dry_run(), &actor).await;
@@ -102,7 +102,7 @@ async fn dry_run_counts_the_keys_and_says_that_it_is_one() {
     for suspension in BOTH {
         bench.manager.suspend(&team("blue"), suspension, &system()).await.unwrap();
     }
-    // The other suspension still keeps them.
+    // The other suspension still stops the keys.
     let back = bench.manager.reinstate(&team("blue"), Suspension::Plan, &system()).await.unwrap();
     assert_eq!((back.effect, back.live_keys), (Effect::Changed, Some(0)));
     bench.store.fail_lists();

@@ -1,4 +1,4 @@
-//! Several fields of one key in one change; versions that are expected; reasons of revocations.
+//! Several fields of one key in one change; expected versions; reasons of revocations.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use crate::{
 const TARGET: &str = "AAAAAAAAAAAAAAAAAAAA";
 const END: &str = "2027-01-01T00:00:00Z";
 
-/// The table of rights, but nobody does these.
+/// The default policy, with these actions denied to every actor.
 #[derive(Debug)]
 struct Without(Vec<KeyAction>);
 
@@ -41,7 +41,7 @@ fn edit_of(id: KeyId, fields: &[KeyAction]) -> EditKey {
     })
 }
 
-/// Those of the four whose bit is set.
+/// The fields whose bit is set.
 fn subset(bits: usize) -> Vec<KeyAction> {
     FIELDS.into_iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, field)| field).collect()
 }
@@ -50,7 +50,7 @@ fn kind<T>(result: Result<T, ManageError>) -> Result<(), ManageErrorKind> {
     result.map(drop).map_err(|error| error.kind())
 }
 
-/// An update by somebody else, which leaves all as it is but the version.
+/// An update by another actor that changes only the version.
 async fn overtake(bench: &Bench, id: &KeyId) -> Change {
     let row = bench.row(id).await;
     plain_change(
@@ -88,14 +88,14 @@ async fn fields_are_changed_together_with_one_event_each() {
             ("key.expiry_set", None, Some(END)),
         ]
     );
-    // Once more: what is so already writes nothing, whatever is named beside it.
+    // Again: values that are already set write nothing, whichever fields are named.
     assert_eq!(bench.manager.edit(edit_of(id, &FIELDS), &person("alice")).await.unwrap().version, 5);
     assert_eq!(bench.store.applies(), 1);
     let renamed = bench.manager.edit(edit_of(id, &FIELDS).named("Tuesday cron"), &person("alice")).await.unwrap();
     assert_eq!((renamed.version, bench.events().await.len()), (6, 5));
 }
 
-/// The key as the answer of a change has it, which looks at no other rows.
+/// The key as in the answer of a change, which reads no other rows.
 fn without_usage(key: crate::manage::KeyInfo) -> crate::manage::KeyInfo {
     crate::manage::KeyInfo { usage: None, counted: None, predecessor_is_live: None, ..key }
 }
@@ -179,7 +179,7 @@ async fn edit_of_nothing_answers_with_the_key() {
     assert_eq!(kind(bench.manager.edit(EditKey::of(id).expecting(2), &person("alice")).await), differs);
 }
 
-/// Each act that takes a version, of the key that it names.
+/// Each act that takes an expected version of its key.
 async fn act(bench: &Bench, act: &str, id: KeyId, version: i64) -> Result<(), ManageErrorKind> {
     let (manager, actor) = (&bench.manager, system());
     match act {
@@ -216,7 +216,7 @@ async fn another_version_than_expected_is_refused_at_once_and_at_the_store() {
         }
         assert_eq!((bench.store.applies(), &bench.all().await), (applies, &before), "{name}");
 
-        // Changed between the reading and the writing: it is not tried again by itself.
+        // The key changed between the read and the write. The manager does not try again by itself.
         let quicker = overtake(&bench, &id).await;
         bench.store.quicker.lock().unwrap().push_back(quicker);
         let differs = Err(ManageErrorKind::VersionDiffers { current: version + 1 });
@@ -268,7 +268,7 @@ async fn reason_of_a_revocation_is_in_the_trail_and_told_to_the_sink() {
     assert_eq!(*told.lock().unwrap(), [Some(reason.clone())]);
     let trail = bench.manager.events(AuditQuery::all().of_key(id), &person("alice")).await.unwrap();
     assert_eq!(trail.entries[0].event.after.as_ref(), Some(&reason));
-    // Revoked again for another reason, the first one stays.
+    // After a second revocation with another reason, the first reason stays.
     bench.manager.revoke(RevokeKey::of(id).because("again"), &system()).await.unwrap();
     assert_eq!(bench.events().await.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Personal keys that an admin makes for somebody else, and rights that are no roles.
+//! Personal keys that an admin issues for another user, and rights that are not roles.
 
 use crate::{
     Actor, IssueKey,
@@ -37,7 +37,7 @@ async fn an_admin_makes_a_personal_key_for_somebody_only_where_the_policy_says_s
     let id = issued.info().id;
     assert_eq!((issued.info().owner.clone(), issued.info().made_by_another()), (user("alice"), Some(&user_id("olga"))));
 
-    // She sees who made it, wherever she looks.
+    // She sees the creator in every answer.
     let alice = person("alice");
     let listed = manager.list(ListKeys::of(user_id("alice")), &alice).await.unwrap().keys;
     assert_eq!(listed[0].made_by_another(), Some(&user_id("olga")));
@@ -49,14 +49,14 @@ async fn an_admin_makes_a_personal_key_for_somebody_only_where_the_policy_says_s
     let trail = manager.events(AuditQuery::all(), &alice).await.unwrap().entries;
     assert_eq!(trail[0].event.actor, olga().id());
 
-    // It is hers: it stops with her, and the admin has seen it.
+    // It is her key: it stops with her. The admin has seen its text.
     let root = system();
     assert_eq!(manager.blast_radius(&user_id("alice"), &alice).await.unwrap().stops[0].key.id, id);
     let goes_on = manager.blast_radius(&user_id("olga"), &root).await.unwrap().goes_on;
     assert_eq!(goes_on.iter().map(|key| key.id).collect::<Vec<_>>(), [id]);
     let seen = manager.exposure(&user_id("olga"), &root).await.unwrap().keys;
     assert_eq!(seen.iter().map(|seen| (seen.key.id, seen.reason)).collect::<Vec<_>>(), [(id, ExposureReason::Issued)]);
-    // What else is done to it, only she does.
+    // Only she can make other changes to it.
     let renamed = manager.rename(&id, "Desktop", &olga()).await.unwrap_err();
     assert_eq!(reason(renamed.kind()), DenialReason::NotYourKey);
     manager.close(&user("alice"), &root).await.unwrap();
@@ -84,7 +84,7 @@ async fn nobody_but_an_admin_makes_one_and_never_one_that_manages_keys() {
     let auditor = Actor::user(user_id("ada"), Rights::none().auditor());
     let error = bench.manager.issue(for_alice(), &auditor).await.unwrap_err();
     assert_eq!(reason(error.kind()), DenialReason::InsufficientRole);
-    // One's own is told of nobody else, and those of teams are nobody's.
+    // A key that its owner or the service issued was not made by another person.
     let own = bench.manager.issue(IssueKey::user(user_id("olga")), &olga()).await.unwrap();
     assert_eq!(own.info().made_by_another(), None);
     let by_the_service = bench.manager.issue(for_alice(), &system()).await.unwrap();
@@ -103,7 +103,7 @@ async fn who_may_manage_the_keys_of_a_team_is_asked_about_it_everywhere() {
     assert_eq!(listed.iter().map(|key| key.id).collect::<Vec<_>>(), [issued.info().id]);
     let closes = bench.manager.can(&included, KeyAction::Close, &Target::Owner(&team("blue"))).await.unwrap();
     assert_eq!(closes, Decision::Deny(DenialReason::InsufficientRole));
-    // A role that is less takes nothing from it, and it gives no more than that of this team.
+    // A lower role takes nothing away from the right, and the right applies only to this team.
     let member = max(rights.team(team_id("blue"), TeamRole::Member));
     assert!(member.manages_keys_of(&team_id("blue")) && !member.manages_keys_of(&team_id("red")));
     bench.manager.revoke(&issued.info().id, &member).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_key_of_an_auditor_audits_only_with_the_scope_for_it() {
     assert_eq!(page.keys.len(), 1);
     let error = bench.manager.list(ListKeys::all(), &with("*")).await.unwrap_err();
     assert!(matches!(reason(error.kind()), DenialReason::InsufficientScope(_)));
-    // The service may leave it out for keys.
+    // A service may leave this right out for keys.
     let narrowed = Actor::key(&principal(&user("ada"), "* keys:read"), Rights::none());
     let error = bench.manager.list(ListKeys::of(team_id("blue")), &narrowed).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::NotFound);

@@ -86,7 +86,7 @@ async fn issue_writes_one_event_with_what_was_asked_for() {
     );
 }
 
-/// A store may have room for no more: the quotes of labels and names are escaped.
+/// A store may have no more room than the contract requires. Quotation marks in labels and names are escaped.
 #[tokio::test]
 async fn the_longest_key_has_an_event_that_fits_its_column() {
     let bench = Bench::new();
@@ -217,7 +217,7 @@ async fn idempotency_key_has_1_to_256_bytes() {
     assert!(bench.manager.issue(alice_key().idempotency_key(&long[1..]), &system()).await.is_ok());
 }
 
-/// A key of alice's with these scopes issues one with those.
+/// A key of alice with the scopes `own` issues one with the scopes `granted`.
 async fn issue_by_key(own: &str, granted: &str) -> Result<(), ManageErrorKind> {
     let bench = Bench::new();
     bench.plant(ACTING, &user("alice"), own).await;

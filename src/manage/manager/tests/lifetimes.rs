@@ -1,4 +1,4 @@
-//! The longest life of keys, and when they are to be rotated.
+//! The longest life of keys, and when they should be rotated.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -130,7 +130,7 @@ async fn a_key_that_acts_may_give_the_end_that_is_filled_in() {
     }
 }
 
-/// Nobody but the system makes a key that lives for more than ten days, or for ever.
+/// Only the system can issue a key that lives longer than ten days, or forever.
 #[derive(Debug)]
 struct TenDays(Timestamp);
 

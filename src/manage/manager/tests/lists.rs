@@ -9,7 +9,8 @@ use crate::{
     store::Liveness,
 };
 
-/// Keys of alice (A), bob (B), team blue (C), team red (D), and alice again (E), made in this order at one moment.
+/// Keys of alice (A), bob (B), team blue (C), team red (D), and alice again (E), created in this order at the same
+/// time.
 async fn five_keys() -> Bench {
     let bench = Bench::new();
     for (id, owner) in
@@ -20,7 +21,7 @@ async fn five_keys() -> Bench {
     bench
 }
 
-/// The first letters of the ids, and a `*` where usage is shown.
+/// The first letters of the ids, with a `*` if usage is shown.
 fn shown(page: &KeyPage) -> String {
     let letter = |key: &crate::manage::KeyInfo| {
         format!("{}{}", &key.id.as_str()[..1], if key.usage.is_some() { "*" } else { "" })
@@ -155,7 +156,7 @@ async fn record_that_cannot_be_read_does_not_spoil_the_list() {
 #[tokio::test]
 async fn usage_of_a_key_is_its_own() {
     let bench = Bench::new();
-    // All at one moment, so that only the id tells them apart; the first and the last id there can be among them.
+    // All at the same time, so that only the id decides. The first and the last possible id are among them.
     let ids = ["--------------------", "-------------------0", "a-------------------", "zzzzzzzzzzzzzzzzzzzz"];
     for id in ids {
         bench.plant(id, &user("alice"), "*").await;
@@ -193,7 +194,7 @@ async fn several_owners_are_shown_only_if_all_of_them_may_be_seen() {
     ] {
         assert_eq!(list(&bench, ListKeys::of_any(owners), &member_of_blue()).await, expected);
     }
-    // That she may not see how blue's keys are used is not said before that red is not there for her.
+    // The missing right to blue's usage is not reported before the error that red is hidden from her.
     let unused = |owners: Vec<Owner>| ListKeys::of_any(owners).unused_since(time("2026-01-01T00:00:00Z"));
     let hidden = list(&bench, unused(vec![team("blue"), team("red")]), &member_of_blue()).await;
     assert_eq!(hidden, Err(ManageErrorKind::NotFound));
@@ -225,12 +226,12 @@ async fn who_sees_a_key_finds_it_by_its_name() {
     assert!(shown.contains("NamePart(\"ci\")"), "{shown}");
 }
 
-/// An admin of so many teams, each with a key, made in turn.
+/// An admin of this number of teams, each with one key, created in turn.
 async fn of_teams(teams: usize) -> (Bench, Actor, String) {
     let bench = Bench::new();
     let (mut rights, mut order) = (Rights::none(), Vec::new());
     for number in 0..teams {
-        // The order of ids is not that of teams.
+        // The order of ids is not the order of teams.
         let id = format!("{:020}", number * 7_919 % 100_003);
         let row = KeyRow { owner: format!("team-{number}"), kind: "team".into(), id: id.clone(), ..KeyRow::example() };
         bench.plant_row(row).await;
@@ -301,7 +302,7 @@ async fn a_key_is_told_with_the_keys_before_and_after_it() {
     assert_eq!(told(old, system()).await, (Some(new), Some(false)));
 }
 
-/// What decides about a successor is what would decide about the key itself.
+/// A successor is visible exactly if the key itself is.
 #[tokio::test]
 async fn a_policy_that_hides_single_keys_hides_them_as_successors() {
     #[derive(Debug)]
@@ -328,7 +329,7 @@ async fn a_policy_that_hides_single_keys_hides_them_as_successors() {
     let other = bench.plant("CCCCCCCCCCCCCCCCCCCC", &team("blue"), "read").await;
     let seen = bench.plant_row(heir("D", "user:carol", "C")).await;
     assert_eq!(successor(other).await, Some(seen));
-    // Nobody can say who made it: what counts is who may see its owner's keys.
+    // The creator cannot be read. So the right to see the owner's keys decides.
     let third = bench.plant("EEEEEEEEEEEEEEEEEEEE", &team("blue"), "read").await;
     let broken = bench.plant_row(heir("F", "nobody", "E")).await;
     assert_eq!(successor(third).await, Some(broken));

@@ -1,4 +1,4 @@
-//! What the manager decides, changes, lists and refuses.
+//! Tests of what the manager decides, changes, lists and refuses.
 
 mod actors;
 mod changes;

@@ -1,4 +1,4 @@
-//! Networks that a key may be used from: who sets them, and who may not.
+//! Networks from which a key may be used: which actors may set them, and which may not.
 
 use crate::{
     Actor, Networks, OrganizationId, Rights, TeamRole,
@@ -100,13 +100,13 @@ async fn no_list_is_set_where_nobody_looks_for_addresses() {
     );
     assert_eq!(kind(bench.manager.begin_rotation(RotateKey::of(listed).networks(ten()), &system()).await), unchecked);
     assert_eq!(InvalidInput::NetworksUnchecked.field(), Some("networks"));
-    // What it has is kept, and can be taken away.
+    // A rotation keeps an existing list, and the list can be removed.
     let new = bench.manager.begin_rotation(RotateKey::of(listed), &system()).await.unwrap();
     assert_eq!(list(new.info()).as_deref(), Some("10.0.0.0/8"));
     assert_eq!(list(&bench.manager.edit(EditKey::of(listed).networks(None), &system()).await.unwrap()), None);
 }
 
-/// What a form and a support page say of a list.
+/// What a form and a support page show about a list.
 #[tokio::test]
 async fn previews_and_explanations_tell_of_the_list() {
     let request = || for_blue().networks(networks("10.0.0.0/8 2001:db8::/32"));
@@ -152,7 +152,7 @@ async fn more_networks_need_the_right_to_issue() {
         assert!(bench.manager.edit(edit(Some(narrower)), &without_plan).await.is_ok(), "{narrower}");
     }
     assert!(bench.manager.edit(edit(None), &with_plan).await.is_ok());
-    // Who may not narrow it sets no list at all.
+    // An actor that may not narrow the key cannot set any list.
     let member = Actor::user(user_id("bob"), Rights::none().team(team_id("blue"), TeamRole::Member));
     let role = ManageErrorKind::Denied(Denial::from(DenialReason::InsufficientRole));
     assert_eq!(kind(bench.manager.edit(edit(Some("10.0.0.0/8")), &member).await), role);
@@ -163,14 +163,15 @@ async fn more_networks_need_the_right_to_issue() {
 #[tokio::test]
 async fn a_key_lets_no_key_be_used_from_more_networks() {
     let all = "read keys:issue keys:rotate keys:revoke";
-    // The key that acts, the other key, the list that it is to get; whether that is given, by an edit and by a rotation.
+    // The list of the acting key, the list of the other key, and the new list; whether an edit and a rotation may set
+    // it.
     for (own, other, wanted, by_edit, by_rotation) in [
         (None, None, Some("10.0.0.0/8"), true, true),
         (None, Some("10.0.0.0/8"), Some("10.0.0.0/9"), true, true),
         (None, Some("10.0.0.0/8"), None, false, false),
         (None, Some("10.0.0.0/8"), Some("10.0.0.0/7"), false, false),
         (Some("10.0.0.0/8"), None, Some("10.0.0.0/8"), true, true),
-        // Its text is not handed out where it would reach further.
+        // The text of a successor is not given out if it could be used from more networks.
         (Some("10.0.0.0/8"), None, None, true, false),
         (Some("10.0.0.0/8"), Some("192.0.2.0/24"), Some("192.0.2.0/25"), true, false),
         (Some("10.0.0.0/8"), Some("10.0.0.0/7"), Some("10.0.0.0/9"), true, true),
@@ -207,14 +208,14 @@ async fn a_key_with_a_list_makes_no_key_with_a_wider_one() {
     for text in ["10.0.0.0/8 2001:db8::/32", "10.1.2.3", "2001:db8:1::/48 10.0.0.0/9 10.128.0.0/9"] {
         assert!(bench.manager.issue(for_blue().networks(networks(text)), &actor).await.is_ok(), "{text}");
     }
-    // Itself, with what it has.
+    // It can rotate itself with the same list.
     let own = KeyId::new(ACTING).unwrap();
     assert_eq!(kind(bench.manager.begin_rotation(RotateKey::of(own).networks(None), &actor).await), wide());
     let new = bench.manager.begin_rotation(RotateKey::of(own), &actor).await.unwrap();
     assert_eq!(list(new.info()).as_deref(), Some("10.0.0.0/8 2001:db8::/32"));
 }
 
-/// The list of the key that acts is narrowed between the question and the answer.
+/// The list of the acting key is narrowed between the decision and the write.
 #[tokio::test]
 async fn a_key_that_lost_networks_meanwhile_gives_none() {
     let (bench, actor) = (bench(), blue("read keys:issue"));

@@ -1,4 +1,4 @@
-//! A service of several organizations: nothing is done for one that nobody named.
+//! A service of several organizations: nothing is done without a named organization.
 
 use crate::{
     Actor, IssueKey, KeyManager, OrganizationId, Principal, Rights,
@@ -21,7 +21,7 @@ fn organization(id: &str) -> OrganizationId {
     OrganizationId::new(id).unwrap()
 }
 
-/// What reads and changes of many kinds are told, if all of them are told the same.
+/// The answer to reads and changes of many kinds. Asserts that all get the same answer.
 async fn told(manager: &KeyManager, actor: &Actor) -> Result<(), ManageErrorKind> {
     let id = crate::key::KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
     let (alice, kind) = (user("alice"), |error: crate::manage::ManageError| error.kind());
@@ -48,7 +48,7 @@ async fn told(manager: &KeyManager, actor: &Actor) -> Result<(), ManageErrorKind
 }
 
 #[tokio::test]
-async fn manager_of_no_organization_is_refused_whoever_asks() {
+async fn manager_of_no_organization_is_refused_for_every_actor() {
     let bench = several();
     let key = Principal::fake().user("alice").unwrap().scopes("* keys:manage".parse().unwrap()).build();
     for actor in [system(), person("alice"), bench.manager.actor(user_id("alice"), Rights::none().org_admin())] {
@@ -61,7 +61,7 @@ async fn manager_of_no_organization_is_refused_whoever_asks() {
 
 #[tokio::test]
 async fn person_of_no_organization_is_refused_by_each_that_is_named() {
-    // Also by one that is called as the only one of other services.
+    // Also by an organization with the name of the only one in other services.
     for name in ["acme", "default"] {
         let bench = several();
         let manager = bench.manager.for_organization(organization(name));
@@ -71,7 +71,7 @@ async fn person_of_no_organization_is_refused_by_each_that_is_named() {
         assert!(manager.issue(IssueKey::of(user("alice")), &named).await.is_ok());
         assert!(manager.list(ListKeys::all(), &system()).await.is_ok());
     }
-    // And without the setting: no guess is made about whose admin somebody is.
+    // Without the setting: the manager does not guess which organization an admin belongs to.
     let bench = Bench::new();
     let acme = bench.manager.for_organization(organization("acme"));
     assert_eq!(told(&acme, &person("alice")).await, Err(NO_ACTOR));
@@ -92,7 +92,7 @@ async fn person_of_another_organization_finds_nothing() {
     assert!(manager.abilities(&key, &of_acme).unwrap().allows(KeyAction::Rename));
     assert_eq!(manager.abilities(&key, &person("alice")).unwrap_err().kind(), NO_ACTOR);
     assert_eq!(bench.manager.abilities(&key, &of_acme).unwrap_err().kind(), NO_MANAGER);
-    // Nor does the manager of another one say anything about the key that it is shown.
+    // The manager of another organization does not reveal anything about the key either.
     let elsewhere = bench.manager.for_organization(organization("initech"));
     let hidden = elsewhere.abilities(&key, &system()).unwrap();
     assert!(hidden.iter().all(|ability| ability.code() == Some("not_found")));
@@ -129,7 +129,8 @@ fn sentences_say_what_to_call() {
     assert!(of(Misconfiguration::ActorWithoutOrganization).contains("`KeyManager::actor`"));
 }
 
-/// What holds for all owners is not told as one owner's, and no admin of a suspended organization is sent to reinstate it.
+/// A suspension of the organization is not reported as one of the owner, and its admins are not advised to reinstate
+/// it.
 #[tokio::test]
 async fn an_organization_that_is_stopped_is_told_as_that() {
     let bench = Bench::new();
@@ -153,7 +154,7 @@ async fn an_organization_that_is_stopped_is_told_as_that() {
         bench.clock.advance(std::time::Duration::from_secs(1));
         bench.manager.suspend(&team("blue"), suspension, &system()).await.unwrap();
         assert_eq!(check().await.0, format!("check.{own}"));
-        // Since the owner itself was, before all others.
+        // The owner itself was suspended first, before the organization.
         bench.clock.advance(std::time::Duration::from_secs(1));
         bench.manager.suspend_organization(all.clone(), suspension, &system()).await.unwrap();
         assert_eq!(check().await.0, format!("check.{own}"));

@@ -93,7 +93,7 @@ async fn status_of_an_owner_is_for_those_who_see_their_keys() {
     let kind = async |owner, actor: &Actor| bench.manager.owner(&owner, actor).await.map(drop).map_err(|it| it.kind());
     assert_eq!(kind(user("alice"), &member).await, Ok(()));
     assert_eq!(kind(team("blue"), &member).await, Ok(()));
-    // There or not, suspended or not: the same.
+    // The answer is the same whether or not the owner exists or is suspended.
     bench.plant("AAAAAAAAAAAAAAAAAAAA", &team("red"), "read").await;
     bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Plan)).await;
     for owner in [team("red"), user("bob"), team("nowhere"), user("nobody")] {

@@ -1,4 +1,4 @@
-//! Keys that are paused and resumed.
+//! Tests of pausing and resuming keys.
 
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ async fn pause_that_comes_second_at_the_store_says_who_was_quicker() {
     assert!(bench.events().await.is_empty());
 }
 
-/// What an admin paused meanwhile is not resumed by whoever saw their own pause.
+/// A person who saw their own pause cannot end a pause that an admin set meanwhile.
 #[tokio::test]
 async fn another_pause_than_the_one_that_was_seen_is_not_ended() {
     let (bench, id) = bench().await;
@@ -248,7 +248,7 @@ async fn lost_answers_of_a_pause_and_its_end_are_resolved() {
     }
 }
 
-/// Else a person would undo what an admin did, by having been first.
+/// Otherwise a person who paused first could end the pause of an admin.
 #[tokio::test]
 async fn pause_of_somebody_else_takes_the_place_of_a_person_s_own() {
     let (bench, id) = bench().await;
@@ -260,7 +260,7 @@ async fn pause_of_somebody_else_takes_the_place_of_a_person_s_own() {
     let row = bench.row(&id).await;
     assert_eq!((row.paused_by.as_deref(), row.version), (Some("user:root"), 4));
     assert!(bench.manager.resume(&id, &person("alice")).await.is_err());
-    // Not the other way round, and not once more.
+    // The reverse does not happen, and a second pause of an admin changes nothing.
     for actor in [person("alice"), root(), system()] {
         assert_eq!(bench.manager.pause(&id, &actor).await.unwrap().effect(), Effect::Unchanged);
     }
@@ -271,7 +271,7 @@ async fn pause_of_somebody_else_takes_the_place_of_a_person_s_own() {
     assert_eq!(told, expected);
 }
 
-/// As the answer of a change has it.
+/// The key as in the answer of a change.
 fn without_usage(info: KeyInfo) -> KeyInfo {
     KeyInfo { usage: None, counted: None, predecessor_is_live: None, ..info }
 }

@@ -6,7 +6,7 @@ use crate::{
     },
 };
 
-/// Denies what it does not allow, and hides nothing.
+/// A policy that denies everything else, and hides nothing.
 #[derive(Debug)]
 struct Only(&'static [KeyAction]);
 
@@ -16,7 +16,7 @@ impl Policy for Only {
     }
 }
 
-/// Lets everybody do everything, except to see keys that carol made.
+/// Allows every actor everything, except to see keys that carol created.
 #[derive(Debug)]
 struct AllButCarols;
 
@@ -80,7 +80,7 @@ async fn no_policy_lets_a_key_manage_without_the_scope_or_grant_what_it_lacks() 
     let (all, reads) = (bench.plant(ACTING, &user("alice"), "*").await, "A".repeat(20));
     bench.plant(&reads, &user("alice"), "keys:issue read").await;
     let issue = |id: &str| {
-        // The store's word counts, not the principal's.
+        // The stored scopes count, not those of the principal.
         let principal = key_of(id, &user("alice"), "* keys:manage");
         let (manager, actor) = (bench.manager.clone(), Actor::key(&principal, Rights::none()));
         async move {

@@ -63,7 +63,7 @@ async fn owner_with_as_many_live_keys_as_allowed_gets_no_more() {
     assert_eq!(reached(bench.manager.issue(own(), &system()).await), TWO_LIVE);
     assert_eq!(bench.all().await, before, "something was written");
 
-    // Each owner by itself: another user, and the team of the same name, which has a limit of its own.
+    // Each owner is counted alone: another user, and the team with the same id, which has its own limit.
     issue(&bench, IssueKey::user(user_id("bob")), &person("bob")).await;
     issue(&bench, IssueKey::team(team_id("alice")), &admin("bob", "alice")).await;
     let more = bench.manager.issue(IssueKey::team(team_id("alice")), &admin("carol", "alice")).await;
@@ -113,13 +113,13 @@ async fn personal_key_is_not_rotated_into_a_team_without_room() {
 }
 
 #[tokio::test]
-async fn actor_makes_as_many_keys_within_an_hour_as_allowed_whoever_they_are_for() {
+async fn actor_makes_as_many_keys_within_an_hour_as_allowed_for_any_owner() {
     let bench = per_hour(2);
     let alice = admin("alice", "blue");
     let first = issue(&bench, own(), &alice).await;
     bench.clock.advance(HOUR / 2);
     issue(&bench, IssueKey::team(team_id("blue")), &alice).await;
-    // What is revoked was made all the same, and a successor is made too.
+    // A revoked key still counts as created, and so does a successor.
     bench.manager.revoke(&first, &alice).await.unwrap();
     let before = bench.all().await;
     let error = bench.manager.issue(own(), &alice).await.unwrap_err();
@@ -148,7 +148,8 @@ async fn each_person_has_an_hour_of_their_own_and_the_system_has_no_limit() {
     }
 }
 
-/// A key that is made, or rotated into, is no other actor with an hour of its own: else nobody would ever be full.
+/// A new key or successor does not count as another actor with its own limit. Otherwise no actor would ever reach the
+/// limit.
 #[tokio::test]
 async fn what_a_key_makes_counts_for_its_owner() {
     let bench = per_hour(2);
@@ -182,7 +183,7 @@ async fn keys_of_a_team_have_one_hour_and_its_people_another() {
     issue(&bench, request(), &admin("blue", "blue")).await;
 }
 
-/// Nobody is locked out until a time comes that a wrong clock showed.
+/// A wrong clock that was ahead does not lock out an actor until that time.
 #[tokio::test]
 async fn keys_that_a_wrong_clock_dated_ahead_count_for_no_hour() {
     let bench = per_hour(1);
@@ -228,7 +229,7 @@ async fn room_is_told_of_only_to_who_may_make_a_key_at_all() {
     issue(&bench, IssueKey::team(team_id("blue")), &system()).await;
     let stranger = bench.manager.issue(IssueKey::team(team_id("blue")), &person("mallory")).await;
     assert_eq!(reached(stranger), ManageErrorKind::NotFound);
-    // Who was suspended meanwhile is told of that.
+    // An actor that was suspended meanwhile gets that reason.
     issue(&bench, own(), &person("alice")).await;
     bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
     let suspended = bench.manager.issue(IssueKey::team(team_id("blue")), &admin("bob", "blue")).await;

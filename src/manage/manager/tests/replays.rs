@@ -1,4 +1,4 @@
-//! Requests that are made again under their idempotency key.
+//! Requests that are repeated with their idempotency key.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn same_request_is_told_which_key_it_made_and_another_one_is_told_apart() 
     assert_eq!(told(&rotated.unwrap_err()), REUSED);
     assert_eq!(bench.all().await.0.len(), 2);
 
-    // As it is by now.
+    // The answer shows the key's current state.
     bench.manager.revoke(&made.id, &system()).await.unwrap();
     assert!(refused(&bench.manager, issue()).await.replayed().unwrap().revoked_at.is_some());
 }
@@ -80,7 +80,7 @@ async fn key_of_an_unknown_outcome_is_named_when_the_request_is_made_again() {
         assert!(lost != old && bench.row(&lost).await.revoked_at.is_none());
         assert_eq!(bench.all().await.0.len(), 2);
 
-        // Where nothing was done, it is now.
+        // If nothing was done before, it is done now.
         let bench = Bench::new();
         bench.store.fail([Fault::LosesTheAnswer; 3]);
         let lost = refused(&bench.manager, issue()).await;
@@ -123,7 +123,7 @@ async fn first_request_is_told_how_things_stand_and_takes_no_idempotency_key() {
     let past = ManageErrorKind::Invalid(crate::manage::InvalidInput::ExpiryPast);
     assert_eq!(ask(rotate(old)).await, past);
     assert_eq!(refused(&bench.manager, issue().expires_at(time(END))).await.kind(), past);
-    // The store in doubt changes nothing about that.
+    // The same holds if the store fails.
     for fault in [Fault::Unavailable, Fault::Panics] {
         bench.store.fail([fault; 3]);
         assert_eq!(ask(rotate(old)).await, past);
@@ -144,7 +144,7 @@ async fn issue_is_replayed_after_its_key_expired() {
     assert_eq!(told(&refused(&bench.manager, request()).await), (USED, Some(made)));
 }
 
-/// Everybody does everything, and sees no key.
+/// A policy that allows everything, except to see a key.
 #[derive(Debug)]
 struct Blind;
 

@@ -1,4 +1,4 @@
-//! Who is responsible for a key: said when it is made, changed later, kept by a rotation.
+//! The contact responsible for a key: set when it is issued, changed later, kept by a rotation.
 
 use crate::{
     IssueKey,
@@ -51,7 +51,7 @@ async fn it_is_set_changed_and_removed_with_an_event_each() {
             ("key.responsible_set", Some("#ops"), None),
         ]
     );
-    // Another edit leaves it alone.
+    // Another edit does not change it.
     bench.manager.edit(EditKey::of(id).responsible("#ops"), &system()).await.unwrap();
     assert_eq!(
         bench.manager.rename(&id, "cron", &system()).await.unwrap().responsible.map(String::from),
@@ -81,7 +81,7 @@ async fn what_cannot_be_told_is_refused_and_changes_nothing() {
     assert!(bench.events().await.is_empty() && bench.row(&id).await.version == 1);
 }
 
-/// Whoever may relabel the key.
+/// The right to relabel the key decides.
 #[tokio::test]
 async fn who_may_not_relabel_may_not_say_either() {
     let bench = Bench::new();

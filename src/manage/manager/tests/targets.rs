@@ -12,9 +12,9 @@ use crate::{
     record::ActorId,
 };
 
-/// Five answers for each kind of target: to the system, an admin of the organization, an admin of the team, a member of
-/// the team, and the person whose key it is, who is in no team. `+` is yes, `r` denied for the role, `o` denied because
-/// it is somebody else's own, `-` hidden.
+/// Five answers for each kind of target: for the system, an admin of the organization, an admin of the team, a member
+/// of the team, and the person who owns the key and is in no team. `+` is allowed, `r` denied for the role, `o` denied
+/// because the key is another person's, `s` denied because only the system may, `-` hidden.
 const TABLE: &str = "
                  | their key | team's key | new for them | new for team | organization | team  | person
 audit            | ++--+     | +++r-      | -----        | -----        | ++rrr        | +++r- | ++--+
@@ -37,7 +37,7 @@ see_usage        | ++--+     | +++r-      | -----        | -----        | ++rrr 
 suspend          | -----     | -----      | -----        | -----        | ++rrr        | ++rr- | ++--r
 ";
 
-/// The action that follows, in the order of the table. An action that is new does not compile before it is here.
+/// The next action in the order of the table. A new action does not compile until it is added here.
 const fn next(action: KeyAction) -> Option<KeyAction> {
     use KeyAction as A;
     Some(match action {
@@ -111,7 +111,7 @@ fn table_of_rights_answers_every_action_on_every_kind_of_target() {
 }
 
 #[test]
-fn a_pause_is_ended_by_whoever_made_it_and_by_admins() {
+fn a_pause_is_ended_by_its_author_and_by_admins() {
     let actors = [
         ("system", system()),
         ("org admin", Actor::user(user_id("root"), Rights::none().org_admin())),

@@ -1,4 +1,4 @@
-//! Every answer, with a directory that knows everybody and without one.
+//! Every answer, with a directory that knows all ids, and without a directory.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::{
     record::KeyRow,
 };
 
-/// Answers of reads: each says who is in it.
+/// Answers of reads. Each carries the names of the people and teams in it.
 const CARRY_NAMES: [&str; 12] = [
     "BlastRadius",
     "EventPage",
@@ -33,7 +33,7 @@ const CARRY_NAMES: [&str; 12] = [
     "Rotation",
 ];
 
-/// A key by itself, what pages are made of, and what changes answer.
+/// Answers without names: a single key, the parts of pages, and the answers of changes.
 const CARRY_NONE: [&str; 18] = [
     "AuditEntry",
     "CallCheck",
@@ -55,7 +55,7 @@ const CARRY_NONE: [&str; 18] = [
     "Traced",
 ];
 
-/// The ids of people and teams in an answer, `user alice`, but for those that its names are told of.
+/// The ids of people and teams in an answer, such as `user alice`, outside of its names.
 fn ids(value: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     find_ids(value, &mut found);
@@ -80,7 +80,7 @@ fn find_ids(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The ids of whom its names are told.
+/// The ids in the names of an answer.
 fn named(answer: &Value) -> BTreeSet<String> {
     let of = |kind: &str, member: &str| {
         let known = answer["names"][member].as_object().unwrap();
@@ -89,7 +89,7 @@ fn named(answer: &Value) -> BTreeSet<String> {
     &of("user", "users") | &of("team", "teams")
 }
 
-/// Sentences that speak of people and teams: the text, and the ids.
+/// Sentences that mention people and teams: the text, and the ids.
 fn sentences(value: &Value, found: &mut Vec<(String, BTreeSet<String>)>) {
     match value {
         Value::Object(members) => {
@@ -146,7 +146,7 @@ async fn no_sentence_says_an_id_where_there_is_a_name() {
     }
 }
 
-/// Those that no example says, too: each of the catalogue.
+/// Each sentence of the catalogue, also those that no example contains.
 #[test]
 fn every_sentence_there_is_can_say_names() {
     let names = Names::none().with_user(user_id("alice"), called("alice")).with_team(team_id("blue"), called("blue"));
@@ -166,7 +166,7 @@ fn every_sentence_there_is_can_say_names() {
 }
 
 #[tokio::test]
-async fn answers_are_the_same_but_for_names_and_how_sentences_call_people() {
+async fn answers_are_the_same_except_for_names_and_how_sentences_name_people() {
     fn without_names(mut value: Value) -> Value {
         fn strip(value: &mut Value) {
             match value {
@@ -195,7 +195,7 @@ async fn answers_are_the_same_but_for_names_and_how_sentences_call_people() {
     }
 }
 
-/// What each read asks: the ids once, in their order, of the organization, in one question.
+/// Each read asks one question, for the organization, with each id once and in order.
 #[tokio::test]
 async fn each_read_asks_once() {
     let fake = Fake::default();
@@ -244,7 +244,7 @@ async fn each_read_asks_once() {
     let names = manager.names_of([&key]).await;
     once("names_of");
     assert_eq!(names.of_owner(&key.owner).map(str::to_owned), Some(called("engineering")));
-    // What speaks of nobody asks nobody.
+    // An answer without people or teams asks no question.
     manager.list(ListKeys::of(user("nobody")), system).await.unwrap();
     manager.usage(&old, 1, system).await.unwrap();
     manager.advise(&old, system).await.unwrap();
@@ -287,12 +287,12 @@ async fn a_large_page_asks_for_a_thousand_ids_at_a_time() {
     for key in &page.keys {
         assert!(page.names.of_owner(&key.owner).is_some() && page.names.of_actor(&key.created_by).is_some());
     }
-    // An export, for each piece of 500 keys.
+    // An export asks once for each piece of 500 keys.
     let format = crate::manage::ExportFormat::Csv;
     bench.manager.export_inventory(InventoryQuery::all(), format, &mut std::io::sink(), &system()).await.unwrap();
     let sizes: Vec<_> = fake.questions().iter().map(|asked| asked.users.len() + asked.teams.len()).collect();
     assert_eq!(sizes, [1_000, 400]);
-    // A summary goes through pages of a thousand, and asks about nobody twice.
+    // A summary reads pages of a thousand keys, and asks about each person only once.
     bench.manager.inventory_summary(InventoryQuery::all(), &system()).await.unwrap();
     let mut asked: Vec<_> = fake.questions().into_iter().flat_map(|asked| asked.users).collect();
     let count = asked.len();
@@ -320,7 +320,7 @@ async fn organizations_are_apart() {
     }
 }
 
-/// Names are told to those who may know of the owner, and a preview answers others too.
+/// Only actors that may know of the owner get names. A preview answers others too.
 #[tokio::test]
 async fn a_preview_names_nobody_to_an_actor_that_may_not_know_of_them() {
     let fake = Fake::default();
@@ -333,11 +333,11 @@ async fn a_preview_names_nobody_to_an_actor_that_may_not_know_of_them() {
         assert!(!preview.can_be_issued() && preview.names.is_empty(), "{owner}");
     }
     assert_eq!(fake.questions(), []);
-    // One that may, is told.
+    // An actor that may know of the owner gets the name.
     let preview = bench.manager.preview(&IssueKey::of(alice.clone()), &person("alice")).await.unwrap();
     assert_eq!(preview.names.of_owner(&alice).map(str::to_owned), Some(called("alice")));
     fake.questions();
-    // What is not found asks nothing.
+    // A call that finds nothing asks no question.
     bench.manager.find(&own, &person("mallory")).await.unwrap_err();
     bench.manager.explain(&own, &person("mallory")).await.unwrap_err();
     bench.manager.owner(&alice, &person("mallory")).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Directories that do not answer, or not what they were asked.
+//! Directories that do not answer, or answer something else.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -37,7 +37,7 @@ async fn a_directory_that_does_not_answer_means_ids_and_never_an_error() {
     }
 }
 
-/// Says of each answer that nobody is missing in it. Of how many it was not so.
+/// Marks each answer as complete. Returns how many were not.
 fn take_for_complete(answer: &mut Value) -> usize {
     match answer {
         Value::Object(members) => {
@@ -71,7 +71,7 @@ async fn a_directory_that_hangs_is_not_waited_for_by_each_page() {
     let read = async || {
         let begun = tokio::time::Instant::now();
         let owner = bench.manager.owner(&user("alice"), &system()).await.unwrap();
-        // A timer may be a millisecond late.
+        // In hundredths, because a timer may be a millisecond late.
         (begun.elapsed().as_millis() / 10, fake.questions().len(), owner.names.is_empty())
     };
     assert_eq!(read().await, (50, 1, true));
@@ -81,14 +81,14 @@ async fn a_directory_that_hangs_is_not_waited_for_by_each_page() {
     assert_eq!(read().await, (0, 0, true));
     tokio::time::advance(Duration::from_millis(10)).await;
     assert_eq!(read().await, (0, 1, false));
-    // An error comes at once, and the next answer may be a good one.
+    // An error comes at once, and the next answer may succeed.
     fake.be(How::Fails);
     assert_eq!(read().await, (0, 1, true));
     fake.be(How::Answers);
     assert_eq!(read().await, (0, 1, false));
 }
 
-/// The rest of a large page is not asked about once an answer failed; what was said is kept.
+/// After one failure, the rest of a large page is not asked about. Earlier answers are kept.
 #[tokio::test]
 async fn a_page_gives_up_at_the_first_failure() {
     let fake = Fake::that(How::Fails);
@@ -103,7 +103,7 @@ async fn a_page_gives_up_at_the_first_failure() {
     assert_eq!(fake.questions().len(), 1);
 }
 
-/// The time of a store is the most that an answer may take, also where it is less than half a second.
+/// The store timeout also limits a directory, even if it is shorter than half a second.
 #[tokio::test(start_paused = true)]
 async fn names_take_no_longer_than_a_store_may() {
     let fake = Fake::that(How::Hangs);
@@ -116,7 +116,7 @@ async fn names_take_no_longer_than_a_store_may() {
     assert!((20..=21).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
 }
 
-/// Rows of a directory that nobody has looked after.
+/// Rows of a badly maintained directory.
 struct Spoilt;
 
 impl Directory for Spoilt {
@@ -142,7 +142,7 @@ async fn a_bad_row_spoils_no_page() {
     assert_eq!(exposure.to_string(), "alice has seen 1 active key in full. When alice leaves, rotate or revoke it.");
 }
 
-/// A directory that knows teams only stays short, and nothing of an answer changes.
+/// A directory that knows only teams needs little code, and changes no answer.
 struct TeamsOnly;
 
 impl Directory for TeamsOnly {
@@ -158,7 +158,7 @@ async fn a_directory_of_teams_only_says_no_names() {
     let rules = Rules { directory: AnyDirectory::new(std::sync::Arc::new(TeamsOnly)), ..Rules::default() };
     let expected = examples_by(&Rules::default()).await.of;
     for name in ["EventPage", "InventoryPage", "KeyPage"] {
-        // It answers, also that names are complete.
+        // It answers, and also reports that names are complete.
         assert_eq!(examples_by(&rules).await.of[name], expected[name]);
     }
 }
@@ -176,7 +176,7 @@ async fn who_was_not_asked_about_is_not_named_and_has_not_left() {
     assert!(!page.entries[0].flags.contains(&KeyFlag::CreatorInactive));
 }
 
-/// What is logged in this thread.
+/// Captures the log of this thread.
 #[cfg(feature = "tracing")]
 #[derive(Clone, Default)]
 struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
@@ -216,7 +216,7 @@ async fn the_log_tells_of_a_failing_directory_once_a_minute() {
     assert_eq!(said("the directory says names again"), 1);
 }
 
-/// The log does not say that all is well because another customer's names are.
+/// Answers about another customer do not make the log report a recovery.
 #[cfg(feature = "tracing")]
 #[tokio::test(start_paused = true)]
 async fn the_log_tells_of_the_end_once_all_are_answered() {

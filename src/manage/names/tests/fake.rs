@@ -1,4 +1,4 @@
-//! A directory that notes what it is asked, and answers as it is told to.
+//! A directory that records the questions, and answers as configured.
 
 use std::{
     collections::BTreeSet,
@@ -17,20 +17,20 @@ use crate::{
     record::NamePart,
 };
 
-/// How it answers about names and teams.
+/// How the directory answers about names and teams.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum How {
     #[default]
     Answers,
     Fails,
-    /// The next time, and then it answers.
+    /// Fails once, and then answers.
     FailsOnce,
     Hangs,
-    /// About this organization only.
+    /// Hangs for this organization only.
     HangsFor(&'static str),
-    /// If it is asked for all teams.
+    /// Hangs when it is asked for all teams.
     HangsAtLists,
-    /// Tells names of people and teams that it was not asked about, too.
+    /// Also returns names of people and teams that it was not asked about.
     Lies,
     Panics,
     PanicsAtOnce,
@@ -45,7 +45,7 @@ pub(super) struct Question {
     pub(super) teams: Vec<TeamId>,
 }
 
-/// Knows everybody, and notes what it is asked.
+/// Knows all ids, and records the questions.
 #[derive(Clone, Default)]
 pub(super) struct Fake(Arc<State>);
 
@@ -56,13 +56,13 @@ struct State {
     lists: AtomicUsize,
     single: AtomicUsize,
     left: Mutex<BTreeSet<String>>,
-    /// People and teams that it says are not there.
+    /// People and teams that it reports as unknown.
     unknown: Mutex<BTreeSet<String>>,
     /// The teams of every organization.
     teams: Mutex<Vec<NamedTeam>>,
 }
 
-/// What the fake calls somebody: nothing that an id is a part of.
+/// The name of an id: a text that does not contain the id.
 pub(super) fn called(id: &str) -> String {
     format!("~{}", id.chars().rev().collect::<String>().to_uppercase())
 }
@@ -101,7 +101,7 @@ impl Fake {
         Bench::with_rules(self.rules())
     }
 
-    /// What it was asked about names since this was called last.
+    /// The questions about names since the last call of this.
     pub(super) fn questions(&self) -> Vec<Question> {
         mem::take(&mut *self.0.questions.lock().unwrap())
     }

@@ -1,4 +1,4 @@
-//! People who have left, of whom nobody told the store.
+//! People who have left, without a change in the store.
 
 use super::fake::{Fake, How, called};
 use crate::{
@@ -16,7 +16,8 @@ fn row(letter: char) -> KeyRow {
     KeyRow { lineage: id.clone(), id, name: "CI pipeline".into(), ..KeyRow::example() }
 }
 
-/// Keys that alice made: for a team, for herself, for bob; a dead one; one by bob, one by a key, one by the system.
+/// Keys that alice created: for a team, for herself, for bob, and a dead one. Also one by bob, one by a key, and one by
+/// the system.
 async fn planted(fake: &Fake) -> Bench {
     let bench = fake.bench();
     let personal = |letter, owner: &str| KeyRow { kind: "user".into(), owner: owner.into(), ..row(letter) };
@@ -35,7 +36,7 @@ async fn planted(fake: &Fake) -> Bench {
     bench
 }
 
-/// Which keys have which flags, in one line.
+/// The keys and their flags, in one line.
 async fn flagged(bench: &Bench, query: InventoryQuery) -> String {
     let page = bench.manager.inventory(query, &system()).await.unwrap();
     let about = [KeyFlag::CreatorInactive, KeyFlag::OwnerInactive, KeyFlag::OwnerLeft, KeyFlag::OwnerUnknown];
@@ -81,19 +82,19 @@ async fn keys_of_an_owner_whom_the_directory_does_not_know_are_flagged() {
     assert_eq!(flagged(&bench, InventoryQuery::all()).await, expected);
     let asked = InventoryQuery::all().flagged([KeyFlag::OwnerUnknown]);
     assert_eq!(flagged(&bench, asked.clone()).await, expected.replace("B: ", "").replace("D: ", ""));
-    // Whoever is stopped already is told of once.
+    // An owner that is already stopped gets only that flag.
     bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
     bench.change_owner(&team("engineering"), OwnerChange::Close).await;
     assert_eq!(flagged(&bench, asked.clone()).await, "");
     assert_eq!(flagged(&bench, InventoryQuery::of(user("bob"))).await, "C:owner_inactive");
-    // Nothing said is not unknown.
+    // No answer is not the same as unknown.
     let bench = planted(&fake).await;
     fake.be(How::Fails);
     assert_eq!(flagged(&bench, InventoryQuery::all()).await, "A: B: C: D: E: F: G:");
     assert_eq!(flagged(&bench, asked).await, "");
 }
 
-/// What is accepted, and why that is worth a look.
+/// The key is accepted, with a note why that needs attention.
 #[tokio::test]
 async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
     let fake = Fake::default().without("alice").not_knowing("bob").not_knowing("engineering");
@@ -116,7 +117,7 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
     );
     assert_eq!(notes('C').await, [made_by, unknown("user bob")]);
     assert_eq!(notes('A').await, [unknown("team engineering")]);
-    // A dead key is refused whoever has left.
+    // A dead key is refused in any case, so it has no note.
     assert_eq!(notes('D').await, [""; 0]);
     fake.be(How::Fails);
     assert_eq!(notes('B').await, [""; 0]);
@@ -161,7 +162,7 @@ async fn filter_summary_and_pages_agree() {
     );
     assert_eq!(fake.questions().len(), 1, "one question, whatever the filter");
     assert_eq!(flagged(&bench, by(KeyFlag::OwnerLeft)).await, "B:owner_left C:creator_inactive+owner_left");
-    // Page by page, the same.
+    // The pages add up to the same result.
     let mut paged = Vec::new();
     let mut query = by(KeyFlag::CreatorInactive).limit(1);
     loop {
@@ -201,7 +202,7 @@ async fn a_page_that_reads_often_asks_about_each_person_once() {
     assert_eq!(page.entries.len(), 1);
     let asked: Vec<_> = fake.questions().into_iter().map(|asked| (asked.users, asked.teams.len())).collect();
     assert_eq!(asked, [(vec![user_id("alice")], 1), (vec![user_id("zoe")], 0)]);
-    // Those of keys that were passed over are not told.
+    // Names of skipped keys are not returned.
     assert!(page.names.of_user(&user_id("alice")).is_none() && page.names.has_left(&user_id("zoe")));
 }
 
@@ -272,7 +273,7 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
     bench.change_owner(&user("alice"), OwnerChange::Close).await;
     assert_eq!(radius().await.to_string(), refused);
     assert!(radius().await.names.has_left(&user_id("alice")));
-    // Of whom nobody knows, it is a matter of the day when they leave.
+    // If the directory does not answer, the person may still leave one day.
     fake.be(How::Fails);
     let unknown = radius().await;
     assert!(!unknown.names.is_complete() && unknown.to_string().starts_with("If alice leaves, 1 personal key stops"));
@@ -310,14 +311,14 @@ async fn a_preview_warns_of_a_key_for_a_leaver() {
     for other in [user("bob"), team("engineering")] {
         assert_eq!(note(other).await, (true, None));
     }
-    // What stands in the way is said instead.
+    // The reason why no key can be issued comes instead.
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Plan)).await;
     assert_eq!(note(user("alice")).await, (false, None));
     bench.change_owner(&user("alice"), OwnerChange::Close).await;
     assert_eq!(note(user("alice")).await, (false, None));
 }
 
-/// A short list of leavers is not taken for all.
+/// An incomplete list of leavers is not taken for complete.
 #[tokio::test]
 async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
     let fake = Fake::default().without("alice");
@@ -344,7 +345,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
     fake.be(How::Fails);
     assert_eq!(told(InventoryQuery::all()).await, (7, 0, [false; 3], 7));
     assert_eq!(told(left()).await, (0, 0, [false; 3], 0));
-    // A key that nobody has to be asked about is complete by itself, and the page is not.
+    // A key without a person to ask about is complete, even if the page is not.
     let lines = async |query: InventoryQuery| {
         let mut text = Vec::new();
         let format = ExportFormat::JsonLines;
@@ -353,7 +354,7 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
         lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
     };
     assert!(lines(InventoryQuery::all()).await.iter().all(|line| line["names"]["complete"] == false));
-    // Without a directory, nobody is missing.
+    // Without a directory, no name is missing.
     let bench = Bench::new();
     bench.plant_row(row('A')).await;
     let page = bench.manager.inventory(left(), &system()).await.unwrap();
@@ -361,14 +362,14 @@ async fn an_inventory_says_that_the_directory_did_not_say_who_has_left() {
     let mut text = Vec::new();
     let format = ExportFormat::Csv;
     let export = bench.manager.export_inventory(InventoryQuery::all(), format, &mut text, &system()).await.unwrap();
-    // Who has left is not known, and that is not "no".
+    // Whether the owner has left is unknown, which is not the same as "no".
     assert!(
         export.names_complete
             && String::from_utf8(text).unwrap().ends_with(",,,,,true,,,,,AAAAAAAAAAAAAAAAAAAA,,false,\r\n")
     );
 }
 
-/// What the directory did not answer about is asked about again; the sums stay those of an answer that lacks something.
+/// Ids without an answer are asked about again. The sums stay those of an incomplete answer.
 #[tokio::test]
 async fn a_summary_asks_again_about_those_it_was_not_told_of() {
     let fake = Fake::default().without("alice");

@@ -1,4 +1,4 @@
-//! What is a name, and how many ids are one question.
+//! Which texts are names, and how many ids fit into one question.
 
 use std::collections::BTreeSet;
 
@@ -29,12 +29,12 @@ fn a_name_is_one_line_that_people_can_read() {
     for bad in ["", " ", "\u{3000}", "a\nb", "a\u{202e}b", "\u{200b}", "a\0", &"x".repeat(101), key.expose_secret()] {
         let names = Names::none().with_user(alice.clone(), bad).with_team(blue.clone(), bad);
         assert_eq!((names.of_user(&alice), names.of_team(&blue)), (None, None), "{bad:?}");
-        // Whoever has a name is there, though it cannot be shown.
+        // An id with a bad name still exists, though the name cannot be shown.
         assert_eq!(names, Names::none().with_known(alice.clone()).with_known(blue.clone()), "{bad:?}");
         assert_eq!(NamedTeam::new(blue.clone()).with_name(bad).label(), "blue");
     }
     assert_eq!(Names::none().with_user(alice.clone(), " Alice\t").of_user(&alice), Some("Alice"));
-    // A bad one takes nothing away.
+    // A bad name removes no other name.
     assert_eq!(
         Names::none().with_user(alice.clone(), "Alice").with_user(alice.clone(), "").of_user(&alice),
         Some("Alice")
@@ -63,7 +63,7 @@ fn nothing_said_is_not_the_same_as_unknown() {
         assert_eq!(presence(Names::none()), (None, false));
         assert_eq!(presence(Names::none().with_known(owner.clone())), (Some(Presence::Here), false));
         assert_eq!(presence(Names::none().with_unknown(owner.clone())), (Some(Presence::Unknown), true));
-        // Of one id and the other kind, nothing is said.
+        // An answer about the same id of the other kind says nothing.
         let other = if owner == alice { team("alice") } else { user("blue") };
         assert_eq!(presence(Names::none().with_unknown(other)), (None, false));
     }
@@ -71,7 +71,7 @@ fn nothing_said_is_not_the_same_as_unknown() {
     assert_eq!((gone.of_team(&team_id("blue")), gone.is_unknown(&blue)), (Some("Blue"), true));
     let left = Names::none().with_unknown(alice.clone()).with_left(user_id("alice"));
     assert_eq!((left.presence(&alice), left.is_unknown(&alice)), (Some(Presence::Left), false));
-    // A name that comes with it takes nothing back.
+    // A name in the same answer does not undo that.
     let named =
         Names::none().with_unknown(alice.clone()).with_user(user_id("alice"), "Alice").with_known(alice.clone());
     assert_eq!(named.presence(&alice), Some(Presence::Unknown));
@@ -86,7 +86,7 @@ fn a_user_and_a_team_of_one_id_are_two() {
     assert_eq!(names.of_actor(&ActorId::Key(KeyId::LEAST)), None);
 }
 
-/// A name is no template, and a sentence within a sentence is named too.
+/// A name is not a template, and a sentence within a sentence also gets names.
 #[test]
 fn sentences_say_names_in_their_parts_and_keep_the_ids() {
     let part = Sentence::new("test.part", "by {user}", vec![("user", (&user_id("alice")).into())]);
@@ -103,7 +103,7 @@ fn sentences_say_names_in_their_parts_and_keep_the_ids() {
         json["arguments"]["part"]["value"]["text"].take();
     }
     assert_eq!(json[0], json[1]);
-    // Whoever says it in other words still does, and hears the ids.
+    // A service that writes its own sentences still gets the ids.
     let say = |argument: &crate::sentence::Argument| (argument == &(&user_id("bob")).into()).then(|| "B.".to_owned());
     assert_eq!(named.text_with(say), "B., by {user}.");
 }

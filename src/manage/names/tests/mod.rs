@@ -1,4 +1,5 @@
-//! Names in answers and sentences, leavers in flags, teams in lists; and directories that fail, panic, hang, lie and dawdle.
+//! Names in answers and sentences, leavers in flags, teams in lists; and directories that fail, panic, hang, lie or are
+//! slow.
 
 mod answers;
 mod broken;

@@ -1,4 +1,4 @@
-//! What a select list of teams shows.
+//! Tests of a select list of teams.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn named(id: &str, name: &str) -> NamedTeam {
     NamedTeam::new(team_id(id)).with_name(name)
 }
 
-/// Has three teams, one of them without a name.
+/// A directory with three teams, one of them without a name.
 fn three() -> Fake {
     Fake::default().with_teams([named("t-1", "Zebra"), named("t-2", "Apple"), NamedTeam::new(team_id("t-3"))])
 }
@@ -78,7 +78,7 @@ async fn the_list_agrees_with_what_an_actor_can_do() {
         listed.sort_unstable();
         let mut expected = Vec::new();
         for team in ["elsewhere", "t-1", "t-2", "t-3"] {
-            // The system may name any team, and a list has those that there are.
+            // The system may name any team. The list has only the existing ones.
             if can_issue(&bench.manager, &actor, team_id(team)).await && !(actor.is_system() && team == "elsewhere") {
                 expected.push(team);
             }
@@ -129,7 +129,7 @@ async fn an_organization_with_ten_thousand_teams_is_cut_off_and_searched() {
         assert_eq!((teams.len(), teams[0].label(), fake.asked_for_teams()), (1_000, "Team 00000", (1, 0)));
         let part = NamePart::new("09999").unwrap();
         assert_eq!(bench.manager.find_teams_to_issue_for(&part, &org_admin()).await.unwrap(), [team_id("t09999")]);
-        // One that rights name is there, though the list ended before it.
+        // A team that the rights name is in the list, even if the directory's list ended before it.
         let far = Rights::none().org_admin().team_keys_included().team(team_id("t09999"), TeamRole::Member);
         let teams = bench.manager.teams_to_issue_for(&Actor::user(user_id("olga"), far)).await.unwrap();
         assert_eq!((teams.len(), teams.last().unwrap().id()), (1_001, &team_id("t09999")));
@@ -149,13 +149,13 @@ async fn a_directory_that_does_not_list_leaves_the_teams_that_rights_name() {
         assert_eq!((ids(&teams), teams[0].name()), (vec!["t-1"], None), "{how:?}");
         assert!(bench.manager.teams_to_issue_for(&org_admin()).await.unwrap().is_empty(), "{how:?}");
     }
-    // Without a directory, as without one: nothing is listed that was not named.
+    // No directory gives the same result as a failing one: only named teams are listed.
     let bench = Bench::new();
     assert_eq!(bench.manager.teams_to_issue_for(&olga).await.unwrap(), [team_id("t-1")]);
     assert!(bench.manager.teams_to_issue_for(&org_admin()).await.unwrap().is_empty());
 }
 
-/// A list is a hint: what guards is asked again when a key is made.
+/// The list is only a hint. The rights are checked again when a key is issued.
 #[tokio::test]
 async fn a_team_that_is_listed_and_not_there_gets_no_key() {
     use crate::manage::{AnyDirectory, Directory, Rules};

@@ -1,4 +1,4 @@
-//! For how long an answer waits, and whom a directory that hangs takes names away from.
+//! How long an answer waits for names, and which answers lose names if a directory hangs.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     record::KeyRow,
 };
 
-/// Keys by so many people, each with one.
+/// Plants keys by this number of people, one each.
 async fn plant(bench: &Bench, count: usize) {
     for number in 0..count {
         let id = format!("{number:020}");
@@ -23,7 +23,7 @@ async fn plant(bench: &Bench, count: usize) {
     }
 }
 
-/// What it answers, and after how many hundredths of a second. A timer may be a millisecond late.
+/// The answer, and after how many hundredths of a second it came. A timer may be a millisecond late.
 async fn timed<T>(answer: impl Future<Output = T>) -> (T, u128) {
     let begun = Instant::now();
     let answer = answer.await;
@@ -47,7 +47,7 @@ async fn one_customer_takes_names_from_no_other() {
         (page.names.is_complete(), time)
     };
     assert_eq!((read(&acme).await, read(&bolt).await), ((false, 50), (true, 0)));
-    // That the other answered ends no pause.
+    // An answer for the other organization does not end the pause.
     assert_eq!((read(&acme).await, read(&bolt).await), ((false, 0), (true, 0)));
 }
 
@@ -64,18 +64,18 @@ async fn lists_that_hang_take_no_names_away() {
     assert!(!bench.manager.owner(&user("alice"), &system()).await.unwrap().names.is_empty());
 }
 
-/// A list of teams and their names are one answer.
+/// A list of teams and the names of the teams share one time limit.
 #[tokio::test(start_paused = true)]
 async fn a_select_list_waits_half_a_second_in_all() {
     let fake = Fake::that(How::Takes(Duration::from_millis(300))).with_teams([NamedTeam::new(team_id("t-1"))]);
     let bench = fake.bench();
     let (teams, time) = timed(bench.manager.teams_to_issue_for(&system())).await;
     assert_eq!((teams.unwrap(), time), (vec![NamedTeam::new(team_id("t-1"))], 50));
-    // It was not the directory that hung: it is asked again.
+    // The directory did not hang, so it is asked again.
     assert!(!bench.manager.owner(&user("alice"), &system()).await.unwrap().names.is_empty());
 }
 
-/// A page of many reads, each with people of its own.
+/// A page of many reads, each with other people.
 #[tokio::test(start_paused = true)]
 async fn a_page_waits_half_a_second_however_often_it_asks() {
     let fake = Fake::that(How::Takes(Duration::from_millis(200)));
@@ -85,9 +85,9 @@ async fn a_page_waits_half_a_second_however_often_it_asks() {
     let (page, time) = timed(bench.manager.inventory(query, &system())).await;
     let page = page.unwrap();
     assert_eq!((page.entries.len(), page.next, page.names.is_complete(), time), (0, None, false, 50));
-    // Two were answered, one was given up, and for the rest there was no time.
+    // Two questions were answered, one was given up, and no time was left for the rest.
     assert_eq!(fake.questions().len(), 3);
-    // So does a large page, which is several questions.
+    // A large page, which is several questions, also waits half a second.
     fake.be(How::Takes(Duration::from_millis(300)));
     let (page, time) = timed(bench.manager.list(ListKeys::all().limit(1_000), &system())).await;
     assert_eq!((page.unwrap().names.is_complete(), time, fake.questions().len()), (false, 50, 2));
@@ -101,7 +101,7 @@ async fn a_summary_waits_half_a_second_for_each_five_thousand_keys() {
     let (summary, time) = timed(bench.manager.inventory_summary(InventoryQuery::all(), &system())).await;
     let summary = summary.unwrap();
     assert_eq!((summary.owners[0].live, summary.names.is_complete(), time), (5_500, false, 90));
-    // Of 5,000 keys, one answer in time and one that was given up; of the rest, one more.
+    // For 5,000 keys, one answer came in time and one was given up. For the rest, one more came.
     assert_eq!(fake.questions().len(), 3);
     assert!(summary.names.of_owner(&team("engineering")).is_some());
     let (mut nowhere, system) = (std::io::sink(), system());
@@ -110,7 +110,7 @@ async fn a_summary_waits_half_a_second_for_each_five_thousand_keys() {
     assert_eq!((export.unwrap().names_complete, time), (true, 11 * 40));
 }
 
-/// Whatever has to be read for it, unless who has left decides that.
+/// However many reads it needs, unless the filter depends on leavers.
 #[tokio::test]
 async fn a_page_that_asks_for_nobody_who_left_is_one_question() {
     let fake = Fake::default();
@@ -136,11 +136,11 @@ async fn a_page_that_asks_for_nobody_who_left_is_one_question() {
     let page = bench.manager.inventory(unnamed, &system()).await.unwrap();
     let questions = fake.questions();
     assert_eq!((page.entries.len(), questions.len()), (1, 1));
-    // Nobody else has to be asked about.
+    // No other person has to be asked about.
     assert_eq!((&questions[0].users, &questions[0].teams), (&vec![user_id("zoe")], &vec![team_id("engineering")]));
 }
 
-/// Each row says it of its own people, where a piece is more than one question.
+/// If a piece needs more than one question, each row reports on its own people.
 #[tokio::test(start_paused = true)]
 async fn rows_of_an_export_tell_whom_nobody_answered_about() {
     let fake = Fake::that(How::Takes(Duration::from_millis(300)));

@@ -1,4 +1,4 @@
-//! How a rotation begins: what the new key is, who may, and when not.
+//! How a rotation begins: the new key, which actors may begin it, and when it is refused.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) fn revoke(id: &KeyId) -> Change {
     plain_change(&name, Write::Revoke { organization: OrganizationId::single(), id: *id, by: "user:eve".into() })
 }
 
-/// An update that was decided on this row.
+/// An update that is based on this row.
 pub(super) fn update(row: KeyRow) -> Change {
     let name = format!("{row:?}");
     plain_change(
@@ -69,7 +69,7 @@ fn admin(of: &str, included: bool) -> Actor {
     Actor::user(user_id("alice"), rights)
 }
 
-/// Alice's or a team's key, planted as the one that acts.
+/// Plants a key of alice or of a team as the acting key.
 async fn acting(bench: &Bench, owner: &Owner, scopes: &str) -> (KeyId, Actor) {
     let id = bench.plant(ACTING, owner, scopes).await;
     let rights = Rights::none().team_keys_included_for(team_id("blue"));
@@ -102,7 +102,7 @@ async fn successor_is_what_the_old_key_is() {
     assert_eq!(new, expected);
     assert_ne!(new.hash, old.hash);
     assert_eq!(issued.info().replaces, Some(id));
-    // The old one is marked, so that the two cannot miss each other, and is otherwise as before.
+    // The old key gets a new version, so that concurrent changes conflict. It is otherwise unchanged.
     assert_eq!(bench.row(&id).await, KeyRow { version: old.version + 1, ..old });
 }
 
@@ -209,7 +209,7 @@ async fn more_scopes_and_a_later_end_come_with_a_rotation_for_who_may_make_such_
                 refused => {
                     assert_eq!(kind(begun), refused);
                     assert_eq!(bench.all().await, before);
-                    // What is no wider needs no plan.
+                    // A successor that is no wider needs no plan.
                     let begun = bench.manager.begin_rotation(later.scopes(scopes("")), &actor).await.unwrap();
                     assert_eq!(begun.info().expires_at, Some(time("2028-01-01T00:00:00Z")));
                 }
@@ -237,7 +237,7 @@ async fn key_gives_more_scopes_by_a_rotation_only_within_its_own_and_if_it_may_i
         let begun = bench.manager.begin_rotation(RotateKey::of(id).scopes(scopes(asked)), &actor).await;
         assert_eq!(kind(begun), expected, "{own}: {asked}");
     }
-    // Nor does a key make itself a wider one.
+    // A key cannot create a wider successor for itself either.
     let bench = Bench::new();
     let (id, actor) = acting(&bench, &team("blue"), "read keys:manage").await;
     for asked in ["read write keys:manage", "*", "* keys:manage"] {
@@ -254,7 +254,7 @@ async fn scopes_are_those_that_the_service_has() {
     let request = RotateKey::of(id).scopes(scopes("read"));
     let refused = kind(bench.manager.begin_rotation(request, &person("alice")).await);
     assert_eq!(refused, Err(ManageErrorKind::Invalid(InvalidInput::UnknownScope)));
-    // What it has had all along it keeps.
+    // It keeps scopes that it always had.
     let issued = bench.manager.begin_rotation(RotateKey::of(id), &person("alice")).await.unwrap();
     assert_eq!(issued.info().scopes, scopes("read write"));
 }
@@ -286,7 +286,7 @@ async fn key_has_one_live_successor_at_a_time() {
     let first = manager.begin_rotation(RotateKey::of(id), &alice).await.unwrap().info().id;
     let under_way = Err(ManageErrorKind::RotationUnderWay);
     assert_eq!(kind(manager.begin_rotation(RotateKey::of(id), &alice).await), under_way);
-    // Nor has the new one a successor before the old one is gone.
+    // The new key cannot get a successor before the old key is gone.
     assert_eq!(kind(manager.begin_rotation(RotateKey::of(first), &alice).await), under_way);
 
     manager.abort_rotation(&first, &alice).await.unwrap();

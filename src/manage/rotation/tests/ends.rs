@@ -1,4 +1,4 @@
-//! How a rotation ends: finished or aborted, once, by whoever is first.
+//! How a rotation ends: it is finished or aborted, once, by the first actor.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Begun {
         Self::with(None, None).await
     }
 
-    /// The old key had this expiry, and got this end of grace.
+    /// An old key with this expiry, which got this end of grace.
     async fn with(expiry: Option<&str>, grace: Option<&str>) -> Self {
         let bench = Bench::new();
         let old = bench.plant(OLD, &user("alice"), "read").await;
@@ -53,7 +53,7 @@ impl Begun {
         self.bench.manager.abort_rotation(id, &person("alice")).await
     }
 
-    /// Which of the two is not revoked.
+    /// Whether the old and the new key are not revoked.
     async fn standing(&self) -> (bool, bool) {
         let stands = async |id| self.bench.row(id).await.revoked_at.is_none();
         (stands(&self.old).await, stands(&self.new).await)
@@ -268,12 +268,12 @@ async fn abort_gives_the_old_key_its_expiry_back() {
 
 #[tokio::test]
 async fn abort_leaves_an_expiry_that_the_rotation_did_not_set() {
-    // Had before, and an end of grace beyond it.
+    // The key had the expiry before, and the end of grace is later.
     let begun = Begun::with(Some(EARLIER), Some(END)).await;
     begun.abort(&begun.new).await.unwrap();
     assert_eq!(begun.old_expiry().await, Some(time(EARLIER)));
 
-    // Set by somebody during the rotation.
+    // The expiry is set during the rotation.
     for grace in [None, Some(END)] {
         let begun = Begun::with(None, grace).await;
         begun.bench.manager.expire_at(&begun.old, time(EARLIER), &person("alice")).await.unwrap();
@@ -349,7 +349,7 @@ async fn lost_answer_of_an_end_is_resolved_to_one() {
     }
 }
 
-/// With time going on, for a hash takes some.
+/// With real time, because a hash takes some.
 async fn resumed<T>(future: impl Future<Output = T>) -> T {
     tokio::time::resume();
     let output = future.await;
@@ -386,7 +386,7 @@ async fn team_that_is_suspended_does_not_lose_the_persons_key() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_rotate_the_old_key_ends_nothing() {
+async fn an_actor_that_may_not_rotate_the_old_key_ends_nothing() {
     let bench = Bench::new();
     let old = bench.plant(OLD, &user("alice"), "*").await;
     let request = RotateKey::of(old).into_team(team_id("blue"));
@@ -396,14 +396,14 @@ async fn whoever_may_not_rotate_the_old_key_ends_nothing() {
     let of_blue = |role| Rights::none().team(team_id("blue"), role).team_keys_included();
     let denied = |reason: DenialReason| ManageErrorKind::Denied(reason.into());
     for (actor, finish, abort) in [
-        // Sees the team's key, and nothing of Alice's.
+        // He sees the team's key, but no key of Alice.
         (Actor::user(user_id("bob"), of_blue(TeamRole::Admin)), ManageErrorKind::NotFound, ManageErrorKind::NotFound),
         (
             Actor::user(user_id("root"), Rights::none().org_admin()),
             denied(DenialReason::NotYourKey),
             denied(DenialReason::NotYourKey),
         ),
-        // Alice sees nothing of a team that she has left.
+        // Alice sees no key of a team that she has left.
         (person("alice"), ManageErrorKind::NotFound, ManageErrorKind::NotFound),
     ] {
         for id in [&old, &new] {
@@ -412,7 +412,7 @@ async fn whoever_may_not_rotate_the_old_key_ends_nothing() {
             assert_eq!(effect(bench.manager.abort_rotation(id, &actor).await), Err(abort), "{text}");
         }
     }
-    // As a member she sees the new key, so she may finish, and not revoke it.
+    // As a member she sees the new key, so she may finish the rotation, but not revoke the new key.
     let member = Actor::user(user_id("alice"), of_blue(TeamRole::Member));
     let role = Err(denied(DenialReason::InsufficientRole));
     assert_eq!(effect(bench.manager.abort_rotation(&new, &member).await), role);

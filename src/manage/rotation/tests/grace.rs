@@ -1,4 +1,4 @@
-//! Ends of grace that were left behind, and predecessors of somebody who left.
+//! Ends of grace that were left behind, and old keys of people who left.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ async fn bench(expiry: Option<&str>) -> (Bench, KeyId) {
     (bench, old)
 }
 
-/// What nobody noticed before: the successor ends when its predecessor would have.
+/// An answer warns if the successor expires soon, because it inherited the end of its predecessor.
 #[tokio::test]
 async fn successor_that_ends_as_soon_says_so() {
     for (inherited, asked, is_soon) in [
@@ -69,7 +69,7 @@ async fn successor_that_ends_as_soon_says_so() {
         let expected: Vec<_> = end.filter(|_| is_soon).map(says).into_iter().collect();
         let said: Vec<_> = issued.ends_soon().iter().map(ToString::to_string).collect();
         assert_eq!(said, expected, "{inherited:?} {asked:?}");
-        // And whoever asks why it works hears it, too.
+        // An explanation has the same note.
         let explanation = bench.manager.explain(&issued.info().id, &system()).await.unwrap();
         let notes: Vec<_> = explanation.notes.iter().map(ToString::to_string).collect();
         assert_eq!(notes, expected);
@@ -119,7 +119,7 @@ async fn abort_takes_back_the_end_of_grace_that_a_revoked_new_key_left_behind() 
         let ended = bench.manager.abort_rotation(&new, &person("alice")).await.unwrap();
         assert_eq!((ended.effect, ended.old.expires_at), (Effect::Changed, before.map(time)));
         assert_eq!(expiry(&bench, &old).await, before.map(time));
-        // Once.
+        // A second abort changes nothing.
         let again = bench.manager.abort_rotation(&new, &person("alice")).await.unwrap();
         assert_eq!(again.effect, Effect::Unchanged);
     }

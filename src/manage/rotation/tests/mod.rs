@@ -1,4 +1,4 @@
-//! Rotations from beginning to end, with all that may come between.
+//! Rotations from beginning to end, with everything that may happen in between.
 
 mod begin;
 mod ends;

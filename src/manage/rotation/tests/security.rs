@@ -1,4 +1,4 @@
-//! What a key cannot do through a rotation.
+//! What a key cannot achieve through a rotation.
 
 use std::time::Duration;
 
@@ -37,12 +37,12 @@ async fn key_does_not_take_back_the_end_that_somebody_gave_it() {
         assert_eq!(refused, Err(ManageErrorKind::Invalid(InvalidInput::ExpiryLaterByKey)));
     }
     assert_eq!(bench.all().await, before);
-    // Somebody is told.
+    // The denial is in the trail.
     bench.manager.flush_denials().await.unwrap();
     let told = bench.events().await.pop().unwrap();
     assert_eq!((&*told.action, told.key.as_deref()), ("manage.denied", Some(ACTING)));
     assert_eq!(told.after.as_deref(), Some(r#"{"action":"rotate","reason":"expiry_later","count":2}"#));
-    // Nor by the way round.
+    // A detour does not work either.
     bench.manager.revoke(&new, &key).await.unwrap();
     let again = RotateKey::of(id).expires_at(None);
     let refused = kind(bench.manager.begin_rotation(again, &key).await);

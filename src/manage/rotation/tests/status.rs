@@ -1,4 +1,4 @@
-//! What is told of a rotation under way.
+//! The status of a rotation.
 
 use std::time::Duration;
 
@@ -78,13 +78,13 @@ async fn status_follows_a_rotation_to_its_end() {
             (ended.stage, ended.ended_at, ended.ended_by),
             (RotationStage::Finished, Some(ended_at), Some(system().id()))
         );
-        // The evidence stays as it is.
+        // The evidence stays unchanged.
         assert_eq!((ended.begun_at, ended.verdict), (moved.begun_at, moved.verdict));
         assert_eq!((ended.on_old, ended.on_new), (moved.on_old.clone(), moved.on_new.clone()));
     }
 }
 
-/// What the status says, and what comes of an end at that moment.
+/// The verdict of the status, and the result of finishing at that moment.
 #[tokio::test]
 async fn rotation_is_finished_only_if_the_counts_do_not_speak_against_it() {
     let bench = Bench::new();
@@ -114,12 +114,13 @@ async fn rotation_is_finished_only_if_the_counts_do_not_speak_against_it() {
     bench.count(3, &[(&old, "success", "intake/cron")]).await;
     refused(RotationVerdict::StillUsedBy(1), "the old key is still used by 1 source").await;
 
-    // Quiet for an hour: that may be a job that runs once a day, and may be nobody. It is for people to know.
+    // Quiet for an hour: a job that runs once a day may still use the old key, or no client does. People have to
+    // decide.
     bench.clock.advance(Duration::from_secs(3_600));
     let status = bench.manager.rotation(&new, &system()).await.unwrap();
     assert!(matches!(status.verdict, RotationVerdict::QuietSince(_)));
     assert_eq!(finish(&new).await.unwrap().effect, Effect::Changed);
-    // What is done is done, whatever the counts say.
+    // A finished rotation stays finished, whatever the counts say.
     bench.count(4, &[(&old, "success", "intake/cron")]).await;
     assert_eq!(finish(&new).await.unwrap().effect, Effect::Unchanged);
 }
@@ -143,7 +144,7 @@ async fn rotation_is_finished_anyway_whatever_the_counts_say() {
     }
 }
 
-/// It ended by itself: nobody is stopped by its end.
+/// The old key expired by itself, so finishing stops no client.
 #[tokio::test]
 async fn rotation_whose_old_key_expired_is_finished_without_evidence() {
     let bench = Bench::new();
@@ -186,7 +187,7 @@ async fn status_of_an_aborted_rotation_says_who_aborted_it() {
     }
 }
 
-/// Every way in which a rotation can end, and what is told of it by either key.
+/// Every way in which a rotation can end, and the status by either key.
 #[tokio::test]
 async fn status_tells_how_any_rotation_ended() {
     let (hour, later) = (Duration::from_secs(3_600), time("2026-03-01T14:00:00Z"));
@@ -241,7 +242,7 @@ async fn status_tells_how_any_rotation_ended() {
     }
 }
 
-/// Before, while and after the second rotation: an id that showed one goes on showing it when it has ended.
+/// Before, during and after the second rotation: an id that showed a rotation still shows it after its end.
 #[tokio::test]
 async fn key_in_two_rotations_tells_of_the_last_that_was_begun() {
     let bench = Bench::new();
@@ -317,7 +318,7 @@ async fn status_serializes() {
     assert_eq!(json["still_on_old"][0]["source"]["client"], "ci");
 }
 
-/// Whatever the counts say: whoever calls with the new key is refused.
+/// Whatever the counts say, calls with the new key are refused.
 #[tokio::test]
 async fn nothing_is_safe_while_the_new_key_is_paused() {
     let bench = Bench::new();
@@ -330,7 +331,7 @@ async fn nothing_is_safe_while_the_new_key_is_paused() {
         (status.verdict, status.verdict_with(Duration::from_secs(1)))
     };
     let paused = (RotationVerdict::NewKeyPaused, RotationVerdict::NewKeyPaused);
-    // Never used, used with the old one still there, and safe.
+    // The new key is never used; used while the old one is in use; and safe to finish.
     for (sequence, seconds, verdict) in [
         (None, 0, RotationVerdict::NotStarted),
         (Some(2), 1, RotationVerdict::StillUsedBy(1)),
@@ -348,7 +349,7 @@ async fn nothing_is_safe_while_the_new_key_is_paused() {
         bench.manager.resume(&new, &system()).await.unwrap();
         assert_eq!(told().await.0, verdict);
     }
-    // A pause of the old one is nothing that its end would make worse.
+    // If the old key is paused, its end makes nothing worse.
     bench.manager.pause(&old, &system()).await.unwrap();
     assert_eq!(told().await.0, RotationVerdict::SafeToFinish);
 }

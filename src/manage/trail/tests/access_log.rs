@@ -10,7 +10,7 @@ use crate::{
 
 const BLUE: &str = "BBBBBBBBBBBBBBBBBBBB";
 
-/// A revocation of blue's key behind 1,500 entries of the access log with it.
+/// A key of blue with a revocation after 1,500 entries in the access log.
 async fn busy_key() -> Bench {
     let bench = Bench::new();
     let row = |action: &str| EventRow {
@@ -25,7 +25,7 @@ async fn busy_key() -> Bench {
     bench
 }
 
-/// The actions of the first two that are not of planting.
+/// The actions of the first two events that are not of the setup.
 async fn read(bench: &Bench, query: AuditQuery, actor: &Actor) -> Vec<String> {
     let page = bench.manager.events(query, actor).await.unwrap();
     let actions = page.entries.iter().map(|entry| entry.event.action.to_string());

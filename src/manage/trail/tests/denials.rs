@@ -29,7 +29,7 @@ fn member() -> Actor {
     Actor::user(user_id("mo"), Rights::none().team(team_id("blue"), TeamRole::Member))
 }
 
-/// The events after everything was written.
+/// Writes everything, and returns the events.
 async fn denied(bench: &Bench) -> Vec<EventRow> {
     bench.manager.flush_denials().await.unwrap();
     let events = bench.events().await;
@@ -37,7 +37,7 @@ async fn denied(bench: &Bench) -> Vec<EventRow> {
     events
 }
 
-/// Who, the key or the owner, and what is said of it.
+/// The actor, the key or the owner, and the details of the event.
 fn line(event: &EventRow) -> String {
     let subject = event.key.as_deref().map(|id| &id[..1]).unwrap_or_default();
     format!("{} {subject}/{} {}", event.actor, event.owner, event.after.as_deref().unwrap_or_default())
@@ -95,7 +95,7 @@ async fn an_actor_who_is_suspended_is_denied_also_to_read() {
     assert_eq!(lines, ["issue", "revoke", "see"].map(said));
 }
 
-/// A store that suspends the actor right before the change.
+/// The store suspends the actor right before the change.
 #[tokio::test]
 async fn an_actor_who_was_suspended_before_the_commit_was_denied_too() {
     let (bench, id) = bench().await;
@@ -122,7 +122,7 @@ async fn asking_what_is_allowed_and_listing_leaves_no_trace() {
     assert!(denied(&bench).await.is_empty());
 }
 
-/// Teams that have a key: what is tried on others is a guess.
+/// Plants teams that have a key. An attempt on any other team is a guess.
 async fn plant_teams(bench: &Bench, count: usize) {
     for n in 0..count {
         bench.plant(&format!("of-team-{n:012}"), &team(&format!("team {n}")), "*").await;
@@ -137,7 +137,7 @@ async fn a_flood_by_one_actor_is_a_bounded_number_of_events_with_the_exact_count
         if n % 2 == 0 {
             bench.manager.revoke(&id, &member()).await.unwrap_err();
         } else {
-            // Ever another owner.
+            // Each time another owner.
             let owner = team(&format!("team {}", n % 400));
             bench.manager.suspend(&owner, Suspension::Plan, &member()).await.unwrap_err();
         }
@@ -225,14 +225,14 @@ async fn a_store_that_takes_nothing_is_not_asked_without_end() {
     let error = bench.manager.flush_denials().await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Refused);
     assert_eq!(bench.store.append_faults.lock().unwrap().len(), 10_000 - 1_001);
-    // The rest is kept.
+    // The rest is kept for later.
     bench.store.append_faults.lock().unwrap().clear();
     bench.manager.flush_denials().await.unwrap();
     let events = all_denied(&bench, OrganizationId::single()).await;
     assert!((2_001..2_100).contains(&counted(&events)), "{}", counted(&events));
 }
 
-/// All that was denied in an organization.
+/// All denials in an organization.
 async fn all_denied(bench: &Bench, organization: OrganizationId) -> Vec<EventRow> {
     let (mut events, mut query) = (Vec::new(), EventQuery::all(organization));
     loop {
@@ -250,7 +250,7 @@ async fn a_thousand_actors_of_an_organization_are_told_apart_and_the_rest_have_t
     let (bench, _) = bench().await;
     plant_teams(&bench, 1_200).await;
     for n in 0..1_200 {
-        // Ever another owner.
+        // Each time another owner.
         bench
             .manager
             .suspend(&team(&format!("team {n}")), Suspension::Plan, &person(&format!("eve {n}")))
@@ -281,7 +281,7 @@ fn numbered(n: usize) -> KeyId {
     KeyId::new(&format!("{n:020}")).unwrap()
 }
 
-/// What these events say, but for who it is.
+/// The details of these events, without the actor.
 fn said(events: &[EventRow]) -> Vec<&str> {
     events.iter().filter_map(|event| event.after.as_deref()).collect()
 }
@@ -292,7 +292,7 @@ async fn guesses_are_one_line_and_hide_no_attempt_on_what_exists() {
     let (eve, manager) = (person("eve"), &bench.manager);
     for n in 0..1_000 {
         manager.find(&numbered(n), &eve).await.unwrap_err();
-        // Nobody knows which owners there are.
+        // The actor cannot know which owners exist.
         manager.suspend(&team(&format!("team {n}")), Suspension::Plan, &eve).await.unwrap_err();
     }
     manager.revoke(&id, &eve).await.unwrap_err();

@@ -34,7 +34,7 @@ async fn bench() -> Bench {
     bench
 }
 
-/// What an actor was told, and the text.
+/// The answer for an actor, and the exported text.
 async fn exported(bench: &Bench, query: AuditQuery, format: ExportFormat, actor: &Actor) -> (u64, String) {
     let mut out = Vec::new();
     let told = bench.manager.export_trail(query, format, &mut out, actor).await.unwrap();
@@ -42,7 +42,7 @@ async fn exported(bench: &Bench, query: AuditQuery, format: ExportFormat, actor:
     (told.events, String::from_utf8(out).unwrap())
 }
 
-/// Whom exports are told with: the action, and the owner.
+/// The export events: the action, and the owner.
 async fn told(bench: &Bench) -> Vec<(String, String)> {
     let is_export = |event: &EventRow| event.action.ends_with(".exported");
     let said = |event: EventRow| (event.action, format!("{} {}", event.owner_kind, event.owner));
@@ -152,7 +152,7 @@ async fn an_export_stands_with_everybody_whom_it_is_about() {
     let of_key = bench.events().await.pop().unwrap();
     assert_eq!(of_key.key.as_deref(), Some(BLUE));
 
-    // A team reads of those that it is part of, and not that there were others.
+    // A team sees the exports that include it, and not that there were others.
     let page = bench.manager.events(AuditQuery::all(), &admin_of_blue()).await.unwrap();
     let is_export = |action: &str| action.ends_with(".exported");
     assert_eq!(page.entries.iter().filter(|entry| is_export(entry.event.action.as_str())).count(), 4);
@@ -161,7 +161,7 @@ async fn an_export_stands_with_everybody_whom_it_is_about() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_have_it_gets_nothing_and_leaves_no_word_of_an_export() {
+async fn an_actor_that_may_not_export_gets_nothing_and_leaves_no_export_event() {
     let bench = bench().await;
     let member = Actor::user(user_id("mia"), Rights::none().team(team_id("blue"), TeamRole::Member));
     for (actor, is_hidden) in [(member, false), (person("bob"), true)] {
@@ -194,7 +194,7 @@ async fn only_the_last_piece_ends_a_line_and_all_pages_are_there() {
             assert!(pieces[..2].iter().all(|piece| !piece.ends_with(b"\n")) && pieces[2].ends_with(b"\n"));
             let text = String::from_utf8(pieces.concat()).unwrap();
             let head = usize::from(format == ExportFormat::Csv);
-            // Each tells of itself, and of those before it.
+            // Each export contains its own event, and those before it.
             exports += 1;
             assert_eq!(text.lines().count(), 1_200 + exports + head);
         }

@@ -1,4 +1,4 @@
-//! What the audit trail does not tell those who may not see all of the organization.
+//! What the audit trail hides from actors that may not see the whole organization.
 
 use crate::{
     Actor,
@@ -13,7 +13,7 @@ use crate::{
 
 const SINCE: &str = "2026-03-01T00:00:00Z";
 
-/// A key of blue that manages keys, and asked for one that is hidden from it and for one that is not there.
+/// A managing key of blue. It has asked for a hidden key and for one that does not exist.
 async fn probed() -> (Bench, KeyId, Actor) {
     let bench = Bench::new();
     let id = bench.plant(ACTING, &team("blue"), "keys:manage").await;
@@ -35,7 +35,7 @@ async fn append(bench: &Bench, event: EventRow, times: usize) {
     bench.store.inner.append_events(&vec![event; times]).await.unwrap();
 }
 
-/// About the team blue.
+/// An event about the team blue.
 fn of_blue(action: &str, after: Option<&str>) -> EventRow {
     EventRow {
         actor: format!("key:{ACTING}"),
@@ -47,7 +47,7 @@ fn of_blue(action: &str, after: Option<&str>) -> EventRow {
     }
 }
 
-/// The same for those who see all of the organization.
+/// The same event for actors that see the whole organization.
 fn hidden(action: &str, after: &str) -> EventRow {
     EventRow { audience: "organization".into(), ..of_blue(action, Some(after)) }
 }
@@ -61,7 +61,7 @@ async fn neither_the_trail_nor_misuse_tells_what_is_absent_from_what_is_hidden()
         let report = bench.manager.leak_report(&id, time(SINCE), actor).await.unwrap();
         assert_eq!((report.denied, report.changes), (vec![], vec![]), "{actor:?}");
     }
-    // Whoever sees the whole organization sees both.
+    // An actor that sees the whole organization sees both.
     assert_eq!(bench.manager.events(denied(), &system()).await.unwrap().entries.len(), 2);
     assert_eq!(bench.manager.leak_report(&id, time(SINCE), &system()).await.unwrap().denied.len(), 2);
 }
@@ -90,7 +90,7 @@ async fn pages_of_the_trail_look_as_if_there_was_nothing_hidden() {
             }
         }
         assert_eq!(pages, if newest { ["cb", "a"] } else { ["ab", "c"] });
-        // Not even that there is a second page which is empty.
+        // Nor is there an empty second page.
         let page = bench.manager.events(all().limit(3), &admin_of_blue()).await.unwrap();
         assert_eq!((page.entries.len(), page.next), (3, None));
     }

@@ -1,4 +1,4 @@
-//! What stays the same through rotations: in lists, counts and the trail.
+//! The lineage, which stays the same through rotations: in lists, counts and the trail.
 
 use crate::{
     Actor,
@@ -12,14 +12,14 @@ use crate::{
 
 const FIRST: &str = "AAAAAAAAAAAAAAAAAAAA";
 
-/// A personal key of alice that was rotated into blue, and there once more; and a key beside.
+/// A personal key of alice that was rotated into blue, and then rotated again; and an unrelated key.
 async fn bench() -> (Bench, [KeyId; 3]) {
     let bench = Bench::new();
     let first = bench.plant(FIRST, &user("alice"), "*").await;
     bench.plant("BBBBBBBBBBBBBBBBBBBB", &user("alice"), "*").await;
     let rotate =
         async |request: RotateKey| bench.manager.begin_rotation(request, &system()).await.unwrap().info().clone();
-    // Keys of one time are told in the order of their ids, which are made at random.
+    // Keys with the same time come in the order of their ids, which are random.
     bench.clock.advance(std::time::Duration::from_secs(1));
     let second = rotate(RotateKey::of(first).into_team(team_id("blue"))).await.id;
     bench.manager.finish_rotation_anyway(&second, &system()).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_list_is_asked_for_by_lineage_and_tells_it() {
     assert_eq!(listed(&person("alice")).await, [first]);
     assert_eq!(listed(&of_blue(TeamRole::Member)).await, [second, third]);
     assert_eq!(listed(&person("bob")).await, []);
-    // It is called by the first key and by no other.
+    // Only the first key names the lineage.
     let page = bench.manager.list(ListKeys::all().lineage(second), &system()).await.unwrap();
     assert!(page.keys.is_empty());
 }
@@ -91,7 +91,7 @@ async fn the_trail_of_a_lineage_is_that_of_its_keys_in_one_order() {
     assert_eq!(told(query(), &person("alice")).await, ["key.successor_made", "key.rotation_finished"]);
     let of_blue_s = ["key.rotation_begun", "key.rotation_begun", "key.successor_made"];
     assert_eq!(told(query(), &of_blue(TeamRole::Admin)).await, of_blue_s);
-    // Together with what else is asked for.
+    // Together with other conditions.
     assert_eq!(told(query().of(team_id("blue")), &system()).await, of_blue_s);
     assert_eq!(told(query().of_key(third), &system()).await, ["key.rotation_begun"]);
     assert_eq!(told(AuditQuery::all().of_lineage(second).of_key(third), &system()).await, [""; 0]);

@@ -1,4 +1,4 @@
-//! What the audit trail says, to whom, and what it hides.
+//! What the audit trail shows, to which actors, and what it hides.
 
 mod access_log;
 mod denials;

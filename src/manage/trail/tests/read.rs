@@ -14,7 +14,7 @@ use crate::{
 const BLUE: &str = "BBBBBBBBBBBBBBBBBBBB";
 const RED: &str = "RRRRRRRRRRRRRRRRRRRR";
 
-/// Events of alice, bob, blue and red in turn, one a minute, named by a letter in `after`.
+/// Events of alice, bob, blue and red in turn, one each minute, named by a letter in `after`.
 async fn twelve_events() -> Bench {
     let bench = Bench::new();
     let rows: Vec<_> = (0..12_u8)
@@ -40,7 +40,7 @@ async fn twelve_events() -> Bench {
     bench
 }
 
-/// The letters; what was planted has none.
+/// The letters of the events. Events of the setup have none.
 fn letters(page: &EventPage) -> String {
     page.entries.iter().filter_map(|entry| entry.event.after.clone()).collect()
 }
@@ -174,7 +174,7 @@ async fn ones_own_trail_does_not_tell_what_is_absent_from_what_is_hidden() {
     let denied = AuditQuery::all().action(Action::MANAGE_DENIED);
     let seen = |said: Result<String, _>| said.unwrap().matches("count").count();
     assert_eq!(seen(read(&bench, denied.clone(), &system()).await), 2);
-    // Whoever looks after the key learns that somebody tried.
+    // The admin of the key's team sees that there was an attempt.
     assert_eq!(seen(read(&bench, denied, &in_blue(TeamRole::Admin)).await), 1);
 }
 
@@ -206,7 +206,7 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         usage("success", "intake/curl", 7, 0, 9),
         usage("success", "api/python", 3, 8, 10),
         usage("key_revoked", "api/python", 5, 11, 12),
-        // Whoever knows the id of a key can try it before they have it.
+        // Anyone who knows the id of a key can try it without its secret.
         usage("invalid_key", "api/python", 1, 1, 1),
         usage("wrong_team", "api/node", 2, 1, 2),
     ];
@@ -239,7 +239,7 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         "Since then, requests with it came from 2 sources, of which 1 is new. Since then, it made 4 changes and created \
          1 key. Only what you have access to is counted. It was sent 5 times after it was revoked or expired."
     );
-    // The owner sees its own key, and not what it did to others.
+    // The owner sees its own key, but not what the key did to keys of others.
     let own = bench.manager.leak_report(&id, since, &person("kim")).await.unwrap();
     assert_eq!((own.changes.len(), own.made.len(), own.sources.len()), (0, 0, 3));
     assert!(own.to_string().contains("Since then, it changed nothing that you have access to"), "{own}");

@@ -5,7 +5,7 @@ use super::{super::blockers::HOLDERS, super::exposure::EXPOSURES, super::migrate
 /// Syntax that looks like a function, and means the same with any search path.
 const SYNTAX: [&str; 8] = ["any", "array", "coalesce", "exists", "greatest", "least", "operator", "values"];
 
-/// Syntax that looks for a bare operator.
+/// Syntax that looks up an unqualified operator.
 const WITH_OPERATORS: [&str; 9] =
     [" in (", " in(", " like ", " ilike ", " between ", " distinct from ", "nullif", " using ", "case $"];
 

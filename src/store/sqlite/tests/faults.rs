@@ -88,7 +88,7 @@ async fn a_full_disk_refuses_changes_and_leaves_no_half_of_one() {
 async fn a_commit_that_is_refused_and_rolled_back_is_no_unknown_outcome() {
     let folder = Folder::new();
     let store = with_key(&folder).await;
-    // A foreign key that is checked at commit and never holds.
+    // A foreign key that is checked at commit and always fails.
     let sql = "create table embedder_parent (id integer primary key);
         create table embedder_child (parent integer references embedder_parent deferrable initially deferred);
         create trigger embedder_trigger after insert on api_key_changes begin

@@ -1,4 +1,4 @@
-//! What cannot be seen from outside: faults on the writer's connection, plans, short waits.
+//! Tests that need internal access: faults on the writer's connection, query plans, short waits.
 
 mod faults;
 #[cfg(unix)]

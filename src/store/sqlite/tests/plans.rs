@@ -172,7 +172,7 @@ fn events_are_read_from_an_index_in_either_order() {
 }
 
 #[test]
-fn whoever_follows_the_events_reads_what_is_new_and_nothing_else() {
+fn a_reader_of_the_feed_reads_new_events_and_nothing_else() {
     let connection = filled();
     for statistics in ["", "analyze"] {
         connection.execute_batch(statistics).unwrap();

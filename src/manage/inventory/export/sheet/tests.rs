@@ -29,7 +29,7 @@ fn written(format: ExportFormat, entries: &[InventoryEntry]) -> Vec<u8> {
     [format.head().unwrap(), format.lines(entries, &Naming::new(std::time::Duration::ZERO)).unwrap()].concat()
 }
 
-/// The cells of one column, as a program reads them.
+/// The cells of one column, as a program would read them.
 fn column(table: &[u8], column: InventoryColumn) -> Vec<String> {
     raw_column(table, column).iter().map(|cell| ExportFormat::unguarded(cell).into_owned()).collect()
 }
@@ -129,7 +129,7 @@ fn text(most: usize) -> impl Strategy<Value = String> {
     proptest::collection::vec(character, 0..most).prop_map(String::from_iter)
 }
 
-/// What separates, quotes and begins, in every order.
+/// Separators, quotation marks and first characters of formulas, in any order.
 fn wild() -> impl Strategy<Value = String> {
     let character = prop_oneof![
         1 => any::<char>(),
@@ -147,8 +147,8 @@ fn labels() -> impl Strategy<Value = Labels> {
     proptest::collection::vec((label, text(30)), 0..5).prop_filter_map("no labels", |labels| Labels::new(labels).ok())
 }
 
-/// Whoever reads the table with whichever separator sees no cell that begins like a formula, blanks and quotation marks
-/// left out or not.
+/// With any separator, no cell of the table begins like a formula, whether or not a program ignores blanks and
+/// quotation marks.
 fn runs_nothing(table: &[u8]) -> Result<(), TestCaseError> {
     for (separator, quoting) in [(b',', true), (b';', true), (b';', false), (b'\t', true), (b'\t', false)] {
         let mut reader = csv::ReaderBuilder::new();
@@ -172,13 +172,13 @@ proptest! {
     ) {
         let cells = rows.iter().map(|texts| {
             let mut cells = InventoryColumn::ALL.map(|_| Cow::Borrowed("x"));
-            // Of the first three, side by side.
+            // Of the first three columns, side by side.
             for (cell, text) in cells.iter_mut().zip(texts) {
                 *cell = text.into();
             }
             cells
         });
-        // Behind the names, as in every table: readers leave out a byte order mark at the beginning of a file.
+        // After the column names, as in every table: readers ignore a byte order mark at the beginning of a file.
         let names = InventoryColumn::ALL.map(|column| Cow::Borrowed(column.as_str()));
         let table = table(std::iter::once(names).chain(cells)).unwrap();
         let reader = csv::Reader::from_reader(&*table);
