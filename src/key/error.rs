@@ -54,7 +54,7 @@ impl MalformedKey {
     /// let format = KeyFormat::unbranded().with_foreign_prefix("acmetest_", "the sandbox of Acme")?;
     /// assert_eq!(
     ///     format.parse(b"acmetest_3f9a").unwrap_err().advice(),
-    ///     "This is a credential of the sandbox of Acme; send an API key of this service instead."
+    ///     "This is a credential of the sandbox of Acme. Send an API key of this service instead."
     /// );
     /// # Ok::<(), tower_api_keys::key::InvalidForeignPrefix>(())
     /// ```
@@ -62,7 +62,7 @@ impl MalformedKey {
     pub fn advice(&self) -> Cow<'static, str> {
         match &self.0 {
             Cause::Foreign(Issuer::Registered(name)) => {
-                format!("This is a credential of {name}; send an API key of this service instead.").into()
+                format!("This is a credential of {name}. Send an API key of this service instead.").into()
             }
             Cause::Foreign(Issuer::Known(_)) | Cause::Reason(_) => self.reason().advice().into(),
         }

@@ -109,7 +109,7 @@ impl Refusal {
                  new key with this scope."
             ),
             [most @ .., last] => format!(
-                "This request needs the scopes {} and {last}, and the API key does not have all of them. Use a key that has \
+                "This request needs the scopes {} and {last}, but the API key does not have all of them. Use a key that has \
                  them, or ask for a new key with these scopes.",
                 most.join(", ")
             ),

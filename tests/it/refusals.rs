@@ -160,7 +160,7 @@ async fn every_reason_of_a_malformed_key_is_told_without_a_store_call_or_a_hash(
 #[tokio::test]
 async fn a_foreign_credential_that_the_service_knows_is_told_by_its_name() {
     let fixture = fixture().await;
-    let detail = "This is a credential of the old system; send an API key of this service instead.";
+    let detail = "This is a credential of the old system. Send an API key of this service instead.";
     let expected = refusal(401, INVALID_TOKEN, "malformed_key\",\"reason\":\"foreign_credential", detail);
     for lines in [("authorization", "Bearer old_3f9a"), ("x-api-key", "\"old_3f9a\"")] {
         assert_eq!(fixture.answer(&[lines]).await, expected);
@@ -201,19 +201,19 @@ async fn missing_credentials_with_a_hint_where_the_key_may_have_been_lost() {
     };
     let missing = |detail: &str| {
         let detail = format!(
-            "{detail} in the header Authorization, after the word Bearer and a space, or in the header x-api-key."
+            "{detail} in the Authorization header, after the word Bearer and a space, or in the x-api-key header."
         );
         refusal(401, Some("Bearer realm=\"api\""), "missing_credentials", &detail)
     };
     let basic = missing(
-        "The request has a user name and a password (Basic) in the header Authorization, which a .netrc file or the \
-         URL may have put there, and no API key; send one",
+        "The request has no API key. The Authorization header has a user name and a password (Basic), perhaps from a \
+         .netrc file or from the URL. Send an API key",
     );
     let query = missing(
-        "The request has an API key in the query of the URL, where logs keep it and no key is read; replace the key, \
-         and send the new one",
+        "The API key is in the query of the URL. This service does not read it there, and it may now be in logs. \
+         Replace the key, and send the new one",
     );
-    let nothing = missing("The request has no API key; send one");
+    let nothing = missing("The request has no API key. Send one");
     let k = key.expose_secret();
     for (path, line, expected) in [
         ("/".to_owned(), Some("Basic YW5uOmh1bnRlcjI="), &basic),
@@ -234,7 +234,7 @@ async fn missing_credentials_with_a_hint_where_the_key_may_have_been_lost() {
     // A header that is not read is not mentioned.
     let only_x_api_key = fixture.keys.layer().key_headers(KeyHeaders::only_x_api_key());
     let told = answer(only_x_api_key, "/".into(), &[("authorization", "Basic YW5uOmh1bnRlcjI=")]).await;
-    assert!(told.contains("has no API key; send one in the header x-api-key."), "{told}");
+    assert!(told.contains("Send an API key in the x-api-key header."), "{told}");
     assert!(fixture.hooks.calls().is_empty());
 }
 
@@ -325,15 +325,15 @@ async fn what_a_good_key_may_not_do() {
             "/",
             SCOPE,
             "insufficient_scope\",\"scope\":\"agents:run agents:write",
-            "This request needs the scopes `agents:run` and `agents:write`, and the API key does not have them all; use a \
-             key that has them, or let somebody create one.",
+            "This request needs the scopes `agents:run` and `agents:write`, but the API key does not have all of them. Use \
+             a key that has them, or ask for a new key with these scopes.",
         ),
         (
             rules().kind(KeyKind::User),
             "/",
             INSUFFICIENT_SCOPE,
             "wrong_key_kind\",\"kind\":\"user",
-            "This request needs a personal API key, and the key is a team's; use a key of your own.",
+            "This request needs a personal API key, but this is a team key. Use a key of your own.",
         ),
         (
             rules().team(|_| TeamId::new("red").ok()),

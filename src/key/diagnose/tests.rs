@@ -84,7 +84,7 @@ fn registered_issuer_is_named_in_the_advice() {
     let format = KeyFormat::unbranded().with_foreign_prefix("acmetest_", "the sandbox of Acme").unwrap();
     for text in ["acmetest_1", "\"acmetest_1\"", "Bearer acmetest_1"] {
         let advice = format.parse(text.as_bytes()).unwrap_err().advice();
-        assert_eq!(advice, "This is a credential of the sandbox of Acme; send an API key of this service instead.");
+        assert_eq!(advice, "This is a credential of the sandbox of Acme. Send an API key of this service instead.");
     }
     assert_eq!(refusal("ghp_1").advice(), MalformedReason::ForeignCredential.advice());
     assert_eq!(refusal("x").advice(), MalformedReason::UnknownPrefix.advice());

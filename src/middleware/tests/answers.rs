@@ -447,7 +447,7 @@ async fn realm_and_names_of_headers_are_those_of_the_layer() {
     let response = send(gate(Inner::new(), &Script::accepting(), change), request(&[BEARER])).await;
     assert_eq!(response.headers()["vary"], "x-acme-key, content-type");
     assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"Acme\"");
-    assert!(text(response).await.contains("The request has no API key; send one in the header x-acme-key."));
+    assert!(text(response).await.contains("The request has no API key. Send one in the x-acme-key header."));
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ async fn a_link_beside_the_file_of_a_key_is_not_followed() {
 async fn the_job_reaches_no_other_team_and_makes_no_other_manager() {
     let folder = tempdir().unwrap();
     let said = run(&folder);
-    assert!(said.contains("another rotator: denied: This needs the scope `keys:issue`"), "{said}");
+    assert!(said.contains("another rotator: denied: This API key does not have the scope `keys:issue`"), "{said}");
     assert!(said.contains("sales.key: not found, or you do not have access to it"), "{said}");
     let sales = live(&folder).await.into_iter().filter(|key| key.owner.to_string() == "team sales");
     assert_eq!(sales.count(), 1);
