@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_did_it_is_not_told_and_of_the_system_s_acts_admins_are() {
+    fn the_person_who_did_it_is_not_told_and_of_the_system_s_acts_admins_are() {
         let alice = ("user", "alice");
         assert_eq!(told("key.revoked", alice, "user:alice"), "responsible");
         assert_eq!(told("key.issued", alice, "user:alice"), "responsible");

@@ -52,7 +52,7 @@ async fn a_key_without_any_scope_is_no_caller() {
 }
 
 #[tokio::test]
-async fn a_principal_is_whoever_calls() {
+async fn a_principal_is_the_caller() {
     assert_eq!(required::<Principal>(parts(alice(), false)).await.unwrap().user().unwrap().as_str(), "alice");
     assert_eq!(required::<Principal>(parts(blue(), false)).await.unwrap().team().unwrap().as_str(), "blue");
 }

@@ -103,7 +103,7 @@ async fn consumers_that_confirm_at_once_all_get_on() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_was_forgotten_is_told_so_and_begins_anew_if_it_is_started_again() {
+async fn a_consumer_that_was_forgotten_is_told_so_and_begins_again_if_it_is_started_again() {
     let store = Arc::new(MemoryStore::new());
     append(&store, 0..2).await;
     let mut feed = feed_of(&store, "a");

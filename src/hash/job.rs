@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_for_a_job_that_is_given_up_or_dropped_is_told() {
+    fn a_caller_that_waits_for_a_job_that_is_given_up_or_dropped_is_told() {
         let (told, tells) = channel();
         let job = Job::new(|_| panic!("was run"), told.clone());
         job.give_up();

@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn not_knowing_the_members_is_no_refusal_for_good() {
+    fn not_knowing_the_members_is_no_permanent_refusal() {
         let code = |refused: TeamRefused<&str>| Refusal::from(&refused).code();
         assert_eq!(code(TeamRefused::NotAllowed), RefusalCode::WrongTeam);
         assert_eq!(code(TeamRefused::Unknown("down")), RefusalCode::StoreUnavailable);

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_header_is_marked_in_the_place_of_x_api_key() {
+    async fn another_header_is_marked_instead_of_x_api_key() {
         let layer = MarkKeysSensitive::new().key_header(HeaderName::from_static("x-acme-key"));
         let seen = seen(layer, &[("x-acme-key", "a"), ("x-api-key", "b")]).await;
         assert_eq!(seen, [("x-acme-key".to_owned(), true), ("x-api-key".to_owned(), false)]);

@@ -152,7 +152,7 @@ impl Error for StoreError {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Differs => "another row is already in the place of an imported row",
+            Self::Differs => "another row is stored where one is imported",
             Self::Guard(_) => "a condition of the change is not met",
             Self::IdTaken => "a key with this id already exists",
             Self::Missing => "no key with this id exists",

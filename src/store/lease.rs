@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_runs_from_the_start_of_its_read_but_for_what_the_clock_may_lag() {
+    fn a_lease_runs_from_the_start_of_its_read_except_for_what_the_clock_may_lag() {
         let (lease, start) = leased();
         assert!(is_valid(&lease, after(start, 939, 939)));
         assert!(!is_valid(&lease, after(start, 940, 940)));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_between_the_clocks_ends_it_for_good() {
+    fn a_jump_between_the_clocks_ends_it_permanently() {
         let (lease, start) = leased();
         assert!(!is_valid(&lease, after(start, 10, 5_000)));
         assert!(!is_valid(&lease, after(start, 10, 10)));

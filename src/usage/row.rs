@@ -218,7 +218,7 @@ pub struct UsageTotals {
 
 impl UsageTotals {
     /// The totals of two keys together.
-    #[cfg_attr(not(any(test, feature = "manage")), expect(dead_code, reason = "whoever looks after keys adds them up"))]
+    #[cfg_attr(not(any(test, feature = "manage")), expect(dead_code, reason = "the manager adds them up"))]
     pub(crate) fn and(&self, other: &Self) -> Self {
         Self {
             successes: self.successes.saturating_add(other.successes),

@@ -132,7 +132,7 @@ pub(crate) async fn the_erased_are_nowhere<S: Ledger>(candidate: &Candidate<'_, 
         // The last one that is not in the access log.
         let place = expected.iter().filter(|event| !event.is_attempt()).count();
         expected.splice(place..place, change.writes.first().map(|audited| audited.event.clone()));
-        same("the events of whoever was erased", &told(candidate, &scene.organization()).await?, &expected)?;
+        same("the events of the erased person", &told(candidate, &scene.organization()).await?, &expected)?;
         same("their key", &candidate.find(&key.id).await?, &None)?;
         let pseudonymous = |text: &str| if is_user { by.clone() } else { text.to_owned() };
         let kept = KeyRow {
@@ -274,7 +274,7 @@ pub(crate) async fn erased_keys_are_in_the_log<S: KeyStore>(candidate: &Candidat
             Changes::Reset { .. } => {}
             Changes::Changed { keys, owners, .. } => {
                 ensure("the erased key in the log", keys.contains(&key.id), keys)?;
-                ensure("no name of whoever was erased in the log", !owners.contains(&alice), owners)?;
+                ensure("no name of the erased person in the log", !owners.contains(&alice), owners)?;
             }
             seen => return Err(Unmet::failed(format!("the log since the erasure: saw {seen:?}"))),
         }

@@ -150,7 +150,7 @@ pub(crate) async fn the_log_is_shortened_and_keeps_its_head<S: KeyStore>(
             let news = candidate.since(Some(behind)).await?;
             let told = matches!(&news, Changes::Reset { .. })
                 || matches!(&news, Changes::Changed { owners, .. } if owners.contains(&owner));
-            ensure("a reader behind a shortened log to be told all or to start anew", told, news)?;
+            ensure("a reader behind a shortened log to be told all or to start again", told, news)?;
         }
     }
     let key = scene.key()?;
@@ -175,7 +175,7 @@ pub(crate) async fn old_changes_are_forgotten<S: KeyStore>(candidate: &Candidate
     let key = young.key_made().and_then(|id| KeyId::new(id).ok());
     let used = Conflict::IdempotencyKeyUsed { key, same_request: true };
     conflicts("the younger idempotency key", again, used)?;
-    conflicts("the older change, applied anew", candidate.apply(&old).await, Conflict::IdTaken)?;
+    conflicts("the older change, applied again", candidate.apply(&old).await, Conflict::IdTaken)?;
     candidate.written(&change(2_000, &old_word)?).await
 }
 

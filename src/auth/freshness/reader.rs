@@ -156,7 +156,7 @@ impl<R: KeyReader> LogReader<R> {
                 position = before.position,
                 position_now = now.position,
                 times = _times,
-                "the change log begins anew"
+                "the change log starts again"
             );
         }
     }

@@ -37,7 +37,7 @@ async fn settle() {
 }
 
 #[tokio::test]
-async fn whoever_is_dropped_frees_their_place_at_once_and_the_last_ends_the_task() {
+async fn a_watcher_that_is_dropped_frees_its_place_at_once_and_the_last_ends_the_task() {
     let keys = keys().await;
     let (one, two) = (caller(&keys).await, caller(&keys).await);
     let authenticator = keys.authenticator();

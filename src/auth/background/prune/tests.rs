@@ -34,7 +34,7 @@ async fn events_older_than_asked_for_are_forgotten_and_lines_of_attempts_with_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn events_stay_for_good_unless_asked() {
+async fn events_are_kept_forever_unless_asked() {
     assert_eq!(left(Keep::default()).await, [1, 1]);
 }
 
@@ -334,7 +334,7 @@ async fn keys(store: &MemoryStore) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dead_keys_stay_for_good_unless_asked() {
+async fn dead_keys_are_kept_forever_unless_asked() {
     let store = Arc::new(MemoryStore::new());
     let now = time("2026-03-01T00:00:00Z");
     plant(&store, 0, 5, now.saturating_sub(DAY * 3_000)).await;

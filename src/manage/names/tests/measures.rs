@@ -19,11 +19,11 @@ use crate::{
 #[test]
 fn a_name_is_one_line_that_people_can_read() {
     let (alice, blue) = (user_id("alice"), team_id("blue"));
-    for good in ["Alice Jones", "é", "李小龍", "O'Neil <b>", "laptop \u{1f469}\u{200d}\u{1f4bb}", &"x".repeat(100)]
+    for name in ["Alice Jones", "é", "李小龍", "O'Neil <b>", "laptop \u{1f469}\u{200d}\u{1f4bb}", &"x".repeat(100)]
     {
-        let names = Names::none().with_user(alice.clone(), good).with_team(blue.clone(), good);
-        assert_eq!((names.of_user(&alice), names.of_team(&blue)), (Some(good), Some(good)));
-        assert_eq!(NamedTeam::new(blue.clone()).with_name(good).label(), good);
+        let names = Names::none().with_user(alice.clone(), name).with_team(blue.clone(), name);
+        assert_eq!((names.of_user(&alice), names.of_team(&blue)), (Some(name), Some(name)));
+        assert_eq!(NamedTeam::new(blue.clone()).with_name(name).label(), name);
     }
     let key = crate::key::KeyFormat::unbranded().generate(crate::KeyKind::User).unwrap();
     for bad in ["", " ", "\u{3000}", "a\nb", "a\u{202e}b", "\u{200b}", "a\0", &"x".repeat(101), key.expose_secret()] {
