@@ -68,7 +68,8 @@ words! {
         /// 403: the key may not be used from where the request came, or the address of the request is not known. Only a
         /// caller that has the key is told.
         NetworkNotAllowed = "network_not_allowed":
-            "The key was used from a network that is not on its list. The caller sent the complete, correct key.",
+            "The key is correct, but the request came from a network that is not on the key's list. If you do not \
+             know this network, rotate the key.",
         /// 403: a key tried to give another key networks that it may not be used from itself.
         NetworksTooWide = "networks_too_wide":
             "The key is valid, but the request tried to give another key more networks than this key can give.",
@@ -90,7 +91,7 @@ words! {
         /// 403: the plan does not include it.
         PlanRequired = "plan_required": "The key is valid, but the plan does not include what it asked for.",
         /// 429: the key made more requests than a limiter of the service allows. This crate has none.
-        RateLimited = "rate_limited": "The key is valid, but made more requests than allowed.",
+        RateLimited = "rate_limited": "The key is valid, but too many requests were sent with it.",
         /// 403: a key tried to give another key scopes that it does not have, or scopes to manage keys.
         ScopesTooWide = "scopes_too_wide":
             "The key is valid, but the request tried to create a key with more rights than this one.",

@@ -187,7 +187,7 @@ words! {
             "The API key is too short: its end is missing. Copy the whole key again.",
         /// More than one key, whole or not, even the same one twice.
         TwoKeys = "two_keys":
-            "There are two API keys in one place. Send one key, once.",
+            "There is more than one API key in the same header or text. Send only one key.",
         /// Does not begin with a prefix that this service accepts. Prefixes are lower case.
         UnknownPrefix = "unknown_prefix":
             "The API key does not begin with a prefix of this service. Check that it is a key for this service, that \

@@ -188,7 +188,8 @@ sentences! {
     fn actor_plan_suspended() = "denial.actor_plan_suspended":
         "This account is suspended, because the plan does not include API keys for it.";
     fn actor_suspended() = "denial.actor_suspended": "This account or its organization is suspended.";
-    fn expiry_too_late() = "denial.expiry_too_late": "An API key cannot create a key that expires later than itself.";
+    fn expiry_too_late() = "denial.expiry_too_late":
+        "An API key cannot create a key that expires later than the API key itself.";
     fn insufficient_role() = "denial.insufficient_role": "Your role does not allow this.";
     fn insufficient_scope(scope: ManagingScope) = "denial.insufficient_scope":
         "This API key does not have the scope `{scope}`.";

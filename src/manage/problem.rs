@@ -186,9 +186,9 @@ sentences! {
         "The stored data of this key is damaged, so the key cannot be managed: restore the data from a backup, or \
          create a new key.";
     fn directory_incomplete(unanswered: u64) = "error.directory_incomplete":
-        "The directory did not say whether {unanswered} {unanswered:user or team|users and teams} with active keys \
-         still {unanswered:exists|exist}, so nothing was closed: change the directory so that it answers for each \
-         user and team.";
+        "The directory did not say whether {unanswered} {unanswered:owner|owners} of active keys (users or teams) \
+         still {unanswered:exists|exist}, so nothing was closed: ask the developer who connected the directory to let \
+         it answer for each user and team.";
     fn directory_unavailable() = "error.directory_unavailable":
         "The directory of users and teams did not answer, and nothing was changed: try again.";
     fn finish_it_anyway() = "remedy.finish_it_anyway":
@@ -210,16 +210,17 @@ sentences! {
          you try again.";
     fn overloaded() = "error.overloaded": "Too many keys are being created: try again in a moment.";
     fn owner_closed() = "error.owner_closed":
-        "The user, the team or the whole organization is closed permanently and cannot have keys any more.";
+        "The user, team or organization is closed permanently and cannot have keys, so nothing was changed: choose \
+         another user or team.";
     fn owner_not_closed() = "error.owner_not_closed":
         "Only a closed user, team or organization can be erased: close it first.";
     fn owner_plan_suspended() = "error.owner_plan_suspended":
         "The plan does not include API keys for this user or team: upgrade the plan, then call `plan_changed`.";
     fn owner_suspended() = "error.owner_suspended":
-        "The user, the team or the whole organization is suspended: reinstate it first.";
+        "The user, team or organization is suspended, so nothing was changed: reinstate it first.";
     fn pepper_missing() = "error.pepper_missing":
-        "This server does not have the pepper that the other servers use, so the key was not created: configure the \
-         same peppers on every server.";
+        "This server does not have the secret (the pepper) that the other servers use, so the key was not created: \
+         configure the same peppers on every server.";
     fn randomness() = "error.randomness":
         "The operating system did not provide random numbers, so nothing was changed: try again.";
     fn rotation_over() = "error.rotation_over":

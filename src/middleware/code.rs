@@ -89,7 +89,7 @@ impl RefusalCode {
             Self::Denied => Kind::FORBIDDEN
                 .with("The rules of the service do not allow this. Ask an administrator of the organization."),
             Self::ExpiryTooLate => Kind::FORBIDDEN.with(
-                "An API key cannot create a key that expires later than itself. Ask for an earlier expiry, or ask a \
+                "An API key cannot create a key that expires later than the API key itself. Ask for an earlier expiry, or ask a \
                  person to create the key.",
             ),
             Self::InsufficientRole => Kind::FORBIDDEN

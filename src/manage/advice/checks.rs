@@ -15,7 +15,7 @@ sentences! {
     pub(super) fn hash_accepted() = "check.hash_accepted":
         "This server can check the hash of the key: its cost is within the configured limits.";
     pub(super) fn hash_not_looked_at() = "check.hash_not_looked_at":
-        "The hash of the key cannot be checked without the pepper.";
+        "Not checked, because the pepper is missing.";
     pub(super) fn hash_refused() = "check.hash_refused":
         "This server cannot check the hash of the key: its cost is not within the configured limits.";
     pub(super) fn network_assumed(networks: Vec<String>) = "check.network_assumed":
@@ -59,9 +59,9 @@ sentences! {
         "It is paused: {by} paused it at {since}.";
     pub(super) fn paused_since(since: Timestamp) = "check.paused_since": "It has been paused since {since}.";
     pub(super) fn pepper_known() = "check.pepper_known":
-        "This server has every pepper that is needed to check the hash of the key.";
+        "This server has the secret (the pepper) that is needed to check the key, if one is needed.";
     pub(super) fn pepper_unknown() = "check.pepper_unknown":
-        "This server does not have the pepper that is needed to check the hash of the key.";
+        "This server does not have the secret (the pepper) that is needed to check the key.";
     pub(super) fn readable() = "check.readable": "The stored data of the key can be read.";
     pub(super) fn revoked_by(at: Timestamp, by: &ActorId) = "check.revoked_by": "It was revoked at {at} by {by}.";
     pub(super) fn revoked_by_nobody(at: Timestamp) = "check.revoked_by_nobody":

@@ -37,14 +37,16 @@ sentences! {
     pub(super) fn owner_closed(owner: &Owner) = "note.owner_closed":
         "The {owner:user|team} {owner} is closed permanently and cannot have new keys.";
     pub(super) fn owner_left(user: &UserId) = "note.owner_left":
-        "{user} has left, but the account is not closed, so the key would still be accepted.";
+        "{user} has left, but the account is not closed, so the key would still work. Close the account first.";
     pub(super) fn owner_plan_suspended(owner: &Owner) = "note.owner_plan_suspended":
-        "The plan does not include API keys for the {owner:user|team} {owner}, which cannot have new keys until the \
-         plan includes them.";
+        "The plan does not include API keys for the {owner:user|team} {owner}, so its keys are refused, and it cannot \
+         have new keys. Upgrade the plan.";
     pub(super) fn owner_suspended(owner: &Owner) = "note.owner_suspended":
-        "The {owner:user|team} {owner} is suspended: it cannot have new keys until it is reinstated.";
+        "The {owner:user|team} {owner} is suspended, so its keys are refused, and it cannot have new keys. Reinstate \
+         it first.";
     pub(super) fn owner_unknown(owner: &Owner) = "note.owner_unknown":
-        "The {owner:user|team} {owner} is not in the directory, but is not closed, so the key would still be accepted.";
+        "The {owner:user|team} {owner} is not in the directory, but is not closed, so the key would still work. Check \
+         the directory, or close the {owner:user|team}.";
     pub(super) fn reach_of_team(team: &TeamId) = "note.reach_of_team":
         "It has access to the team {team} only: not to other teams, and not to the data of a person.";
     pub(super) fn reach_of_user(user: &UserId) = "note.reach_of_user":

@@ -138,7 +138,7 @@ sentences! {
     pub(in crate::manage) fn all;
 
     fn looks_shared_without_team_keys() = "flag.looks_shared_without_team_keys":
-        "It is a personal key, but a service seems to use it, and it stops working when the person leaves. Create a \
+        "It is a personal key, but a service seems to use it. It stops working when the person leaves. Create a \
          separate user for the service, and a key for that user.";
 }
 

@@ -29,12 +29,12 @@ told_words! {
             "Its expiry is later than this service now allows. Rotate it: the new key gets an allowed expiry.",
         /// It is a team key, but is used as if it were one person's.
         LooksPersonal = "looks_personal":
-            "It is a team key, but only one person seems to use it, and it keeps working after that person leaves. \
-             Ask this person to create a personal key, then revoke this one.",
+            "It is a team key, but only one person seems to use it. It keeps working after that person leaves. Ask \
+             this person to create a personal key, then revoke this one.",
         /// It is a personal key, but is used as if it were shared.
         LooksShared = "looks_shared":
-            "It is a personal key, but a service seems to use it, and it stops working when the person leaves. Rotate \
-             it into a team key.",
+            "It is a personal key, but a service seems to use it. It stops working when the person leaves. Replace it \
+             with a team key.",
         /// It has a [`ManagingScope`](crate::ManagingScope).
         ManagesKeys = "manages_keys":
             "It can manage other keys. Check that this is still needed, and that only one program uses it.",

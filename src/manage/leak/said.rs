@@ -20,7 +20,8 @@ sentences! {
     pub(super) fn tried_since_death(times: i64) = "leak_report.tried_since_death":
         "It was sent {times} {times:time|times} after it was revoked or expired.";
     pub(super) fn used(sources: usize, new: usize) = "leak_report.used":
-        "Since then, requests with it came from {sources} {sources:source|sources}, of which {new} {new:is|are} new.";
+        "Since then, requests with it came from {sources} {sources:source|sources}. {new} of them had not been seen \
+         before.";
 
     pub(super) fn more_matches(keys: usize) = "key_matches.more_matches":
         "More than {keys} other {keys:key|keys} also match.";

@@ -16,6 +16,6 @@ sentences! {
     pub(super) fn unanswered(owners: u64) = "reconcile.unanswered":
         "For {owners} more, the directory did not say whether {owners:it exists|they exist}.";
     pub(super) fn unreadable(keys: u64) = "reconcile.unreadable":
-        "{keys} active {keys:key|keys} {keys:is|are} left out, because {keys:its owner or the owner's|their owners or \
-         the owners'} status cannot be read.";
+        "{keys} active {keys:key was|keys were} not compared with the directory, because {keys:its owner or the \
+         owner's|their owners or the owners'} status cannot be read. Check {keys:this key|these keys} yourself.";
 }
