@@ -1,4 +1,5 @@
-//! A store in front of another one, of which only what it does otherwise is written down.
+//! Fakes of stores, each in front of a real store. A fake is a type with [`Fake`], which writes only the calls that differ;
+//! [`Wrapped`] makes a store of it. Integration tests, unit tests of the manager and a bench share this file.
 
 use std::{future::Future, ops::Deref};
 
@@ -15,7 +16,7 @@ use tower_api_keys::{
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
 
-/// A store of the same traits as the one behind it.
+/// A fake as a store. It has the same traits as the store behind it.
 #[derive(Default)]
 pub(crate) struct Wrapped<F>(pub(crate) F);
 
@@ -27,21 +28,20 @@ impl<F> Deref for Wrapped<F> {
     }
 }
 
-/// [`Fake`], with a method for each call that passes it on, and the traits of stores for whatever is [`Wrapped`].
+/// Defines [`Fake`], with a method for each call of a store, and the traits of stores for [`Wrapped`] fakes.
 macro_rules! wrapped {
     ($($store:ident {
         $($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*
         $({ $($more:tt)* })?
     })*) => {
-        /// What a store in front of another one does otherwise: nothing, by default.
+        /// A store in front of another one. Every method passes its call on by default.
         pub(crate) trait Fake: Send + Sync + 'static {
-            /// What the one behind it is.
             type Store;
 
-            /// The one behind it.
+            /// The store behind this one.
             fn store(&self) -> &Self::Store;
 
-            /// Around each call of this name that has no method of its own in the fake. The future passes it on.
+            /// Gets each call that the fake does not write itself, by name. Awaiting the future passes the call on.
             fn around<T: Send>(
                 &self,
                 _call: &'static str,
