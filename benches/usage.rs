@@ -21,6 +21,8 @@ mod exact;
 #[path = "../tests/it/support/hooked.rs"]
 mod hooked;
 mod traffic;
+#[path = "../tests/it/support/wrapped.rs"]
+mod wrapped;
 
 use std::{process::ExitCode, sync::Arc, time::Instant};
 

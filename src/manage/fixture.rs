@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Actor, DefaultPolicy, DenialLog, Guarded, ManagerParts, Policy, Rights, Rules};
+use super::{
+    Actor, DefaultPolicy, DenialLog, Guarded, ManagerParts, Policy, Rights, Rules,
+    wrapped::{Fake, Wrapped},
+};
 use crate::{
     Clock, KeyManager, ManualClock, OrganizationId, Owner, Principal, Scopes, TeamId, Timestamp, UserId,
     audit::EventRow,
@@ -18,11 +21,10 @@ use crate::{
     key::{KeyFormat, KeyId},
     record::KeyRow,
     store::{
-        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, Changes, EndedKeys, EndingQuery, EventQuery,
-        FoundKey, FoundOwner, Head, KeyQuery, KeyReader, KeyStore, Lease, Ledger, ListedKey, MemoryStore, Moment,
-        OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope, Write,
+        AnyStore, Applied, AuditedWrite, Calls, Change, ChangeId, EventQuery, FoundKey, KeyQuery, KeyReader, KeyStore,
+        Lease, Ledger, ListedKey, MemoryStore, Moment, OwnerChange, OwnerRef, Page, StoreError, UsageScope, Write,
     },
-    usage::{UsageBatch, UsageDayRow, UsageRow},
+    usage::{UsageBatch, UsageRow},
 };
 
 pub(super) const START: &str = "2026-03-01T12:00:00Z";
@@ -42,8 +44,10 @@ pub(super) enum Fault {
 }
 
 /// A store whose next calls of `apply`, `find` and `list` fail as set.
+pub(super) type Faulty = Wrapped<Faults>;
+
 #[derive(Default)]
-pub(super) struct Faulty {
+pub(super) struct Faults {
     pub(super) inner: MemoryStore,
     pub(super) applies: AtomicUsize,
     /// Lists, and reads of usage counts.
@@ -58,7 +62,7 @@ pub(super) struct Faulty {
     pub(super) quicker: Mutex<VecDeque<Change>>,
 }
 
-impl Faulty {
+impl Faults {
     pub(super) fn fail(&self, faults: impl IntoIterator<Item = Fault>) {
         self.apply_faults.lock().unwrap().extend(faults);
     }
@@ -89,26 +93,18 @@ async fn fail_to_read(faults: &Mutex<VecDeque<Fault>>) -> Result<(), StoreError>
     }
 }
 
-impl KeyReader for Faulty {
+impl Fake for Faults {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.inner
+    }
+
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
         fail_to_read(&self.find_faults).await?;
         self.inner.find(id).await
     }
 
-    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        self.inner.changes_since(head).await
-    }
-
-    fn try_head(&self) -> Option<Head> {
-        self.inner.try_head()
-    }
-
-    async fn wait_for_change(&self, head: Head) {
-        self.inner.wait_for_change(head).await;
-    }
-}
-
-impl KeyStore for Faulty {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
         self.applies.fetch_add(1, Ordering::SeqCst);
         let quicker = self.quicker.lock().unwrap().pop_front();
@@ -129,10 +125,6 @@ impl KeyStore for Faulty {
         }
     }
 
-    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        self.inner.rehash(id, old, new).await
-    }
-
     async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         if self.has_no_lists.load(Ordering::SeqCst) {
@@ -142,43 +134,9 @@ impl KeyStore for Faulty {
         self.inner.list(query, now).await
     }
 
-    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
-        self.inner.ending(query).await
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
-        self.inner.owner_status(owner).await
-    }
-
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.inner.put_meta_if_absent(name, value).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.inner.replace_note(name, old, new).await
-    }
-
-    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
-        self.inner.ended_keys(before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.inner.prune(prune).await
-    }
-}
-
-impl Ledger for Faulty {
-    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        self.inner.record_usage(batch).await
-    }
-
     async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.usage(of).await
-    }
-
-    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
-        self.inner.usage_days(keys, from).await
     }
 
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
@@ -187,18 +145,6 @@ impl Ledger for Faulty {
             Fault::Refused => Err(StoreError::refused("injected")),
             _ => Err(StoreError::unavailable("injected")),
         }
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        self.inner.events(query).await
-    }
-
-    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
-        self.inner.feed(after, limit).await
-    }
-
-    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
-        self.inner.trail(attempts, before).await
     }
 }
 

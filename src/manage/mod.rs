@@ -220,6 +220,9 @@ mod table;
 mod tests;
 mod trail;
 mod verdict;
+#[cfg(test)]
+#[path = "../../tests/it/support/wrapped.rs"]
+mod wrapped;
 
 pub use abilities::{Abilities, Ability};
 pub(crate) use access::{Guarded, ManagerParts};

@@ -43,14 +43,6 @@ impl KeyReader for Gated {
         self.ended.fetch_add(1, Ordering::SeqCst);
         self.store.changes_since(head).await
     }
-
-    fn try_head(&self) -> Option<Head> {
-        None
-    }
-
-    async fn wait_for_change(&self, _: Head) {
-        std::future::pending().await
-    }
 }
 
 struct Node {

@@ -148,10 +148,6 @@ impl KeyReader for Eager {
         self.0.changes_since(head).await
     }
 
-    fn try_head(&self) -> Option<Head> {
-        None
-    }
-
     async fn wait_for_change(&self, _head: Head) {}
 }
 

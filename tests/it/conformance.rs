@@ -4,9 +4,12 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use tower_api_keys::store::{AnyStore, Head, KeyReader, KeyStore, MemoryStore};
+use tower_api_keys::{
+    key::KeyId,
+    store::{AnyStore, Changes, FoundKey, Head, KeyReader, KeyStore, MemoryStore, StoreError},
+};
 use tower_api_keys_conformance::{
-    Clause, Report, Verdict, check_key_store, check_pair, check_reader, check_store, clauses,
+    Clause, Report, Verdict, check_key_store, check_pair, check_portable, check_reader, check_store, clauses,
 };
 
 #[path = "support/broken.rs"]
@@ -23,6 +26,7 @@ use broken_pair::{Rift, pair};
 use crate::support::{
     hooked::Hooked,
     narrow::{Manner, NarrowStore, Width},
+    wrapped::{Fake, Wrapped},
 };
 
 #[tokio::test]
@@ -84,6 +88,36 @@ async fn a_store_without_a_log_keeps_the_contract() {
     report.into_result().unwrap();
 }
 
+/// Changes nothing of the store behind it.
+struct Through<S>(S);
+
+impl<S: KeyReader> Fake for Through<S> {
+    type Store = S;
+
+    fn store(&self) -> &S {
+        &self.0
+    }
+}
+
+/// A reader that uses the default bodies of the trait.
+struct Bare;
+
+impl KeyReader for Bare {
+    async fn find(&self, _: &KeyId) -> Result<Option<FoundKey>, StoreError> {
+        Ok(None)
+    }
+
+    async fn changes_since(&self, _: Option<Head>) -> Result<Changes, StoreError> {
+        Ok(Changes::Untracked)
+    }
+}
+
+#[tokio::test]
+async fn a_store_behind_a_fake_keeps_the_contract() {
+    check_store(&Wrapped(Through(MemoryStore::new()))).await.into_result().unwrap();
+    check_portable(&Wrapped(Through(MemoryStore::new()))).await.into_result().unwrap();
+}
+
 /// Both methods have default bodies, so a wrapper that forgets them compiles.
 #[tokio::test]
 async fn wrappers_pass_on_what_has_a_default_body() {
@@ -104,10 +138,12 @@ async fn wrappers_pass_on_what_has_a_default_body() {
     let (hooks, store) = hooked();
     ask(Arc::new(AnyStore::new(Arc::new(store)))).await;
     assert_eq!(hooks.hints(), [1, 1]);
+    let (hooks, store) = hooked();
+    ask(Wrapped(Through(store))).await;
+    assert_eq!(hooks.hints(), [1, 1]);
     // The answer of a reader that implements neither.
-    let narrow = NarrowStore::by_a_character("api_keys", "name", Manner::Refuses);
-    assert_eq!(narrow.try_head(), None);
-    assert!(narrow.wait_for_change(Head::EMPTY).now_or_never().is_none());
+    assert_eq!(Bare.try_head(), None);
+    assert!(Bare.wait_for_change(Head::EMPTY).now_or_never().is_none());
 }
 
 /// The ids of the clauses that a store with this fault breaks.

@@ -76,10 +76,6 @@ impl KeyReader for Odd {
         assert!(self.1 != Oddity::HeadPanics, "the test says so");
         None
     }
-
-    async fn wait_for_change(&self, _head: Head) {
-        std::future::pending().await
-    }
 }
 
 /// A manager over a store, and a node that reads the store through a faulty reader.

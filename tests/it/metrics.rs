@@ -677,14 +677,6 @@ impl KeyReader for TwoServers {
         let server = self.0.fetch_add(1, Ordering::SeqCst) % 2;
         Ok(Changes::Reset { head: Head { position: 7, change: [server as u8; 16] } })
     }
-
-    fn try_head(&self) -> Option<Head> {
-        None
-    }
-
-    async fn wait_for_change(&self, _: Head) {
-        std::future::pending().await
-    }
 }
 
 #[tokio::test]

@@ -206,14 +206,6 @@ impl KeyReader for Unlogged {
     async fn changes_since(&self, _head: Option<Head>) -> Result<Changes, StoreError> {
         Ok(Changes::Untracked)
     }
-
-    fn try_head(&self) -> Option<Head> {
-        None
-    }
-
-    async fn wait_for_change(&self, _head: Head) {
-        pending().await
-    }
 }
 
 #[tokio::test]

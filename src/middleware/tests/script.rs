@@ -63,10 +63,6 @@ impl KeyReader for Scripted {
     fn try_head(&self) -> Option<Head> {
         self.knows_head.load(Ordering::SeqCst).then_some(HEAD)
     }
-
-    async fn wait_for_change(&self, _: Head) {
-        pending().await
-    }
 }
 
 /// The key as it is in the store, and its owner.

@@ -14,12 +14,14 @@ use tower_api_keys::{
     record::{KeyRow, NamePart, OwnerStatusRow, Suspension},
     store::{
         Applied, AuditedWrite, Change, ChangeId, Changes, Conflict, Effect, EndedKeys, EndingQuery, Erasure,
-        EventQuery, FoundKey, FoundOwner, Guard, Head, KeyCursor, KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate,
-        Ledger, ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        StoreErrorKind, SuccessorRow, Trail, UsageScope, Write,
+        EventQuery, FoundKey, Guard, Head, KeyCursor, KeyOrder, KeyQuery, KeyReader, KeyStore, KeyUpdate, Ledger,
+        ListedKey, MemoryStore, OwnerChange, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind,
+        SuccessorRow, Trail, UsageScope, Write,
     },
     usage::{UsageBatch, UsageDayRow, UsageRow},
 };
+
+use crate::support::wrapped::{Fake, Wrapped};
 
 /// The fault of a [`BrokenStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +244,9 @@ pub(crate) enum Fault {
 }
 
 /// A store with a fault.
-pub(crate) struct BrokenStore {
+pub(crate) type BrokenStore = Wrapped<Broken>;
+
+pub(crate) struct Broken {
     sound: MemoryStore,
     fault: Fault,
     memory: Mutex<Memory>,
@@ -294,9 +298,11 @@ impl Memory {
 
 impl BrokenStore {
     pub(crate) fn new(fault: Fault) -> Self {
-        Self { sound: MemoryStore::new(), fault, memory: Mutex::default() }
+        Self(Broken { sound: MemoryStore::new(), fault, memory: Mutex::default() })
     }
+}
 
+impl Broken {
     fn is(&self, fault: Fault) -> bool {
         self.fault == fault
     }
@@ -656,7 +662,7 @@ impl BrokenStore {
     }
 }
 
-impl BrokenStore {
+impl Broken {
     /// A list, without the faults of a list as a whole.
     async fn list_soundly(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
         let part = query.named_like.as_ref().map_or("", NamePart::as_str);
@@ -732,7 +738,13 @@ impl BrokenStore {
     }
 }
 
-impl KeyReader for BrokenStore {
+impl Fake for Broken {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.sound
+    }
+
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
         if self.is(Fault::HangsAfterADrop) {
             if self.memory(|memory| std::mem::take(&mut memory.was_dropped)) {
@@ -819,12 +831,6 @@ impl KeyReader for BrokenStore {
         }
     }
 
-    async fn wait_for_change(&self, head: Head) {
-        self.sound.wait_for_change(head).await;
-    }
-}
-
-impl KeyStore for BrokenStore {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
         let failed = self.memory(|memory| memory.failed.iter().find(|(id, _)| *id == change.id).copied());
         if let Some((_, conflict)) = failed {
@@ -911,10 +917,6 @@ impl KeyStore for BrokenStore {
         self.sound.ending(&EndingQuery { before_ms, ..*query }).await
     }
 
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
-        self.sound.owner_status(owner).await
-    }
-
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         assert!(!self.is(Fault::Panics), "no bytes today");
         let stands = self.sound.put_meta_if_absent(name, value).await?;
@@ -964,9 +966,7 @@ impl KeyStore for BrokenStore {
         }
         Ok(pruned)
     }
-}
 
-impl Ledger for BrokenStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
         self.memory(|memory| memory.saw(&batch.rows));

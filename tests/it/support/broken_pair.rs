@@ -15,12 +15,13 @@ use tower_api_keys::{
     key::KeyId,
     record::KeyRow,
     store::{
-        Applied, Change, ChangeId, Changes, Conflict, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Guard,
-        Head, KeyQuery, KeyReader, KeyStore, Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, Prune, Pruned,
-        RehashedKey, StoreError, Trail, UsageScope, Write,
+        Applied, Change, ChangeId, Changes, Conflict, EventQuery, FoundKey, Guard, Head, KeyQuery, KeyReader, KeyStore,
+        Ledger, ListedKey, Liveness, MemoryStore, OwnerRef, Page, RehashedKey, StoreError, Write,
     },
-    usage::{UsageBatch, UsageDayRow, UsageRow},
+    usage::UsageBatch,
 };
+
+use crate::support::wrapped::{Fake, Wrapped};
 
 /// The fault between the two handles of [`pair`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,9 @@ pub(crate) enum Rift {
 }
 
 /// One of two handles.
-pub(crate) struct Handle {
+pub(crate) type Handle = Wrapped<Side>;
+
+pub(crate) struct Side {
     store: Arc<MemoryStore>,
     rift: Rift,
     number: u8,
@@ -72,17 +75,17 @@ struct Memory {
 pub(crate) fn pair(rift: Rift) -> (Handle, Handle) {
     static NUMBER: AtomicU8 = AtomicU8::new(0);
     let store = Arc::new(MemoryStore::new());
-    let handle = || Handle {
+    let side = || Side {
         store: if rift == Rift::TwoDatabases { Arc::default() } else { store.clone() },
         rift,
         number: NUMBER.fetch_add(1, Ordering::Relaxed),
         lock: tokio::sync::Mutex::default(),
         memory: Mutex::default(),
     };
-    (handle(), handle())
+    (Wrapped(side()), Wrapped(side()))
 }
 
-impl Handle {
+impl Side {
     fn is(&self, rift: Rift) -> bool {
         self.rift == rift
     }
@@ -179,7 +182,13 @@ impl Handle {
     }
 }
 
-impl KeyReader for Handle {
+impl Fake for Side {
+    type Store = Arc<MemoryStore>;
+
+    fn store(&self) -> &Arc<MemoryStore> {
+        &self.store
+    }
+
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
         if self.is(Rift::CachesFinds)
             && let Some(found) = self.memory(|memory| memory.found.get(id.as_str()).cloned())
@@ -215,9 +224,7 @@ impl KeyReader for Handle {
     async fn wait_for_change(&self, _head: Head) {
         std::future::pending().await
     }
-}
 
-impl KeyStore for Handle {
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut altered = change.clone();
         let mut lock = None;
@@ -270,37 +277,11 @@ impl KeyStore for Handle {
         Ok(replaced)
     }
 
-    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        self.store.list(query, now).await
-    }
-
-    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
-        self.store.ending(query).await
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
-        self.store.owner_status(owner).await
-    }
-
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let name = if self.is(Rift::NamesApart) { format!("{name} {}", self.number) } else { name.to_owned() };
         self.store.put_meta_if_absent(&name, value).await
     }
 
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.store.replace_note(name, old, new).await
-    }
-
-    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
-        self.store.ended_keys(before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.store.prune(prune).await
-    }
-}
-
-impl Ledger for Handle {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
         if self.is(Rift::CountsApart) {
@@ -309,31 +290,11 @@ impl Ledger for Handle {
         self.store.record_usage(&batch).await
     }
 
-    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
-        self.store.usage(of).await
-    }
-
-    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
-        self.store.usage_days(keys, from).await
-    }
-
-    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        self.store.append_events(events).await
-    }
-
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
         let mut page = self.store.events(query).await?;
         if self.is(Rift::DelaysEvents) && query.after.is_some() && page.rows.len() > 1 {
             page.rows.remove(0);
         }
         Ok(page)
-    }
-
-    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
-        self.store.feed(after, limit).await
-    }
-
-    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
-        self.store.trail(attempts, before).await
     }
 }

@@ -10,16 +10,12 @@ use std::{
 };
 
 use tower_api_keys::{
-    Timestamp,
-    audit::EventRow,
     key::KeyId,
-    record::KeyRow,
-    store::{
-        Applied, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery, KeyReader,
-        KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, Trail, UsageScope,
-    },
-    usage::{UsageBatch, UsageDayRow, UsageRow},
+    store::{FoundKey, Head, KeyReader, Ledger, StoreError},
+    usage::UsageBatch,
 };
+
+use super::wrapped::{Fake, Wrapped};
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,47 +168,53 @@ impl Hooks {
 }
 
 /// The store in front of `S`.
-pub struct Hooked<S> {
+pub type Hooked<S> = Wrapped<Hooking<S>>;
+
+pub struct Hooking<S> {
     inner: S,
     pub hooks: Arc<Hooks>,
 }
 
 impl<S> Hooked<S> {
     pub fn new(inner: S) -> Self {
-        Self { inner, hooks: Arc::default() }
+        Self(Hooking { inner, hooks: Arc::default() })
     }
 }
 
-macro_rules! hooked {
-    ($self:ident, $name:literal, $call:expr) => {
-        match $self.hooks.enter($name) {
+impl<S: KeyReader> Fake for Hooking<S> {
+    type Store = S;
+
+    fn store(&self) -> &S {
+        &self.inner
+    }
+
+    async fn around<T: Send>(
+        &self,
+        call: &'static str,
+        pass_on: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        match self.hooks.enter(call) {
             None => {
-                $self.hooks.wait($name).await;
-                $call.await
+                self.hooks.wait(call).await;
+                pass_on.await
             }
             Some(Fault::Corrupt) => Err(StoreError::corrupt("the test says so")),
             Some(Fault::Error) => Err(StoreError::unavailable("the test says so")),
             Some(Fault::Hang) => pending().await,
             Some(Fault::Panic) => panic!("the test says so"),
             Some(Fault::DoneUnsaid) => {
-                $call.await?;
+                pass_on.await?;
                 Err(StoreError::outcome_unknown("the test says so"))
             }
         }
-    };
-}
+    }
 
-impl<S: KeyReader> KeyReader for Hooked<S> {
     async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        let mut found = hooked!(self, "find", self.inner.find(id))?;
+        let mut found = self.around("find", self.inner.find(id)).await?;
         if let (Some(found), Some(alter)) = (&mut found, &*self.hooks.alter.lock().unwrap()) {
             alter(found);
         }
         Ok(found)
-    }
-
-    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        hooked!(self, "changes_since", self.inner.changes_since(head))
     }
 
     fn try_head(&self) -> Option<Head> {
@@ -224,73 +226,12 @@ impl<S: KeyReader> KeyReader for Hooked<S> {
         self.hooks.waits.fetch_add(1, Ordering::SeqCst);
         self.inner.wait_for_change(head).await;
     }
-}
 
-impl<S: KeyStore> KeyStore for Hooked<S> {
-    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        hooked!(self, "apply", self.inner.apply(change))
-    }
-
-    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        hooked!(self, "rehash", self.inner.rehash(id, old, new))
-    }
-
-    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        hooked!(self, "list", self.inner.list(query, now))
-    }
-
-    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
-        hooked!(self, "ending", self.inner.ending(query))
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
-        hooked!(self, "owner_status", self.inner.owner_status(owner))
-    }
-
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        hooked!(self, "put_meta_if_absent", self.inner.put_meta_if_absent(name, value))
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        hooked!(self, "replace_note", self.inner.replace_note(name, old, new))
-    }
-
-    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
-        hooked!(self, "ended_keys", self.inner.ended_keys(before))
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        hooked!(self, "prune", self.inner.prune(prune))
-    }
-}
-
-impl<S: Ledger> Ledger for Hooked<S> {
-    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
+    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError>
+    where
+        S: Ledger,
+    {
         self.hooks.usage.lock().unwrap().push(batch.clone());
-        hooked!(self, "record_usage", self.inner.record_usage(batch))
-    }
-
-    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
-        hooked!(self, "usage", self.inner.usage(of))
-    }
-
-    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
-        hooked!(self, "usage_days", self.inner.usage_days(keys, from))
-    }
-
-    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        hooked!(self, "append_events", self.inner.append_events(events))
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        hooked!(self, "events", self.inner.events(query))
-    }
-
-    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
-        hooked!(self, "feed", self.inner.feed(after, limit))
-    }
-
-    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
-        hooked!(self, "trail", self.inner.trail(attempts, before))
+        self.around("record_usage", self.inner.record_usage(batch)).await
     }
 }

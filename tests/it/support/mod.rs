@@ -3,6 +3,7 @@
 pub mod hooked;
 pub mod narrow;
 pub mod secrets;
+pub mod wrapped;
 
 use std::{convert::Infallible, sync::Arc};
 

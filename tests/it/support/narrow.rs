@@ -1,18 +1,18 @@
 //! A store with one column too narrow, as in a database: a strict one refuses a value that does not fit, another one
 //! cuts it.
 
+use std::future::pending;
+
 use tower_api_keys::{
-    Timestamp,
     audit::EventRow,
-    key::KeyId,
     record::KeyRow,
     store::{
-        Applied, COLUMNS, Change, Changes, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery,
-        KeyReader, KeyStore, Ledger, ListedKey, MemoryStore, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError,
-        Trail, UsageScope, Write,
+        Applied, COLUMNS, Change, Changes, Head, KeyReader, KeyStore, Ledger, MemoryStore, OwnerRef, StoreError, Write,
     },
-    usage::{UsageBatch, UsageDayRow, UsageRow},
+    usage::{UsageBatch, UsageRow},
 };
+
+use super::wrapped::{Fake, Wrapped};
 
 /// The unit of a column's width, and the width.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,9 @@ pub(crate) enum Manner {
 }
 
 /// A correct store behind a column that is too narrow.
-pub(crate) struct NarrowStore {
+pub(crate) type NarrowStore = Wrapped<Narrow>;
+
+pub(crate) struct Narrow {
     pub(crate) sound: MemoryStore,
     table: &'static str,
     column: &'static str,
@@ -39,7 +41,7 @@ pub(crate) struct NarrowStore {
 
 impl NarrowStore {
     pub(crate) fn new(table: &'static str, column: &'static str, width: Width, manner: Manner) -> Self {
-        Self { sound: MemoryStore::new(), table, column, width, manner }
+        Self(Narrow { sound: MemoryStore::new(), table, column, width, manner })
     }
 
     /// A column with one character less than the longest value.
@@ -47,7 +49,9 @@ impl NarrowStore {
         let longest = COLUMNS.iter().find(|one| (one.table, one.name) == (table, column)).unwrap().longest;
         Self::new(table, column, Width::Characters(longest.characters() - 1), manner)
     }
+}
 
+impl Narrow {
     fn fit(&self, table: &str, column: &str, text: &mut String) -> Result<(), StoreError> {
         if (table, column) != (self.table, self.column) {
             return Ok(());
@@ -132,9 +136,11 @@ impl NarrowStore {
     }
 }
 
-impl KeyReader for NarrowStore {
-    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        self.sound.find(id).await
+impl Fake for Narrow {
+    type Store = MemoryStore;
+
+    fn store(&self) -> &MemoryStore {
+        &self.sound
     }
 
     async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
@@ -148,9 +154,15 @@ impl KeyReader for NarrowStore {
         }
         Ok(changes)
     }
-}
 
-impl KeyStore for NarrowStore {
+    fn try_head(&self) -> Option<Head> {
+        None
+    }
+
+    async fn wait_for_change(&self, _: Head) {
+        pending().await
+    }
+
     async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
         let mut change = change.clone();
         if let Some(request) = &mut change.idempotency {
@@ -167,22 +179,6 @@ impl KeyStore for NarrowStore {
         self.sound.apply(&change).await
     }
 
-    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        self.sound.rehash(id, old, new).await
-    }
-
-    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        self.sound.list(query, now).await
-    }
-
-    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
-        self.sound.ending(query).await
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
-        self.sound.owner_status(owner).await
-    }
-
     async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut name = name.to_owned();
         self.fit("api_key_meta", "name", &mut name)?;
@@ -195,45 +191,15 @@ impl KeyStore for NarrowStore {
         self.sound.replace_note(&name, old, new).await
     }
 
-    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
-        self.sound.ended_keys(before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.sound.prune(prune).await
-    }
-}
-
-impl Ledger for NarrowStore {
     async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
         let mut batch = batch.clone();
         batch.rows.iter_mut().try_for_each(|row| self.fit_usage(row))?;
         self.sound.record_usage(&batch).await
     }
 
-    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
-        self.sound.usage(of).await
-    }
-
-    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
-        self.sound.usage_days(keys, from).await
-    }
-
     async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
         let mut events = events.to_vec();
         events.iter_mut().try_for_each(|event| self.fit_event(event))?;
         self.sound.append_events(&events).await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        self.sound.events(query).await
-    }
-
-    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
-        self.sound.feed(after, limit).await
-    }
-
-    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
-        self.sound.trail(attempts, before).await
     }
 }

@@ -6,18 +6,14 @@ use std::{
 };
 
 use tower_api_keys::{
-    Timestamp,
-    audit::EventRow,
-    key::KeyId,
     record::{KeyRow, OwnerStatusRow},
     store::{
-        Applied, Change, Changes, Conflict, EndedKeys, EndingQuery, EventQuery, FoundKey, FoundOwner, Head, KeyQuery,
-        KeyReader, KeyStore, Ledger, ListedKey, OwnerRef, Page, Prune, Pruned, RehashedKey, StoreError, StoreErrorKind,
-        Trail, UsageScope,
+        Conflict, StoreError, StoreErrorKind,
         transfer::{self, Batch, Cursor, OwnerRow, PortableStore},
     },
-    usage::{UsageBatch, UsageDayRow, UsageRow},
 };
+
+use crate::support::wrapped::{Fake, Wrapped};
 
 /// The fault of a [`Faulty`] store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +53,9 @@ pub enum Fault {
 }
 
 /// A correct store behind a fault.
-pub struct Faulty<S> {
+pub type Faulty<S> = Wrapped<Faults<S>>;
+
+pub struct Faults<S> {
     store: S,
     fault: Fault,
     calls: AtomicUsize,
@@ -65,9 +63,11 @@ pub struct Faulty<S> {
 
 impl<S> Faulty<S> {
     pub fn new(store: S, fault: Fault) -> Self {
-        Self { store, fault, calls: AtomicUsize::new(0) }
+        Self(Faults { store, fault, calls: AtomicUsize::new(0) })
     }
+}
 
+impl<S> Faults<S> {
     /// Counts a call. Returns whether it has this number.
     fn is_call(&self, number: usize) -> bool {
         self.calls.fetch_add(1, Ordering::Relaxed) == number
@@ -78,7 +78,13 @@ fn refused() -> StoreError {
     StoreError::unavailable("refused by the test")
 }
 
-impl<S: PortableStore> PortableStore for Faulty<S> {
+impl<S: PortableStore> Fake for Faults<S> {
+    type Store = S;
+
+    fn store(&self) -> &S {
+        &self.store
+    }
+
     async fn export(&self, from: &Cursor, limit: u16) -> Result<transfer::Page, StoreError> {
         match self.fault {
             Fault::ExportFails(number) if self.is_call(number) => return Err(refused()),
@@ -140,91 +146,5 @@ impl<S: PortableStore> PortableStore for Faulty<S> {
             }
             _ => self.store.import(rows).await,
         }
-    }
-}
-
-impl<S: KeyReader> KeyReader for Faulty<S> {
-    async fn find(&self, id: &KeyId) -> Result<Option<FoundKey>, StoreError> {
-        self.store.find(id).await
-    }
-
-    async fn changes_since(&self, head: Option<Head>) -> Result<Changes, StoreError> {
-        self.store.changes_since(head).await
-    }
-
-    fn try_head(&self) -> Option<Head> {
-        self.store.try_head()
-    }
-
-    async fn wait_for_change(&self, head: Head) {
-        self.store.wait_for_change(head).await;
-    }
-}
-
-impl<S: KeyStore> KeyStore for Faulty<S> {
-    async fn apply(&self, change: &Change) -> Result<Applied, StoreError> {
-        self.store.apply(change).await
-    }
-
-    async fn rehash(&self, id: &KeyId, old: &str, new: &RehashedKey) -> Result<bool, StoreError> {
-        self.store.rehash(id, old, new).await
-    }
-
-    async fn list(&self, query: &KeyQuery, now: Timestamp) -> Result<Page<ListedKey>, StoreError> {
-        self.store.list(query, now).await
-    }
-
-    async fn ending(&self, query: &EndingQuery) -> Result<Vec<KeyRow>, StoreError> {
-        self.store.ending(query).await
-    }
-
-    async fn owner_status(&self, owner: &OwnerRef) -> Result<FoundOwner, StoreError> {
-        self.store.owner_status(owner).await
-    }
-
-    async fn put_meta_if_absent(&self, name: &str, value: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.store.put_meta_if_absent(name, value).await
-    }
-
-    async fn replace_note(&self, name: &str, old: &[u8], new: &[u8]) -> Result<Vec<u8>, StoreError> {
-        self.store.replace_note(name, old, new).await
-    }
-
-    async fn ended_keys(&self, before: Timestamp) -> Result<EndedKeys, StoreError> {
-        self.store.ended_keys(before).await
-    }
-
-    async fn prune(&self, prune: &Prune) -> Result<Pruned, StoreError> {
-        self.store.prune(prune).await
-    }
-}
-
-impl<S: Ledger> Ledger for Faulty<S> {
-    async fn record_usage(&self, batch: &UsageBatch) -> Result<(), StoreError> {
-        self.store.record_usage(batch).await
-    }
-
-    async fn usage(&self, of: &UsageScope) -> Result<Vec<UsageRow>, StoreError> {
-        self.store.usage(of).await
-    }
-
-    async fn usage_days(&self, keys: &[KeyId], from: i32) -> Result<Vec<UsageDayRow>, StoreError> {
-        self.store.usage_days(keys, from).await
-    }
-
-    async fn append_events(&self, events: &[EventRow]) -> Result<(), StoreError> {
-        self.store.append_events(events).await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        self.store.events(query).await
-    }
-
-    async fn feed(&self, after: Option<i64>, limit: u16) -> Result<Page<EventRow>, StoreError> {
-        self.store.feed(after, limit).await
-    }
-
-    async fn trail(&self, attempts: bool, before: Timestamp) -> Result<Trail, StoreError> {
-        self.store.trail(attempts, before).await
     }
 }
