@@ -144,7 +144,7 @@ async fn a_target_with_other_data_is_refused_before_anything_is_written() {
             assert_eq!(error.kind(), CopyErrorKind::Conflict);
             assert_eq!(error.cursor(), &Cursor::START);
             let row = std::error::Error::source(&error).and_then(std::error::Error::source).unwrap().to_string();
-            assert_eq!(row, format!("it is the row {}", stranger.end().unwrap()));
+            assert_eq!(row, format!("the row is {}", stranger.end().unwrap()));
             assert_eq!(content(&target).await, before);
         }
     }

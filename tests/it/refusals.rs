@@ -234,7 +234,7 @@ async fn missing_credentials_with_a_hint_where_the_key_may_have_been_lost() {
     // A header that is not read is not mentioned.
     let only_x_api_key = fixture.keys.layer().key_headers(KeyHeaders::only_x_api_key());
     let told = answer(only_x_api_key, "/".into(), &[("authorization", "Basic YW5uOmh1bnRlcjI=")]).await;
-    assert!(told.contains("Send an API key in the x-api-key header."), "{told}");
+    assert!(told.contains("The request has no API key. Send one in the x-api-key header."), "{told}");
     assert!(fixture.hooks.calls().is_empty());
 }
 

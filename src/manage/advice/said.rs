@@ -37,7 +37,7 @@ sentences! {
     pub(super) fn owner_closed(owner: &Owner) = "note.owner_closed":
         "The {owner:user|team} {owner} is closed permanently and cannot have new keys.";
     pub(super) fn owner_left(user: &UserId) = "note.owner_left":
-        "{user} has left, but the account is not closed, so the key would still work. Close the account first.";
+        "{user} has left, but the account is not closed, so the key would still work. Close the account.";
     pub(super) fn owner_plan_suspended(owner: &Owner) = "note.owner_plan_suspended":
         "The plan does not include API keys for the {owner:user|team} {owner}, so its keys are refused, and it cannot \
          have new keys. Upgrade the plan.";

@@ -67,7 +67,7 @@ async fn a_second_run_ends_the_old_keys_once_the_new_ones_are_used() {
     run(&folder);
     let old: Vec<_> = live(&folder).await.into_iter().filter(|key| key.replaces.is_none()).collect();
     let said = run(&folder);
-    assert_eq!(said.matches("All that used the old key use the new one").count(), 3, "{said}");
+    assert_eq!(said.matches("Every source that used the old key now uses the new one").count(), 3, "{said}");
     assert_eq!(said.matches(": finished").count(), 3, "{said}");
     let live = live(&folder).await;
     assert_eq!(live.len(), 4);

@@ -14,9 +14,9 @@ fn no_file_has_an_idiom() {
     let idioms: Vec<&str> = list.lines().collect();
     let mut found = Vec::new();
     let mut read_files = 0;
-    for path in files_below(&root()) {
+    for path in files_below(root()) {
         let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
-        if name == LIST || !is_prose_or_code(&path) {
+        if name == LIST || name.ends_with("project/idioms.rs") || !is_prose_or_code(&path) {
             continue;
         }
         read_files += 1;

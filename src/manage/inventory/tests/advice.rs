@@ -77,7 +77,7 @@ async fn a_personal_key_that_looks_shared_points_to_what_the_plan_has() {
     }
     let blue = team_id("blue");
     let with = Rights::none().team_keys_included_for(blue.clone());
-    let team = (Recommendation::MakeTeamKey, NextStep::RotateIntoTeam, "Rotate it into a team key.");
+    let team = (Recommendation::MakeTeamKey, NextStep::RotateIntoTeam, "Replace it with a team key.");
     let service = (
         Recommendation::MakeServiceUserKey,
         NextStep::IssueForServiceUser,

@@ -149,7 +149,10 @@ async fn an_organization_that_is_stopped_is_told_as_that() {
         bench.manager.suspend_organization(all.clone(), suspension, &system()).await.unwrap();
         assert_eq!(check().await, told(sentence, remedy));
         let error = bench.manager.issue(IssueKey::of(team("blue")), &system()).await.unwrap_err();
-        assert!(suspension == Suspension::Plan || error.to_string().contains("the whole organization"), "{error}");
+        assert!(
+            suspension == Suspension::Plan || error.to_string().contains("team or organization is suspended"),
+            "{error}"
+        );
         bench.manager.reinstate_organization(all.clone(), suspension, &system()).await.unwrap();
         bench.clock.advance(std::time::Duration::from_secs(1));
         bench.manager.suspend(&team("blue"), suspension, &system()).await.unwrap();

@@ -108,15 +108,20 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
         explanation.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let alice = called("alice");
-    let left = format!("{alice} has left, but the account is not closed, so the key would still be accepted.");
-    let unknown =
-        |who| format!("The {who} is not in the directory, but is not closed, so the key would still be accepted.");
+    let left =
+        format!("{alice} has left, but the account is not closed, so the key would still work. Close the account.");
+    let unknown = |kind, id| {
+        format!(
+            "The {kind} {id} is not in the directory, but is not closed, so the key would still work. Check the \
+             directory, or close the {kind}."
+        )
+    };
     assert_eq!(notes('B').await, [left]);
     let made_by = format!(
         "{alice} created it for bob and has seen the full key. bob can rotate it to get a key that {alice} has not seen."
     );
-    assert_eq!(notes('C').await, [made_by, unknown("user bob")]);
-    assert_eq!(notes('A').await, [unknown("team engineering")]);
+    assert_eq!(notes('C').await, [made_by, unknown("user", "bob")]);
+    assert_eq!(notes('A').await, [unknown("team", "engineering")]);
     // A dead key is refused in any case, so it has no note.
     assert_eq!(notes('D').await, [""; 0]);
     fake.be(How::Fails);
@@ -136,8 +141,13 @@ async fn a_preview_warns_of_a_key_for_an_unknown_owner() {
         let preview = bench.manager.preview(&IssueKey::of(owner), &system()).await.unwrap();
         let notes = preview.notes.iter().filter(|note| note.kind == NoteKind::OwnerUnknown);
         let said: Vec<_> = notes.map(|note| (note.severity, note.to_string())).collect();
-        let says =
-            |who| format!("The {who} is not in the directory, but is not closed, so the key would still be accepted.");
+        let says = |who: &str| {
+            let (kind, _) = who.split_once(' ').unwrap();
+            format!(
+                "The {who} is not in the directory, but is not closed, so the key would still work. Check the \
+                 directory, or close the {kind}."
+            )
+        };
         assert_eq!(said, who.map(|who| (Severity::Warning, says(who))).into_iter().collect::<Vec<_>>());
         assert!(preview.can_be_issued(), "the system may");
     }
@@ -305,8 +315,10 @@ async fn a_preview_warns_of_a_key_for_a_leaver() {
         let note = preview.notes.iter().find(|note| note.kind == NoteKind::OwnerLeft);
         (preview.can_be_issued(), note.map(|note| (note.severity, note.to_string())))
     };
-    let said =
-        format!("{} has left, but the account is not closed, so the key would still be accepted.", called("alice"));
+    let said = format!(
+        "{} has left, but the account is not closed, so the key would still work. Close the account.",
+        called("alice")
+    );
     assert_eq!(note(user("alice")).await, (true, Some((Severity::Warning, said))));
     for other in [user("bob"), team("engineering")] {
         assert_eq!(note(other).await, (true, None));
