@@ -14,7 +14,7 @@ sentences! {
     pub(super) fn changed_nothing() = "leak_report.changed_nothing":
         "Since then, it changed nothing that you have access to.";
     pub(super) fn entries_unreadable(entries: u64) = "leak_report.entries_unreadable":
-        "{entries} {entries:entry|entries} cannot be read.";
+        "{entries} {entries:entry|entries} of the trail cannot be read, so this report may be incomplete.";
     pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more than is listed here.";
     pub(super) fn not_used() = "leak_report.not_used": "Since then, it has not been used.";
     pub(super) fn tried_since_death(times: i64) = "leak_report.tried_since_death":
