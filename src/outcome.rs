@@ -224,7 +224,8 @@ impl Outcome {
         }
     }
 
-    /// What the outcome means, in a sentence for the people who manage the key.
+    /// What the outcome means, for the people who manage the key. For a text that is not a key, this is what the caller
+    /// was told.
     ///
     /// ```
     /// use tower_api_keys::usage::Outcome;
@@ -250,7 +251,13 @@ impl Outcome {
             Self::Unknown(_) => Cow::Borrowed("outcome.unknown"),
             Self::Malformed(_) | Self::Refused(_) => Cow::Owned(format!("outcome.{}", self.word())),
         };
-        Sentence::new(id, self.meaning(), Vec::new())
+        match self {
+            Self::Malformed(reason) => {
+                let told = "The text that was sent is not an API key. The caller was told: {advice}";
+                Sentence::new(id, told, vec![("advice", told_to_caller(*reason).into())])
+            }
+            _ => Sentence::new(id, self.meaning(), Vec::new()),
+        }
     }
 
     /// The sentences of all outcomes.
@@ -258,7 +265,8 @@ impl Outcome {
         let refused = RefusalCode::ALL.into_iter().map(Self::Refused);
         let malformed = MalformedReason::ALL.into_iter().map(Self::Malformed);
         let all = [Self::Accepted, Self::Unknown(Box::default())].into_iter().chain(refused).chain(malformed);
-        all.map(|outcome| outcome.sentence()).collect()
+        let told = MalformedReason::ALL.into_iter().map(told_to_caller);
+        all.map(|outcome| outcome.sentence()).chain(told).collect()
     }
 
     pub(crate) const fn proves(&self) -> Proved {
@@ -273,6 +281,10 @@ impl Outcome {
     pub(crate) fn is_denied_downstream(&self) -> bool {
         matches!(self, Self::Refused(code) if code.proves() == Proved::Good)
     }
+}
+
+fn told_to_caller(reason: MalformedReason) -> Sentence {
+    Sentence::new(format!("{}{DOT}{reason}", RefusalCode::MalformedKey), reason.advice(), Vec::new())
 }
 
 impl From<RefusalCode> for Argument {

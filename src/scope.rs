@@ -303,7 +303,7 @@ impl From<Scopes> for Vec<String> {
 /// use tower_api_keys::{InvalidScope, Scope, Scopes};
 ///
 /// let error: InvalidScope = Scope::new("*").unwrap_err();
-/// assert!(error.to_string().contains("is not `*`"));
+/// assert!(error.to_string().contains("must not be `*`"));
 /// assert!("read  write".parse::<Scopes>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -214,7 +214,7 @@ impl fmt::Debug for Peppers {
 ///
 /// let error = Peppers::new().current(PepperId::new(3)).unwrap_err();
 /// assert_eq!(error.id(), PepperId::new(3));
-/// assert_eq!(error.to_string(), "pepper 3 is not known: add it before it is made current");
+/// assert_eq!(error.to_string(), "pepper 3 is not known: add it before you make it current");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("pepper {0} is not known: add it before you make it current")]

@@ -137,7 +137,7 @@ words! {
     /// let reason = KeyFormat::unbranded().parse(b"$API_KEY").unwrap_err().reason();
     /// assert_eq!(reason, MalformedReason::Placeholder);
     /// assert_eq!(reason.as_str(), "placeholder");
-    /// assert!(reason.advice().contains("environment variable"));
+    /// assert!(reason.advice().contains("the variable or secret is set"));
     /// ```
     #[non_exhaustive]
     pub enum MalformedReason,

@@ -194,7 +194,7 @@ sentences! {
     fn insufficient_scope(scope: ManagingScope) = "denial.insufficient_scope":
         "This API key does not have the scope `{scope}`.";
     fn limits_too_wide() = "denial.limits_too_wide":
-        "An API key with limits can create only keys with the same limits.";
+        "This API key has limits, so every key that it creates must have the same limits.";
     fn networks_too_wide() = "denial.networks_too_wide":
         "An API key can give another key only networks that it may use itself, and cannot add networks to a key.";
     fn not_for_keys() = "denial.not_for_keys": "This cannot be done with an API key.";
@@ -209,12 +209,12 @@ sentences! {
     fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of your organization to upgrade the plan.";
     fn ask_an_admin() = "remedy.ask_an_admin": "Ask an admin of the team or the organization.";
     fn ask_for_an_earlier_end() = "remedy.ask_for_an_earlier_end":
-        "Ask for an earlier expiry, or ask a person to create the key.";
+        "Choose an earlier expiry, or ask a person to create the key.";
     fn ask_for_fewer_scopes() = "remedy.ask_for_fewer_scopes":
-        "Ask for fewer scopes, or ask a person to create the key.";
-    fn ask_for_fewer_networks() = "remedy.ask_for_fewer_networks": "Ask for fewer networks, or ask a person to do it.";
+        "Choose fewer scopes, or ask a person to create the key.";
+    fn ask_for_fewer_networks() = "remedy.ask_for_fewer_networks": "Choose fewer networks, or ask a person to do it.";
     fn ask_for_the_same_limits() = "remedy.ask_for_the_same_limits":
-        "Ask for the same limits, or ask a person to create the key.";
+        "Send the same limits, or ask a person to create the key.";
     fn ask_that_person() = "remedy.ask_that_person": "Ask the owner of the key to do it, or revoke the key.";
     fn ask_the_service() = "remedy.ask_the_service": "Ask the support of the service.";
     fn let_it_be_reinstated() = "remedy.let_it_be_reinstated":
@@ -224,7 +224,7 @@ sentences! {
         "Keep the key, and ask an admin of the organization to resume it.";
     fn try_again() = "remedy.try_again": "Try again. The API key may have fewer rights now.";
     fn use_a_key_with_that_scope() = "remedy.use_a_key_with_that_scope":
-        "Use a key to which a person has explicitly given this scope.";
+        "Ask an admin for a key with this scope. Only a person can give it to a key, and must name it.";
     fn use_a_live_key() = "remedy.use_a_live_key": "Use a key that is not revoked, expired or paused.";
     fn use_another_account() = "remedy.use_another_account": "This cannot be undone. Use another account.";
 }

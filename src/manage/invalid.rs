@@ -34,15 +34,13 @@ told_words! {
         IdempotencyKey = "idempotency_key": "An idempotency key must have 1 to 256 bytes.",
         /// The labels break a rule of [`Labels`](crate::record::Labels).
         Labels = "labels":
-            "A key can have at most 16 labels of `a-z`, `0-9`, `-`, `_` and `.`. A value can have at most 128 \
-             characters, and must not contain control characters, characters that change the direction of text, or \
-             API keys.",
+            "A key can have at most 16 labels. The name of a label can have only `a-z`, `0-9`, `-`, `_` and `.`. Its \
+             value can have at most 128 characters, without invisible characters and without API keys.",
         /// The limits have more than 1,024 bytes or contain a key.
         Limits = "limits": "Limits can have at most 1,024 bytes, and must not contain an API key.",
         /// The name breaks a rule of [`KeyName`](crate::record::KeyName).
         Name = "name":
-            "A name can have at most 100 characters. It must not contain control characters, characters that change \
-             the direction of text, or API keys.",
+            "A name can have at most 100 characters, without invisible characters and without API keys.",
         /// The service does not say how the address of a request is found: a key with a list of networks would be
         /// refused everywhere.
         NetworksUnchecked = "networks_unchecked":
@@ -52,8 +50,8 @@ told_words! {
         PageSize = "page_size": "A page can have 1 to 1000 keys or events.",
         /// The text about who is responsible breaks a rule of [`Responsible`](crate::record::Responsible).
         Responsible = "responsible":
-            "The responsible person or channel can have at most 128 characters. It must not contain control \
-             characters, characters that change the direction of text, or API keys.",
+            "The responsible person or channel can have at most 128 characters, without invisible characters and \
+             without API keys.",
         /// There are more than 64 scopes.
         Scopes = "scopes": "A key can have at most 64 scopes.",
         /// The new scopes are not within the old ones. A rotation can give wider ones.

@@ -178,7 +178,8 @@ sentences! {
         "Check the directory. If it is correct, close these users and teams and confirm that the large number is \
          intended.";
     fn closed_just_now() = "error.closed_just_now":
-        "It was closed less than a minute ago, and an earlier change may still be under way: try again in a minute.";
+        "The user, team or organization was closed less than a minute ago, and earlier changes may still be running, \
+         so nothing was changed: try again in a minute.";
     fn conflict() = "error.conflict":
         "Somebody else changed this at the same time, and your change was not made: load it again, check it, and try \
          again.";
@@ -219,8 +220,8 @@ sentences! {
     fn owner_suspended() = "error.owner_suspended":
         "The user, team or organization is suspended, so nothing was changed: reinstate it first.";
     fn pepper_missing() = "error.pepper_missing":
-        "This server does not have the secret (the pepper) that the other servers use, so the key was not created: \
-         configure the same peppers on every server.";
+        "The server's own secret for new keys (the pepper) is not configured on this server, so the key was not \
+         created: configure the same peppers on every server.";
     fn randomness() = "error.randomness":
         "The operating system did not provide random numbers, so nothing was changed: try again.";
     fn rotation_over() = "error.rotation_over":

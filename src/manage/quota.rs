@@ -21,7 +21,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 /// ```
 /// use tower_api_keys::manage::Quota;
 ///
-/// assert!(Quota::LiveKeys(20).sentence().to_string().starts_with("The user or team has 20 live keys"));
+/// assert!(Quota::LiveKeys(20).sentence().to_string().starts_with("The user or team already has 20 active keys"));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -89,8 +89,8 @@ impl RefusalCode {
             Self::Denied => Kind::FORBIDDEN
                 .with("The rules of the service do not allow this. Ask an administrator of the organization."),
             Self::ExpiryTooLate => Kind::FORBIDDEN.with(
-                "An API key cannot create a key that expires later than the API key itself. Ask for an earlier expiry, or ask a \
-                 person to create the key.",
+                "An API key cannot create a key that expires later than the API key itself. Choose an earlier \
+                 expiry, or ask a person to create the key.",
             ),
             Self::InsufficientRole => Kind::FORBIDDEN
                 .with("Your role does not allow this. Ask an administrator of the team or the organization."),
@@ -106,8 +106,8 @@ impl RefusalCode {
             ),
             Self::KeyRevoked => Kind::UNPROVED.with("The API key was revoked. Use another one, or create a new one."),
             Self::LimitsTooWide => Kind::FORBIDDEN.with(
-                "An API key with limits can create only keys with the same limits. Ask for the same limits, or ask a \
-                 person to create the key.",
+                "This API key has limits, so every key that it creates must have the same limits. Send the same \
+                 limits, or ask a person to create the key.",
             ),
             Self::MalformedKey => Kind::UNPROVED.with("What was sent is not an API key. Copy the whole key again."),
             Self::Misconfigured => Kind::DEFECT.with(
@@ -124,7 +124,7 @@ impl RefusalCode {
             ),
             Self::NetworksTooWide => Kind::FORBIDDEN.with(
                 "An API key can give another key only networks that it may use itself, and cannot add networks to a \
-                 key. Ask for fewer networks, or ask a person to do it.",
+                 key. Choose fewer networks, or ask a person to do it.",
             ),
             Self::NotForKeys => Kind::FORBIDDEN.with(
                 "This cannot be done with an API key. A person has to do this, signed in and without an API key.",
@@ -155,7 +155,7 @@ impl RefusalCode {
             ),
             Self::ScopesTooWide => Kind::FORBIDDEN.with(
                 "An API key can give another key only scopes that it has itself, and never a scope for managing \
-                 keys. Ask for fewer scopes, or ask a person to create the key.",
+                 keys. Choose fewer scopes, or ask a person to create the key.",
             ),
             Self::StoreUnavailable => {
                 Kind::UNAVAILABLE.with("API keys cannot be checked at the moment. Keep the key, and try again.")

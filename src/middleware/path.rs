@@ -39,7 +39,7 @@ pub(crate) struct Matched {
 /// use tower_api_keys::middleware::RequireKeyLayer;
 ///
 /// let error = RequireKeyLayer::new().team_at("/agents").unwrap_err();
-/// assert_eq!(error.to_string(), "the pattern needs `{team}`, once, as a whole segment");
+/// assert_eq!(error.to_string(), "the pattern must have `{team}` exactly once, as a whole segment");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]

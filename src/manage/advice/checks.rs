@@ -59,9 +59,9 @@ sentences! {
         "It is paused: {by} paused it at {since}.";
     pub(super) fn paused_since(since: Timestamp) = "check.paused_since": "It has been paused since {since}.";
     pub(super) fn pepper_known() = "check.pepper_known":
-        "This server has the secret (the pepper) that is needed to check the key, if one is needed.";
+        "The server's own secret for checking this key (the pepper) is configured, if one is needed.";
     pub(super) fn pepper_unknown() = "check.pepper_unknown":
-        "This server does not have the secret (the pepper) that is needed to check the key.";
+        "The server's own secret for checking this key (the pepper) is not configured on this server.";
     pub(super) fn readable() = "check.readable": "The stored data of the key can be read.";
     pub(super) fn revoked_by(at: Timestamp, by: &ActorId) = "check.revoked_by": "It was revoked at {at} by {by}.";
     pub(super) fn revoked_by_nobody(at: Timestamp) = "check.revoked_by_nobody":

@@ -180,7 +180,7 @@ sentences! {
     fn schedule(source: &Source, every: Duration, calls: Sentence) = "evidence.schedule":
         "From `{source}`, one request every {every} on average: {calls}";
     fn schedule_of_nobody(every: Duration, calls: Sentence) = "evidence.schedule_of_nobody":
-        "From an unnamed source, one request every {every} on average: {calls}";
+        "From a program that did not give its name, one request every {every} on average: {calls}";
     fn too_few(calls: Sentence) = "evidence.too_few":
         "There are too few requests to see whether a person or a program uses it: {calls}";
     fn too_many_to_tell_apart() = "evidence.too_many_to_tell_apart":
@@ -188,7 +188,7 @@ sentences! {
     fn volume(source: &Source, calls: Sentence) = "evidence.volume":
         "From `{source}`, more requests than a person makes by hand: {calls}";
     fn volume_of_nobody(calls: Sentence) = "evidence.volume_of_nobody":
-        "From an unnamed source, more requests than a person makes by hand: {calls}";
+        "From a program that did not give its name, more requests than a person makes by hand: {calls}";
     fn webhook_door(label: &str, calls: Sentence) = "evidence.webhook_door":
         "Requests arrive at the address where `{label}` receives webhooks: {calls}";
 }

@@ -151,10 +151,12 @@ told_words! {
              it keeps working after the person leaves.",
         /// Let the person who uses a team key by hand issue a personal key.
         IssuePersonalKeyBeside = "issue_personal_key_beside":
-            "Keep it for the team's programs, and ask the person who also uses it by hand to create a personal key.",
+            "Programs and a person both use this key. Keep it for the team's programs, and ask the person to create a \
+             personal key.",
         /// Issue a team key for the automatic part, and keep the personal key for the person.
         IssueTeamKeyBeside = "issue_team_key_beside":
-            "Create a team key for the automated work and switch it to that key; keep this one for the person alone.",
+            "A person and a program both use this key. Create a team key for the program, and keep this key for the \
+             person only.",
         /// Nothing.
         Nothing = "nothing": "Nothing needs to be done.",
         /// Begin a rotation of the key into a team: the successor is a team key.

@@ -37,7 +37,7 @@ sentences! {
     pub(super) fn owner_closed(owner: &Owner) = "note.owner_closed":
         "The {owner:user|team} {owner} is closed permanently and cannot have new keys.";
     pub(super) fn owner_left(user: &UserId) = "note.owner_left":
-        "{user} has left, but the account is not closed, so the key would still work. Close the account.";
+        "{user} has left, but the account is not closed, so its keys still work. Close the account.";
     pub(super) fn owner_plan_suspended(owner: &Owner) = "note.owner_plan_suspended":
         "The plan does not include API keys for the {owner:user|team} {owner}, so its keys are refused, and it cannot \
          have new keys. Upgrade the plan.";
@@ -45,8 +45,8 @@ sentences! {
         "The {owner:user|team} {owner} is suspended, so its keys are refused, and it cannot have new keys. Reinstate \
          it first.";
     pub(super) fn owner_unknown(owner: &Owner) = "note.owner_unknown":
-        "The {owner:user|team} {owner} is not in the directory, but is not closed, so the key would still work. Check \
-         the directory, or close the {owner:user|team}.";
+        "The {owner:user|team} {owner} is missing in the directory of users and teams, but is not closed, so its keys \
+         still work. If the {owner:user|team} no longer exists, close it.";
     pub(super) fn reach_of_team(team: &TeamId) = "note.reach_of_team":
         "It has access to the team {team} only: not to other teams, and not to the data of a person.";
     pub(super) fn reach_of_user(user: &UserId) = "note.reach_of_user":

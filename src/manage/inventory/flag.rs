@@ -54,15 +54,14 @@ told_words! {
             "Its user has left, but the key still works. Close the user, or revoke the key.",
         /// Its owner is neither suspended nor closed, but the directory knows no such user or team.
         OwnerUnknown = "owner_unknown":
-            "Its user or team is not in the directory, but the key still works. Close the user or team, or revoke the \
-             key.",
+            "Its user or team is missing in the directory of users and teams, but is not closed, so the key still \
+             works. If the user or team no longer exists, close it.",
         /// It is paused.
         Paused = "paused":
             "It is paused, so it is refused. Resume it if it is still needed, otherwise revoke it.",
         /// It was made longer ago than the service wants a key to go without rotation, and it is not being rotated.
         RotationDue = "rotation_due":
-            "It has not been rotated for longer than this service recommends. Start a rotation, and install the new \
-             key.",
+            "Its rotation is overdue. Start a rotation, and install the new key.",
         /// It was rotated, and both keys are live.
         RotationUnfinished = "rotation_unfinished":
             "It was rotated, and both keys work. Finish the rotation when the old key is not used any more.",

@@ -3,24 +3,26 @@
 use crate::{
     key::KeyId,
     sentence::{Sentence, sentences},
+    time::Timestamp,
 };
 
 sentences! {
     pub(in crate::manage) fn all;
 
     pub(super) fn changed(changes: usize, keys: usize) = "leak_report.changed":
-        "Since then, it made {changes} {changes:change|changes} and created {keys} {keys:key|keys}. Only what you \
-         have access to is counted.";
+        "In that time, it made {changes} {changes:change|changes} and created {keys} {keys:key|keys}. What you have no \
+         access to is not counted.";
     pub(super) fn changed_nothing() = "leak_report.changed_nothing":
-        "Since then, it changed nothing that you have access to.";
+        "In that time, it changed nothing that you have access to.";
     pub(super) fn entries_unreadable(entries: u64) = "leak_report.entries_unreadable":
-        "{entries} {entries:entry|entries} of the trail cannot be read, so this report may be incomplete.";
+        "{entries} {entries:entry|entries} of the audit log cannot be read, so this report may be incomplete: \
+         tell the operator of the service.";
     pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more than is listed here.";
-    pub(super) fn not_used() = "leak_report.not_used": "Since then, it has not been used.";
+    pub(super) fn not_used(since: Timestamp) = "leak_report.not_used": "Since {since}, it has not been used.";
     pub(super) fn tried_since_death(times: i64) = "leak_report.tried_since_death":
         "It was sent {times} {times:time|times} after it was revoked or expired.";
-    pub(super) fn used(sources: usize, new: usize) = "leak_report.used":
-        "Since then, requests with it came from {sources} {sources:source|sources}. {new} of them had not been seen \
+    pub(super) fn used(since: Timestamp, sources: usize, new: usize) = "leak_report.used":
+        "Since {since}, requests with it came from {sources} {sources:source|sources}. {new} of them had not been seen \
          before.";
 
     pub(super) fn more_matches(keys: usize) = "key_matches.more_matches":

@@ -17,10 +17,10 @@ impl Sentence {
     ///
     /// let alice = UserId::new("u-1")?;
     /// let sentence = manager.exposure(&alice, &admin).await?.sentence();
-    /// assert_eq!(sentence, "u-1 saw the text of no live key.");
+    /// assert_eq!(sentence, "u-1 has not seen any active key in full.");
     ///
     /// let names = Names::none().with_user(alice, "Alice Jones");
-    /// assert_eq!(sentence.naming(&names), "Alice Jones saw the text of no live key.");
+    /// assert_eq!(sentence.naming(&names), "Alice Jones has not seen any active key in full.");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

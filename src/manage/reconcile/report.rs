@@ -38,7 +38,7 @@ use crate::{
 ///     manager.issue(IssueKey::user(UserId::new(user)?), &system).await?;
 /// }
 /// let report = manager.reconcile(Reconcile::report(), &system).await?;
-/// assert_eq!(report.to_string(), "1 of 2 users and teams with live keys is missing in the directory.");
+/// assert_eq!(report.to_string(), "1 of 2 users and teams with active keys is not in the directory.");
 /// for missing in &report.missing {
 ///     println!("{}: {} live keys", missing.owner, missing.live_keys);
 /// }

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 /// let store = SqliteStore::in_memory().await.unwrap();
 /// let error = store.backup_to("no such folder/keys.db").await.unwrap_err();
 /// assert_eq!(error.kind(), SqliteBackupErrorKind::CannotWrite);
-/// assert!(error.to_string().ends_with("may this process write there, and is there room?"));
+/// assert!(error.to_string().ends_with("that this process may write there, and that the disk has room"));
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```

@@ -23,7 +23,7 @@ use super::{
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let error = SqliteStore::open("no such folder/keys.db").await.unwrap_err();
 /// assert_eq!(error.kind(), SqliteOpenErrorKind::CannotOpen);
-/// assert!(error.to_string().ends_with("does its folder exist, and may this process write there?"));
+/// assert!(error.to_string().ends_with("check that its folder exists and that this process may write there"));
 /// # });
 /// # Ok::<(), std::io::Error>(())
 /// ```

@@ -108,12 +108,11 @@ async fn an_explanation_says_that_the_directory_does_not_have_the_owner() {
         explanation.notes.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let alice = called("alice");
-    let left =
-        format!("{alice} has left, but the account is not closed, so the key would still work. Close the account.");
+    let left = format!("{alice} has left, but the account is not closed, so its keys still work. Close the account.");
     let unknown = |kind, id| {
         format!(
-            "The {kind} {id} is not in the directory, but is not closed, so the key would still work. Check the \
-             directory, or close the {kind}."
+            "The {kind} {id} is missing in the directory of users and teams, but is not closed, so its keys still work. \
+             If the {kind} no longer exists, close it."
         )
     };
     assert_eq!(notes('B').await, [left]);
@@ -144,8 +143,8 @@ async fn a_preview_warns_of_a_key_for_an_unknown_owner() {
         let says = |who: &str| {
             let (kind, _) = who.split_once(' ').unwrap();
             format!(
-                "The {who} is not in the directory, but is not closed, so the key would still work. Check the \
-                 directory, or close the {kind}."
+                "The {who} is missing in the directory of users and teams, but is not closed, so its keys still work. If \
+                 the {kind} no longer exists, close it."
             )
         };
         assert_eq!(said, who.map(|who| (Severity::Warning, says(who))).into_iter().collect::<Vec<_>>());
@@ -316,7 +315,7 @@ async fn a_preview_warns_of_a_key_for_a_leaver() {
         (preview.can_be_issued(), note.map(|note| (note.severity, note.to_string())))
     };
     let said = format!(
-        "{} has left, but the account is not closed, so the key would still work. Close the account.",
+        "{} has left, but the account is not closed, so its keys still work. Close the account.",
         called("alice")
     );
     assert_eq!(note(user("alice")).await, (true, Some((Severity::Warning, said))));

@@ -236,13 +236,16 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
     assert_eq!(denied_downstream, [("api/node".to_owned(), 2)]);
     assert_eq!(
         report.to_string(),
-        "Since then, requests with it came from 2 sources. 1 of them had not been seen before. Since then, it made 4 \
-         changes and created 1 key. Only what you have access to is counted. It was sent 5 times after it was revoked or expired."
+        format!(
+            "Since {since}, requests with it came from 2 sources. 1 of them had not been seen before. In that time, it \
+             made 4 changes and created 1 key. What you have no access to is not counted. It was sent 5 times after it \
+             was revoked or expired."
+        )
     );
     // The owner sees its own key, but not what the key did to keys of others.
     let own = bench.manager.leak_report(&id, since, &person("kim")).await.unwrap();
     assert_eq!((own.changes.len(), own.made.len(), own.sources.len()), (0, 0, 3));
-    assert!(own.to_string().contains("Since then, it changed nothing that you have access to"), "{own}");
+    assert!(own.to_string().contains("In that time, it changed nothing that you have access to"), "{own}");
     assert_eq!(
         bench.manager.leak_report(&id, since, &person("eve")).await.unwrap_err().kind(),
         ManageErrorKind::NotFound
