@@ -253,7 +253,7 @@ impl Outcome {
         };
         match self {
             Self::Malformed(reason) => {
-                let told = "The text that was sent is not an API key. The caller was told: {advice}";
+                let told = "The request had a text that is not an API key. The caller was told: \"{advice}\"";
                 Sentence::new(id, told, vec![("advice", told_to_caller(*reason).into())])
             }
             _ => Sentence::new(id, self.meaning(), Vec::new()),

@@ -171,8 +171,8 @@ words! {
         /// The name of a variable, a sample from documentation, a reference to a secret that was not resolved, or a
         /// masked copy, instead of the key.
         Placeholder = "placeholder":
-            "This is a placeholder, the name of a secret or a masked key, not an API key. Check that the variable or \
-             secret is set, and that your program sends its value.",
+            "This is not an API key, but a placeholder, a masked key or the name of a secret. Check that the variable \
+             or secret is set, and that your program sends its value.",
         /// Quotation marks are part of the key.
         Quotes = "quotes":
             "There are quotation marks before, after or inside the API key. Remove them where the key is configured.",

@@ -47,7 +47,7 @@ pub enum DenialReason {
     NetworksTooWide,
     /// No key may do this, whatever its scopes: it cannot be undone, or it undoes a person's decision.
     NotForKeys,
-    /// Only the person who owns the key can do this.
+    /// Only the person who owns that personal key can do this.
     NotYourKey,
     /// The team's plan does not include keys of its own.
     PlanRequired,
@@ -198,7 +198,7 @@ sentences! {
     fn networks_too_wide() = "denial.networks_too_wide":
         "An API key can give another key only networks that it may use itself, and cannot add networks to a key.";
     fn not_for_keys() = "denial.not_for_keys": "This cannot be done with an API key.";
-    fn not_your_key() = "denial.not_your_key": "Only the person who owns the key can do this.";
+    fn not_your_key() = "denial.not_your_key": "Only the person who owns that personal key can do this.";
     fn own_words(sentence: &str) = "denial.own_words": "{sentence}";
     fn plan_required() = "denial.plan_required": "Team API keys are not included in this plan.";
     fn scopes_too_wide() = "denial.scopes_too_wide":
@@ -215,7 +215,7 @@ sentences! {
     fn ask_for_fewer_networks() = "remedy.ask_for_fewer_networks": "Choose fewer networks, or ask a person to do it.";
     fn ask_for_the_same_limits() = "remedy.ask_for_the_same_limits":
         "Send the same limits, or ask a person to create the key.";
-    fn ask_that_person() = "remedy.ask_that_person": "Ask the owner of the key to do it, or revoke the key.";
+    fn ask_that_person() = "remedy.ask_that_person": "Ask that person to do it, or revoke that key.";
     fn ask_the_service() = "remedy.ask_the_service": "Ask the support of the service.";
     fn let_it_be_reinstated() = "remedy.let_it_be_reinstated":
         "Ask an admin of the organization to reinstate it. If the whole organization is suspended, ask the support of \
@@ -224,7 +224,7 @@ sentences! {
         "Keep the key, and ask an admin of the organization to resume it.";
     fn try_again() = "remedy.try_again": "Try again. The API key may have fewer rights now.";
     fn use_a_key_with_that_scope() = "remedy.use_a_key_with_that_scope":
-        "Ask an admin for a key with this scope. Only a person can give it to a key, and must name it.";
+        "Ask an admin to create a key with this scope.";
     fn use_a_live_key() = "remedy.use_a_live_key": "Use a key that is not revoked, expired or paused.";
     fn use_another_account() = "remedy.use_another_account": "This cannot be undone. Use another account.";
 }

@@ -17,8 +17,8 @@ told_words! {
         Days = "days": "Usage by day covers at most 400 days.",
         /// The new expiry is later than the current one. A rotation can give a later one.
         ExpiryLater = "expiry_later":
-            "You can only shorten the lifetime of a key: for a later expiry, rotate the key (`begin_rotation` with \
-             `RotateKey::expires_at`).",
+            "You can only shorten the lifetime of a key: for a later expiry, rotate the key and give the new key a \
+             later expiry.",
         /// A key that acts would let a key live longer by a rotation; only people and the system can do that.
         ExpiryLaterByKey = "expiry_later_by_key":
             "An API key cannot extend a lifetime by a rotation: ask a person who may rotate the key.",
@@ -56,8 +56,7 @@ told_words! {
         Scopes = "scopes": "A key can have at most 64 scopes.",
         /// The new scopes are not within the old ones. A rotation can give wider ones.
         ScopesWider = "scopes_wider":
-            "You can only take scopes away from a key: to add some, rotate the key (`begin_rotation` with \
-             `RotateKey::scopes`).",
+            "You can only take scopes away from a key: to add some, rotate the key and give the new key more scopes.",
         /// A text that is known beforehand follows a pattern, like those in documentation.
         TextGuessable = "text_guessable":
             "The secret in this key is easy to guess: generate a key with `KeyFormat::generate` and put it in the \

@@ -76,8 +76,10 @@ impl RefusalCode {
 
     const fn told(self) -> Told {
         match self {
-            Self::AmbiguousCredentials => Kind::AMBIGUOUS
-                .with("The request has more than one API key or sends a header twice. Send one key, once."),
+            Self::AmbiguousCredentials => Kind::AMBIGUOUS.with(
+                "The request has more than one API key, or the header with the key is there twice. Send one key, \
+                 once.",
+            ),
             Self::ClockUnsure => Kind::UNAVAILABLE.with(
                 "The clock of the service jumped, so it is not certain whether this API key has expired. Keep the \
                  key, and try again in 30 seconds.",
@@ -130,7 +132,8 @@ impl RefusalCode {
                 "This cannot be done with an API key. A person has to do this, signed in and without an API key.",
             ),
             Self::NotYourKey => Kind::FORBIDDEN.with(
-                "Only the person who owns the key can do this. Ask the owner of the key to do it, or revoke the key.",
+                "Only the person who owns that personal key can do this. Ask that person to do it, or revoke that \
+                 key.",
             ),
             Self::Overloaded => Kind::UNAVAILABLE
                 .with("The service is busy checking API keys. Keep the key, and try again in a moment."),

@@ -67,7 +67,7 @@ async fn a_node_with_another_pepper_does_not_start() {
     cheap_node(&store, first()).await;
     let wrong = Peppers::new().with(number(1), pepper(9)).current(number(1)).unwrap();
     let error = node(&store, wrong, Argon2Params::MACHINE_SECRET).await.unwrap_err();
-    assert!(error.contains("pepper 1 is not the one"), "{error}");
+    assert!(error.contains("pepper 1 of this node differs"), "{error}");
     cheap_node(&store, first()).await;
 }
 
@@ -99,7 +99,7 @@ fn known(ids: &[u8], current: Option<u32>) -> Peppers {
 async fn a_node_that_lacks_the_pepper_of_new_keys_does_not_start() {
     let store = Arc::new(MemoryStore::new());
     cheap_node(&store, second()).await;
-    let said = "made with pepper 2, which this node does not know";
+    let said = "hashed with pepper 2, which this node does not have";
     for lacking in [Peppers::none(), first(), known(&[1], None), known(&[1, 3], Some(1)), known(&[3], None)] {
         let error = refused(&store, lacking).await;
         assert!(error.contains(said), "{error}");
@@ -138,7 +138,7 @@ async fn a_note_of_peppers_that_cannot_be_read_keeps_nodes_from_starting_and_sta
             let error = ApiKeys::builder(store.clone()).hasher(hasher).build().await.err().unwrap();
             let chain = successors(error.source(), |error| (*error).source());
             let said = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-            assert!(said.contains(r#"the note "peppers", which names"#), "{said}");
+            assert!(said.contains(r#"the note "peppers" in the store, which names"#), "{said}");
         }
         let issued = early.manager().issue(IssueKey::user(user("alice")), &crate::support::system()).await;
         assert_eq!(issued.unwrap_err().kind(), ManageErrorKind::StoreUnavailable);

@@ -172,7 +172,8 @@ async fn ambiguous_credentials() {
     let fixture = fixture().await;
     let (one, other) = (issue(&fixture.keys, team("blue")).await, issue(&fixture.keys, team("blue")).await);
     let challenge = Some("Bearer realm=\"api\", error=\"invalid_request\"");
-    let detail = "The request has more than one API key or sends a header twice. Send one key, once.";
+    let detail =
+        "The request has more than one API key, or the header with the key is there twice. Send one key, once.";
     let authorization = ("authorization", &*bearer(&one));
     for lines in [
         [authorization, ("x-api-key", other.expose_secret())],

@@ -41,7 +41,7 @@ const IN_USE_MS: i64 = 30 * 24 * 3_600_000;
 /// for stops in &radius.stops {
 ///     println!("{} {}", stops.key.name, if stops.looks_shared() { "others depend on it" } else { "" });
 /// }
-/// assert_eq!(radius.to_string(), "If alice leaves, no key stops working. alice created no keys for others that would keep working.");
+/// assert_eq!(radius.to_string(), "If alice leaves, no key stops working. alice created no keys for others that keep working.");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

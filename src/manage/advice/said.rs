@@ -12,7 +12,8 @@ sentences! {
     pub(in crate::manage) fn all;
 
     pub(super) fn dies_with_person(user: &UserId) = "note.dies_with_person":
-        "It is refused while {user} is suspended, and stops permanently when {user} leaves.";
+        "If {user} is suspended, it is refused until {user} is reinstated. If {user} leaves, it stops working \
+         permanently.";
     pub(super) fn expires(at: Timestamp) = "note.expires":
         "It expires at {at}. You can shorten the lifetime later, but never extend it.";
     pub(super) fn expires_at_the_latest(at: Timestamp) = "note.expires_at_the_latest":
@@ -76,7 +77,8 @@ sentences! {
         "Everybody who has the full key can act as {user}, with the access that {user} has when the key is used.";
 
     pub(super) fn keys_go_on(keys: usize, user: &UserId) = "blast_radius.keys_go_on":
-        "{keys} {keys:key|keys} that {user} created for others will keep working.";
+        "{keys} {keys:key|keys} that {user} created for others {keys:is not affected and keeps|are not affected and \
+         keep} working.";
     pub(super) fn keys_stop(user: &UserId, keys: usize, in_use: usize, shared: usize) = "blast_radius.keys_stop":
         "If {user} leaves, {keys} personal {keys:key stops|keys stop} working. Of these, {in_use} {in_use:was|were} \
          used in the last 30 days, and others seem to depend on {shared}.";
@@ -90,7 +92,7 @@ sentences! {
         "{user} has left, and the account is suspended or closed, so {keys} personal {keys:key no longer works|keys \
          no longer work}.";
     pub(super) fn no_key_goes_on(user: &UserId) = "blast_radius.no_key_goes_on":
-        "{user} created no keys for others that would keep working.";
+        "{user} created no keys for others that keep working.";
     pub(super) fn no_key_stops(user: &UserId) = "blast_radius.no_key_stops": "If {user} leaves, no key stops working.";
     pub(super) fn refused_already(user: &UserId) = "blast_radius.refused_already":
         "The account of {user} is suspended or closed, so the personal keys of {user} do not work.";

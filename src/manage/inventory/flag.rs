@@ -19,8 +19,8 @@ told_words! {
     pub sentence {
         /// Its creator, who is not its owner, is suspended or closed, or has left.
         CreatorInactive = "creator_inactive":
-            "The person who created it and saw the full key has left, or is suspended or closed. Rotate the key if \
-             this person may still have a copy.",
+            "The person who created it and saw the full key has left, or the account is suspended or closed. Rotate \
+             the key if this person may still have a copy.",
         /// It is live, has an end and no successor, and the end is near.
         EndsSoon = "ends_soon":
             "It expires soon. If it is still needed, rotate it before then and give the new key a later expiry.",

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn report_is_a_sentence() {
         let report = RevokedMany { matched: 5, revoked: 2, already_dead: 1, denied: 1, left: 1, ..Default::default() };
-        let expected = "2 of 5 keys revoked. 1 was already revoked or expired. You are not allowed to revoke 1 of them. 1 still works: try again.";
+        let expected = "2 of 5 keys revoked. 1 was already revoked or expired. You are not allowed to revoke 1 of them: ask an admin of the organization. 1 still works: try again.";
         assert_eq!(report.to_string(), expected);
         assert!(!report.is_complete());
         let look = RevokedMany { matched: 2, revoked: 2, dry_run: true, ..Default::default() };

@@ -37,7 +37,7 @@ sentences! {
         "{keys} {keys:was|were} already revoked or expired.";
     pub(super) fn keys_unreadable(keys: u64) = "revoked_many.keys_unreadable": "{keys} {keys:key|keys} cannot be read.";
     pub(super) fn not_to_be_revoked(keys: u64) = "revoked_many.not_to_be_revoked":
-        "You are not allowed to revoke {keys} of them.";
+        "You are not allowed to revoke {keys} of them: ask an admin of the organization.";
     pub(super) fn nothing_revoked() = "revoked_many.nothing_revoked":
         "No key that you have access to matches, so nothing was revoked.";
     pub(super) fn revoked(revoked: u64, matched: u64) = "revoked_many.revoked":

@@ -6,10 +6,11 @@ sentences! {
     pub(in crate::manage) fn all;
 
     pub(super) fn closed(owners: u64) = "reconcile.closed":
-        "{owners} of them {owners:has|have} now been closed. Their keys are refused permanently.";
+        "This comparison closed {owners} {owners:user or team|users and teams}. All their keys are now refused \
+         permanently.";
     pub(super) fn kept(owners: u64) = "reconcile.kept":
-        "{owners} of them {owners:was|were} not closed: {owners:it exists, has no active key or was|they exist, have \
-         no active keys or were} already closed.";
+        "{owners} {owners:user or team was|users and teams were} not closed: {owners:it exists, has no active key or \
+         was|they exist, have no active keys or were} already closed.";
     pub(super) fn missing(missing: u64, owners: u64) = "reconcile.missing":
         "{missing} of {owners} {owners:user or team|users and teams} with active keys {missing:is|are} not in the \
          directory.";

@@ -46,7 +46,7 @@ async fn ambiguous_credentials_are_a_bad_request() {
         "Bad Request",
         Some("Bearer realm=\"api\", error=\"invalid_request\""),
         None,
-        "\"detail\":\"The request has more than one API key or sends a header twice. Send one key, once.\",\
+        "\"detail\":\"The request has more than one API key, or the header with the key is there twice. Send one key, once.\",\
          \"code\":\"ambiguous_credentials\"",
     );
     for lines in [

@@ -59,7 +59,7 @@ fn may_write(_path: &Path) -> bool {
 #[cfg_attr(not(feature = "tracing"), expect(unused_variables, reason = "there is no log to tell"))]
 fn warn_of_others(path: &Path, stat: &Stat) {
     if stat.mode & 0o020 != 0 {
-        log!(warn, file = %path.display(), "a group may write to the file, and so make and revive keys");
+        log!(warn, file = %path.display(), "a group can write to the file, and so create or restore keys");
     }
     if stat.owner.is_some_and(is_another_user) {
         log!(warn, file = %path.display(), owner = stat.owner, "another user owns the file, and may write to it");

@@ -71,7 +71,7 @@ async fn a_file_copied_without_its_log_is_recognized_in_each_of_its_lives() {
         assert_eq!(error.kind(), SqliteOpenErrorKind::NoLog);
         let text = error.to_string();
         assert!(text.contains("copy.db` was in use when it was copied or when `"), "{text}");
-        assert!(text.contains("keys revoked by them would be live"), "{text}");
+        assert!(text.contains("keys that they revoked would be accepted"), "{text}");
         assert!(text.contains("SqliteStore::backup_to"), "{text}");
         assert!(!beside(&copy, "-wal").exists());
     }
@@ -247,7 +247,7 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_when_it_fails() {
         let target = if taken == folder.file() { folder.file() } else { backup.clone() };
         let error = store.backup_to(&target).await.unwrap_err();
         assert_eq!(error.kind(), SqliteBackupErrorKind::AlreadyExists);
-        assert!(error.to_string().starts_with(&format!("`{}` exists", taken.display())), "{error}");
+        assert!(error.to_string().starts_with(&format!("`{}` already exists", taken.display())), "{error}");
         if taken != folder.file() {
             assert_eq!(fs::read_to_string(&taken).unwrap(), "mine");
             fs::remove_file(taken).unwrap();

@@ -33,8 +33,8 @@ async fn changes_that_wait_for_a_lock_are_known_not_to_be_made_and_say_why() {
         assert_eq!(error.kind(), ManageErrorKind::StoreUnavailable);
         let store_error = std::error::Error::source(&error).unwrap();
         let cause = store_error.source().unwrap().to_string();
-        assert!(cause.starts_with("somebody holds the write lock of `"), "{cause}");
-        assert!(cause.contains("keys.db`, and nothing was changed: end the transaction"), "{cause}");
+        assert!(cause.starts_with("another process holds the write lock of `"), "{cause}");
+        assert!(cause.contains("keys.db`, and nothing was changed: end its transaction"), "{cause}");
     }
     keys.authenticator().authenticate(key.expose_secret()).await.unwrap();
 

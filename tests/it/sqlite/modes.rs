@@ -19,7 +19,7 @@ async fn refused(folder: &Folder, kind: SqliteOpenErrorKind, file: &Path) -> Str
     ] {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(
-            error.to_string().contains(&format!("may write to `{}`", file.display()))
+            error.to_string().contains(&format!("can write to `{}`", file.display()))
                 || kind == SqliteOpenErrorKind::ReadOnly
         );
         assert!(error.to_string().contains(&format!("`{}`", file.display())), "{error}");

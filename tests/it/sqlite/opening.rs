@@ -73,7 +73,7 @@ async fn a_file_that_is_no_database_is_refused_and_left_alone() {
         SqliteStore::open_exclusive(folder.file()).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), SqliteOpenErrorKind::NotADatabase);
-        let end = "keys.db` is no SQLite database: name another file, or one that does not exist yet";
+        let end = "keys.db` is not an SQLite database: choose another file, or a name that does not exist yet";
         assert!(error.to_string().ends_with(end), "{error}");
     }
     assert_eq!(fs::read_to_string(folder.file()).unwrap(), text);
@@ -92,7 +92,7 @@ async fn a_schema_one_version_newer_is_used_as_it_is_and_two_are_refused() {
     sql(&folder.file()).execute("insert into api_key_schema (version) values (3)", []).unwrap();
     let error = SqliteStore::open(folder.file()).await.unwrap_err();
     assert_eq!(error.kind(), SqliteOpenErrorKind::TooNew);
-    let end = "has schema 3, and this version of tower-api-keys works with 2 at most: update tower-api-keys";
+    let end = "has schema 3, but this version of tower-api-keys supports at most schema 2: update tower-api-keys";
     assert!(error.to_string().ends_with(end), "{error}");
 }
 
@@ -116,7 +116,10 @@ async fn a_table_of_somebody_else_under_a_name_of_ours_is_refused_and_left_alone
     sql(&folder.file()).execute_batch("create table api_keys (mine text); insert into api_keys values ('x')").unwrap();
     let error = SqliteStore::open(folder.file()).await.unwrap_err();
     assert_eq!(error.kind(), SqliteOpenErrorKind::TableTaken);
-    assert!(error.to_string().contains("has a `api_keys` of somebody else's"), "{error}");
+    assert!(
+        error.to_string().contains("already has a table or view `api_keys` that belongs to another program"),
+        "{error}"
+    );
     let tables: i64 =
         sql(&folder.file()).query_row("select count(*) from sqlite_master", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 1);

@@ -223,7 +223,7 @@ async fn a_backup_copied_over_the_file_is_noticed() {
     service.is_out().await;
     drop(lock);
     let error = store.find(&id(1)).await.unwrap_err();
-    assert!(cause(&error).contains("was written to by something else than SQLite"), "{}", cause(&error));
+    assert!(cause(&error).contains("a program other than SQLite wrote to `"), "{}", cause(&error));
 }
 
 /// While a reader is open, a new mark stays in the log and is read from there, whatever happens to the file.
@@ -251,7 +251,7 @@ async fn a_file_written_to_beside_a_reader_is_noticed() {
             fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&[0; 512], at as u64).unwrap();
         }
         service.is_out().await;
-        assert!(cause(&store.find(&id(1)).await.unwrap_err()).contains("was written to by something else than SQLite"));
+        assert!(cause(&store.find(&id(1)).await.unwrap_err()).contains("a program other than SQLite wrote to `"));
     }
 }
 
@@ -340,7 +340,7 @@ async fn a_log_that_was_emptied_or_cut_off_is_noticed() {
         let error = store.apply(&change(21, revoke(1))).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         let said = cause(&error);
-        assert!(said.contains("keys.db-wal` was emptied or cut off by something else than SQLite"), "{said}");
+        assert!(said.contains("keys.db-wal` while this service used it, and the last changes are lost"), "{said}");
         assert_eq!(store.try_head(), None);
         drop(store);
         if halves == 0 {

@@ -391,7 +391,7 @@ async fn blast_radius_walks_all_pages_and_shows_of_teams_what_the_actor_may_see(
         ),
         "{told}"
     );
-    assert!(told.ends_with("1000 keys that alice created for others will keep working."), "{told}");
+    assert!(told.ends_with("1000 keys that alice created for others are not affected and keep working."), "{told}");
 }
 
 #[tokio::test]

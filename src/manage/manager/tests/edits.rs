@@ -163,7 +163,7 @@ async fn one_field_that_cannot_be_leaves_all_as_it_is() {
     bench.manager.expire_at(&id, time("2026-06-01T00:00:00Z"), &system()).await.unwrap();
     let later = bench.manager.edit(all(), &system()).await.unwrap_err();
     assert_eq!(later.kind(), ManageErrorKind::Invalid(InvalidInput::ExpiryLater));
-    assert!(later.to_string().contains("rotate the key (`begin_rotation` with `RotateKey::expires_at`)"), "{later}");
+    assert!(later.to_string().contains("rotate the key and give the new key a later expiry"), "{later}");
     assert_eq!(bench.all().await.0.len(), before.0.len());
     assert_eq!(bench.row(&id).await.version, 2);
 }

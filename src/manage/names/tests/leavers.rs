@@ -259,7 +259,7 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
     let bench = planted(&fake).await;
     let radius = async || bench.manager.blast_radius(&user_id("alice"), &system()).await.unwrap();
     let alice = called("alice");
-    let goes_on = format!("2 keys that {alice} created for others will keep working.");
+    let goes_on = format!("2 keys that {alice} created for others are not affected and keep working.");
     assert_eq!(
         radius().await.to_string(),
         format!(
@@ -270,9 +270,7 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
     let zoe = called("zoe");
     assert_eq!(
         bench.manager.blast_radius(&user_id("zoe"), &system()).await.unwrap().to_string(),
-        format!(
-            "{zoe} has left and has no active personal key. {zoe} created no keys for others that would keep working."
-        )
+        format!("{zoe} has left and has no active personal key. {zoe} created no keys for others that keep working.")
     );
     bench.change_owner(&user("alice"), OwnerChange::Suspend(Suspension::Admin)).await;
     let refused = format!(
