@@ -1,0 +1,90 @@
+//! The only generic code of this crate: the embedder's extractor says who asks, and everything behind it is concrete.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request, State},
+    response::{IntoResponse, Response},
+};
+use tower_api_keys::{Actor, ApiKeys, KeyManager, OrganizationId, store::Ledger};
+use tower_service::Service;
+
+use crate::problem::{HttpError, Problem};
+
+/// Who asks, and the manager of their organization: in the extensions of every request behind the gate.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) actor: Actor,
+    pub(crate) manager: KeyManager,
+}
+
+/// Lets requests through that say who asks.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    managers: Arc<dyn Fn(Option<&OrganizationId>) -> KeyManager + Send + Sync>,
+}
+
+impl Gate {
+    pub(crate) fn new<S: Ledger>(keys: &ApiKeys<S>) -> Self {
+        let keys = keys.clone();
+        let managers = move |organization: Option<&OrganizationId>| match organization {
+            None => keys.manager(),
+            Some(organization) => keys.manager_for(organization.clone()),
+        };
+        Self { managers: Arc::new(managers) }
+    }
+
+    /// A router for the embedder: the extractor `A` runs before anything of `inner`. Its rejection is the answer, as it
+    /// is.
+    pub(crate) fn router<St, A>(self, inner: Router) -> Router<St>
+    where
+        St: Clone + Send + Sync + 'static,
+        A: FromRequestParts<St> + Into<Actor> + Send + 'static,
+    {
+        Router::new().fallback(move |State(state): State<St>, request: Request| {
+            let (gate, inner) = (self.clone(), inner.clone());
+            async move {
+                let (mut parts, body) = request.into_parts();
+                // A rejection may be unable to go to another thread, so none may live across the next await.
+                let actor: Actor = match A::from_request_parts(&mut parts, &state).await {
+                    Ok(caller) => caller.into(),
+                    Err(rejection) => return rejection.into_response(),
+                };
+                gate.enter(actor, Request::from_parts(parts, body), inner).await
+            }
+        })
+    }
+
+    /// The same for services without axum: a layer outside has put an [`Actor`] into the extensions of the request.
+    pub(crate) fn of_extensions(self, inner: Router) -> Router {
+        Router::new().fallback(move |mut request: Request| {
+            let (gate, inner) = (self.clone(), inner.clone());
+            async move {
+                match request.extensions_mut().remove::<Actor>() {
+                    Some(actor) => gate.enter(actor, request, inner).await,
+                    None => Problem::from(HttpError::NoActor).into_response(),
+                }
+            }
+        })
+    }
+
+    async fn enter(&self, actor: Actor, mut request: Request, mut inner: Router) -> Response {
+        // The operator does not call over HTTP. An extractor that says so has a defect that would open everything.
+        if actor.is_system() {
+            return Problem::from(HttpError::SystemActor).into_response();
+        }
+        let manager = (self.managers)(actor.organization());
+        request.extensions_mut().insert(Caller { actor, manager });
+        match inner.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,209 @@
+//! Errors as problem documents (RFC 9457): those of the manager in the core's own form, and those of HTTP in the same.
+
+use axum::response::{IntoResponse, Response};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use serde::Serialize;
+use tower_api_keys::manage::{self, ManageError, RevokeManyError, RevokedMany};
+
+/// An answer that is an error.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    retry_after: Option<u64>,
+    document: Vec<u8>,
+}
+
+/// What is wrong with a request before the manager is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HttpError {
+    BodyTooLarge,
+    /// A value is not what the field of this name can hold.
+    Invalid(&'static str),
+    MalformedBody,
+    MalformedHeader(&'static str),
+    MalformedQuery,
+    MethodNotAllowed,
+    NoActor,
+    NoRoute,
+    SystemActor,
+    UnsupportedMediaType,
+}
+
+impl HttpError {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::BodyTooLarge,
+        Self::Invalid("owner"),
+        Self::MalformedBody,
+        Self::MalformedHeader("if-match"),
+        Self::MalformedQuery,
+        Self::MethodNotAllowed,
+        Self::NoActor,
+        Self::NoRoute,
+        Self::SystemActor,
+        Self::UnsupportedMediaType,
+    ];
+
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::MalformedBody | Self::MalformedHeader(_) | Self::MalformedQuery => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoActor | Self::SystemActor => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::BodyTooLarge => "body_too_large",
+            Self::Invalid(_) => "invalid",
+            Self::MalformedBody => "malformed_body",
+            Self::MalformedHeader(_) => "malformed_header",
+            Self::MalformedQuery => "malformed_query",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NoActor | Self::SystemActor => "misconfigured",
+            Self::NoRoute => "no_route",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+        }
+    }
+
+    const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(_) => Some("malformed"),
+            Self::NoActor => Some("no_actor"),
+            Self::SystemActor => Some("system_actor"),
+            _ => None,
+        }
+    }
+
+    const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Invalid(field) | Self::MalformedHeader(field) => Some(field),
+            _ => None,
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::BodyTooLarge => "The body is too large: send at most 64 KiB.",
+            Self::Invalid(_) => "The value of this field is not valid: check its form in the documentation.",
+            Self::MalformedBody => {
+                "The body is not what this request takes: send a JSON object with only the documented fields, each at \
+                 most once."
+            }
+            Self::MalformedHeader(_) => "The value of this header is not valid: check its form in the documentation.",
+            Self::MalformedQuery => {
+                "The query is not what this request takes: send only the documented parameters, with valid values."
+            }
+            Self::MethodNotAllowed => "This path does not take this method: the header `Allow` lists those it takes.",
+            Self::NoActor => {
+                "This server is not set up correctly, and nothing was done: its code must say who sends each request."
+            }
+            Self::NoRoute => "There is nothing at this path: check its spelling.",
+            Self::SystemActor => {
+                "This server is not set up correctly, and nothing was done: no request over HTTP may act as the system."
+            }
+            Self::UnsupportedMediaType => {
+                "The content type is not supported: send `Content-Type: application/json`, even without a body."
+            }
+        }
+    }
+}
+
+/// The members of the core's problem documents.
+#[derive(Serialize)]
+struct Document {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    reason: Option<&'static str>,
+    detail: &'static str,
+    sentence: Said,
+    remedy: Option<Said>,
+    field: Option<&'static str>,
+    key: Option<()>,
+    current: Option<i64>,
+}
+
+/// A sentence without arguments, as the core writes one.
+#[derive(Serialize)]
+struct Said {
+    id: String,
+    arguments: NoArguments,
+    text: &'static str,
+}
+
+#[derive(Serialize)]
+struct NoArguments {}
+
+impl From<HttpError> for Problem {
+    fn from(error: HttpError) -> Self {
+        let text = error.sentence();
+        let id = format!("http.{}", error.reason().filter(|_| error.field().is_none()).unwrap_or(error.code()));
+        let document = Document {
+            r#type: "about:blank",
+            title: error.status().canonical_reason().unwrap_or_default(),
+            status: error.status().as_u16(),
+            code: error.code(),
+            reason: error.reason(),
+            detail: text,
+            sentence: Said { id, arguments: NoArguments {}, text },
+            remedy: None,
+            field: error.field(),
+            key: None,
+            current: None,
+        };
+        Self::new(error.status(), None, &document)
+    }
+}
+
+impl From<ManageError> for Problem {
+    fn from(error: ManageError) -> Self {
+        let problem = manage::Problem::from(&error);
+        Self::new(error.status(), problem.retry_after_seconds(), &problem)
+    }
+}
+
+/// A revocation of many keys that stopped half-way: the error, and what was done before it.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct StoppedHalfWay {
+    #[serde(flatten)]
+    problem: manage::Problem,
+    /// What was done before the error.
+    so_far: RevokedMany,
+}
+
+impl From<RevokeManyError> for Problem {
+    fn from(error: RevokeManyError) -> Self {
+        let so_far = error.so_far().clone();
+        let error = error.into_error();
+        let problem = manage::Problem::from(&error);
+        let retry_after = problem.retry_after_seconds();
+        Self::new(error.status(), retry_after, &StoppedHalfWay { problem, so_far })
+    }
+}
+
+impl Problem {
+    fn new(status: StatusCode, retry_after: Option<u64>, document: &impl Serialize) -> Self {
+        Self { status, retry_after, document: serde_json::to_vec(document).unwrap_or_default() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(manage::Problem::MEDIA_TYPE));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        crate::headers::protect(&mut headers);
+        (self.status, headers, self.document).into_response()
+    }
+}
