@@ -43,6 +43,8 @@
 
 mod gate;
 mod headers;
+#[cfg(feature = "page")]
+pub mod page;
 mod problem;
 pub mod routes;
 mod service;

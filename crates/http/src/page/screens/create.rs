@@ -1,0 +1,283 @@
+use http::StatusCode;
+use serde::Serialize;
+use tower_api_keys::{
+    IssueKey, KeyKind, Owner, Scope, Scopes, TeamId,
+    manage::{Decision, ManageErrorKind, NamedTeam, NoteKind, Preview},
+    record::Labels,
+};
+
+use super::{
+    failed::Failed,
+    reveal::{replayed, reveal},
+};
+use crate::page::{
+    answer::{Reply, Screen, Stop},
+    request::{Call, in_query},
+    times,
+};
+
+/// The labels that the form has fields for.
+pub(super) const TICKET: &str = "ticket";
+pub(super) const INSTALLED_IN: &str = "installed-in";
+
+#[derive(Serialize)]
+struct CreateView {
+    kind: &'static str,
+    teams: Vec<Choice>,
+    /// Whether the team is typed: nothing lists the teams of this caller.
+    team_typed: bool,
+    team: String,
+    name: String,
+    may_all: bool,
+    scopes: Vec<Choice>,
+    ends_never: bool,
+    ends: String,
+    responsible: String,
+    ticket: String,
+    installed_in: String,
+    more: bool,
+    idempotency_key: String,
+    notes: Notes,
+    failed: Option<Failed>,
+    /// Why no key can be created here at all.
+    refused: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) text: String,
+    pub(super) chosen: bool,
+}
+
+/// What will surprise people about the key once they have it.
+#[derive(Default, Serialize)]
+struct Notes {
+    name_advice: Option<String>,
+    notes: Vec<Note>,
+    /// The same form for a team key.
+    as_team_key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Note {
+    severity: &'static str,
+    sentence: String,
+    remedy: Option<String>,
+}
+
+/// What a form asks for, as far as it can be understood.
+struct Asked {
+    kind: KeyKind,
+    choices: Vec<NamedTeam>,
+    team: Option<TeamId>,
+    request: Option<IssueKey>,
+    wrong: Option<Failed>,
+}
+
+/// The empty form, or one that a link filled in.
+pub(in crate::page) async fn ask(call: &Call) -> Result<Reply, Stop> {
+    let asked = asked(call).await?;
+    screen(call, asked, None, StatusCode::OK).await
+}
+
+/// The notes for the form as it stands.
+pub(in crate::page) async fn notes(call: &Call) -> Result<Reply, Stop> {
+    let asked = asked(call).await?;
+    let notes = match &asked.request {
+        Some(request) => say(call, &asked, &call.manager.preview(request, &call.actor).await?),
+        None => Notes::default(),
+    };
+    Ok(Screen::new("notes.html", call.say("create.notes"), &NotesView { notes }).into())
+}
+
+#[derive(Serialize)]
+struct NotesView {
+    notes: Notes,
+}
+
+/// Creates the key.
+pub(in crate::page) async fn make(call: &Call) -> Result<Reply, Stop> {
+    let mut asked = asked(call).await?;
+    if let Some(wrong) = asked.wrong.take() {
+        return screen(call, asked, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY).await;
+    }
+    let key = call.fields.some("idempotency_key").ok_or(Stop::Malformed("idempotency_key"))?;
+    let Some(request) = asked.request.take() else { return Err(Stop::Malformed("team")) };
+    match call.manager.issue(request.idempotency_key(key), &call.actor).await {
+        Ok(issued) => Ok(reveal(call, &issued, None).await),
+        Err(error) if error.kind() == ManageErrorKind::IdempotencyKeyUsed => Ok(replayed(call, &error).await),
+        Err(error) => {
+            let (failed, status) = Failed::of(call, error)?;
+            let again = self::asked(call).await?;
+            screen(call, again, Some(failed), status).await
+        }
+    }
+}
+
+async fn asked(call: &Call) -> Result<Asked, Stop> {
+    let fields = &call.fields;
+    let kind = match fields.text("kind") {
+        "team" => KeyKind::Team,
+        "user" | "" => KeyKind::User,
+        _ => return Err(Stop::Malformed("kind")),
+    };
+    let choices = call.manager.teams_to_issue_for(&call.actor).await?;
+    let named = fields.some("team").map(TeamId::new).transpose();
+    let mut wrong = None;
+    let (owner, team) = match (kind, named) {
+        (KeyKind::User, _) => (call.actor.user_id().cloned().map(Owner::User), None),
+        (KeyKind::Team, Err(_)) => {
+            wrong = Some(Failed::field(call, "team", "create.team_invalid"));
+            (None, None)
+        }
+        (KeyKind::Team, Ok(Some(team))) => (Some(Owner::Team(team.clone())), Some(team)),
+        (KeyKind::Team, Ok(None)) => {
+            let first = choices.first().map(|team| team.id().clone());
+            if choices.len() != 1 {
+                wrong = Some(Failed::field(call, "team", "create.team_missing"));
+            }
+            (first.clone().map(Owner::Team), first)
+        }
+    };
+    let request = owner.map(IssueKey::of);
+    let request = match request {
+        Some(request) => filled(call, request, &mut wrong)?,
+        None if kind == KeyKind::User => return Err(Stop::NotFound),
+        None => None,
+    };
+    Ok(Asked { kind, choices, team, request, wrong })
+}
+
+/// The request with what the form says besides its owner.
+fn filled(call: &Call, request: IssueKey, wrong: &mut Option<Failed>) -> Result<Option<IssueKey>, Stop> {
+    let fields = &call.fields;
+    let mut request = request.named(fields.text("name"));
+    if let Some(scopes) = scopes(call)? {
+        request = request.scopes(scopes);
+    }
+    if !fields.is("end", "never") && let Some(text) = fields.some("ends") {
+        match times::of_day(text) {
+            Some(end) => request = request.expires_at(end),
+            None => *wrong = Some(Failed::field(call, "ends", "create.ends_invalid")),
+        }
+    }
+    if let Some(responsible) = fields.some("responsible") {
+        request = request.responsible(responsible);
+    }
+    for (label, field) in [(TICKET, "ticket"), (INSTALLED_IN, "installed_in")] {
+        if let Some(value) = fields.some(field) {
+            request = request.labelled(label, value);
+        }
+    }
+    Ok(Some(request))
+}
+
+/// The scopes that are chosen; `None` for all.
+pub(super) fn scopes(call: &Call) -> Result<Option<Scopes>, Stop> {
+    let fields = &call.fields;
+    let named: Vec<_> = fields.all("scope").filter(|scope| !scope.is_empty()).collect();
+    if fields.is("may", "all") || (named.is_empty() && !fields.is("may", "only")) {
+        return Ok(None);
+    }
+    let named = named.into_iter().map(|scope| Scope::new(scope).map_err(|_| Stop::Malformed("scope")));
+    named.collect::<Result<Scopes, _>>().map(Some)
+}
+
+async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: StatusCode) -> Result<Reply, Stop> {
+    let fields = &call.fields;
+    let preview = match &asked.request {
+        Some(request) => Some(call.manager.preview(request, &call.actor).await?),
+        None => None,
+    };
+    let words = call.site.words();
+    let refused = preview.as_ref().and_then(|preview| match (preview.decision, &preview.denial) {
+        // An answer to this choice of team, scopes and end; without choices there is no other.
+        (Decision::Deny(_), Some(denial)) if asked.choices.is_empty() && !call.actor.is_org_admin() => {
+            let both = [Some(denial.sentence()), denial.remedy()];
+            Some(both.iter().flatten().map(|sentence| words.sentence(sentence)).collect::<Vec<_>>().join(" "))
+        }
+        _ => None,
+    });
+    let notes = preview.map(|preview| say(call, &asked, &preview)).unwrap_or_default();
+    let Asked { kind, choices, team, .. } = asked;
+    let chosen: Vec<_> = fields.all("scope").collect();
+    let scopes = call.manager.scopes().into_iter().flatten().map(|scope| Choice {
+        value: scope.as_str().to_owned(),
+        text: scope.as_str().to_owned(),
+        chosen: chosen.contains(&scope.as_str()),
+    });
+    let teams: Vec<_> = choices
+        .iter()
+        .map(|choice| Choice {
+            value: choice.id().to_string(),
+            text: choice.label().to_owned(),
+            chosen: team.as_ref() == Some(choice.id()),
+        })
+        .collect();
+    let text = |name| fields.echo(name);
+    let is_refused = refused.is_some();
+    let view = CreateView {
+        kind: kind.as_str(),
+        team_typed: kind == KeyKind::Team && teams.is_empty(),
+        teams,
+        team: team.map(|team| team.to_string()).unwrap_or_default(),
+        name: text("name"),
+        may_all: fields.is("may", "all") || chosen.is_empty() && !fields.is("may", "only"),
+        scopes: scopes.collect(),
+        ends_never: fields.some("ends").is_none() || fields.is("end", "never"),
+        ends: text("ends"),
+        responsible: text("responsible"),
+        ticket: text("ticket"),
+        installed_in: text("installed_in"),
+        more: ["responsible", "ticket", "installed_in"].iter().any(|field| fields.some(field).is_some()),
+        // The same key again if the form is sent again: then no second key is made.
+        idempotency_key: fields.some("idempotency_key").map_or_else(random, |key| Ok(key.to_owned()))?,
+        notes,
+        failed,
+        refused,
+    };
+    let title = call.say(&format!("create.title.{}", kind.as_str()));
+    let status = if is_refused && status.is_success() { StatusCode::FORBIDDEN } else { status };
+    Ok(Screen::new("create.html", title, &view).with_status(status).into())
+}
+
+fn say(call: &Call, asked: &Asked, preview: &Preview) -> Notes {
+    let words = call.site.words();
+    let mut sorted: Vec<_> = preview.notes.iter().collect();
+    sorted.sort_by_key(|note| note.severity);
+    let notes = sorted
+        .into_iter()
+        .map(|note| Note {
+            severity: note.severity.as_str(),
+            sentence: words.sentence(&note.sentence),
+            remedy: note.remedy.as_ref().map(|remedy| words.sentence(remedy)),
+        })
+        .collect();
+    let offers_team = preview.has(NoteKind::ShouldBeTeamKey) && !asked.choices.is_empty();
+    let as_team_key = offers_team.then(|| {
+        call.at(&format!("/new?kind=team&name={}", in_query(&call.fields.echo("name"))))
+    });
+    Notes { name_advice: preview.name.map(|advice| words.sentence(&advice.sentence())), notes, as_team_key }
+}
+
+/// A random text that names one attempt.
+pub(super) fn random() -> Result<String, Stop> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|_| Stop::Random)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Labels with these values of the two that forms know; an empty value takes one away.
+pub(super) fn labels(known: &Labels, call: &Call) -> Result<Labels, Failed> {
+    let mut pairs: Vec<(String, String)> =
+        known.iter().map(|(label, value)| (label.to_owned(), value.to_owned())).collect();
+    for (label, field) in [(TICKET, "ticket"), (INSTALLED_IN, "installed_in")] {
+        pairs.retain(|(name, _)| name != label);
+        if let Some(value) = call.fields.some(field) {
+            pairs.push((label.to_owned(), value.to_owned()));
+        }
+    }
+    Labels::new(pairs)
+        .map_err(|error| Failed { field: Some("labels"), text: call.site.words().sentence(&error.sentence()) })
+}

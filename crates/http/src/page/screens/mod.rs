@@ -1,0 +1,19 @@
+//! The screens, one file each: what is read or changed, and the view of it that a template gets.
+
+pub(super) mod all;
+pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod edit;
+mod failed;
+mod flagged;
+pub(super) mod key;
+pub(super) mod leak;
+pub(super) mod list;
+pub(super) mod pause;
+pub(super) mod people;
+pub(super) mod refusals;
+mod reveal;
+pub(super) mod review;
+pub(super) mod rotate;
+pub(super) mod rotation;
+pub(super) mod trail;

@@ -1,0 +1,98 @@
+use http::StatusCode;
+use serde::Serialize;
+use tower_api_keys::{
+    Owner, TeamId,
+    manage::{KeyAction, KeyInfo, ManageErrorKind, RotateKey},
+};
+
+use super::{
+    create::{Choice, random},
+    failed::Failed,
+    reveal::{replayed, reveal},
+};
+use crate::page::{
+    answer::{Reply, Screen, Stop},
+    request::{Call, key_id},
+    times,
+    views::{Button, KeyView},
+};
+
+#[derive(Serialize)]
+struct RotateView {
+    key: KeyView,
+    button: Button,
+    name: String,
+    /// The teams that a personal key can be moved to.
+    teams: Vec<Choice>,
+    ends: String,
+    idempotency_key: String,
+    failed: Option<Failed>,
+}
+
+/// The form: what the new key is, and when the old one ends.
+pub(in crate::page) async fn ask(call: &Call, id: &str) -> Result<Reply, Stop> {
+    let key = call.manager.find(&key_id(id)?, &call.actor).await?;
+    screen(call, &key, None, StatusCode::OK).await
+}
+
+/// Creates the successor.
+pub(in crate::page) async fn begin(call: &Call, id: &str) -> Result<Reply, Stop> {
+    let fields = &call.fields;
+    let id = key_id(id)?;
+    let attempt = fields.some("idempotency_key").ok_or(Stop::Malformed("idempotency_key"))?;
+    let mut request = RotateKey::of(id).expecting(fields.version()?).idempotency_key(attempt);
+    if let Some(name) = fields.some("name") {
+        request = request.named(name);
+    }
+    if let Some(team) = fields.some("into_team") {
+        request = request.into_team(TeamId::new(team).map_err(|_| Stop::Malformed("into_team"))?);
+    }
+    if fields.is("end", "on") {
+        match fields.some("ends").and_then(times::of_day) {
+            Some(end) => request = request.old_key_ends_at(end),
+            None => {
+                let key = call.manager.find(&id, &call.actor).await?;
+                let failed = Failed::field(call, "ends", "create.ends_invalid");
+                return screen(call, &key, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
+            }
+        }
+    }
+    match call.manager.begin_rotation(request, &call.actor).await {
+        Ok(issued) => {
+            let next = call.at(&format!("/keys/{}/rotation", issued.info().id));
+            Ok(reveal(call, &issued, Some(next)).await)
+        }
+        Err(error) if error.kind() == ManageErrorKind::IdempotencyKeyUsed => Ok(replayed(call, &error).await),
+        Err(error) => {
+            let (failed, status) = Failed::of(call, error)?;
+            let key = call.manager.find(&id, &call.actor).await?;
+            screen(call, &key, Some(failed), status).await
+        }
+    }
+}
+
+async fn screen(call: &Call, key: &KeyInfo, failed: Option<Failed>, status: StatusCode) -> Result<Reply, Stop> {
+    let fields = &call.fields;
+    let names = call.manager.names_of([key]).await;
+    let abilities = call.manager.abilities(key, &call.actor)?;
+    let teams = match key.owner {
+        Owner::User(_) => call.manager.teams_to_issue_for(&call.actor).await?,
+        Owner::Team(_) => Vec::new(),
+    };
+    let teams = teams.iter().map(|team| Choice {
+        value: team.id().to_string(),
+        text: team.label().to_owned(),
+        chosen: fields.is("into_team", team.id().as_str()),
+    });
+    let view = RotateView {
+        key: KeyView::of(call, key, &names),
+        button: Button::of(call, "rotate", &abilities, KeyAction::Rotate),
+        name: if fields.some("name").is_some() { fields.echo("name") } else { key.name.as_str().to_owned() },
+        teams: teams.collect(),
+        ends: fields.echo("ends"),
+        idempotency_key: fields.some("idempotency_key").map_or_else(random, |key| Ok(key.to_owned()))?,
+        failed,
+    };
+    let title = call.site.words().say("rotate.title", &[("name", view.key.shown.clone())]);
+    Ok(Screen::new("rotate.html", title, &view).with_status(status).into())
+}

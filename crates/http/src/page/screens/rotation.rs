@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde::Serialize;
+use tower_api_keys::{
+    manage::{EndRotation, KeyAction, Rotation, RotationStage, RotationVerdict},
+    usage::{Source, UsageCount},
+};
+
+use super::failed::Failed;
+use crate::page::{
+    answer::{Reply, Screen, Stop},
+    request::{Call, key_id},
+    times::When,
+    views::{Button, KeyView, Person, source_name},
+};
+
+#[derive(Serialize)]
+struct RotationView {
+    old: KeyView,
+    new: KeyView,
+    /// Where this screen and its forms are.
+    at: String,
+    begun: When,
+    under_way: bool,
+    stage: &'static str,
+    stage_sentence: String,
+    ended: Option<When>,
+    ended_by: Option<Person>,
+    ends: Option<When>,
+    /// The step that is next, 2 to 4; 5 when it is over.
+    step: u8,
+    verdict: &'static str,
+    verdict_sentence: String,
+    safe: bool,
+    quiet: bool,
+    sources: Vec<SourceRow>,
+    unnamed: bool,
+    refusals: Vec<Refusal>,
+    until: Option<When>,
+    button: Button,
+    /// The version of the key that this screen is named after.
+    version: i64,
+    confirm: String,
+    failed: Option<Failed>,
+}
+
+#[derive(Serialize)]
+struct SourceRow {
+    source: String,
+    old: Option<Calls>,
+    new: Option<Calls>,
+    moved: bool,
+}
+
+#[derive(Serialize)]
+struct Calls {
+    count: i64,
+    last: When,
+}
+
+#[derive(Serialize)]
+struct Refusal {
+    count: i64,
+    source: String,
+    meaning: String,
+}
+
+/// The steps, with what still calls with the old key.
+pub(in crate::page) async fn show(call: &Call, id: &str) -> Result<Reply, Stop> {
+    screen(call, id, None, StatusCode::OK).await
+}
+
+/// Finishes a rotation, or gives it up.
+pub(in crate::page) async fn end(call: &Call, id: &str) -> Result<Reply, Stop> {
+    let key = key_id(id)?;
+    let request = EndRotation::of(key).expecting(call.fields.version()?);
+    let ended = match call.fields.text("do") {
+        "finish" => call.manager.finish_rotation(request, &call.actor).await,
+        "finish_anyway" => {
+            let old = call.manager.rotation(&key, &call.actor).await?.old;
+            if call.fields.text("confirm") != confirm(&old) {
+                let failed = Failed::field(call, "confirm", "confirm.differs");
+                return screen(call, id, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
+            }
+            call.manager.finish_rotation_anyway(request, &call.actor).await
+        }
+        "abort" => call.manager.abort_rotation(request, &call.actor).await,
+        _ => return Err(Stop::Malformed("do")),
+    };
+    match ended {
+        Ok(_) => Ok(Reply::See(format!("/keys/{key}/rotation"))),
+        Err(error) => {
+            let (failed, status) = Failed::of(call, error)?;
+            screen(call, id, Some(failed), status).await
+        }
+    }
+}
+
+/// What has to be typed to end the old key before all is seen with the new one.
+fn confirm(old: &tower_api_keys::manage::KeyInfo) -> String {
+    if old.name.as_str().is_empty() { old.id.to_string() } else { old.name.as_str().trim().to_owned() }
+}
+
+async fn screen(call: &Call, id: &str, failed: Option<Failed>, status: StatusCode) -> Result<Reply, Stop> {
+    let key = key_id(id)?;
+    let rotation = call.manager.rotation(&key, &call.actor).await?;
+    let words = call.site.words();
+    let named = if rotation.old.id == key { &rotation.old } else { &rotation.new };
+    let abilities = call.manager.abilities(&rotation.old, &call.actor)?;
+    let under_way = rotation.stage == RotationStage::UnderWay;
+    let step = match rotation.verdict {
+        _ if !under_way => 5,
+        RotationVerdict::SafeToFinish => 4,
+        RotationVerdict::NotStarted | RotationVerdict::NewKeyPaused => 2,
+        _ => 3,
+    };
+    let sources = sources(call, &rotation);
+    let refusals = rotation.on_new.refusals().map(|count| Refusal {
+        count: count.count,
+        source: source_name(call, &count.source),
+        meaning: words.sentence(&count.outcome.sentence()),
+    });
+    let view = RotationView {
+        old: KeyView::of(call, &rotation.old, &rotation.names),
+        new: KeyView::of(call, &rotation.new, &rotation.names),
+        at: call.at(&format!("/keys/{key}/rotation")),
+        begun: When::minute(rotation.begun_at, words),
+        under_way,
+        stage: rotation.stage.as_str(),
+        stage_sentence: words.sentence(&rotation.stage_sentence),
+        ended: rotation.ended_at.map(|at| When::minute(at, words)),
+        ended_by: rotation.ended_by.as_ref().map(|by| Person::of(call, by, &rotation.names)),
+        ends: rotation.ends_at.map(|at| When::minute(at, words)),
+        step,
+        verdict: rotation.verdict.as_str(),
+        verdict_sentence: words.sentence(&rotation.verdict.sentence()),
+        safe: rotation.verdict == RotationVerdict::SafeToFinish,
+        quiet: matches!(rotation.verdict, RotationVerdict::QuietSince(_)),
+        unnamed: rotation.on_old.successes().any(|count| count.source.is_empty()),
+        sources,
+        refusals: refusals.collect(),
+        until: rotation.counted.until.map(|until| When::minute(until, words)),
+        button: Button::of(call, "rotate", &abilities, KeyAction::Rotate),
+        version: named.version,
+        confirm: confirm(&rotation.old),
+        failed,
+    };
+    let is_part = call.fields.is("part", "evidence");
+    let template = if is_part { "evidence.html" } else { "rotation.html" };
+    let title = words.say("rotation.title", &[("name", view.old.shown.clone())]);
+    Ok(Screen::new(template, title, &view).with_status(status).into())
+}
+
+/// Each source once, with its calls with both keys.
+fn sources(call: &Call, rotation: &Rotation) -> Vec<SourceRow> {
+    let mut rows: BTreeMap<&Source, (Option<&UsageCount>, Option<&UsageCount>)> = BTreeMap::new();
+    for count in rotation.on_old.successes() {
+        rows.entry(&count.source).or_default().0 = Some(count);
+    }
+    for count in rotation.on_new.successes() {
+        rows.entry(&count.source).or_default().1 = Some(count);
+    }
+    let calls = |count: &UsageCount| Calls {
+        count: count.count,
+        last: When::ago(count.last_at, rotation.asked_at, call.site.words()),
+    };
+    let row = |(source, (old, new)): (&Source, (Option<&UsageCount>, Option<&UsageCount>))| SourceRow {
+        source: source_name(call, source),
+        old: old.map(calls),
+        new: new.map(calls),
+        // As the verdict sees it.
+        moved: new.is_some() && !rotation.still_on_old.iter().any(|count| count.source == *source),
+    };
+    rows.into_iter().map(row).collect()
+}

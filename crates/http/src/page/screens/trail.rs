@@ -1,0 +1,139 @@
+use serde::Serialize;
+use tower_api_keys::{
+    KeyId,
+    audit::{Action, Subject},
+    manage::{AuditEntry, AuditQuery, ExportFormat, Names},
+    record::ActorId,
+};
+
+use super::{all::owner, review::file};
+use crate::page::{
+    answer::{Reply, Screen, Stop},
+    request::Call,
+    times::When,
+    views::{Person, owner_name, plain},
+};
+
+#[derive(Serialize)]
+struct TrailView {
+    key: String,
+    owner: String,
+    actor: String,
+    action: String,
+    from: String,
+    until: String,
+    order: String,
+    attempts: bool,
+    lines: Vec<Line>,
+    unreadable: u64,
+    names_missing: bool,
+    more: Option<String>,
+    csv: String,
+}
+
+/// One change, or one attempt.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    pub(super) at: When,
+    pub(super) by: Person,
+    /// The owner of the key that acted.
+    pub(super) behalf: Option<String>,
+    pub(super) action: String,
+    pub(super) key: Option<String>,
+    pub(super) owner: Option<String>,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) source: Option<String>,
+}
+
+/// Who did what, with filters.
+pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
+    let fields = &call.fields;
+    let query = match fields.parsed::<i64>("after")? {
+        Some(after) => query(call)?.after(after),
+        None => query(call)?,
+    };
+    let page = call.manager.events(query, &call.actor).await?;
+    let more = page.next.map(|next| {
+        let query = fields.clone().set("after", &next.to_string()).query();
+        call.at(&format!("/trail{query}"))
+    });
+    let text = |name| fields.echo(name);
+    let view = TrailView {
+        key: text("key"),
+        owner: text("owner"),
+        actor: text("actor"),
+        action: text("action"),
+        from: text("from"),
+        until: text("until"),
+        order: text("order"),
+        attempts: fields.is("attempts", "1"),
+        lines: lines(call, &page.entries, &page.names),
+        unreadable: page.unreadable,
+        names_missing: !page.names.is_complete(),
+        more,
+        csv: call.at(&format!("/trail.csv{}", fields.clone().unset("after").query())),
+    };
+    Ok(Screen::new("trail.html", call.say("trail.title"), &view).into())
+}
+
+/// The same as a table for a spreadsheet.
+pub(in crate::page) async fn export(call: &Call) -> Result<Reply, Stop> {
+    let pieces = call.manager.trail_pieces(query(call)?, ExportFormat::Csv, &call.actor);
+    file("api-keys-trail.csv", Box::pin(pieces)).await
+}
+
+fn query(call: &Call) -> Result<AuditQuery, Stop> {
+    let fields = &call.fields;
+    let mut query = AuditQuery::all();
+    if let Some(key) = fields.parsed::<KeyId>("key")? {
+        query = query.of_key(key);
+    }
+    if let Some(first) = fields.parsed::<KeyId>("lineage")? {
+        query = query.of_lineage(first);
+    }
+    if let Some(owner) = owner(call)? {
+        query = query.of(owner);
+    }
+    if let Some(actor) = fields.parsed::<ActorId>("actor")? {
+        query = query.by(actor);
+    }
+    if let Some(action) = fields.some("action") {
+        query = query.action(Action::from(action));
+    }
+    if let Some(from) = fields.day("from")? {
+        query = query.from(from);
+    }
+    if let Some(until) = fields.day("until")? {
+        query = query.until(until);
+    }
+    if fields.is("order", "oldest") {
+        query = query.oldest_first();
+    }
+    Ok(if fields.is("attempts", "1") { query.attempts() } else { query })
+}
+
+/// The lines of these events.
+pub(super) fn lines(call: &Call, entries: &[AuditEntry], names: &Names) -> Vec<Line> {
+    let words = call.site.words();
+    let line = |entry: &AuditEntry| {
+        let event = &entry.event;
+        let (key, owner) = match &event.subject {
+            Subject::Key(id, owner) => (Some(id.to_string()), Some(owner_name(owner, names))),
+            Subject::Owner(owner) => (None, Some(owner_name(owner, names))),
+            _ => (None, None),
+        };
+        Line {
+            at: When::minute(event.at, words),
+            by: Person::of(call, &event.actor, names),
+            behalf: entry.on_behalf_of.as_ref().map(|owner| owner_name(owner, names)),
+            action: plain(event.action.as_str()),
+            key,
+            owner,
+            before: event.before.clone(),
+            after: event.after.clone(),
+            source: event.source.clone(),
+        }
+    };
+    entries.iter().map(line).collect()
+}
