@@ -51,6 +51,7 @@
 
 mod answer;
 mod assets;
+mod english;
 mod render;
 mod request;
 mod screens;

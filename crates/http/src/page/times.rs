@@ -19,7 +19,7 @@ pub(super) struct When {
 impl When {
     /// The date: `2 Nov 2026`.
     pub(super) fn date(at: Timestamp, words: &Words) -> Self {
-        Self { at: seconds(at), text: date(at, words) }
+        Self { at: day(at), text: date(at, words) }
     }
 
     /// Date and minute: `2 Nov 2026, 09:14 UTC`.
@@ -86,7 +86,7 @@ mod tests {
     fn dates_and_lengths_are_for_people() {
         let words = Words::english();
         assert_eq!(When::date(at("2026-11-02T09:14:03.221Z"), &words).text, "2 Nov 2026");
-        assert_eq!(When::date(at("2026-11-02T09:14:03.221Z"), &words).at, "2026-11-02T09:14:03Z");
+        assert_eq!(When::date(at("2026-11-02T09:14:03.221Z"), &words).at, "2026-11-02");
         assert_eq!(When::minute(at("2026-11-02T09:14:03.221Z"), &words).text, "2 Nov 2026, 09:14 UTC");
         let now = at("2026-11-02T12:00:00Z");
         let ago = |text: &str| When::ago(at(text), now, &words).text;

@@ -1,6 +1,6 @@
 use serde::Serialize;
 use tower_api_keys::{
-    Owner, TeamId,
+    KeyKind, Owner, TeamId,
     manage::{Decision, DenialReason, InventoryQuery, KeyAction, KeyInfo, KeyPage, ListKeys, Target},
     record::{NamePart, OwnerStatus, Suspension},
     store::{KeyCursor, Liveness},
@@ -18,6 +18,9 @@ const ROWS: u16 = 100;
 
 #[derive(Serialize)]
 struct ListView {
+    /// How keys begin.
+    prefix_user: String,
+    prefix_team: String,
     q: String,
     /// Why the search was not made.
     q_error: Option<String>,
@@ -89,7 +92,9 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
     let fields_of_toggle = fields.clone().unset("after");
     let toggle = if dead { fields_of_toggle.unset("revoked") } else { fields_of_toggle.set("revoked", "1") };
     let toggle = call.at(&format!("/{}", toggle.query()));
-    let view = ListView { q: fields.echo("q"), q_error, dead, toggle, sections, names_missing };
+    let prefix = |kind| call.manager.format().prefix(kind);
+    let (prefix_user, prefix_team) = (prefix(KeyKind::User), prefix(KeyKind::Team));
+    let view = ListView { prefix_user, prefix_team, q: fields.echo("q"), q_error, dead, toggle, sections, names_missing };
     Ok(Screen::new("list.html", call.say("list.title"), &view).into())
 }
 
@@ -116,7 +121,7 @@ async fn of_teams(
         Some(team) => ListKeys::of(team.clone()),
         None => ListKeys::all(),
     };
-    let list = narrowed(call, list.kind(tower_api_keys::KeyKind::Team), part, dead)?;
+    let list = narrowed(call, list.kind(KeyKind::Team), part, dead)?;
     let several = team.is_none() && (call.actor.is_org_admin() || call.actor.teams().count() > 1);
     section(call, "team", list, gate, several).await
 }

@@ -1,0 +1,129 @@
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use tower_api_keys::sentence::Sentence;
+
+use super::english::ENGLISH;
+
+type Say = dyn Fn(&Sentence) -> Option<String> + Send + Sync;
+
+/// The words of the page, by id: English ones, or yours.
+///
+/// ```
+/// use tower_api_keys_http::page::Words;
+///
+/// let words = Words::english()
+///     .in_language("de")
+///     .with("list.title", "API-Schlüssel")
+///     .with("time.minutes", "vor {count} Minuten")
+///     .sentences(|sentence| (sentence.id() == "denial.insufficient_role").then(|| "Das darfst du nicht.".to_owned()));
+/// assert_eq!(Words::ids().find(|(id, _)| *id == "list.title"), Some(("list.title", "API Keys")));
+/// # let _ = words;
+/// ```
+#[derive(Clone)]
+pub struct Words {
+    lang: String,
+    own: BTreeMap<String, String>,
+    say: Option<Arc<Say>>,
+}
+
+impl Words {
+    /// English.
+    #[must_use]
+    pub fn english() -> Self {
+        Self { lang: "en".to_owned(), own: BTreeMap::new(), say: None }
+    }
+
+    /// Sets the language that the document says it is in, such as `de`. Default: `en`.
+    #[must_use]
+    pub fn in_language(mut self, lang: impl Into<String>) -> Self {
+        self.lang = lang.into();
+        self
+    }
+
+    /// Other words for one [id](Self::ids). `{name}` stands where the English words have it.
+    #[must_use]
+    pub fn with(mut self, id: impl Into<String>, text: impl Into<String>) -> Self {
+        self.own.insert(id.into(), text.into());
+        self
+    }
+
+    /// Other texts for the [sentences](tower_api_keys::sentence) of the library, such as denials, notes and flags.
+    /// `None` keeps the English text. Default: English.
+    #[must_use]
+    pub fn sentences(mut self, say: impl Fn(&Sentence) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.say = Some(Arc::new(say));
+        self
+    }
+
+    /// All ids with their English words, for translators.
+    pub fn ids() -> impl Iterator<Item = (&'static str, &'static str)> {
+        ENGLISH.iter().copied()
+    }
+
+    pub(super) fn lang(&self) -> &str {
+        &self.lang
+    }
+
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.find(id).is_some()
+    }
+
+    fn find(&self, id: &str) -> Option<&str> {
+        let english = || ENGLISH.binary_search_by_key(&id, |(known, _)| known).ok().and_then(|at| ENGLISH.get(at));
+        self.own.get(id).map(String::as_str).or_else(|| english().map(|(_, text)| *text))
+    }
+
+    /// The words with this id, with these texts in their places. An unknown id is shown as it is.
+    pub(super) fn say(&self, id: &str, given: &[(&str, String)]) -> String {
+        let mut rest = self.find(id).unwrap_or(id);
+        let mut said = String::with_capacity(rest.len());
+        // In one pass: a text that is put in may have braces of its own.
+        while let Some((before, from)) = rest.split_once('{') {
+            said.push_str(before);
+            let place = from.split_once('}').and_then(|(name, after)| {
+                given.iter().find(|(known, _)| *known == name).map(|(_, text)| (text, after))
+            });
+            match place {
+                Some((text, after)) => {
+                    said.push_str(text);
+                    rest = after;
+                }
+                None => {
+                    said.push('{');
+                    rest = from;
+                }
+            }
+        }
+        said.push_str(rest);
+        said
+    }
+
+    /// A sentence of the library.
+    pub(super) fn sentence(&self, sentence: &Sentence) -> String {
+        self.say.as_ref().and_then(|say| say(sentence)).unwrap_or_else(|| sentence.to_string())
+    }
+}
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Words").field("lang", &self.lang).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_in_order_and_there_once() {
+        assert!(ENGLISH.is_sorted_by(|(one, _), (next, _)| one < next));
+    }
+
+    #[test]
+    fn words_are_filled_in_once() {
+        let words = Words::english().with("a", "{x} and {y}, {z}");
+        assert_eq!(words.say("a", &[("x", "{y}".to_owned()), ("y", "2".to_owned())]), "{y} and 2, {z}");
+        assert_eq!(words.say("no such id", &[]), "no such id");
+        assert_eq!(Words::english().with("list.title", "Keys").say("list.title", &[]), "Keys");
+    }
+}
