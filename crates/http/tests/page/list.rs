@@ -1,0 +1,216 @@
+//! The list in each of its states.
+
+use tower_api_keys::{IssueKey, Owner, Suspension};
+
+use crate::support::{UNKNOWN, World, system, team, user};
+
+#[tokio::test]
+async fn an_admin_sees_both_sections_with_use_and_buttons() {
+    let world = World::new().await;
+    let (_, text) = world.team_key("GitHub Actions - production").await;
+    world.issue(IssueKey::team(team("engineering")).named("Monday cron"), "bob").await;
+    world.own_key("cursor-macbook-alex").await;
+    world.call(&text, "github-actions/2").await;
+    world.later(120);
+    let list = world.get("alice", "").await;
+    list.is(200)
+        .has("Use these keys when another app needs to talk to Auxot for you, without signing in through the website.")
+        .has("Personal API Keys Create Personal API Key Personal keys start with user.")
+        .has("Team API Keys Create Team API Key")
+        .has("Business / Enterprise plans: team API keys identify an automated connection for one team, useful when a \
+              service calls workflows or agents without a person signing in.")
+        .has("Team keys start with team. (Personal keys start with user.)")
+        .has("Name Created by Created Last used Used from Actions")
+        .has("Alice A. 28 Nov 2026 2 minutes ago api/github-actions Rotate Delete")
+        .has("Bob B. (left)")
+        .has("cursor-macbook-alex")
+        .has("Never")
+        .lacks("Engineering Name")
+        .markup("<th scope=\"col\">")
+        .markup("<th scope=\"row\">")
+        .markup("href=\"/settings/api-keys/new?kind=team\"")
+        .no_markup("aria-disabled");
+    assert_eq!(list.header("referrer-policy"), Some("same-origin"));
+}
+
+#[tokio::test]
+async fn empty_sections_say_what_to_do() {
+    let world = World::new().await;
+    world
+        .get("alice", "")
+        .await
+        .is(200)
+        .has("No personal keys yet. Create one for scripts and tools that only you use.")
+        .has("No team keys yet. Create one for CI, scheduled jobs and webhooks: it keeps working when people leave.");
+}
+
+#[tokio::test]
+async fn a_member_sees_who_made_what_and_why_the_button_is_grey() {
+    let world = World::new().await;
+    let (_, text) = world.team_key("GitHub Actions - production").await;
+    world.call(&text, "github-actions/2").await;
+    world
+        .get("mo", "")
+        .await
+        .is(200)
+        .has("Name Created by Created Actions GitHub Actions - production")
+        .has("Your role does not allow this. Ask an admin of the team or the organization.")
+        .lacks("Used from")
+        .lacks("Rotate")
+        .markup("aria-disabled=\"true\" aria-describedby=\"why-team\"")
+        .markup("id=\"why-team\"");
+}
+
+#[tokio::test]
+async fn a_plan_without_team_keys_says_so_in_the_place_of_the_button() {
+    let world = World::new().await;
+    world.issue(IssueKey::team(team("sales")).named("CRM import - nightly"), "system").await;
+    world
+        .get("fred", "")
+        .await
+        .is(200)
+        .has("Team API keys are not included in this plan.")
+        .has("CRM import - nightly")
+        .has("Delete")
+        .lacks("Create Team API Key")
+        .markup("href=\"/settings/license\"");
+}
+
+#[tokio::test]
+async fn several_teams_have_headings_and_one_has_none() {
+    let world = World::new().await;
+    world.team_key("GitHub Actions - production").await;
+    world.issue(IssueKey::team(team("support")).named("Ticket import - nightly"), "tess").await;
+    world.get("tess", "").await.is(200).markup("<h3>Engineering</h3>").markup("<h3>support</h3>");
+    world.get("alice", "").await.is(200).no_markup("<h3>");
+    world.get("tess", "?team=support").await.is(200).has("Ticket import").lacks("GitHub Actions").lacks("Personal API");
+    world.get("tess", "?kind=user").await.is(200).has("Personal API").lacks("Team API Keys");
+    world.get("alice", "?team=support").await.is(404).has("Not found, or you do not have access to it.");
+}
+
+#[tokio::test]
+async fn a_refused_team_says_so_above_its_keys() {
+    let world = World::new().await;
+    world.team_key("GitHub Actions - production").await;
+    let owner = Owner::Team(team("engineering"));
+    let manager = world.keys.manager();
+    manager.suspend(&owner, Suspension::Plan, &system()).await.unwrap();
+    world.get("alice", "").await.is(200).has("These keys are refused: the team is suspended by its plan. Upgrade");
+    manager.suspend(&owner, Suspension::Admin, &system()).await.unwrap();
+    world.get("alice", "").await.is(200).has(
+        "These keys are refused: the team is suspended. An admin of the organization can reinstate it.",
+    );
+    manager.close(&owner, &system()).await.unwrap();
+    world.get("alice", "").await.is(200).has("These keys are refused: the team is closed permanently.");
+}
+
+#[tokio::test]
+async fn states_of_keys_are_words() {
+    let world = World::new().await;
+    let (paused, _) = world.team_key("GitHub Actions - paused").await;
+    let (dead, _) = world.team_key("GitHub Actions - dead").await;
+    world.keys.manager().pause(&paused.id, &system()).await.unwrap();
+    world.keys.manager().revoke(&dead.id, &system()).await.unwrap();
+    world.get("alice", "").await.is(200).has("Paused").has("Resume").lacks("Actions - dead");
+    world.get("alice", "?revoked=1").await.is(200).has("GitHub Actions - dead").has("Revoked").has("Hide revoked");
+}
+
+#[tokio::test]
+async fn an_unreadable_record_is_a_line_of_its_own() {
+    let world = World::new().await;
+    let (broken, _) = world.team_key("GitHub Actions - production").await;
+    world.team_key("Monday cron").await;
+    world.damage(broken.id).await;
+    world
+        .get("alice", "")
+        .await
+        .is(200)
+        .has("A key that cannot be read. Requests with it get 503. Tell the operator of this service.")
+        .has("Monday cron");
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_gives_no_half_list() {
+    let world = World::new().await;
+    world.team_key("GitHub Actions - production").await;
+    world.down(true);
+    let answer = world.get("alice", "").await;
+    answer
+        .is(503)
+        .has("Keys cannot be shown at the moment. Existing keys may still work. Try again in a moment.")
+        .lacks("GitHub Actions")
+        .lacks("10.1.2.3");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[tokio::test]
+async fn flags_have_sentences_and_what_takes_them_away() {
+    let world = World::new().await;
+    world.team_key("key1").await;
+    world
+        .get("alice", "")
+        .await
+        .is(200)
+        .has("Vague name Its name does not say what the key is for.")
+        .has("Rename")
+        .markup("/edit\">Rename</a>");
+    world.get("mo", "").await.is(200).has("key1").lacks("Vague name");
+}
+
+#[tokio::test]
+async fn names_can_be_searched() {
+    let world = World::new().await;
+    world.team_key("GitHub Actions - production").await;
+    world.own_key("laptop of alice").await;
+    world.get("alice", "?q=github").await.is(200).has("GitHub Actions").lacks("laptop of").has("No key was found.");
+    let (_, text) = world.team_key("Monday cron").await;
+    let pasted = world.get("alice", &format!("?q={text}")).await;
+    pasted.is(200).has("Do not search for an API key or another credential: names never contain one.");
+}
+
+#[tokio::test]
+async fn an_admin_of_the_organization_sees_all_teams_and_no_keys_of_other_people() {
+    let world = World::new().await;
+    world.team_key("GitHub Actions - production").await;
+    world.issue(IssueKey::team(team("support")).named("Ticket import - nightly"), "tess").await;
+    world.issue(IssueKey::user(user("mo")).named("laptop of mo"), "mo").await;
+    world.get("olga", "").await.is(200).has("GitHub Actions").has("Ticket import").lacks("laptop of mo");
+    world.get("olga", "/keys").await.is(200).has("GitHub Actions").has("laptop of mo").has("People");
+    world.get("audrey", "/keys").await.is(200).has("laptop of mo").lacks("Rotate");
+}
+
+#[tokio::test]
+async fn a_suspended_account_is_told_so() {
+    let world = World::new().await;
+    world.keys.manager().suspend(&Owner::User(user("alice")), Suspension::Admin, &system()).await.unwrap();
+    world.get("alice", "").await.is(403).has("This account or its organization is suspended.").has("reinstate");
+}
+
+#[tokio::test]
+async fn strangers_and_unknown_addresses_get_nothing() {
+    let world = World::new().await;
+    let answer = world.get("nobody", "").await;
+    assert_eq!((answer.status.as_u16(), answer.body.as_str()), (401, "sign in first"));
+    for path in ["/nothing", "/keys/x", &format!("/keys/{UNKNOWN}"), &format!("/keys/{UNKNOWN}/edit/more")] {
+        world.get("alice", path).await.is(404).has("Not found, or you do not have access to it.");
+    }
+    let (key, _) = world.own_key("laptop").await;
+    let hidden = world.get("mo", &format!("/keys/{}", key.id)).await;
+    let unknown = world.get("mo", &format!("/keys/{UNKNOWN}")).await;
+    assert_eq!((hidden.status, &hidden.body), (unknown.status, &unknown.body));
+}
+
+#[tokio::test]
+async fn a_hundred_keys_fit_into_sixty_kilobytes() {
+    let world = World::new().await;
+    for number in 0..101 {
+        world.team_key(&format!("GitHub Actions - production {number}")).await;
+    }
+    let list = world.get("alice", "").await;
+    list.is(200).has("Show more");
+    let more = list.body.split("<a href=\"").find(|link| link.contains("after=")).unwrap().split('"').next().unwrap();
+    assert!(list.body.len() <= 60 * 1_024, "{} bytes", list.body.len());
+    let path = more.strip_prefix(crate::support::MOUNT).unwrap().replace("&amp;", "&");
+    let rest = world.get("alice", &path).await;
+    rest.is(200).has("production 0").lacks("Show more").lacks("Personal API Keys");
+}

@@ -1,0 +1,24 @@
+//! The page, asked as a browser without script asks: every screen in every state, and every form.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody imports from here"
+)]
+
+mod change;
+mod create;
+mod forged;
+mod hostile;
+mod list;
+mod look;
+mod many;
+mod people;
+mod rotation;
+mod support;
+#[path = "../../../../tests/it/support/wrapped.rs"]
+#[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]
+mod wrapped;
