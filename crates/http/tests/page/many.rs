@@ -1,0 +1,71 @@
+//! The review, its export, and deleting many keys behind a look.
+
+use axum::http::StatusCode;
+
+use crate::support::{World, actor};
+
+#[tokio::test]
+async fn a_review_shows_what_needs_attention() {
+    let world = World::new().await;
+    world.team_key("key1").await;
+    world.team_key("GitHub Actions - production").await;
+    let page = world.get("alice", "/review").await;
+    page.is(200).has("key1").has("Vague name").has("GitHub Actions").has("As of 28 Nov 2026, 12:00 UTC.");
+    let flagged = world.get("alice", "/review?flag=vague_name").await;
+    flagged.is(200).has("key1").markup("value=\"vague_name\" checked");
+    assert!(!flagged.text().contains("GitHub Actions - production Engineering"), "{}", flagged.text());
+    world.get("alice", "/review?flag=nonsense").await.is(400);
+    world.get("alice", "/review?label=ticket").await.is(200).has("No key matches.");
+    world.get("mo", "/review").await.is(200).lacks("key1");
+}
+
+#[tokio::test]
+async fn the_export_is_a_file_and_a_refusal_has_its_status() {
+    let world = World::new().await;
+    world.team_key("=HYPERLINK(\"x\")").await;
+    let csv = world.get("alice", "/review.csv?flag=vague_name&flag=unnamed").await;
+    csv.is(200);
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"api-keys.csv\""));
+    let all = world.get("alice", "/review.csv").await;
+    all.is(200);
+    assert!(all.body.contains("HYPERLINK") && !all.body.contains(",=HYPERLINK"), "{}", all.body);
+    world.get("alice", "/review.csv?owner=user:mo").await.is(404);
+    world.down(true);
+    world.get("alice", "/review.csv").await.is(503);
+}
+
+#[tokio::test]
+async fn many_keys_are_deleted_after_a_look() {
+    let world = World::new().await;
+    let (one, one_text) = world.team_key("key1").await;
+    let (two, two_text) = world.team_key("key2").await;
+    let (_, kept) = world.team_key("key3").await;
+    let (one, two) = (one.id.to_string(), two.id.to_string());
+    let look = world.post("alice", "/review", &[("key", &one), ("key", &two), ("step", "look")]).await;
+    look.is(200).has("2 of 2 keys would be revoked.").has("Delete 2");
+    assert_eq!(world.call(&one_text, "curl/8").await, StatusCode::OK);
+    let fields = [("key", one.as_str()), ("key", two.as_str()), ("step", "delete"), ("because", "spring cleaning")];
+    world.post("alice", "/review", &fields).await.is(200).has("2 of 2 keys revoked.").no_markup("method=\"post\"");
+    for text in [&one_text, &two_text] {
+        assert_eq!(world.call(text, "curl/8").await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(world.call(&kept, "curl/8").await, StatusCode::OK);
+    world.get("alice", "/trail?action=key.revoked").await.is(200).has("spring cleaning");
+}
+
+#[tokio::test]
+async fn nobody_deletes_what_they_may_not() {
+    let world = World::new().await;
+    let (key, text) = world.team_key("key1").await;
+    let id = key.id.to_string();
+    let answer = world.post("mo", "/review", &[("key", &id), ("step", "delete")]).await;
+    assert!([200, 403].contains(&answer.status.as_u16()), "{}", answer.text());
+    let answer = world.post("mallory", "/review", &[("key", &id), ("step", "delete")]).await;
+    assert!([200, 403, 404].contains(&answer.status.as_u16()), "{}", answer.text());
+    assert_eq!(world.call(&text, "curl/8").await, StatusCode::OK);
+    assert!(world.keys.manager().find(&key.id, &actor("alice").unwrap()).await.unwrap().revoked_at.is_none());
+    let none = world.post("alice", "/review", &[("step", "look")]).await;
+    none.is(303);
+    world.post("alice", "/review", &[("key", "x")]).await.is(404);
+}
