@@ -12,10 +12,7 @@ use http::{
     header::{ALLOW, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER},
     request::Parts,
 };
-use minijinja::{
-    Value, context,
-    value::Serde,
-};
+use minijinja::{Value, context, value::Serde};
 use serde::Serialize;
 use tower_api_keys::manage::{ManageError, ManageErrorKind, Problem};
 
@@ -85,7 +82,6 @@ pub(super) enum Stop {
     Method(&'static str),
     NotFound,
     Random,
-    Template(minijinja::Error),
     TooLarge,
 }
 
@@ -233,7 +229,6 @@ fn stopped(call: &Call, is_post: bool, stop: &Stop) -> Response {
         Stop::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", None),
         Stop::NotFound => (StatusCode::NOT_FOUND, "not_found", None),
         Stop::Random => (StatusCode::SERVICE_UNAVAILABLE, "randomness", Some(1)),
-        Stop::Template(_) => (StatusCode::INTERNAL_SERVER_ERROR, "template", None),
         Stop::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", None),
     };
     let words = call.site.words();
@@ -250,7 +245,6 @@ fn stopped(call: &Call, is_post: bool, stop: &Stop) -> Response {
         Stop::NotFound => (words.sentence(&ManageErrorKind::NotFound.sentence()), None),
         Stop::Random => (words.sentence(&ManageErrorKind::Randomness.sentence()), None),
         Stop::MediaType | Stop::Method(_) => (words.say("problem.no_form", &[]), None),
-        Stop::Template(_) => (words.say("problem.template", &[]), None),
         Stop::TooLarge => (words.say("problem.too_large", &[]), None),
     };
     let back = Some(call.at("/"));
@@ -300,13 +294,7 @@ fn render(site: &Site, screen: &Screen, mount: &str) -> Result<String, minijinja
     site.page.templates.render(screen.template, context! { ..screen.view.clone(), ..around })
 }
 
-fn framed(
-    site: &Site,
-    screen: &Screen,
-    css: &[String],
-    js: &str,
-    content: String,
-) -> Result<String, minijinja::Error> {
+fn framed(site: &Site, screen: &Screen, css: &[String], js: &str, content: String) -> Result<String, minijinja::Error> {
     let frame = Frame { title: &screen.title, lang: site.words().lang(), css, js };
     site.page.templates.framed(&frame, content)
 }

@@ -69,13 +69,13 @@ use axum::{
     routing::get,
 };
 use tower_api_keys::{Actor, ApiKeys, store::Ledger};
-use tower_http::csrf::CsrfLayer;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
+use self::site::Site;
 pub use self::{
     settings::{Page, PageError},
     words::Words,
 };
-use self::site::Site;
 use crate::{gate::Gate, service::HttpService};
 
 /// The page as a router of yours. The extractor `A` says who asks; its rejection is answered as it is.
@@ -113,5 +113,5 @@ fn around<St: Clone + Send + Sync + 'static>(router: Router<St>, site: &Arc<Site
                 async move { site.asset(request.uri().path()) }
             }),
         )
-        .layer(CsrfLayer::new().with_rejection_response(move |_| answer::forged(&forged)))
+        .layer(CsrfLayer::new().with_rejection_response(move |_: ProtectionError| answer::forged(&forged)))
 }

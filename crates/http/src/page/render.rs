@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use minijinja::{
-    Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value,
-    value::Kwargs,
-};
+use minijinja::{Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, value::Kwargs};
 
 use super::words::Words;
 
@@ -69,15 +66,15 @@ impl Templates {
     /// Other words.
     pub(super) fn speak(&mut self, words: &Words) {
         let words = words.clone();
-        self.0.add_function("t", move |id: &str, given: Kwargs| -> Result<String, Error> {
+        self.0.add_function("t", move |id: String, given: Kwargs| -> Result<String, Error> {
             let mut arguments = Vec::new();
             for name in given.args() {
                 arguments.push((name, given.peek::<Value>(name)?.to_string()));
             }
-            if !words.has(id) {
+            if !words.has(&id) {
                 return Err(Error::new(ErrorKind::InvalidOperation, format!("there are no words with the id {id}")));
             }
-            Ok(words.say(id, &arguments))
+            Ok(words.say(&id, &arguments))
         });
     }
 
@@ -89,6 +86,7 @@ impl Templates {
     pub(super) fn framed(&self, frame: &Frame<'_>, content: String) -> Result<String, Error> {
         let content = Value::from_safe_string(content);
         let Frame { title, lang, css, js } = *frame;
+        let css = Value::from(css.to_vec());
         self.0.get_template(FRAME)?.render(minijinja::context! { title, lang, css, js, content })
     }
 }

@@ -6,11 +6,7 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
 };
 
-use super::{
-    assets::Assets,
-    settings::Page,
-    words::Words,
-};
+use super::{assets::Assets, settings::Page, words::Words};
 
 /// A page with its stylesheet, its script and its headers.
 #[derive(Debug)]

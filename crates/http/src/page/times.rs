@@ -32,10 +32,7 @@ impl When {
     /// How long before `now`, up to a month; then the date.
     pub(super) fn ago(at: Timestamp, now: Timestamp, words: &Words) -> Self {
         let passed = now.as_millis().saturating_sub(at.as_millis());
-        let counted = |id: &str, count: i64| match count {
-            1 => words.say(&format!("{id}_1"), &[]),
-            _ => words.say(id, &[("count", count.to_string())]),
-        };
+        let counted = |id: &str, count: i64| words.say(id, &[("count", count.to_string())]);
         let text = match passed {
             ..MINUTE => words.say("time.now", &[]),
             MINUTE..HOUR => counted("time.minutes", passed / MINUTE),

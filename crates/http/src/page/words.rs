@@ -40,7 +40,8 @@ impl Words {
         self
     }
 
-    /// Other words for one [id](Self::ids). `{name}` stands where the English words have it.
+    /// Other words for one [id](Self::ids). `{name}` stands where the English words have it. An id that ends with `_1` is
+    /// for a `{count}` of one.
     #[must_use]
     pub fn with(mut self, id: impl Into<String>, text: impl Into<String>) -> Self {
         self.own.insert(id.into(), text.into());
@@ -69,13 +70,15 @@ impl Words {
     }
 
     fn find(&self, id: &str) -> Option<&str> {
-        let english = || ENGLISH.binary_search_by_key(&id, |(known, _)| known).ok().and_then(|at| ENGLISH.get(at));
+        let english = || ENGLISH.binary_search_by_key(&id, |(known, _)| *known).ok().and_then(|at| ENGLISH.get(at));
         self.own.get(id).map(String::as_str).or_else(|| english().map(|(_, text)| *text))
     }
 
     /// The words with this id, with these texts in their places. An unknown id is shown as it is.
     pub(super) fn say(&self, id: &str, given: &[(&str, String)]) -> String {
-        let mut rest = self.find(id).unwrap_or(id);
+        let is_one = given.iter().any(|(name, text)| *name == "count" && text == "1");
+        let one = if is_one { self.find(&format!("{id}_1")) } else { None };
+        let mut rest = one.or_else(|| self.find(id)).unwrap_or(id);
         let mut said = String::with_capacity(rest.len());
         // In one pass: a text that is put in may have braces of its own.
         while let Some((before, from)) = rest.split_once('{') {
@@ -124,6 +127,8 @@ mod tests {
         let words = Words::english().with("a", "{x} and {y}, {z}");
         assert_eq!(words.say("a", &[("x", "{y}".to_owned()), ("y", "2".to_owned())]), "{y} and 2, {z}");
         assert_eq!(words.say("no such id", &[]), "no such id");
+        let hours = |count: u8| words.say("time.hours", &[("count", count.to_string())]);
+        assert_eq!([hours(1), hours(2)], ["1 hour ago", "2 hours ago"]);
         assert_eq!(Words::english().with("list.title", "Keys").say("list.title", &[]), "Keys");
     }
 }

@@ -16,7 +16,7 @@ async fn a_key_in_use_is_deleted_by_its_name_and_the_next_call_is_refused() {
         .await
         .is(200)
         .has("Delete \"Monday cron\"?")
-        .has("In use: api/curl, 1 times, last 4 hours ago")
+        .has("In use: api/curl, once, last 4 hours ago")
         .has("Whatever calls from there will get 401.")
         .has("Type Monday cron to confirm")
         .has("Replace it without an outage instead: Rotate");
@@ -96,7 +96,10 @@ async fn an_edit_changes_what_was_changed_and_nothing_else() {
     assert_eq!(now.version, 6);
     // The same form again: nothing to change, so no event.
     let form = world.get("alice", &path).await;
-    form.is(200).markup("value=\"Tuesday cron\"").markup("value=\"agents:read\" checked").markup("value=\"2027-01-01\"");
+    form.is(200)
+        .markup("value=\"Tuesday cron\"")
+        .markup("value=\"agents:read\" checked")
+        .markup("value=\"2027-01-01\"");
     world.submit("alice", &path, &fields).await.is(303);
     assert_eq!(world.keys.manager().find(&key.id, &system()).await.unwrap().version, 6);
     let later = world.submit("alice", &path, &[("name", "Tuesday cron"), ("ends", "2028-01-01")]).await;

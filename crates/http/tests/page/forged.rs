@@ -145,10 +145,8 @@ async fn the_page_is_a_service_without_axum() {
 async fn links_follow_the_mount() {
     let world = World::new().await;
     // The same page, one path deeper.
-    let deeper = Router::<()>::new().nest("/t/7", Router::new().fallback_service(page::service(
-        &world.keys,
-        Page::new("Auxot"),
-    )));
+    let deeper = Router::<()>::new()
+        .nest("/t/7", Router::new().fallback_service(page::service(&world.keys, Page::new("Auxot"))));
     let mut request = Request::get("/t/7/new?kind=user").body(Body::empty()).unwrap();
     request.extensions_mut().insert::<Actor>(actor("alice").unwrap());
     let answer = deeper.oneshot(request).await.unwrap();

@@ -1,6 +1,6 @@
 //! Text that people choose, on every screen that shows it.
 
-use tower_api_keys::{IssueKey, record::Labels, manage::EditKey};
+use tower_api_keys::{IssueKey, manage::EditKey, record::Labels};
 
 use crate::support::{World, system, team, user};
 

@@ -17,8 +17,10 @@ async fn an_admin_sees_both_sections_with_use_and_buttons() {
         .has("Use these keys when another app needs to talk to Auxot for you, without signing in through the website.")
         .has("Personal API Keys Create Personal API Key Personal keys start with user.")
         .has("Team API Keys Create Team API Key")
-        .has("Business / Enterprise plans: team API keys identify an automated connection for one team, useful when a \
-              service calls workflows or agents without a person signing in.")
+        .has(
+            "Business / Enterprise plans: team API keys identify an automated connection for one team, useful when a \
+              service calls workflows or agents without a person signing in.",
+        )
         .has("Team keys start with team. (Personal keys start with user.)")
         .has("Name Created by Created Last used Used from Actions")
         .has("Alice A. 28 Nov 2026 2 minutes ago api/github-actions Rotate Delete")
@@ -97,9 +99,11 @@ async fn a_refused_team_says_so_above_its_keys() {
     manager.suspend(&owner, Suspension::Plan, &system()).await.unwrap();
     world.get("alice", "").await.is(200).has("These keys are refused: the team is suspended by its plan. Upgrade");
     manager.suspend(&owner, Suspension::Admin, &system()).await.unwrap();
-    world.get("alice", "").await.is(200).has(
-        "These keys are refused: the team is suspended. An admin of the organization can reinstate it.",
-    );
+    world
+        .get("alice", "")
+        .await
+        .is(200)
+        .has("These keys are refused: the team is suspended. An admin of the organization can reinstate it.");
     manager.close(&owner, &system()).await.unwrap();
     world.get("alice", "").await.is(200).has("These keys are refused: the team is closed permanently.");
 }
@@ -204,6 +208,7 @@ async fn strangers_and_unknown_addresses_get_nothing() {
 async fn a_hundred_keys_fit_into_sixty_kilobytes() {
     let world = World::new().await;
     for number in 0..101 {
+        world.later(1);
         world.team_key(&format!("GitHub Actions - production {number}")).await;
     }
     let list = world.get("alice", "").await;

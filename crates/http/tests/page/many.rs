@@ -25,7 +25,7 @@ async fn the_export_is_a_file_and_a_refusal_has_its_status() {
     world.team_key("=HYPERLINK(\"x\")").await;
     let csv = world.get("alice", "/review.csv?flag=vague_name&flag=unnamed").await;
     csv.is(200);
-    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
     assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"api-keys.csv\""));
     let all = world.get("alice", "/review.csv").await;
     all.is(200);

@@ -18,7 +18,7 @@ async fn an_admin_sees_what_stops_and_what_goes_on() {
         .await
         .is(200)
         .has("Alice A.")
-        .has("If Alice A. leaves, 1 personal key stops working.")
+        .has("If Alice A. leaves, 1 personal key")
         .has("laptop")
         .has("Keys that keep working")
         .has("GitHub Actions - production")

@@ -35,7 +35,7 @@ async fn a_rotation_goes_through_its_steps_with_evidence() {
     page.is(200)
         .has("The new key was never used: install it where the old one is.")
         .has("Wait until every source was seen with the new key, or look at what is left.")
-        .has("api/curl 1 times, last just now not seen yet")
+        .has("api/curl once, last just now not seen yet")
         .markup("aria-current=\"step\"")
         .markup("role=\"status\" aria-live=\"polite\"")
         .markup(&format!("data-poll=\"/settings/api-keys{steps}?part=evidence\""));
@@ -43,7 +43,7 @@ async fn a_rotation_goes_through_its_steps_with_evidence() {
 
     world.call(&new_text, "curl/8").await;
     let part = world.part("alice", &format!("{steps}?part=evidence")).await;
-    part.is(200).has("The old key is still used by 1 source.").has("1 times, last just now").no_markup("<main");
+    part.is(200).has("The old key is still used by 1 source.").has("once, last just now").no_markup("<main");
     let early = world.submit("alice", &steps, &[("do", "finish")]).await;
     early.is(409).has("The old key is still used by 1 source.").has("finish the rotation anyway");
     assert_eq!(world.call(&old_text, "curl/8").await, StatusCode::OK);
@@ -51,7 +51,10 @@ async fn a_rotation_goes_through_its_steps_with_evidence() {
     world.later(2 * 3_600);
     world.call(&new_text, "curl/8").await;
     let page = world.get("alice", &steps).await;
-    page.is(200).has("Every source that used the old key now uses the new one.").has("✓ moved").no_markup("aria-disabled");
+    page.is(200)
+        .has("Every source that used the old key now uses the new one.")
+        .has("✓ moved")
+        .no_markup("aria-disabled");
     let done = world.submit("alice", &steps, &[("do", "finish")]).await;
     done.is(303);
     assert_eq!(done.header("location"), Some(format!("/settings/api-keys{steps}").as_str()));
@@ -101,7 +104,8 @@ async fn a_personal_key_moves_to_a_team() {
     let (key, _) = world.own_key("CI deploy").await;
     let path = format!("/keys/{}/rotate", key.id);
     world.get("alice", &path).await.is(200).has("Move to a team").markup("<option value=\"engineering\"");
-    let made = world.submit("alice", &path, &[("into_team", "engineering"), ("end", "on"), ("ends", "2026-12-24")]).await;
+    let made =
+        world.submit("alice", &path, &[("into_team", "engineering"), ("end", "on"), ("ends", "2026-12-24")]).await;
     made.is(200);
     assert!(made.secret().starts_with("team."));
     let old = world.keys.manager().find(&key.id, &actor_of("alice")).await.unwrap();

@@ -262,13 +262,7 @@ impl World {
             .await
     }
 
-    pub async fn post_with(
-        &self,
-        who: &str,
-        path: &str,
-        form: &[(&str, &str)],
-        headers: &[(&str, &str)],
-    ) -> Answer {
+    pub async fn post_with(&self, who: &str, path: &str, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
         let mut request = Request::post(format!("{MOUNT}{path}"))
             .header("x-user", who)
             .header("host", "app.example.com")
@@ -288,7 +282,7 @@ impl World {
         let mut all: Vec<(&str, &str)> = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         all.retain(|(name, _)| !fields.iter().any(|(other, _)| other == name));
         all.extend(fields);
-        self.post(who, path, &all).await
+        self.post(who, path.split('?').next().unwrap(), &all).await
     }
 
     pub async fn send(&self, request: Request<Body>, makes: bool) -> Answer {

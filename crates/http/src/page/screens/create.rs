@@ -133,7 +133,9 @@ async fn asked(call: &Call) -> Result<Asked, Stop> {
         }
         (KeyKind::Team, Ok(Some(team))) => (Some(Owner::Team(team.clone())), Some(team)),
         (KeyKind::Team, Ok(None)) => {
+            // Without a choice, the notes say why for a team of theirs.
             let first = choices.first().map(|team| team.id().clone());
+            let first = first.or_else(|| call.actor.teams().next().map(|team| team.id.clone()));
             if choices.len() != 1 {
                 wrong = Some(Failed::field(call, "team", "create.team_missing"));
             }
@@ -156,7 +158,9 @@ fn filled(call: &Call, request: IssueKey, wrong: &mut Option<Failed>) -> Result<
     if let Some(scopes) = scopes(call)? {
         request = request.scopes(scopes);
     }
-    if !fields.is("end", "never") && let Some(text) = fields.some("ends") {
+    if !fields.is("end", "never")
+        && let Some(text) = fields.some("ends")
+    {
         match times::of_day(text) {
             Some(end) => request = request.expires_at(end),
             None => *wrong = Some(Failed::field(call, "ends", "create.ends_invalid")),
@@ -255,9 +259,8 @@ fn say(call: &Call, asked: &Asked, preview: &Preview) -> Notes {
         })
         .collect();
     let offers_team = preview.has(NoteKind::ShouldBeTeamKey) && !asked.choices.is_empty();
-    let as_team_key = offers_team.then(|| {
-        call.at(&format!("/new?kind=team&name={}", in_query(&call.fields.echo("name"))))
-    });
+    let as_team_key =
+        offers_team.then(|| call.at(&format!("/new?kind=team&name={}", in_query(&call.fields.echo("name")))));
     Notes { name_advice: preview.name.map(|advice| words.sentence(&advice.sentence())), notes, as_team_key }
 }
 

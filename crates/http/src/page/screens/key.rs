@@ -181,11 +181,8 @@ async fn attention(
     let Some(entry) = page.entries.iter().find(|entry| entry.key.id == *id) else { return Ok((Vec::new(), None)) };
     let advice = entry.advice();
     let words = call.site.words();
-    let advice = format!(
-        "{} {}",
-        words.sentence(&advice.recommendation_sentence),
-        words.sentence(&advice.next_sentence)
-    );
+    let advice =
+        format!("{} {}", words.sentence(&advice.recommendation_sentence), words.sentence(&advice.next_sentence));
     Ok((flags(call, entry, &|action| abilities.allows(action)), Some(advice)))
 }
 

@@ -94,7 +94,8 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
     let toggle = call.at(&format!("/{}", toggle.query()));
     let prefix = |kind| call.manager.format().prefix(kind);
     let (prefix_user, prefix_team) = (prefix(KeyKind::User), prefix(KeyKind::Team));
-    let view = ListView { prefix_user, prefix_team, q: fields.echo("q"), q_error, dead, toggle, sections, names_missing };
+    let view =
+        ListView { prefix_user, prefix_team, q: fields.echo("q"), q_error, dead, toggle, sections, names_missing };
     Ok(Screen::new("list.html", call.say("list.title"), &view).into())
 }
 
@@ -162,7 +163,7 @@ async fn section(
     for (owner, keys) in owners {
         let status = keys.first().map(|key| key.owner_status).unwrap_or_default();
         let notice = notice(call, kind, &status);
-        let by_plan = status.closed_at().is_none() && status.has(Suspension::Plan);
+        let by_plan = status.closed_at().is_none() && !status.has(Suspension::Admin) && status.has(Suspension::Plan);
         groups.push(Group {
             heading: several.then(|| owner_name(&owner, &names)),
             notice,

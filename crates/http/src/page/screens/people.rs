@@ -139,8 +139,7 @@ async fn apply(call: &Call, user: &UserId, id: &'static str, only_looks: bool) -
     };
     let words = call.site.words();
     let sentence = match live_keys {
-        Some(1) => words.say(&format!("people.{id}_1"), &[]),
-        Some(keys) => words.say(&format!("people.{id}_keys"), &[("count", keys.to_string())]),
+        Some(keys) => words.say(&format!("people.keys.{id}"), &[("count", keys.to_string())]),
         None => words.say("people.not_counted", &[]),
     };
     Ok(DryRun { change: named(call, id), sentence, unknown, confirms: id == "close" })
@@ -150,12 +149,7 @@ fn named(call: &Call, id: &'static str) -> Change {
     Change { id, text: call.say(&format!("button.{id}")), danger: id != "reinstate" }
 }
 
-async fn screen(
-    call: &Call,
-    user: &UserId,
-    dry_run: Option<DryRun>,
-    failed: Option<String>,
-) -> Result<Reply, Stop> {
+async fn screen(call: &Call, user: &UserId, dry_run: Option<DryRun>, failed: Option<String>) -> Result<Reply, Stop> {
     let words = call.site.words();
     let owner = Owner::User(user.clone());
     let radius = call.manager.blast_radius(user, &call.actor).await?;

@@ -8,9 +8,7 @@ use http::{
 use serde::Serialize;
 use tower_api_keys::{
     KeyId,
-    manage::{
-        ExportFormat, InventoryPage, InventoryQuery, KeyFlag, ListKeys, ManageError, RevokeMany,
-    },
+    manage::{ExportFormat, InventoryPage, InventoryQuery, KeyFlag, ListKeys, ManageError, RevokeMany},
     record::NamePart,
     store::{KeyCursor, Liveness},
 };
@@ -54,8 +52,10 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
     let InventoryPage { asked_at, entries, unreadable, names, next, counted, .. } = page;
     let words = call.site.words();
     let keys: Vec<_> = entries.iter().map(|entry| entry.key.clone()).collect();
-    let evidence =
-        Evidence { asked_at: Some(asked_at), entries: entries.into_iter().map(|entry| (entry.key.id, entry)).collect() };
+    let evidence = Evidence {
+        asked_at: Some(asked_at),
+        entries: entries.into_iter().map(|entry| (entry.key.id, entry)).collect(),
+    };
     let more = next.map(|next| {
         let query = fields.clone().set("after", &next.to_string()).query();
         call.at(&format!("/review{query}"))

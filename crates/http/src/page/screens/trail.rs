@@ -1,4 +1,5 @@
 use serde::Serialize;
+use serde_json::Value;
 use tower_api_keys::{
     KeyId,
     audit::{Action, Subject},
@@ -130,10 +131,21 @@ pub(super) fn lines(call: &Call, entries: &[AuditEntry], names: &Names) -> Vec<L
             action: plain(event.action.as_str()),
             key,
             owner,
-            before: event.before.clone(),
-            after: event.after.clone(),
+            before: event.before.as_deref().map(told),
+            after: event.after.as_deref().map(told),
             source: event.source.clone(),
         }
     };
     entries.iter().map(line).collect()
+}
+
+/// A change in a row is a text, or an object as text.
+fn told(text: &str) -> String {
+    let Ok(Value::Object(told)) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let value = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let pairs = told.iter().filter(|(_, told)| !told.is_null());
+    pairs.map(|(name, told)| format!("{}: {}", plain(name), value(told))).collect::<Vec<_>>().join(", ")
 }
