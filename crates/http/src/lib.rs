@@ -41,10 +41,17 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod answer;
+mod body;
+mod call;
 mod gate;
 mod headers;
+#[cfg(test)]
+mod openapi;
 mod problem;
+mod query;
 pub mod routes;
 mod service;
+mod table;
 
 pub use service::{HttpBody, HttpFuture, HttpService};
