@@ -1,0 +1,20 @@
+//! The routes, asked over HTTP: in one binary, so that the linker runs once.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nobody imports from here"
+)]
+
+mod each_route;
+mod exports;
+mod gate;
+mod pages;
+mod rights;
+mod secrets;
+mod strict;
+mod support;
+mod versions;
