@@ -120,12 +120,15 @@ impl Document {
                 if *has_etag {
                     answer["headers"] = json!({ "ETag": text("The version of the key, for `If-Match`.") });
                 }
-                if route.query.iter().copied().flatten().any(|param| param.name == "after") && route.id != "summarizeInventory" {
+                if route.query.iter().copied().flatten().any(|param| param.name == "after")
+                    && route.id != "summarizeInventory"
+                {
                     answer["headers"] = json!({ "Link": text("The next page, if there is one: `<…>; rel=\"next\"`.") });
                 }
                 if route.ok.status == 201 {
                     answer["headers"] = json!({ "Location": text("The path of the key.") });
-                    let link = |id: &str| json!({ "operationId": id, "parameters": { "key": "$response.body#/key/id" } });
+                    let link =
+                        |id: &str| json!({ "operationId": id, "parameters": { "key": "$response.body#/key/id" } });
                     let ids = ["getKey", "editKey", "pauseKey", "revokeKey", "beginRotation", "getUsage"];
                     answer["links"] = ids.map(|id| (id.to_owned(), link(id))).into_iter().collect::<Map<_, _>>().into();
                 }
@@ -222,7 +225,10 @@ fn the_committed_document_is_what_the_table_says() {
         fs::write(&path, serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
     }
     let was: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    assert!(was == now, "openapi.json is not what the table says: run the tests with UPDATE_OPENAPI=1, and read the difference");
+    assert!(
+        was == now,
+        "openapi.json is not what the table says: run the tests with UPDATE_OPENAPI=1, and read the difference"
+    );
 }
 
 #[test]

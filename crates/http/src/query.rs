@@ -17,7 +17,12 @@ impl Query {
     pub(crate) fn read(text: &str, params: &[&[Param]]) -> Result<Self, Problem> {
         let mut read = Self(Vec::new());
         for (name, value) in parse(text.as_bytes()) {
-            let param = params.iter().copied().flatten().find(|param| param.name == name).ok_or(HttpError::MalformedQuery(None))?;
+            let param = params
+                .iter()
+                .copied()
+                .flatten()
+                .find(|param| param.name == name)
+                .ok_or(HttpError::MalformedQuery(None))?;
             if !param.repeats && read.one(param.name).is_some() {
                 return Err(malformed(param.name));
             }
@@ -27,12 +32,12 @@ impl Query {
     }
 
     /// The value of a parameter.
-    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+    pub(crate) fn one(&self, name: &'static str) -> Option<&str> {
         self.all(name).next()
     }
 
     /// All values of a parameter.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(given, _)| *given == name).map(|(_, value)| value.as_str())
     }
 
@@ -51,11 +56,7 @@ impl Query {
     }
 
     /// All values of a parameter, read by `read`.
-    pub(crate) fn all_with<T>(
-        &self,
-        name: &'static str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Vec<T>, Problem> {
+    pub(crate) fn all_with<T>(&self, name: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Problem> {
         self.all(name).map(|text| read(text).ok_or_else(|| malformed(name))).collect()
     }
 

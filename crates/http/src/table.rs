@@ -55,7 +55,10 @@ pub(crate) enum Form {
     Bool,
     /// The word of a flag of the inventory.
     Flag,
-    Number { least: u32, most: u32 },
+    Number {
+        least: u32,
+        most: u32,
+    },
     Pattern(&'static str),
     Text,
     Time,

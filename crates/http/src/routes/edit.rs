@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use tower_api_keys::{
-    Networks, Timestamp,
     manage::{EditKey, InvalidInput, ManageErrorKind},
     record::Labels,
 };
@@ -36,11 +35,11 @@ pub(super) struct KeyChanges {
     #[serde(default, deserialize_with = "present")]
     scopes: Option<Vec<String>>,
     /// An earlier end.
-    #[cfg_attr(test, schemars(with = "Timestamp"))]
+    #[cfg_attr(test, schemars(with = "tower_api_keys::Timestamp"))]
     #[serde(default, deserialize_with = "present")]
     expires_at: Option<String>,
     /// The only networks it may be used from; null for anywhere.
-    #[cfg_attr(test, schemars(with = "Option<Networks>"))]
+    #[cfg_attr(test, schemars(with = "Option<tower_api_keys::Networks>"))]
     #[serde(default, deserialize_with = "present")]
     networks: Option<Option<Vec<String>>>,
     /// Who is told about the key; null for only its owner.

@@ -8,11 +8,8 @@ use crate::{
     table::{Form, Param},
 };
 
-pub(super) const FORMAT: Param = Param::one(
-    "format",
-    Form::Words(&["csv", "jsonl"]),
-    "A table, or a line of JSON for each row. Default: `csv`.",
-);
+pub(super) const FORMAT: Param =
+    Param::one("format", Form::Words(&["csv", "jsonl"]), "A table, or a line of JSON for each row. Default: `csv`.");
 
 pub(super) fn format(query: &Query) -> Result<ExportFormat, Problem> {
     let formats = [ExportFormat::Csv, ExportFormat::JsonLines];

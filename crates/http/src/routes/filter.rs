@@ -17,7 +17,8 @@ const KEY_ID: Form = Form::Pattern("^[A-Za-z0-9_-]{20}$");
 const ACTOR: Form = Form::Pattern("^(user|key|system):");
 pub(super) const OWNER: Form = Form::Pattern("^(user|team):.");
 
-const OWNERS: Param = Param::any("owner", OWNER, "Only keys of one of these users and teams, such as `team:engineering`.");
+const OWNERS: Param =
+    Param::any("owner", OWNER, "Only keys of one of these users and teams, such as `team:engineering`.");
 const KIND: Param = Param::one("kind", Form::Words(&["user", "team"]), "Only personal keys, or only team keys.");
 const NAMED: Param = Param::one("named", Form::Text, "Only keys with this in their names.");
 const CREATOR: Param = Param::one("creator", ACTOR, "Only keys that this user, key or part of the service made.");

@@ -23,14 +23,14 @@ use crate::{
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_DAYS: u16 = 30;
 
-const DAYS: Param = Param::one(
-    "days",
-    Form::Number { least: 0, most: 400 },
-    "How many days to list, up to today. Default: 30.",
-);
+const DAYS: Param =
+    Param::one("days", Form::Number { least: 0, most: 400 }, "How many days to list, up to today. Default: 30.");
 const FLAG: Param = Param::any("flag", Form::Flag, "Only keys with one of these flags.");
-const LABEL: Param =
-    Param::one("label", Form::Text, "Only keys with this label, or with this value of it: `ticket`, `ticket:OPS-1234`.");
+const LABEL: Param = Param::one(
+    "label",
+    Form::Text,
+    "Only keys with this label, or with this value of it: `ticket`, `ticket:OPS-1234`.",
+);
 const CREATED_SINCE: Param = Param::one("created_since", Form::Time, "Only keys made at this time or later.");
 const CREATED_BEFORE: Param = Param::one("created_before", Form::Time, "Only keys made before this time.");
 const UNUSED_AFTER: Param = Param::one(
@@ -39,16 +39,8 @@ const UNUSED_AFTER: Param = Param::one(
     "After how many days without use a key is flagged as unused.",
 );
 
-const OWN: [Param; 8] = [
-    FLAG,
-    LABEL,
-    LABEL_OF_SOURCE,
-    CLIENT_OF_SOURCE,
-    NETWORK_OF_SOURCE,
-    CREATED_SINCE,
-    CREATED_BEFORE,
-    UNUSED_AFTER,
-];
+const OWN: [Param; 8] =
+    [FLAG, LABEL, LABEL_OF_SOURCE, CLIENT_OF_SOURCE, NETWORK_OF_SOURCE, CREATED_SINCE, CREATED_BEFORE, UNUSED_AFTER];
 pub(super) static ROUTES: [Route; 7] = [
     Route {
         method: Method::GET,

@@ -2,7 +2,9 @@
 
 use http::Method;
 use serde::{Deserialize, Serialize};
-use tower_api_keys::manage::{Abilities, KeyInfo, KeyPage, PauseChanged, PauseKey, Preview, ResumeKey, RevokeKey, Revoked};
+use tower_api_keys::manage::{
+    Abilities, KeyInfo, KeyPage, PauseChanged, PauseKey, Preview, ResumeKey, RevokeKey, Revoked,
+};
 
 use super::{
     edit,
@@ -39,7 +41,10 @@ pub(super) static ROUTES: [Route; 8] = [
         body: Some(BodyOf::required::<NewKey>()),
         ok: Success::json::<Shown<'static>>(201),
         errors: &[
-            (409, &["idempotency_key_used", "owner_closed", "owner_plan_suspended", "owner_suspended", "quota_reached"]),
+            (
+                409,
+                &["idempotency_key_used", "owner_closed", "owner_plan_suspended", "owner_suspended", "quota_reached"],
+            ),
             (429, &["actor_busy", "quota_reached"]),
         ],
         call: |call| Box::pin(create_key(call)),
@@ -77,7 +82,7 @@ pub(super) static ROUTES: [Route; 8] = [
         headers: &[Header::IfMatch],
         body: Some(BodyOf::optional::<Why>()),
         ok: Success::versioned::<PauseChanged>(),
-        errors: &[(409, &["conflict", "key_expired", "key_revoked"]), (412, &["precondition_failed"])],
+        errors: &[(409, &["conflict", "key_revoked"]), (412, &["precondition_failed"])],
         call: |call| Box::pin(pause_key(call)),
     },
     Route {
@@ -89,7 +94,7 @@ pub(super) static ROUTES: [Route; 8] = [
         headers: &[Header::IfMatch],
         body: Some(BodyOf::optional::<Why>()),
         ok: Success::versioned::<PauseChanged>(),
-        errors: &[(409, &["conflict", "key_expired", "key_revoked"]), (412, &["precondition_failed"])],
+        errors: &[(409, &["conflict", "key_revoked"]), (412, &["precondition_failed"])],
         call: |call| Box::pin(resume_key(call)),
     },
     Route {
@@ -124,6 +129,7 @@ pub(super) static ROUTES: [Route; 8] = [
 #[serde(deny_unknown_fields)]
 struct Why {
     /// At most 200 characters are kept, without keys and credentials.
+    #[cfg_attr(test, schemars(with = "String"))]
     #[serde(default, deserialize_with = "present")]
     because: Option<String>,
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use serde::Deserialize;
 use tower_api_keys::{
-    KeyId, Timestamp,
+    KeyId,
     manage::{KeyMatches, LeakReport, RevokeMany, RevokedMany},
     record::ActorId,
 };
@@ -17,8 +17,7 @@ use crate::{
     table::{Answer, BodyOf, Form, Param, Route, Success},
 };
 
-const SINCE: Param =
-    Param::one("since", Form::Time, "From when on to look. Default: since the key was made.");
+const SINCE: Param = Param::one("since", Form::Time, "From when on to look. Default: since the key was made.");
 
 pub(super) static ROUTES: [Route; 3] = [
     Route {
@@ -109,10 +108,10 @@ struct Revocation {
 #[serde(deny_unknown_fields)]
 struct Window {
     /// At this time or later.
-    #[cfg_attr(test, schemars(with = "Timestamp"))]
+    #[cfg_attr(test, schemars(with = "tower_api_keys::Timestamp"))]
     from: String,
     /// Before this time.
-    #[cfg_attr(test, schemars(with = "Timestamp"))]
+    #[cfg_attr(test, schemars(with = "tower_api_keys::Timestamp"))]
     until: String,
 }
 

@@ -106,14 +106,17 @@ async fn me(call: Call) -> Answer {
         None => None,
         Some(user) => Some(Personal { create: create(manager, actor, Owner::User(user.clone())).await? }),
     };
-    let teams: Vec<_> = actor.teams().map(|team| {
-        let (id, role, manages_keys, included) = (team.id, team.role, team.manages_keys, team.includes_team_keys);
-        async move {
-            let sentence = (!included).then(|| manager.denial(DenialReason::PlanRequired).sentence());
-            let create = create(manager, actor, Owner::Team(id.clone())).await?;
-            Ok::<_, Problem>(Team { id, role, manages_keys, team_keys: TeamKeys { included, sentence }, create })
-        }
-    }).collect();
+    let teams: Vec<_> = actor
+        .teams()
+        .map(|team| {
+            let (id, role, manages_keys, included) = (team.id, team.role, team.manages_keys, team.includes_team_keys);
+            async move {
+                let sentence = (!included).then(|| manager.denial(DenialReason::PlanRequired).sentence());
+                let create = create(manager, actor, Owner::Team(id.clone())).await?;
+                Ok::<_, Problem>(Team { id, role, manages_keys, team_keys: TeamKeys { included, sentence }, create })
+            }
+        })
+        .collect();
     let teams = stream::iter(teams).buffered(AT_ONCE).try_collect().await?;
     let prefix = |kind| manager.format().prefix(kind);
     ok(&Me {

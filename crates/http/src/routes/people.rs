@@ -1,9 +1,12 @@
 //! Users and teams: their status, suspending and closing them, and what stops if a person leaves.
 
 use http::Method;
-use tower_api_keys::manage::{BlastRadius, ChangeOwner, Exposure, OwnerInfo, OwnerReinstated, OwnerStopped};
-use tower_api_keys::Suspension;
+use tower_api_keys::{
+    Suspension,
+    manage::{BlastRadius, ChangeOwner, Exposure, OwnerInfo, OwnerReinstated, OwnerStopped},
+};
 
+use super::nothing::Nothing;
 use crate::{
     answer::ok,
     call::Call,
@@ -11,13 +14,8 @@ use crate::{
     table::{Answer, BodyOf, Form, Param, Route, Success},
 };
 
-use super::nothing::Nothing;
-
-const DRY_RUN: Param = Param::one(
-    "dry_run",
-    Form::Bool,
-    "Whether to say what would be done and do nothing. Default: `false`.",
-);
+const DRY_RUN: Param =
+    Param::one("dry_run", Form::Bool, "Whether to say what would be done and do nothing. Default: `false`.");
 
 pub(super) static ROUTES: [Route; 6] = [
     Route {

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::Deserialize;
 use tower_api_keys::{
-    Networks, TeamId, Timestamp,
+    TeamId,
     manage::{EndRotation, EndedRotation, RotateKey, Rotation},
-    record::Labels,
 };
 
 use super::{
@@ -128,7 +127,7 @@ struct Successor {
     #[serde(default, deserialize_with = "present")]
     name: Option<String>,
     /// The labels of the new key.
-    #[cfg_attr(test, schemars(with = "Labels"))]
+    #[cfg_attr(test, schemars(with = "tower_api_keys::record::Labels"))]
     #[serde(default, deserialize_with = "present")]
     labels: Option<BTreeMap<String, String>>,
     /// What the new key may do.
@@ -136,15 +135,15 @@ struct Successor {
     #[serde(default, deserialize_with = "present")]
     scopes: Option<Vec<String>>,
     /// The only networks the new key may be used from; null for anywhere.
-    #[cfg_attr(test, schemars(with = "Option<Networks>"))]
+    #[cfg_attr(test, schemars(with = "Option<tower_api_keys::Networks>"))]
     #[serde(default, deserialize_with = "present")]
     networks: Option<Option<Vec<String>>>,
     /// When the new key ends; null for never.
-    #[cfg_attr(test, schemars(with = "Option<Timestamp>"))]
+    #[cfg_attr(test, schemars(with = "Option<tower_api_keys::Timestamp>"))]
     #[serde(default, deserialize_with = "present")]
     expires_at: Option<Option<String>>,
     /// When the old key ends, if the rotation is not finished before. Absent or null: by itself, it does not.
-    #[cfg_attr(test, schemars(with = "Option<Timestamp>"))]
+    #[cfg_attr(test, schemars(with = "Option<tower_api_keys::Timestamp>"))]
     #[serde(default)]
     old_key_ends_at: Option<String>,
 }

@@ -23,11 +23,8 @@ const ACTION: Param = Param::one("action", Form::Text, "Only those of this actio
 const FROM: Param = Param::one("from", Form::Time, "Only those at this time or later.");
 const UNTIL: Param = Param::one("until", Form::Time, "Only those before this time.");
 const ORDER: Param = Param::one("order", Form::Words(&["newest", "oldest"]), "Which come first. Default: `newest`.");
-const ATTEMPTS: Param = Param::one(
-    "attempts",
-    Form::Bool,
-    "Whether to include the lines of the access log. Default: `false`.",
-);
+const ATTEMPTS: Param =
+    Param::one("attempts", Form::Bool, "Whether to include the lines of the access log. Default: `false`.");
 
 const QUERY: [Param; 14] = [
     KEY,
@@ -109,7 +106,8 @@ fn question(query: &Query) -> Result<AuditQuery, Problem> {
     if let Some(time) = query.read_one("until")? {
         question = question.until(time);
     }
-    if query.one_with("order", |word| ["newest", "oldest"].into_iter().find(|known| *known == word))? == Some("oldest") {
+    if query.one_with("order", |word| ["newest", "oldest"].into_iter().find(|known| *known == word))? == Some("oldest")
+    {
         question = question.oldest_first();
     }
     if query.is_set("attempts")? {

@@ -43,7 +43,8 @@ async fn each_route_is_answered_as_documented() {
     let id = made["key"]["id"].as_str().unwrap().to_owned();
     assert!(made["plaintext"].as_str().unwrap().starts_with(&format!("team.{id}.")));
 
-    let list = walk.ok(200, "mo", "GET", "/keys?owner=team:engineering&kind=team&order=newest&liveness=live", None).await;
+    let list =
+        walk.ok(200, "mo", "GET", "/keys?owner=team:engineering&kind=team&order=newest&liveness=live", None).await;
     assert_eq!((&list["keys"][0]["id"], &list["next"]), (&json!(id), &Value::Null));
     let key = walk.ok(200, "alice", "GET", &format!("/keys/{id}"), None).await;
     assert_eq!((&key["name"], &key["state"]), (&json!("Monday cron"), &json!("live")));
@@ -100,7 +101,7 @@ async fn each_route_is_answered_as_documented() {
     assert_eq!(dry["dry_run"], true);
     let suspended = walk.ok(200, "olga", "PUT", &format!("{owner}/suspension"), None).await;
     assert_eq!(suspended["effect"], "changed");
-    assert_eq!(walk.world.get("alice", "/keys").await.refused(403), "actor_inactive");
+    assert_eq!(walk.world.get("alice", "/keys").await.refused(403), "owner_suspended");
     let reinstated = walk.ok(200, "olga", "DELETE", &format!("{owner}/suspension"), None).await;
     assert_eq!(reinstated["effect"], "changed");
 
@@ -113,8 +114,10 @@ async fn each_route_is_answered_as_documented() {
     assert_eq!((&many["matched"], &many["already_dead"]), (&json!(3), &json!(3)));
     walk.ok(200, "olga", "POST", &format!("{owner}/close"), Some(json!({}))).await;
 
-    let paths = DOCUMENT["paths"].as_object().unwrap().values().flat_map(|methods| methods.as_object().unwrap().values());
-    let documented: BTreeSet<_> = paths.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect();
+    let paths =
+        DOCUMENT["paths"].as_object().unwrap().values().flat_map(|methods| methods.as_object().unwrap().values());
+    let documented: BTreeSet<_> =
+        paths.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect();
     assert_eq!(documented.difference(&walk.seen).collect::<Vec<_>>(), Vec::<&String>::new(), "never answered well");
 }
 

@@ -33,8 +33,14 @@ async fn pages_are_followed_by_their_links() {
         world.team_key(&format!("a & b={n}")).await;
     }
     assert_eq!(walk(&world, "/keys?limit=2&named=a+%26+b", "keys").await, [2, 2, 1]);
-    assert_eq!(walk(&world, "/keys?owner=team:engineering&order=newest&limit=3&owner=user:alice", "keys").await, [3, 2]);
-    assert_eq!(walk(&world, "/inventory?limit=4&flag=vague_name&flag=unused", "entries").await.iter().sum::<usize>(), 5);
+    assert_eq!(
+        walk(&world, "/keys?owner=team:engineering&order=newest&limit=3&owner=user:alice", "keys").await,
+        [3, 2]
+    );
+    assert_eq!(
+        walk(&world, "/inventory?limit=4&flag=vague_name&flag=unused", "entries").await.iter().sum::<usize>(),
+        5
+    );
     assert_eq!(walk(&world, "/events?limit=2&action=key.issued", "entries").await, [2, 2, 1]);
 }
 

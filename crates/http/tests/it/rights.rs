@@ -76,7 +76,8 @@ async fn a_member_sees_a_team_key_and_may_do_nothing_to_it() {
     for path in ["/refusals-without-key", "/users/alice/exposure"] {
         assert!([403, 404].contains(&world.get("mo", path).await.status), "{path}");
     }
-    for (method, path) in [("PUT", "/owners/user/alice/suspension"), ("DELETE", "/owners/team/engineering/suspension")] {
+    for (method, path) in [("PUT", "/owners/user/alice/suspension"), ("DELETE", "/owners/team/engineering/suspension")]
+    {
         assert!([403, 404].contains(&world.ask("mo", method, path, None, &[]).await.status), "{path}");
     }
     assert_eq!(world.get("alice", &format!("/keys/{id}")).await.json()["state"], "live");

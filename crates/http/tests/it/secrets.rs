@@ -25,8 +25,19 @@ async fn no_other_answer_has_a_part_of_a_key() {
         let found = secret.iter().find(|part| answer.text.contains(*part) || headers.contains(*part));
         assert!(found.is_none(), "{path} ({}) has a part of a key", answer.status);
     };
-    let paths = ["/me", "/keys", "/inventory", "/inventory/summary", "/inventory/export", "/events", "/events/export",
-        "/refusals-without-key", "/users/alice/exposure", "/users/alice/blast-radius", "/owners/team/engineering"];
+    let paths = [
+        "/me",
+        "/keys",
+        "/inventory",
+        "/inventory/summary",
+        "/inventory/export",
+        "/events",
+        "/events/export",
+        "/refusals-without-key",
+        "/users/alice/exposure",
+        "/users/alice/blast-radius",
+        "/owners/team/engineering",
+    ];
     let of_key = ["", "/usage", "/explanation", "/advice", "/leak-report", "/rotation"];
     let of_keys = [&*id, new].into_iter().flat_map(|key| of_key.map(|end| format!("/keys/{key}{end}")));
     for path in paths.map(str::to_owned).into_iter().chain(of_keys) {
@@ -40,7 +51,11 @@ async fn no_other_answer_has_a_part_of_a_key() {
         ("POST", "/keys".to_owned(), json!({ "owner": { "kind": text, "id": "engineering" } })),
         ("POST", "/keys".to_owned(), json!({ "owner": { "kind": "team", "id": "engineering" }, text.clone(): "" })),
         ("POST", "/keys".to_owned(), json!({ "owner": { "kind": "team", "id": "engineering" }, "scopes": [text] })),
-        ("POST", "/keys".to_owned(), json!({ "owner": { "kind": "team", "id": "engineering" }, "labels": { "ticket": text } })),
+        (
+            "POST",
+            "/keys".to_owned(),
+            json!({ "owner": { "kind": "team", "id": "engineering" }, "labels": { "ticket": text } }),
+        ),
         ("POST", format!("/keys/{id}/pause"), json!({ "because": format!("found {text}") })),
         ("POST", format!("/keys/{id}/resume"), json!({ "because": format!("found {text}") })),
         ("POST", "/revocations".to_owned(), json!({ "keys": [text] })),

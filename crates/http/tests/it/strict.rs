@@ -91,7 +91,11 @@ async fn values_that_no_key_can_have_name_their_field() {
         let mut body = json!({ "owner": owner });
         body[field] = value.clone();
         let answer = world.post("alice", "/keys", body).await;
-        assert_eq!((answer.refused(422), &answer.json()["field"]), ("invalid".to_owned(), &json!(field)), "{field} {value}");
+        assert_eq!(
+            (answer.refused(422), &answer.json()["field"]),
+            ("invalid".to_owned(), &json!(field)),
+            "{field} {value}"
+        );
     }
     assert_eq!(count(&world).await, 0);
 }
@@ -201,6 +205,7 @@ async fn many_are_revoked_only_with_a_condition() {
     assert_eq!(world.get("alice", &format!("/keys/{id}")).await.json()["state"], "live");
     let others = json!({ "keys": [id], "owner": { "kind": "user", "id": "alice" } });
     assert_eq!(world.post("olga", "/revocations", others).await.json()["revoked"], 0);
-    let all = json!({ "created_by": "user:alice", "owner": { "kind": "team", "id": "engineering" }, "because": "a test" });
+    let all =
+        json!({ "created_by": "user:alice", "owner": { "kind": "team", "id": "engineering" }, "because": "a test" });
     assert_eq!(world.post("olga", "/revocations", all).await.json()["revoked"], 1);
 }

@@ -144,9 +144,11 @@ impl World {
         }
         let response = self.app.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
         let answer = read(response).await;
-        for (name, value) in
-            [("cache-control", "no-store"), ("x-content-type-options", "nosniff"), ("vary", "authorization, x-api-key, cookie")]
-        {
+        for (name, value) in [
+            ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+            ("vary", "authorization, x-api-key, cookie"),
+        ] {
             assert_eq!(answer.header(name), Some(value), "{method} {path}");
         }
         is_documented(method, path, &answer);
@@ -200,6 +202,7 @@ fn is_documented(method: &str, path: &str, answer: &Answer) {
         false => Value::from(answer.text.clone()),
     };
     let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
-    let errors: Vec<_> = jsonschema::validator_for(&whole).unwrap().iter_errors(&value).map(|e| e.to_string()).collect();
+    let errors: Vec<_> =
+        jsonschema::validator_for(&whole).unwrap().iter_errors(&value).map(|e| e.to_string()).collect();
     assert!(errors.is_empty(), "{method} {path}: {} does not fit its schema: {errors:?}\n{value:#}", answer.status);
 }

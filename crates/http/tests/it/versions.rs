@@ -38,7 +38,10 @@ async fn every_change_of_a_key_heeds_if_match() {
     let new = begun["key"]["id"].as_str().unwrap();
     for end in ["/finish", "/abort"] {
         let path = format!("/keys/{new}/rotation{end}");
-        assert_eq!(world.ask("alice", "POST", &path, Some(json!({})), &stale).await.refused(412), "precondition_failed");
+        assert_eq!(
+            world.ask("alice", "POST", &path, Some(json!({})), &stale).await.refused(412),
+            "precondition_failed"
+        );
     }
 }
 
@@ -48,7 +51,11 @@ async fn a_malformed_if_match_changes_nothing() {
     let (id, _) = world.team_key("kept").await;
     for tag in ["1", "\"one\"", "W/\"1\"", "\"1\", \"2\"", "\"+1\"", "\"01\"", "\"", ""] {
         let answer = edit(&world, &id, "changed", tag).await;
-        assert_eq!((answer.refused(400), &answer.json()["field"]), ("malformed_header".to_owned(), &json!("if-match")), "{tag}");
+        assert_eq!(
+            (answer.refused(400), &answer.json()["field"]),
+            ("malformed_header".to_owned(), &json!("if-match")),
+            "{tag}"
+        );
     }
     let twice = [("if-match", "\"1\""), ("if-match", "\"2\"")];
     let answer = world.ask("alice", "PATCH", &format!("/keys/{id}"), Some(json!({ "name": "changed" })), &twice).await;
@@ -67,7 +74,11 @@ async fn a_repeat_makes_no_second_key_and_shows_no_text() {
     let (id, text) = (made.json()["key"]["id"].clone(), made.json()["plaintext"].as_str().unwrap().to_owned());
     for key in ["3f1c5a4e", "\"3f1c5a4e\""] {
         let repeat = create(&body, key).await;
-        assert_eq!((repeat.refused(409), &repeat.json()["key"]["id"]), ("idempotency_key_used".to_owned(), &id), "{key}");
+        assert_eq!(
+            (repeat.refused(409), &repeat.json()["key"]["id"]),
+            ("idempotency_key_used".to_owned(), &id),
+            "{key}"
+        );
         assert!(!repeat.text.contains(text.rsplit('.').next().unwrap()));
     }
     let other = json!({ "owner": { "kind": "team", "id": "engineering" }, "name": "another" });
