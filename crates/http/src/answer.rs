@@ -64,3 +64,44 @@ fn with(answer: Answer, name: HeaderName, value: &str) -> Answer {
     answer.headers_mut().insert(name, HeaderValue::from_str(value).map_err(|_| HttpError::Unwritable)?);
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use http_body_util::BodyExt;
+    use tower_api_keys::{Actor, ApiKeys, KeyId, store::MemoryStore};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_piece_is_read_when_the_one_before_is_taken() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&read);
+        let pieces = stream::iter(0..1000).map(move |n| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(Bytes::from(format!("{n}\n")))
+        });
+        let mut body = export("numbers", ExportFormat::Csv, pieces).await.unwrap().into_body();
+        for expected in [1, 1, 2, 3] {
+            assert_eq!(read.load(Ordering::SeqCst), expected);
+            body.frame().await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_first_piece_is_the_answer_and_a_later_one_breaks_the_transfer_off() {
+        let manager = ApiKeys::new(MemoryStore::new()).unwrap().manager();
+        let actor = Actor::system("a test").unwrap();
+        let unknown = KeyId::new("AAAAAAAAAAAAAAAAAAAA").unwrap();
+        let error = async || manager.find(&unknown, &actor).await.unwrap_err();
+        let first = stream::iter([Err(error().await)]);
+        assert!(export("none", ExportFormat::Csv, first).await.is_err());
+        let later = stream::iter([Ok(Bytes::from_static(b"a line")), Err(error().await)]);
+        let body = export("part", ExportFormat::Csv, later).await.unwrap().into_body();
+        assert!(body.collect().await.is_err());
+    }
+}

@@ -3,13 +3,16 @@
 use axum::{
     Router,
     body::Body,
-    http::{Request, StatusCode},
+    extract::FromRequestParts,
+    http::{Request, StatusCode, request::Parts},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tower::ServiceExt;
-use tower_api_keys::Actor;
+use tower_api_keys::{
+    Actor, ApiKeys, IssueKey, Principal, Scopes, TeamId, hash::Argon2Params, manage::Rights, store::MemoryStore,
+};
 use tower_api_keys_http::routes::{self, OPENAPI_JSON};
 
 use crate::support::{CurrentUser, MOUNT, UNKNOWN, World, actor, keys, read};
@@ -99,7 +102,7 @@ async fn parameters_of_the_mount_are_not_those_of_a_route() {
     let keys = keys().await;
     let mount = "/{key}/{owner}/{kind}/{user}";
     let app: Router = Router::new().nest(mount, routes::router::<(), CurrentUser>(&keys));
-    let world = World { app, keys };
+    let world = World { app };
     let ask = async |path: &str| {
         let request = Request::builder().uri(format!("/robot/x/team/bob{path}")).header("x-user", "alice");
         read(world.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await
@@ -107,4 +110,48 @@ async fn parameters_of_the_mount_are_not_those_of_a_route() {
     assert_eq!(ask("/owners/user/alice").await.json()["owner"], serde_json::json!({ "kind": "user", "id": "alice" }));
     assert_eq!(ask("/users/alice/blast-radius").await.status, 200);
     assert_eq!(ask(&format!("/keys/{UNKNOWN}")).await.refused(404), "not_found");
+}
+
+/// Software that manages keys with a key of its own.
+struct Software(Actor);
+
+impl<St: Sync> FromRequestParts<St> for Software {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &St) -> Result<Self, StatusCode> {
+        let principal = parts.extensions.get::<Principal>().ok_or(StatusCode::UNAUTHORIZED)?;
+        Ok(Self(Actor::key(principal, Rights::none().team_keys_included())))
+    }
+}
+
+impl From<Software> for Actor {
+    fn from(Software(actor): Software) -> Self {
+        actor
+    }
+}
+
+#[tokio::test]
+async fn a_key_does_what_its_scopes_allow() {
+    let keys = ApiKeys::builder(MemoryStore::new()).params(Argon2Params::MACHINE_SECRET).build().await.unwrap();
+    let app: Router = Router::new().nest(MOUNT, routes::router::<(), Software>(&keys)).layer(keys.layer());
+    let scopes = Scopes::try_from(vec!["keys:read".to_owned()]).unwrap();
+    let request = IssueKey::team(TeamId::new("engineering").unwrap()).named("reporting").scopes(scopes);
+    let issued = keys.manager().issue(request, &Actor::system("a test").unwrap()).await.unwrap();
+    let text = issued.plaintext().expose_secret();
+    let ask = async |method: &str, path: &str, body: &str| {
+        let request = Request::builder().method(method).uri(format!("{MOUNT}{path}")).header("x-api-key", text);
+        let request = request.header("content-type", "application/json").body(Body::from(body.to_owned())).unwrap();
+        read(app.clone().oneshot(request).await.unwrap()).await
+    };
+    let me = ask("GET", "/me", "").await;
+    assert_eq!((me.status, &me.json()["actor"]), (200, &format!("key:{}", issued.info().id).into()));
+    assert_eq!(
+        (&me.json()["personal"], &me.json()["teams"][0]["create"]["code"]),
+        (&Value::Null, &"insufficient_scope".into())
+    );
+    assert_eq!(ask("GET", "/keys", "").await.json()["keys"][0]["name"], "reporting");
+    let create = r#"{"owner":{"kind":"team","id":"engineering"}}"#;
+    assert_eq!(ask("POST", "/keys", create).await.refused(403), "insufficient_scope");
+    let itself = format!("/keys/{}/revoke", issued.info().id);
+    assert_eq!(ask("POST", &itself, "").await.refused(403), "insufficient_scope");
 }

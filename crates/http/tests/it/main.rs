@@ -12,9 +12,13 @@
 mod each_route;
 mod exports;
 mod gate;
+mod outage;
 mod pages;
 mod rights;
 mod secrets;
 mod strict;
 mod support;
 mod versions;
+#[path = "../../../../tests/it/support/wrapped.rs"]
+#[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]
+mod wrapped;

@@ -15,7 +15,7 @@ use tower_api_keys::{
     Actor, ApiKeys, OrganizationId, TeamId, UserId,
     hash::Argon2Params,
     manage::{Rights, TeamRole},
-    store::MemoryStore,
+    store::{Ledger, MemoryStore},
 };
 use tower_api_keys_http::routes::{self, OPENAPI_JSON};
 
@@ -66,7 +66,6 @@ pub fn actor(name: &str) -> Option<Actor> {
 
 pub struct World {
     pub app: Router,
-    pub keys: ApiKeys<MemoryStore>,
 }
 
 pub struct Answer {
@@ -100,9 +99,13 @@ pub async fn keys() -> ApiKeys<MemoryStore> {
 
 impl World {
     pub async fn new() -> Self {
-        let keys = keys().await;
-        let app = Router::new().nest(MOUNT, routes::router::<(), CurrentUser>(&keys));
-        Self { app, keys }
+        Self::over(MemoryStore::new()).await
+    }
+
+    pub async fn over(store: impl Ledger) -> Self {
+        let keys = ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).several_organizations();
+        let keys = keys.build().await.unwrap();
+        Self { app: Router::new().nest(MOUNT, routes::router::<(), CurrentUser>(&keys)) }
     }
 
     pub async fn get(&self, who: &str, path: &str) -> Answer {
