@@ -18,6 +18,7 @@ mod rights;
 mod secrets;
 mod strict;
 mod support;
+mod table_of_rights;
 mod versions;
 #[path = "../../../../tests/it/support/wrapped.rs"]
 #[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]

@@ -1,6 +1,6 @@
 //! A service with people of two organizations, and a client that checks every answer against the document.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use axum::{
     Router,
@@ -12,8 +12,8 @@ use axum::{
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 use tower_api_keys::{
-    Actor, ApiKeys, OrganizationId, TeamId, UserId,
-    hash::Argon2Params,
+    Actor, ApiKeys, ManualClock, OrganizationId, TeamId, Timestamp, UserId,
+    hash::{Argon2Params, HasherConfig},
     manage::{Rights, TeamRole},
     store::{Ledger, MemoryStore},
 };
@@ -90,6 +90,32 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         self.json()["code"].as_str().unwrap().to_owned()
     }
+}
+
+/// The time of the shared table of rights.
+pub fn noon() -> Timestamp {
+    Timestamp::from_millis(1_772_366_400_000).unwrap()
+}
+
+/// A stopped clock that shows noon.
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::at(noon()))
+}
+
+pub fn hasher() -> HasherConfig {
+    HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET)
+}
+
+pub fn system() -> Actor {
+    Actor::system("test").unwrap()
+}
+
+pub fn team(id: &str) -> TeamId {
+    TeamId::new(id).unwrap()
+}
+
+pub fn user(id: &str) -> UserId {
+    UserId::new(id).unwrap()
 }
 
 pub async fn keys() -> ApiKeys<MemoryStore> {
