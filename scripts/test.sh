@@ -161,7 +161,8 @@ other_members() {
 }
 
 documentation() {
-  RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps -p tower-api-keys -p tower-api-keys-conformance
+  RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps \
+    -p tower-api-keys -p tower-api-keys-conformance -p tower-api-keys-http
 }
 
 # In CI the clone must be clean. A developer may package uncommitted changes.

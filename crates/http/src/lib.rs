@@ -41,12 +41,19 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod answer;
+mod body;
+mod call;
 mod gate;
 mod headers;
+#[cfg(test)]
+mod openapi;
 #[cfg(feature = "page")]
 pub mod page;
 mod problem;
+mod query;
 pub mod routes;
 mod service;
+mod table;
 
 pub use service::{HttpBody, HttpFuture, HttpService};

@@ -6,7 +6,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::Serialize;
-use tower_api_keys::manage::{self, ManageError, RevokeManyError, RevokedMany};
+use tower_api_keys::manage::{self, ManageError, ManageErrorKind, RevokeManyError, RevokedMany};
 
 /// An answer that is an error.
 #[derive(Debug)]
@@ -24,35 +24,25 @@ pub(crate) enum HttpError {
     Invalid(&'static str),
     MalformedBody,
     MalformedHeader(&'static str),
-    MalformedQuery,
+    /// The parameter, if it is one that the route has.
+    MalformedQuery(Option<&'static str>),
     MethodNotAllowed,
     NoActor,
     NoRoute,
     SystemActor,
     UnsupportedMediaType,
+    /// The answer could not be written.
+    Unwritable,
 }
 
 impl HttpError {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::BodyTooLarge,
-        Self::Invalid("owner"),
-        Self::MalformedBody,
-        Self::MalformedHeader("if-match"),
-        Self::MalformedQuery,
-        Self::MethodNotAllowed,
-        Self::NoActor,
-        Self::NoRoute,
-        Self::SystemActor,
-        Self::UnsupportedMediaType,
-    ];
-
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::MalformedBody | Self::MalformedHeader(_) | Self::MalformedQuery => StatusCode::BAD_REQUEST,
+            Self::MalformedBody | Self::MalformedHeader(_) | Self::MalformedQuery(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoActor | Self::SystemActor => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NoActor | Self::SystemActor | Self::Unwritable => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
@@ -64,11 +54,21 @@ impl HttpError {
             Self::Invalid(_) => "invalid",
             Self::MalformedBody => "malformed_body",
             Self::MalformedHeader(_) => "malformed_header",
-            Self::MalformedQuery => "malformed_query",
+            Self::MalformedQuery(_) => "malformed_query",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NoActor | Self::SystemActor => "misconfigured",
             Self::NoRoute => "no_route",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unwritable => "unwritable",
+        }
+    }
+
+    /// The id of its sentence: the code, where that has one sentence.
+    const fn id(self) -> &'static str {
+        match self {
+            Self::NoActor => "no_actor",
+            Self::SystemActor => "system_actor",
+            _ => self.code(),
         }
     }
 
@@ -84,6 +84,7 @@ impl HttpError {
     const fn field(self) -> Option<&'static str> {
         match self {
             Self::Invalid(field) | Self::MalformedHeader(field) => Some(field),
+            Self::MalformedQuery(field) => field,
             _ => None,
         }
     }
@@ -97,7 +98,7 @@ impl HttpError {
                  most once."
             }
             Self::MalformedHeader(_) => "The value of this header is not valid: check its form in the documentation.",
-            Self::MalformedQuery => {
+            Self::MalformedQuery(_) => {
                 "The query is not what this request takes: send only the documented parameters, with valid values."
             }
             Self::MethodNotAllowed => "This path does not take this method: the header `Allow` lists those it takes.",
@@ -111,6 +112,7 @@ impl HttpError {
             Self::UnsupportedMediaType => {
                 "The content type is not supported: send `Content-Type: application/json`, even without a body."
             }
+            Self::Unwritable => "The answer could not be written: look whether the change was made.",
         }
     }
 }
@@ -145,7 +147,7 @@ struct NoArguments {}
 impl From<HttpError> for Problem {
     fn from(error: HttpError) -> Self {
         let text = error.sentence();
-        let id = format!("http.{}", error.reason().filter(|_| error.field().is_none()).unwrap_or(error.code()));
+        let id = format!("http.{}", error.id());
         let document = Document {
             r#type: "about:blank",
             title: error.status().canonical_reason().unwrap_or_default(),
@@ -190,7 +192,18 @@ impl From<RevokeManyError> for Problem {
     }
 }
 
+impl From<ManageErrorKind> for Problem {
+    fn from(kind: ManageErrorKind) -> Self {
+        Self::new(kind.status(), None, &manage::Problem::from(kind))
+    }
+}
+
 impl Problem {
+    /// The answer about everything that does not exist, or that the actor may not see.
+    pub(crate) fn not_found() -> Self {
+        ManageErrorKind::NotFound.into()
+    }
+
     fn new(status: StatusCode, retry_after: Option<u64>, document: &impl Serialize) -> Self {
         Self { status, retry_after, document: serde_json::to_vec(document).unwrap_or_default() }
     }

@@ -68,11 +68,13 @@ fn the_tests_that_pages_name_are_there() {
 #[test]
 fn what_is_published_has_one_version() {
     let version = |file: &str| read(file).parse::<toml::Table>().unwrap()["package"]["version"].clone();
-    let kit: toml::Table = read("crates/conformance/Cargo.toml").parse().unwrap();
-    let asked = kit["dependencies"]["tower-api-keys"]["version"].as_str().unwrap().to_owned();
     let library = version("Cargo.toml");
-    assert_eq!(library, version("crates/conformance/Cargo.toml"));
-    assert_eq!(asked, format!("={}", library.as_str().unwrap()));
+    for file in ["crates/conformance/Cargo.toml", "crates/http/Cargo.toml"] {
+        let package: toml::Table = read(file).parse().unwrap();
+        let asked = package["dependencies"]["tower-api-keys"]["version"].as_str().unwrap().to_owned();
+        assert_eq!(library, version(file));
+        assert_eq!(asked, format!("={}", library.as_str().unwrap()));
+    }
 }
 
 #[test]

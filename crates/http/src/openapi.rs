@@ -1,0 +1,286 @@
+//! Makes the OpenAPI document from the table of routes and the types of requests and answers. Only this test runs it:
+//! a service has the finished document, and needs no crate that makes schemas.
+
+use std::{collections::BTreeMap, env, fs, path::PathBuf};
+
+use schemars::{Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+use tower_api_keys::manage::{self, ExportFormat, KeyFlag};
+
+use crate::{
+    problem::StoppedHalfWay,
+    routes::all,
+    table::{AnswerKind, Form, Header, Param, Route},
+};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+const ABOUT: &str = "Manages API keys. Errors are problem documents (RFC 9457). What you may not see is answered as if it \
+                     did not exist. Ignore unknown members of answers: new ones may come. Unknown members of requests \
+                     are refused.";
+
+/// The document, and the schemas that it has collected so far. Requests and answers have schemas of their own: a member
+/// with a default can be absent from a request, and is always in an answer.
+struct Document {
+    requests: SchemaGenerator,
+    answers: SchemaGenerator,
+    paths: BTreeMap<&'static str, Map<String, Value>>,
+}
+
+fn generator(settings: SchemaSettings) -> SchemaGenerator {
+    let settings = settings.with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    settings.into_generator()
+}
+
+fn document() -> Value {
+    let mut document = Document {
+        requests: generator(SchemaSettings::draft2020_12().for_deserialize()),
+        answers: generator(SchemaSettings::draft2020_12().for_serialize()),
+        paths: BTreeMap::new(),
+    };
+    let problem = document.answers.subschema_for::<manage::Problem>();
+    let stopped = document.answers.subschema_for::<StoppedHalfWay>();
+    for route in all() {
+        let operation = document.operation(route, &problem, &stopped);
+        let method = route.method.as_str().to_lowercase();
+        document.paths.entry(route.path).or_default().insert(method, operation);
+    }
+    let mut schemas = document.answers.take_definitions(true);
+    for (name, schema) in document.requests.take_definitions(true) {
+        let was = schemas.entry(&name).or_insert_with(|| schema.clone());
+        assert_eq!(*was, schema, "{name} differs in requests and answers: give one of them another name");
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "API keys",
+            "version": VERSION,
+            "description": ABOUT,
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": ".", "description": "The path at which the service has mounted the routes." }],
+        "paths": document.paths,
+        "components": { "schemas": schemas },
+    })
+}
+
+impl Document {
+    fn operation(&mut self, route: &Route, problem: &Schema, stopped: &Schema) -> Value {
+        let mut operation = json!({
+            "operationId": route.id,
+            "summary": route.about,
+            "tags": [route.path.split('/').nth(1)],
+            "parameters": parameters(route),
+            "responses": self.responses(route, problem, stopped),
+        });
+        if let Some(body) = &route.body {
+            let schema = (body.shape.schema)(&mut self.requests);
+            let content = json!({ "application/json": { "schema": schema } });
+            operation["requestBody"] = json!({ "required": body.required, "content": content });
+        }
+        operation
+    }
+
+    fn responses(&mut self, route: &Route, problem: &Schema, stopped: &Schema) -> Value {
+        let mut responses = Map::new();
+        responses.insert(route.ok.status.to_string(), self.success(route));
+        for (status, codes) in errors(route) {
+            let error = if route.id == "revokeMany" { json!({ "anyOf": [problem, stopped] }) } else { json!(problem) };
+            let schema = match codes.is_empty() {
+                true => error,
+                false => json!({ "allOf": [error, { "properties": { "code": { "enum": codes } } }] }),
+            };
+            let said: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
+            let about = if said.is_empty() { "The code says why.".to_owned() } else { format!("{}.", said.join(", ")) };
+            let content = json!({ manage::Problem::MEDIA_TYPE: { "schema": schema } });
+            responses.insert(status.to_string(), json!({ "description": about, "content": content }));
+        }
+        responses.into()
+    }
+
+    fn success(&mut self, route: &Route) -> Value {
+        let text = |about: &str| json!({ "description": about, "schema": { "type": "string" } });
+        match &route.ok.kind {
+            AnswerKind::Export => {
+                let types = [ExportFormat::Csv, ExportFormat::JsonLines].map(ExportFormat::media_type);
+                let file = |name: &&str| ((*name).to_owned(), json!({ "schema": { "type": "string" } }));
+                let content: Map<String, Value> = types.iter().map(file).collect();
+                let headers = json!({ "Content-Disposition": text("The name of the file.") });
+                json!({ "description": "The file.", "headers": headers, "content": content })
+            }
+            AnswerKind::Json { shape, has_etag } => {
+                let schema = (shape.schema)(&mut self.answers);
+                let mut answer = json!({
+                    "description": "Done.",
+                    "content": { "application/json": { "schema": schema } },
+                });
+                if *has_etag {
+                    answer["headers"] = json!({ "ETag": text("The version of the key, for `If-Match`.") });
+                }
+                if route.query.iter().copied().flatten().any(|param| param.name == "after")
+                    && route.id != "summarizeInventory"
+                {
+                    answer["headers"] = json!({ "Link": text("The next page, if there is one: `<…>; rel=\"next\"`.") });
+                }
+                if route.ok.status == 201 {
+                    answer["headers"] = json!({ "Location": text("The path of the key.") });
+                    let link =
+                        |id: &str| json!({ "operationId": id, "parameters": { "key": "$response.body#/key/id" } });
+                    let ids = ["getKey", "editKey", "pauseKey", "revokeKey", "beginRotation", "getUsage"];
+                    answer["links"] = ids.map(|id| (id.to_owned(), link(id))).into_iter().collect::<Map<_, _>>().into();
+                }
+                answer
+            }
+        }
+    }
+}
+
+/// Each status with its codes; none for those that the manager gives a reason for.
+fn errors(route: &Route) -> BTreeMap<u16, Vec<&'static str>> {
+    let mut errors: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
+    let mut add = |status: u16, codes: &[&'static str]| errors.entry(status).or_default().extend(codes);
+    add(400, &["malformed_query"]);
+    add(403, &[]);
+    add(404, &["not_found"]);
+    add(500, &["misconfigured", "store_refused"]);
+    add(503, &[]);
+    if !route.headers.is_empty() {
+        add(400, &["malformed_header"]);
+    }
+    if route.body.is_some() {
+        add(400, &["malformed_body"]);
+        add(413, &["body_too_large"]);
+        add(415, &["unsupported_media_type"]);
+    }
+    if route.body.is_some() || !route.query.is_empty() {
+        add(422, &["invalid"]);
+    }
+    if route.headers.contains(&Header::IdempotencyKey) {
+        add(422, &["idempotency_mismatch"]);
+    }
+    route.errors.iter().for_each(|(status, codes)| add(*status, codes));
+    errors
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let in_path = in_path.map(|name| {
+        let (about, schema) = of_path(name);
+        json!({ "name": name, "in": "path", "required": true, "description": about, "schema": schema })
+    });
+    let in_query = route.query.iter().copied().flatten().map(in_query);
+    let headers = route.headers.iter().map(|header| match header {
+        Header::IdempotencyKey => header_of(
+            "Idempotency-Key",
+            "A text of your own for this request. A repeat with the same text creates nothing, and says which key was made.",
+            json!({ "type": "string", "minLength": 1, "maxLength": 256 }),
+        ),
+        Header::IfMatch => header_of(
+            "If-Match",
+            "Only if the key still has this version, as in its `ETag`. Default: any.",
+            json!({ "type": "string", "pattern": "^(\\*|\"[0-9]+\")$", "examples": ["\"3\""] }),
+        ),
+    });
+    in_path.chain(in_query).chain(headers).collect()
+}
+
+fn header_of(name: &str, about: &str, schema: Value) -> Value {
+    json!({ "name": name, "in": "header", "required": false, "description": about, "schema": schema })
+}
+
+fn of_path(name: &str) -> (&'static str, Value) {
+    match name {
+        "key" => ("The id of a key.", json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{20}$" })),
+        "kind" => ("Whether the owner is a user or a team.", json!({ "type": "string", "enum": ["user", "team"] })),
+        "owner" => ("The id of the user or the team.", json!({ "type": "string", "minLength": 1, "maxLength": 128 })),
+        "user" => ("The id of the user.", json!({ "type": "string", "minLength": 1, "maxLength": 128 })),
+        other => panic!("the path parameter {other} is not described"),
+    }
+}
+
+fn in_query(param: &Param) -> Value {
+    let one = match param.form {
+        Form::Bool => json!({ "type": "boolean" }),
+        Form::Flag => json!({ "type": "string", "enum": KeyFlag::ALL }),
+        Form::Number { least, most } => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Form::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
+        Form::Text => json!({ "type": "string" }),
+        Form::Time => json!({ "type": "string", "format": "date-time" }),
+        Form::Words(words) => json!({ "type": "string", "enum": words }),
+    };
+    let schema = if param.repeats { json!({ "type": "array", "items": one }) } else { one };
+    json!({ "name": param.name, "in": "query", "required": false, "description": param.about, "schema": schema })
+}
+
+/// The document as it is committed. With the variable `UPDATE_OPENAPI`, it becomes what the table says.
+#[test]
+fn the_committed_document_is_what_the_table_says() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
+    let mut now = document();
+    now.sort_all_objects();
+    if env::var_os("UPDATE_OPENAPI").is_some() {
+        fs::write(&path, serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();
+    }
+    let was: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(
+        was == now,
+        "openapi.json is not what the table says: run the tests with UPDATE_OPENAPI=1, and read the difference"
+    );
+}
+
+#[test]
+fn each_route_is_there_once_and_its_path_is_in_one_place() {
+    let mut seen = Vec::new();
+    let mut paths: Vec<&str> = Vec::new();
+    for route in all() {
+        assert!(!seen.contains(&(&route.method, route.path)), "{} {} is there twice", route.method, route.path);
+        assert!(all().filter(|other| other.id == route.id).count() == 1, "{} is there twice", route.id);
+        seen.push((&route.method, route.path));
+        if paths.last() != Some(&route.path) {
+            assert!(!paths.contains(&route.path), "the rows of {} are not adjacent", route.path);
+            paths.push(route.path);
+        }
+    }
+}
+
+/// A `POST` without a body could be sent by a form of another site.
+#[test]
+fn every_post_takes_a_body() {
+    for route in all() {
+        let takes_one = route.body.is_some();
+        assert_eq!(takes_one, ["PATCH", "POST"].contains(&route.method.as_str()), "{}", route.id);
+    }
+}
+
+/// Nothing of a request names who acts, or for which organization.
+#[test]
+fn no_parameter_and_no_member_names_the_actor_or_the_organization() {
+    let mut document = Document {
+        requests: generator(SchemaSettings::draft2020_12().for_deserialize()),
+        answers: generator(SchemaSettings::draft2020_12().for_serialize()),
+        paths: BTreeMap::new(),
+    };
+    let mut names: Vec<String> = Vec::new();
+    for route in all() {
+        // A filter of the trail may name an actor: it narrows what is shown.
+        let params = route.query.iter().copied().flatten().filter(|_| !route.path.starts_with("/events"));
+        names.extend(params.map(|param| param.name.to_owned()));
+        names.extend(route.path.split('/').map(str::to_owned));
+        if let Some(body) = &route.body {
+            (body.shape.schema)(&mut document.requests);
+        }
+    }
+    for schema in document.requests.take_definitions(true).values() {
+        let members = schema["properties"].as_object().into_iter().flat_map(Map::keys);
+        names.extend(members.cloned());
+        let is_object = schema["type"] == "object";
+        let is_closed = schema["additionalProperties"] != Value::Null;
+        assert!(!is_object || is_closed, "unknown members are not refused: {schema}");
+    }
+    for word in ["actor", "organization", "hash", "created_at", "{organization}", "{actor}"] {
+        assert!(!names.iter().any(|name| name == word), "a request names its {word}");
+    }
+}

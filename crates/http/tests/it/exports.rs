@@ -1,0 +1,43 @@
+//! Exports: streams that are complete, or break off.
+
+use serde_json::Value;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn an_export_is_a_file_that_ends_with_the_end_of_a_line() {
+    let world = World::new().await;
+    for n in 0..3 {
+        world.team_key(&format!("=1+{n}")).await;
+    }
+    let table = world.get("alice", "/inventory/export").await;
+    assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
+    assert_eq!(table.header("content-disposition"), Some("attachment; filename=\"api-keys.csv\""));
+    assert!(table.text.starts_with("id,kind,owner,") && table.text.ends_with("\r\n"));
+    assert_eq!((table.text.lines().count(), table.text.matches("'=1+").count()), (4, 3));
+
+    let lines = world.get("alice", "/inventory/export?format=jsonl&limit=1").await;
+    assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
+    let all: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(all.len(), 3, "whatever the limit");
+
+    let trail = world.get("olga", "/events/export?format=jsonl&action=key.issued").await;
+    assert_eq!(trail.header("content-disposition"), Some("attachment; filename=\"api-key-events.jsonl\""));
+    assert_eq!(trail.text.lines().count(), 3);
+}
+
+#[tokio::test]
+async fn who_may_not_export_gets_a_problem_and_no_file() {
+    let world = World::new().await;
+    world.team_key("of engineering").await;
+    for path in ["/inventory/export", "/events/export", "/events/export?format=jsonl"] {
+        let answer = world.get("mo", path).await;
+        assert!([403, 404].contains(&answer.status), "{path}: {}", answer.text);
+        assert_eq!(answer.header("content-disposition"), None);
+    }
+    let trail = world.get("olga", "/events?action=trail.exported").await.json();
+    assert_eq!(trail["entries"].as_array().unwrap().len(), 0, "nothing was exported");
+    world.get("olga", "/events/export").await;
+    let trail = world.get("olga", "/events?action=trail.exported").await.json();
+    assert_eq!(trail["entries"].as_array().unwrap().len(), 1);
+}
