@@ -17,7 +17,7 @@
     } catch {
       answer = { ok: false };
     }
-    if (!answer.ok) return location.assign(link.href);
+    if (!answer.ok || answer.redirected) return location.assign(link.href);
     const dialog = document.createElement("dialog");
     dialog.append(...nodes(await answer.text()));
     const title = dialog.querySelector("h1");
@@ -66,7 +66,7 @@
       try {
         const answer = await part(form.dataset.notes, { method: "POST", body: new URLSearchParams(new FormData(form)) });
         const notes = form.querySelector(".notes");
-        if (answer.ok && mine === asked && notes) notes.replaceChildren(...nodes(await answer.text()));
+        if (answer.ok && !answer.redirected && mine === asked && notes) notes.replaceChildren(...nodes(await answer.text()));
       } catch {
         // The form itself says what is wrong.
       }
@@ -80,7 +80,7 @@
       if (document.visibilityState !== "visible") return;
       try {
         const answer = await part(evidence.dataset.poll);
-        if (!answer.ok) return;
+        if (!answer.ok || answer.redirected) return;
         const fresh = document.createElement("div");
         fresh.append(...nodes(await answer.text()));
         const [verdict, next] = [evidence, fresh].map((of) => of.querySelector("[role=status]"));

@@ -75,7 +75,7 @@ pub(super) const ENGLISH: &[(&str, &str)] = &[
     ("delete.title", "Delete \"{name}\"?"),
     ("delete.what", "It is refused from then on, and cannot be restored."),
     ("delete.what_many", "They are refused from then on, and cannot be restored."),
-    ("delete.will_get", "Whatever calls from there will get 401."),
+    ("delete.will_get", "Requests from these sources will get 401."),
     ("edit.ends", "Expires (you can only choose an earlier day)"),
     ("edit.scopes", "You can take scopes away, but not add any."),
     ("edit.title", "Edit \"{name}\""),
@@ -247,7 +247,7 @@ pub(super) const ENGLISH: &[(&str, &str)] = &[
     ("reveal.try", "Try it"),
     (
         "reveal.where",
-        "Put it into the secret store of the service that uses it. Not into a chat, a repository or an \
+        "Put it into the secret store of the service that uses it. Do not put it into a chat, a repository or an \
          e-mail.",
     ),
     ("review.asked", "As of {at}."),

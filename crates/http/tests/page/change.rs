@@ -17,7 +17,7 @@ async fn a_key_in_use_is_deleted_by_its_name_and_the_next_call_is_refused() {
         .is(200)
         .has("Delete \"Monday cron\"?")
         .has("In use: api/curl, once, last 4 hours ago")
-        .has("Whatever calls from there will get 401.")
+        .has("Requests from these sources will get 401.")
         .has("Type Monday cron to confirm")
         .has("Replace it without an outage instead: Rotate");
     let wrong = world.submit("alice", &path, &[("confirm", "monday"), ("because", "not needed")]).await;
