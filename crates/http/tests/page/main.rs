@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and nobody imports from here"
 )]
 
+mod accessible;
 mod change;
 mod create;
 mod forged;

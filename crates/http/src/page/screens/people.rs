@@ -202,7 +202,7 @@ async fn screen(call: &Call, user: &UserId, dry_run: Option<DryRun>, failed: Opt
                 lately: false,
             })
             .collect(),
-        shared: stops.shared_because.iter().map(ToString::to_string).collect(),
+        shared: stops.shared_because.iter().map(|why| words.sentence(&why.sentence)).collect(),
     });
     let name = radius.names.of_user(user).unwrap_or(user.as_str()).to_owned();
     let view = PersonView {
