@@ -11,7 +11,7 @@ use serde::Serialize;
 use tower_api_keys::manage::{ExportFormat, KeyInfo, ManageError};
 
 use crate::{
-    problem::{HttpError, Problem},
+    problem::HttpError,
     table::Answer,
 };
 

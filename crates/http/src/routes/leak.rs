@@ -127,7 +127,7 @@ impl Revocation {
         // One of them begins the request, and the others narrow it.
         let begun = match (self.keys, key_and_made, &owner, &creator, window) {
             (Some(_), Some(_), ..) => return Err(HttpError::Invalid("keys").into()),
-            (Some(keys), ..) => RevokeMany::keys(ids(keys)?),
+            (Some(keys), ..) => RevokeMany::keys(ids(&keys)?),
             (None, Some(key), ..) => RevokeMany::key_and_made(key),
             (None, None, Some(owner), ..) => RevokeMany::of(owner.clone()),
             (None, None, None, Some(creator), _) => RevokeMany::created_by(creator.clone()),
@@ -151,8 +151,8 @@ impl Revocation {
     }
 }
 
-fn ids(keys: Vec<String>) -> Result<Vec<KeyId>, Problem> {
-    keys.into_iter().map(|key| KeyId::new(key).map_err(|_| HttpError::Invalid("keys").into())).collect()
+fn ids(keys: &[String]) -> Result<Vec<KeyId>, Problem> {
+    keys.iter().map(|key| KeyId::new(key).map_err(|_| HttpError::Invalid("keys").into())).collect()
 }
 
 fn read<T: std::str::FromStr>(text: Option<String>, field: &'static str) -> Result<Option<T>, Problem> {
