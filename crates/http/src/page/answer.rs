@@ -290,7 +290,7 @@ fn navigation(call: &Call) -> String {
 
 fn render(site: &Site, screen: &Screen, mount: &str) -> Result<String, minijinja::Error> {
     let (product, lang) = (&site.page.product, site.words().lang());
-    let around = context! { mount, product, lang, title => screen.title };
+    let around = context! { mount, product, lang, title => &screen.title };
     site.page.templates.render(screen.template, context! { ..screen.view.clone(), ..around })
 }
 

@@ -63,7 +63,7 @@ impl Fields {
 
     /// The first value with this name, as it was sent.
     pub(super) fn raw(&self, name: &str) -> &str {
-        self.all(name).next().unwrap_or_default()
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
     /// The first value with this name, if it is not empty.
