@@ -45,16 +45,23 @@ pub(super) struct Screen {
     template: &'static str,
     view: Value,
     is_secret: bool,
+    is_part: bool,
 }
 
 impl Screen {
     pub(super) fn new(template: &'static str, title: impl Into<String>, view: &impl Serialize) -> Self {
         let view = Value::from(Serde(view));
-        Self { status: StatusCode::OK, title: title.into(), template, view, is_secret: false }
+        Self { status: StatusCode::OK, title: title.into(), template, view, is_secret: false, is_part: false }
     }
 
     pub(super) const fn with_status(mut self, status: StatusCode) -> Self {
         self.status = status;
+        self
+    }
+
+    /// Marks a part of a screen, which never has the page around it.
+    pub(super) const fn part(mut self, is_part: bool) -> Self {
+        self.is_part = is_part;
         self
     }
 
@@ -264,7 +271,7 @@ fn show(call: &Call, screen: &Screen) -> Response {
     let site = &call.site;
     let content = render(site, screen, &call.mount);
     let whole = match content {
-        Ok(content) if call.alone => Ok(content),
+        Ok(content) if call.alone || screen.is_part => Ok(content),
         Ok(content) => {
             let nav = navigation(call);
             framed(site, screen, &site.css(&call.mount), &site.js(&call.mount), format!("{nav}{content}"))

@@ -45,6 +45,7 @@ async fn a_key_that_changed_meanwhile_is_not_deleted() {
     let world = World::new().await;
     let (key, text) = world.team_key("Monday cron").await;
     world.keys.manager().rename(&key.id, "Tuesday cron", &system()).await.unwrap();
+    // The version counts before anything else.
     for path in ["delete", "edit", "pause"] {
         let answer = world.post("alice", &format!("/keys/{}/{path}", key.id), &[("version", "1")]).await;
         answer.is(412).has("Somebody changed the key in the meantime, to version 2");

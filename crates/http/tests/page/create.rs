@@ -106,7 +106,7 @@ async fn notes_follow_what_is_typed() {
     let fields = [("kind", "user"), ("name", "CI deploy")];
     let notes = world.post_with("alice", "/notes", &fields, &[("x-part", "dialog"), ("sec-fetch-site", "same-origin")]);
     let notes = notes.await;
-    notes.is(200).has("Good to know").has("a personal key stops working").no_markup("<main").no_markup("<nav");
+    notes.is(200).has("Good to know").has("A personal key stops working").no_markup("<main").no_markup("<nav");
     notes.has("Create a team key instead").markup("/new?kind=team&amp;name=CI%20deploy");
     let vague = world.post("alice", "/notes", &[("kind", "team"), ("name", "key1")]).await;
     vague.is(200).has("Name the key after what uses it, and where: `GitHub Actions - production`.");

@@ -88,7 +88,7 @@ pub(in crate::page) async fn notes(call: &Call) -> Result<Reply, Stop> {
         Some(request) => say(call, &asked, &call.manager.preview(request, &call.actor).await?),
         None => Notes::default(),
     };
-    Ok(Screen::new("notes.html", call.say("create.notes"), &NotesView { notes }).into())
+    Ok(Screen::new("notes.html", call.say("create.notes"), &NotesView { notes }).part(true).into())
 }
 
 #[derive(Serialize)]

@@ -58,13 +58,14 @@ pub(in crate::page) async fn ask(call: &Call, id: &str) -> Result<Reply, Stop> {
 
 /// Deletes it, if the form was made for this version of it.
 pub(in crate::page) async fn delete(call: &Call, id: &str) -> Result<Reply, Stop> {
+    let version = call.fields.version()?;
     let key = call.manager.find(&key_id(id)?, &call.actor).await?;
     let in_use = in_use(call, &key).await?;
     if in_use.lately && call.fields.text("confirm") != in_use.confirm {
         let failed = Failed::field(call, "confirm", "confirm.differs");
         return screen(call, &key, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
     }
-    let mut request = RevokeKey::of(key.id).expecting(call.fields.version()?);
+    let mut request = RevokeKey::of(key.id).expecting(version);
     if let Some(reason) = call.fields.some("because") {
         request = request.because(reason);
     }

@@ -149,7 +149,7 @@ async fn screen(call: &Call, id: &str, failed: Option<Failed>, status: StatusCod
     let is_part = call.fields.is("part", "evidence");
     let template = if is_part { "evidence.html" } else { "rotation.html" };
     let title = words.say("rotation.title", &[("name", view.old.shown.clone())]);
-    Ok(Screen::new(template, title, &view).with_status(status).into())
+    Ok(Screen::new(template, title, &view).with_status(status).part(is_part).into())
 }
 
 /// Each source once, with its calls with both keys.
