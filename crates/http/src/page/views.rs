@@ -1,5 +1,7 @@
 //! Keys, people and buttons, as templates show them.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 use tower_api_keys::{
     Owner,
@@ -49,7 +51,7 @@ pub(super) fn source_name(call: &Call, source: &Source) -> String {
 pub(super) fn sources_line<'a>(call: &Call, counts: impl Iterator<Item = &'a UsageCount>) -> String {
     const SHOWN: usize = 2;
     let mut counts: Vec<_> = counts.collect();
-    counts.sort_by(|one, other| other.last_at.cmp(&one.last_at));
+    counts.sort_by_key(|count| Reverse(count.last_at));
     let mut named: Vec<String> = Vec::new();
     for count in counts {
         let name = source_name(call, &count.source);

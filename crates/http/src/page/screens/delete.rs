@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use http::StatusCode;
 use serde::Serialize;
@@ -108,7 +108,7 @@ pub(super) async fn in_use(call: &Call, key: &KeyInfo) -> Result<InUse, Stop> {
     let usage = call.manager.usage(&key.id, 1, &call.actor).await?;
     let is_lately = |at: Timestamp| at.saturating_add(LATELY) > now;
     let mut counts: Vec<_> = usage.detail.successes().collect();
-    counts.sort_by(|one, other| other.last_at.cmp(&one.last_at));
+    counts.sort_by_key(|count| Reverse(count.last_at));
     let last = counts.first().map(|count| count.last_at);
     let sources = counts.iter().map(|count| SourceView {
         source: source_name(call, &count.source),

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use serde::Serialize;
 use tower_api_keys::manage::{AuditQuery, InventoryQuery, KeyAction, KeyState, ListKeys, ManageErrorKind};
 
@@ -240,7 +242,7 @@ async fn usage(call: &Call, id: &tower_api_keys::KeyId, now: tower_api_keys::Tim
         })
         .collect();
     let mut counts: Vec<_> = usage.detail.successes().collect();
-    counts.sort_by(|one, other| other.last_at.cmp(&one.last_at));
+    counts.sort_by_key(|count| Reverse(count.last_at));
     let sources = counts.iter().map(|count| SourceView {
         source: source_name(call, &count.source),
         count: count.count,
