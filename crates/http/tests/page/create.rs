@@ -139,6 +139,11 @@ async fn wrong_fields_are_told_at_the_form() {
         .markup("aria-invalid=\"true\"");
     world.post("alice", "/new", &fields("ends", "2020-01-01")).await.is(422).has("An expiry must be in the future");
     world.post("alice", "/new", &fields("ends", "soon")).await.is(422).has("Choose a day for the expiry.");
+    let unclear = [("kind", "user"), ("idempotency_key", "0123456789abcdef"), ("end", "never"), ("ends", "2027-01-01")];
+    world.post("alice", "/new", &unclear).await.is(422).has("Choose one of the two.");
+    world.post("alice", "/notes", &unclear).await.is(200).has("Error: You chose that the key never expires");
+    let unclear = [("kind", "user"), ("idempotency_key", "0123456789abcdef"), ("may", "all"), ("scope", "agents:read")];
+    world.post("alice", "/new", &unclear).await.is(422).has("Choose one of the two.");
     world.post("alice", "/new", &fields("kind", "user")[..1]).await.is(400).has("idempotency_key");
     world.get("alice", "/new?kind=other").await.is(400);
     world.get("alice", "").await.is(200).has("No personal keys yet.");

@@ -40,7 +40,9 @@ async fn a_key_without_calls_has_no_chart() {
     let world = World::new().await;
     let (key, _) = world.team_key("GitHub Actions - production").await;
     let page = world.get("alice", &format!("/keys/{}", key.id)).await;
-    page.is(200).has("There were no requests in the last 30 days.").no_markup("<svg");
+    page.is(200)
+        .has("No requests by day are known for the last 30 days. This server has not counted requests by day yet.")
+        .no_markup("<svg");
     page.has("A request with this key would be accepted.").has("No request with this key has arrived");
 }
 

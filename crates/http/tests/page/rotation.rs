@@ -121,5 +121,7 @@ async fn a_rotation_that_never_began_and_one_of_somebody_else_are_told_apart() {
     world.get("alice", &format!("/keys/{}/rotation", other.id)).await.is(404);
     let no_day = [("end", "on"), ("ends", "")];
     world.submit("alice", &format!("/keys/{}/rotate", key.id), &no_day).await.is(422).has("Choose a day");
+    let unclear = [("end", "finish"), ("ends", "2026-12-24")];
+    world.submit("alice", &format!("/keys/{}/rotate", key.id), &unclear).await.is(422).has("Choose one of the two.");
     world.get("mo", &format!("/keys/{}/rotate", key.id)).await.is(200).has("Your role does not allow this.");
 }

@@ -2,7 +2,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tower_api_keys::{
     IssueKey, KeyKind, Owner, Scope, Scopes, TeamId,
-    manage::{Decision, ManageErrorKind, NamedTeam, NoteKind, Preview},
+    manage::{Decision, ManageErrorKind, NamedTeam, NoteKind, Preview, Severity},
     record::Labels,
 };
 
@@ -84,10 +84,14 @@ pub(in crate::page) async fn ask(call: &Call) -> Result<Reply, Stop> {
 /// The notes for the form as it stands.
 pub(in crate::page) async fn notes(call: &Call) -> Result<Reply, Stop> {
     let asked = asked(call).await?;
-    let notes = match &asked.request {
+    let mut notes = match &asked.request {
         Some(request) => say(call, &asked, &call.manager.preview(request, &call.actor).await?),
         None => Notes::default(),
     };
+    if let Some(wrong) = asked.wrong {
+        let severity = Severity::Error.as_str();
+        notes.notes.insert(0, Note { severity, sentence: wrong.text, remedy: None });
+    }
     Ok(Screen::new("notes.html", call.say("create.notes"), &NotesView { notes }).part(true).into())
 }
 
@@ -155,16 +159,20 @@ async fn asked(call: &Call) -> Result<Asked, Stop> {
 fn filled(call: &Call, request: IssueKey, wrong: &mut Option<Failed>) -> Result<Option<IssueKey>, Stop> {
     let fields = &call.fields;
     let mut request = request.named(fields.text("name"));
-    if let Some(scopes) = scopes(call)? {
+    // One of the two was a mistake, and only the person knows which.
+    if fields.is("may", "all") && fields.some("scope").is_some() {
+        *wrong = Some(Failed::field(call, "scopes", "create.scopes_unclear"));
+    } else if let Some(scopes) = scopes(call)? {
         request = request.scopes(scopes);
     }
-    if !fields.is("end", "never")
-        && let Some(text) = fields.some("ends")
-    {
-        match times::of_day(text) {
+    match (fields.text("end"), fields.some("ends")) {
+        ("never", Some(_)) => *wrong = Some(Failed::field(call, "ends", "create.ends_unclear")),
+        (_, Some(text)) => match times::of_day(text) {
             Some(end) => request = request.expires_at(end),
             None => *wrong = Some(Failed::field(call, "ends", "create.ends_invalid")),
-        }
+        },
+        ("on", None) => *wrong = Some(Failed::field(call, "ends", "create.ends_invalid")),
+        (_, None) => {}
     }
     if let Some(responsible) = fields.some("responsible") {
         request = request.responsible(responsible);

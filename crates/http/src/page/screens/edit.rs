@@ -78,6 +78,9 @@ fn request(call: &Call, key: &KeyInfo) -> Result<EditKey, Wrong> {
     if labels != key.labels {
         request = request.labels(labels);
     }
+    if fields.is("may", "all") && fields.some("scope").is_some() {
+        return Err(Wrong::Form(Failed::field(call, "scopes", "create.scopes_unclear")));
+    }
     // Without the fields for scopes, all that it has is kept.
     if fields.some("may").is_some()
         && let Some(scopes) = scopes(call)?

@@ -62,6 +62,8 @@ struct UsageView {
     most: i64,
     total: i64,
     until: Option<When>,
+    /// The same for the days, which are written less often.
+    days_until: Option<When>,
 }
 
 /// A day of the chart: what was accepted at the bottom, what was refused on it.
@@ -259,5 +261,6 @@ async fn usage(call: &Call, id: &tower_api_keys::KeyId, now: tower_api_keys::Tim
         height: HEIGHT,
         most,
         until: usage.counted.until.map(|until| When::minute(until, words)),
+        days_until: usage.counted.days_until.map(|until| When::minute(until, words)),
     })
 }

@@ -47,15 +47,20 @@ pub(in crate::page) async fn begin(call: &Call, id: &str) -> Result<Reply, Stop>
     if let Some(team) = fields.some("into_team") {
         request = request.into_team(TeamId::new(team).map_err(|_| Stop::Malformed("into_team"))?);
     }
-    if fields.is("end", "on") {
-        match fields.some("ends").and_then(times::of_day) {
-            Some(end) => request = request.old_key_ends_at(end),
-            None => {
-                let key = call.manager.find(&id, &call.actor).await?;
-                let failed = Failed::field(call, "ends", "create.ends_invalid");
-                return screen(call, &key, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
-            }
+    let wrong = match (fields.is("end", "on"), fields.some("ends").map(times::of_day)) {
+        (true, Some(Some(end))) => {
+            request = request.old_key_ends_at(end);
+            None
         }
+        (true, _) => Some("create.ends_invalid"),
+        // One of the two was a mistake, and only the person knows which.
+        (false, Some(_)) => Some("rotate.old_unclear"),
+        (false, None) => None,
+    };
+    if let Some(wrong) = wrong {
+        let key = call.manager.find(&id, &call.actor).await?;
+        let failed = Failed::field(call, "ends", wrong);
+        return screen(call, &key, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
     }
     match call.manager.begin_rotation(request, &call.actor).await {
         Ok(issued) => {

@@ -146,6 +146,11 @@ fn told(text: &str) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let pairs = told.iter().filter(|(_, told)| !told.is_null());
+    let says_something = |told: &Value| match told {
+        Value::Null | Value::Bool(false) => false,
+        Value::Object(map) => !map.is_empty(),
+        _ => true,
+    };
+    let pairs = told.iter().filter(|(_, told)| says_something(told));
     pairs.map(|(name, told)| format!("{}: {}", plain(name), value(told))).collect::<Vec<_>>().join(", ")
 }
