@@ -6,6 +6,7 @@ use axum::{
     Router,
     extract::{FromRequestParts, Request, State},
     response::{IntoResponse, Response},
+    routing::{MethodRouter, any},
 };
 use tower_api_keys::{Actor, ApiKeys, KeyManager, OrganizationId, store::Ledger};
 use tower_service::Service;
@@ -42,7 +43,7 @@ impl Gate {
         St: Clone + Send + Sync + 'static,
         A: FromRequestParts<St> + Into<Actor> + Send + 'static,
     {
-        Router::new().fallback(move |State(state): State<St>, request: Request| {
+        everything(any(move |State(state): State<St>, request: Request| {
             let (gate, inner) = (self.clone(), inner.clone());
             async move {
                 let (mut parts, body) = request.into_parts();
@@ -53,12 +54,12 @@ impl Gate {
                 };
                 gate.enter(actor, Request::from_parts(parts, body), inner).await
             }
-        })
+        }))
     }
 
     /// The same for services without axum: a layer outside has put an [`Actor`] into the extensions of the request.
     pub(crate) fn of_extensions(self, inner: Router) -> Router {
-        Router::new().fallback(move |mut request: Request| {
+        everything(any(move |mut request: Request| {
             let (gate, inner) = (self.clone(), inner.clone());
             async move {
                 match request.extensions_mut().remove::<Actor>() {
@@ -66,7 +67,7 @@ impl Gate {
                     None => Problem::from(HttpError::NoActor).into_response(),
                 }
             }
-        })
+        }))
     }
 
     async fn enter(&self, actor: Actor, mut request: Request, mut inner: Router) -> Response {
@@ -81,6 +82,11 @@ impl Gate {
             Err(never) => match never {},
         }
     }
+}
+
+/// Every path. A router with a fallback instead could not be nested at a path that begins with a parameter.
+fn everything<St: Clone + Send + Sync + 'static>(methods: MethodRouter<St>) -> Router<St> {
+    Router::new().route("/", methods.clone()).route("/{*api_keys_path}", methods)
 }
 
 impl fmt::Debug for Gate {

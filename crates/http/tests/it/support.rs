@@ -221,7 +221,10 @@ fn is_documented(method: &str, path: &str, answer: &Answer) {
         assert!([404, 405].contains(&answer.status), "{method} {path} is not in the document");
         return;
     };
-    let documented = &operation["responses"][answer.status.to_string()];
+    let mut documented = &operation["responses"][answer.status.to_string()];
+    if let Some(name) = documented["$ref"].as_str().and_then(|of| of.strip_prefix("#/components/responses/")) {
+        documented = &DOCUMENT["components"]["responses"][name];
+    }
     assert!(documented.is_object(), "{method} {path}: {} is not documented: {}", answer.status, answer.text);
     let media_type = answer.header("content-type").unwrap();
     let schema = &documented["content"][media_type]["schema"];
