@@ -23,17 +23,26 @@ pub(crate) struct Caller {
 /// Lets requests through that say who asks.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    managers: Arc<dyn Fn(Option<&OrganizationId>) -> KeyManager + Send + Sync>,
+    managers: Arc<dyn Managers>,
+}
+
+/// The managers of all organizations, whatever the store.
+trait Managers: Send + Sync {
+    fn manager_of(&self, organization: Option<&OrganizationId>) -> KeyManager;
+}
+
+impl<S: Ledger> Managers for ApiKeys<S> {
+    fn manager_of(&self, organization: Option<&OrganizationId>) -> KeyManager {
+        match organization {
+            None => self.manager(),
+            Some(organization) => self.manager_for(organization.clone()),
+        }
+    }
 }
 
 impl Gate {
     pub(crate) fn new<S: Ledger>(keys: &ApiKeys<S>) -> Self {
-        let keys = keys.clone();
-        let managers = move |organization: Option<&OrganizationId>| match organization {
-            None => keys.manager(),
-            Some(organization) => keys.manager_for(organization.clone()),
-        };
-        Self { managers: Arc::new(managers) }
+        Self { managers: Arc::new(keys.clone()) }
     }
 
     /// A router for the embedder: the extractor `A` runs before anything of `inner`. Its rejection is the answer, as it
@@ -75,7 +84,7 @@ impl Gate {
         if actor.is_system() {
             return Problem::from(HttpError::SystemActor).into_response();
         }
-        let manager = (self.managers)(actor.organization());
+        let manager = self.managers.manager_of(actor.organization());
         request.extensions_mut().insert(Caller { actor, manager });
         match inner.call(request).await {
             Ok(response) => response,

@@ -212,7 +212,7 @@ pub fn operation(method: &str, path: &str) -> Option<(&'static str, &'static Map
         of_template.len() == parts.len() && of_template.iter().zip(&parts).all(fits)
     };
     let (template, methods) = DOCUMENT["paths"].as_object().unwrap().iter().find(|(template, _)| fits(template))?;
-    Some((template, methods.get(&method.to_lowercase())?.as_object().unwrap()))
+    Some((template, methods.get(method.to_lowercase().as_str())?.as_object().unwrap()))
 }
 
 /// Every answer of a documented operation has a documented status and media type, and fits the schema of it.
