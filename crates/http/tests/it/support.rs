@@ -1,6 +1,9 @@
 //! A service with people of two organizations, and a client that checks every answer against the document.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use axum::{
     Router,
@@ -9,6 +12,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 use tower_api_keys::{
@@ -233,8 +237,18 @@ fn is_documented(method: &str, path: &str, answer: &Answer) {
         true => answer.json(),
         false => Value::from(answer.text.clone()),
     };
-    let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
-    let errors: Vec<_> =
-        jsonschema::validator_for(&whole).unwrap().iter_errors(&value).map(|e| e.to_string()).collect();
+    let validator = validator_of(schema);
+    let errors: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{method} {path}: {} does not fit its schema: {errors:?}\n{value:#}", answer.status);
+}
+
+/// Each schema is compiled once.
+fn validator_of(schema: &Value) -> Arc<Validator> {
+    static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap();
+    let compile = || {
+        let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
+        Arc::new(jsonschema::validator_for(&whole).unwrap())
+    };
+    Arc::clone(compiled.entry(schema.to_string()).or_insert_with(compile))
 }
