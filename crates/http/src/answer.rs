@@ -10,10 +10,7 @@ use http::{
 use serde::Serialize;
 use tower_api_keys::manage::{ExportFormat, KeyInfo, ManageError};
 
-use crate::{
-    problem::HttpError,
-    table::Answer,
-};
+use crate::{problem::HttpError, table::Answer};
 
 /// 200 with this document.
 pub(crate) fn ok(document: &impl Serialize) -> Answer {

@@ -6,6 +6,7 @@ use axum::{
     Router,
     extract::{FromRequestParts, Request, State},
     response::{IntoResponse, Response},
+    routing::{MethodRouter, any},
 };
 use tower_api_keys::{Actor, ApiKeys, KeyManager, OrganizationId, store::Ledger};
 use tower_service::Service;
@@ -22,17 +23,26 @@ pub(crate) struct Caller {
 /// Lets requests through that say who asks.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    managers: Arc<dyn Fn(Option<&OrganizationId>) -> KeyManager + Send + Sync>,
+    managers: Arc<dyn Managers>,
+}
+
+/// The managers of all organizations, whatever the store.
+trait Managers: Send + Sync {
+    fn manager_of(&self, organization: Option<&OrganizationId>) -> KeyManager;
+}
+
+impl<S: Ledger> Managers for ApiKeys<S> {
+    fn manager_of(&self, organization: Option<&OrganizationId>) -> KeyManager {
+        match organization {
+            None => self.manager(),
+            Some(organization) => self.manager_for(organization.clone()),
+        }
+    }
 }
 
 impl Gate {
     pub(crate) fn new<S: Ledger>(keys: &ApiKeys<S>) -> Self {
-        let keys = keys.clone();
-        let managers = move |organization: Option<&OrganizationId>| match organization {
-            None => keys.manager(),
-            Some(organization) => keys.manager_for(organization.clone()),
-        };
-        Self { managers: Arc::new(managers) }
+        Self { managers: Arc::new(keys.clone()) }
     }
 
     /// A router for the embedder: the extractor `A` runs before anything of `inner`. Its rejection is the answer, as it
@@ -42,7 +52,7 @@ impl Gate {
         St: Clone + Send + Sync + 'static,
         A: FromRequestParts<St> + Into<Actor> + Send + 'static,
     {
-        Router::new().fallback(move |State(state): State<St>, request: Request| {
+        everything(any(move |State(state): State<St>, request: Request| {
             let (gate, inner) = (self.clone(), inner.clone());
             async move {
                 let (mut parts, body) = request.into_parts();
@@ -53,12 +63,12 @@ impl Gate {
                 };
                 gate.enter(actor, Request::from_parts(parts, body), inner).await
             }
-        })
+        }))
     }
 
     /// The same for services without axum: a layer outside has put an [`Actor`] into the extensions of the request.
     pub(crate) fn of_extensions(self, inner: Router) -> Router {
-        Router::new().fallback(move |mut request: Request| {
+        everything(any(move |mut request: Request| {
             let (gate, inner) = (self.clone(), inner.clone());
             async move {
                 match request.extensions_mut().remove::<Actor>() {
@@ -66,7 +76,7 @@ impl Gate {
                     None => Problem::from(HttpError::NoActor).into_response(),
                 }
             }
-        })
+        }))
     }
 
     async fn enter(&self, actor: Actor, mut request: Request, mut inner: Router) -> Response {
@@ -74,13 +84,18 @@ impl Gate {
         if actor.is_system() {
             return Problem::from(HttpError::SystemActor).into_response();
         }
-        let manager = (self.managers)(actor.organization());
+        let manager = self.managers.manager_of(actor.organization());
         request.extensions_mut().insert(Caller { actor, manager });
         match inner.call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
     }
+}
+
+/// Every path. A router with a fallback instead could not be nested at a path that begins with a parameter.
+fn everything<St: Clone + Send + Sync + 'static>(methods: MethodRouter<St>) -> Router<St> {
+    Router::new().route("/", methods.clone()).route("/{*api_keys_path}", methods)
 }
 
 impl fmt::Debug for Gate {

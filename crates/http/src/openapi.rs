@@ -25,6 +25,18 @@ struct Document {
     requests: SchemaGenerator,
     answers: SchemaGenerator,
     paths: BTreeMap<&'static str, Map<String, Value>>,
+    responses: BTreeMap<&'static str, Value>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            requests: generator(SchemaSettings::draft2020_12().for_deserialize()),
+            answers: generator(SchemaSettings::draft2020_12().for_serialize()),
+            paths: BTreeMap::new(),
+            responses: BTreeMap::new(),
+        }
+    }
 }
 
 fn generator(settings: SchemaSettings) -> SchemaGenerator {
@@ -36,11 +48,7 @@ fn generator(settings: SchemaSettings) -> SchemaGenerator {
 }
 
 fn document() -> Value {
-    let mut document = Document {
-        requests: generator(SchemaSettings::draft2020_12().for_deserialize()),
-        answers: generator(SchemaSettings::draft2020_12().for_serialize()),
-        paths: BTreeMap::new(),
-    };
+    let mut document = Document::default();
     let problem = document.answers.subschema_for::<manage::Problem>();
     let stopped = document.answers.subschema_for::<StoppedHalfWay>();
     for route in all() {
@@ -49,7 +57,14 @@ fn document() -> Value {
         document.paths.entry(route.path).or_default().insert(method, operation);
     }
     let mut schemas = document.answers.take_definitions(true);
-    for (name, schema) in document.requests.take_definitions(true) {
+    for (name, mut schema) in document.requests.take_definitions(true) {
+        // An absent member is not a null one, which most members do not take.
+        let members = schema.get_mut("properties").and_then(Value::as_object_mut);
+        for (_, member) in members.into_iter().flatten() {
+            if let Some(member) = member.as_object_mut().filter(|member| member.get("default") == Some(&Value::Null)) {
+                member.remove("default");
+            }
+        }
         let was = schemas.entry(&name).or_insert_with(|| schema.clone());
         assert_eq!(*was, schema, "{name} differs in requests and answers: give one of them another name");
     }
@@ -63,7 +78,7 @@ fn document() -> Value {
         },
         "servers": [{ "url": ".", "description": "The path at which the service has mounted the routes." }],
         "paths": document.paths,
-        "components": { "schemas": schemas },
+        "components": { "responses": document.responses, "schemas": schemas },
     })
 }
 
@@ -88,7 +103,8 @@ impl Document {
         let mut responses = Map::new();
         responses.insert(route.ok.status.to_string(), self.success(route));
         for (status, codes) in errors(route) {
-            let error = if route.id == "revokeMany" { json!({ "anyOf": [problem, stopped] }) } else { json!(problem) };
+            let has_more = route.id == "revokeMany";
+            let error = if has_more { json!({ "anyOf": [problem, stopped] }) } else { json!(problem) };
             let schema = match codes.is_empty() {
                 true => error,
                 false => json!({ "allOf": [error, { "properties": { "code": { "enum": codes } } }] }),
@@ -96,7 +112,13 @@ impl Document {
             let said: Vec<_> = codes.iter().map(|code| format!("`{code}`")).collect();
             let about = if said.is_empty() { "The code says why.".to_owned() } else { format!("{}.", said.join(", ")) };
             let content = json!({ manage::Problem::MEDIA_TYPE: { "schema": schema } });
-            responses.insert(status.to_string(), json!({ "description": about, "content": content }));
+            let mut response = json!({ "description": about, "content": content });
+            if let Some(name) = shared(status).filter(|_| !has_more) {
+                let was = self.responses.entry(name).or_insert_with(|| response.clone());
+                assert_eq!(*was, response, "{} has other codes of {status} than the routes before it", route.id);
+                response = json!({ "$ref": format!("#/components/responses/{name}") });
+            }
+            responses.insert(status.to_string(), response);
         }
         responses.into()
     }
@@ -136,6 +158,19 @@ impl Document {
             }
         }
     }
+}
+
+/// The name of the answer that all routes with this status share.
+fn shared(status: u16) -> Option<&'static str> {
+    Some(match status {
+        403 => "Denied",
+        404 => "NotFound",
+        413 => "BodyTooLarge",
+        415 => "UnsupportedMediaType",
+        500 => "Defect",
+        503 => "Unavailable",
+        _ => return None,
+    })
 }
 
 /// Each status with its codes; none for those that the manager gives a reason for.
@@ -258,11 +293,7 @@ fn every_post_takes_a_body() {
 /// Nothing of a request names who acts, or for which organization.
 #[test]
 fn no_parameter_and_no_member_names_the_actor_or_the_organization() {
-    let mut document = Document {
-        requests: generator(SchemaSettings::draft2020_12().for_deserialize()),
-        answers: generator(SchemaSettings::draft2020_12().for_serialize()),
-        paths: BTreeMap::new(),
-    };
+    let mut document = Document::default();
     let mut names: Vec<String> = Vec::new();
     for route in all() {
         // A filter of the trail may name an actor: it narrows what is shown.

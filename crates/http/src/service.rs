@@ -1,19 +1,16 @@
 use std::{
     convert::Infallible,
-    error::Error,
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use axum::{Router, body::Body};
+use axum::{BoxError, Router, body::Body};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use tower_service::Service;
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 /// A tower service, for servers that do not use axum. A layer of yours puts the [`Actor`](tower_api_keys::Actor) that
 /// asks into the extensions of each request; without one, the answer is 500 `misconfigured`.

@@ -7,8 +7,8 @@ use http::Method;
 use serde::Serialize;
 use tower_api_keys::{
     Actor, KeyKind, KeyManager, ManagingScope, OrganizationId, Owner, Scope, TeamId, TeamRole,
-    manage::{Decision, DenialReason, KeyAction, ManageErrorKind, Target},
-    record::ActorId,
+    manage::{Decision, DenialReason, KeyAction, ManageErrorKind, NamedTeam, Target},
+    record::{ActorId, NamePart},
     sentence::Sentence,
 };
 
@@ -16,24 +16,41 @@ use crate::{
     answer::ok,
     call::Call,
     problem::Problem,
-    table::{Answer, Route, Success},
+    table::{Answer, Form, Param, Route, Success},
 };
+
+const NAMED_TEAM: Param = Param::one("named", Form::Text, "Only teams with this in their names.");
 
 /// For how many teams the directory is asked at once.
 const AT_ONCE: usize = 16;
 
-pub(super) static ROUTES: [Route; 1] = [Route {
-    method: Method::GET,
-    path: "/me",
-    id: "getMe",
-    about: "Who you are here, for whom you may create keys, and which scopes there are.",
-    query: &[],
-    headers: &[],
-    body: None,
-    ok: Success::json::<Me<'static>>(200),
-    errors: &[],
-    call: |call| Box::pin(me(call)),
-}];
+pub(super) static ROUTES: [Route; 2] = [
+    Route {
+        method: Method::GET,
+        path: "/me",
+        id: "getMe",
+        about: "Who you are here, for whom you may create keys, and which scopes there are.",
+        query: &[],
+        headers: &[],
+        body: None,
+        ok: Success::json::<Me<'static>>(200),
+        errors: &[],
+        call: |call| Box::pin(me(call)),
+    },
+    Route {
+        method: Method::GET,
+        path: "/teams",
+        id: "listTeams",
+        about: "The teams for which you may create keys, with their names, for a select list: at most 1,000 of the \
+            directory. Where there may be more, search by a part of the name.",
+        query: &[&[NAMED_TEAM]],
+        headers: &[],
+        body: None,
+        ok: Success::json::<Teams>(200),
+        errors: &[],
+        call: |call| Box::pin(teams(call)),
+    },
+];
 
 /// Who asks.
 #[derive(Serialize)]
@@ -98,6 +115,21 @@ struct Allowed {
     code: Option<&'static str>,
     sentence: Option<Sentence>,
     remedy: Option<Sentence>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Teams {
+    /// In display order.
+    teams: Vec<NamedTeam>,
+}
+
+async fn teams(call: Call) -> Answer {
+    let teams = match call.query.one_with("named", |text| NamePart::new(text).ok())? {
+        None => call.manager.teams_to_issue_for(&call.actor).await?,
+        Some(part) => call.manager.find_teams_to_issue_for(&part, &call.actor).await?,
+    };
+    ok(&Teams { teams })
 }
 
 async fn me(call: Call) -> Answer {

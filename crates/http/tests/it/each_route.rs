@@ -33,6 +33,11 @@ async fn each_route_is_answered_as_documented() {
     assert_eq!((&team["id"], &team["role"]), (&json!("engineering"), &json!("admin")));
     assert_eq!(team["team_keys"], json!({ "included": true, "sentence": null }));
 
+    let teams = walk.ok(200, "alice", "GET", "/teams", None).await;
+    assert_eq!(teams["teams"].as_array().unwrap().len(), 1);
+    let teams = walk.ok(200, "alice", "GET", "/teams?named=sales", None).await;
+    assert_eq!(teams["teams"], json!([]));
+
     let new = json!({
         "owner": { "kind": "team", "id": "engineering" }, "name": "Monday cron", "labels": { "ticket": "OPS-1" },
         "scopes": ["agents:read", "agents:write"], "expires_at": null, "responsible": "#team-ops",

@@ -12,6 +12,7 @@
 mod each_route;
 mod exports;
 mod gate;
+mod noise;
 mod outage;
 mod pages;
 mod rights;

@@ -51,7 +51,7 @@ async fn people_of_another_organization_are_not_there() {
     assert_eq!(personal.status, 201);
     // Whether a person is known is the directory's knowledge: without one, the answers are those about anyone.
     let known = world.get("eve", "/users/alice/blast-radius").await;
-    assert_eq!((known.status, &known.json()["keys"]), (200, &json!([])));
+    assert_eq!((known.status, &known.json()["stops"]), (200, &json!([])));
     for (kind, id) in [("robot", "alice"), ("user", "%00"), ("user", "%FF")] {
         assert_eq!(world.get("olga", &format!("/owners/{kind}/{id}")).await.refused(404), "not_found", "{kind} {id}");
     }

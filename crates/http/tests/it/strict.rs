@@ -30,6 +30,9 @@ async fn members_that_no_request_has_are_refused() {
             ("POST", "/owners/team/engineering/close".to_owned(), json!({})),
         ];
         for (method, path, mut body) in requests {
+            if (path.as_str(), member) == ("/revocations", "created_by") {
+                continue; // the only request that has one: a condition
+            }
             body[member] = json!("forged");
             let answer = world.ask("olga", method, &path, Some(body), &[]).await;
             assert_eq!(answer.refused(400), "malformed_body", "{method} {path} {member}");

@@ -1,6 +1,9 @@
 //! A service with people of two organizations, and a client that checks every answer against the document.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use axum::{
     Router,
@@ -9,6 +12,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 use tower_api_keys::{
@@ -212,7 +216,7 @@ pub fn operation(method: &str, path: &str) -> Option<(&'static str, &'static Map
         of_template.len() == parts.len() && of_template.iter().zip(&parts).all(fits)
     };
     let (template, methods) = DOCUMENT["paths"].as_object().unwrap().iter().find(|(template, _)| fits(template))?;
-    Some((template, methods.get(&method.to_lowercase())?.as_object().unwrap()))
+    Some((template, methods.get(method.to_lowercase().as_str())?.as_object().unwrap()))
 }
 
 /// Every answer of a documented operation has a documented status and media type, and fits the schema of it.
@@ -221,7 +225,10 @@ fn is_documented(method: &str, path: &str, answer: &Answer) {
         assert!([404, 405].contains(&answer.status), "{method} {path} is not in the document");
         return;
     };
-    let documented = &operation["responses"][answer.status.to_string()];
+    let mut documented = &operation["responses"][answer.status.to_string()];
+    if let Some(name) = documented["$ref"].as_str().and_then(|of| of.strip_prefix("#/components/responses/")) {
+        documented = &DOCUMENT["components"]["responses"][name];
+    }
     assert!(documented.is_object(), "{method} {path}: {} is not documented: {}", answer.status, answer.text);
     let media_type = answer.header("content-type").unwrap();
     let schema = &documented["content"][media_type]["schema"];
@@ -230,8 +237,18 @@ fn is_documented(method: &str, path: &str, answer: &Answer) {
         true => answer.json(),
         false => Value::from(answer.text.clone()),
     };
-    let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
-    let errors: Vec<_> =
-        jsonschema::validator_for(&whole).unwrap().iter_errors(&value).map(|e| e.to_string()).collect();
+    let validator = validator_of(schema);
+    let errors: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{method} {path}: {} does not fit its schema: {errors:?}\n{value:#}", answer.status);
+}
+
+/// Each schema is compiled once.
+fn validator_of(schema: &Value) -> Arc<Validator> {
+    static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let mut compiled = COMPILED.lock().unwrap();
+    let compile = || {
+        let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
+        Arc::new(jsonschema::validator_for(&whole).unwrap())
+    };
+    Arc::clone(compiled.entry(schema.to_string()).or_insert_with(compile))
 }
