@@ -18,6 +18,7 @@ mod list;
 mod look;
 mod many;
 mod people;
+mod rights;
 mod rotation;
 mod support;
 #[path = "../../../../tests/it/support/wrapped.rs"]
