@@ -97,7 +97,8 @@
     }, 5000);
   }
 
-  // 5. Nothing of a new key stays in the page that Back shows.
+  // 5. Nothing of a new key stays in a page that Back or a reload shows: both show the list.
+  for (const field of document.querySelectorAll("[data-secret]")) history.replaceState(null, "", field.dataset.secret);
   addEventListener("pagehide", () => {
     for (const field of document.querySelectorAll("[data-secret]")) {
       field.value = "";
