@@ -34,6 +34,10 @@
 //! # }
 //! ```
 //!
+#![cfg_attr(
+    feature = "page",
+    doc = "[`page`] is the same for people: a settings page to mount under any path of your service.\n"
+)]
 //! # What is not here
 //!
 //! Sessions, rate limits, CORS headers and TLS: those are layers of your service. Setting a plan, acting as the

@@ -109,6 +109,33 @@ async fn a_refused_team_says_so_above_its_keys() {
 }
 
 #[tokio::test]
+async fn a_person_whose_plan_ended_reads_and_creates_nothing() {
+    let world = World::new().await;
+    let (key, _) = world.own_key("laptop").await;
+    let alice = Owner::User(user("alice"));
+    world.keys.manager().suspend(&alice, Suspension::Plan, &system()).await.unwrap();
+    world.get("alice", "").await.is(200).has("These keys are refused: your account is suspended by its plan. Upgrade");
+    let form = [("kind", "user"), ("name", "another laptop"), ("idempotency_key", "0123456789abcdef")];
+    world.post("alice", "/new", &form).await.is(403).has("the plan does not include API keys");
+    let rename = [("version", "1"), ("name", "renamed")];
+    world.post("alice", &format!("/keys/{}/edit", key.id), &rename).await.is(403);
+}
+
+#[tokio::test]
+async fn a_directory_that_is_down_leaves_ids_and_says_so() {
+    let world = World::new().await;
+    world.team_key("GitHub Actions - production").await;
+    world.names_down.store(true, std::sync::atomic::Ordering::SeqCst);
+    world
+        .get("alice", "")
+        .await
+        .is(200)
+        .has("The names of some people and teams are not available at the moment. Their ids are shown.")
+        .lacks("Alice A.")
+        .has("alice");
+}
+
+#[tokio::test]
 async fn states_of_keys_are_words() {
     let world = World::new().await;
     let (paused, _) = world.team_key("GitHub Actions - paused").await;

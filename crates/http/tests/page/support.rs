@@ -65,7 +65,9 @@ impl Fake for Sometimes {
 pub type Store = Arc<Wrapped<Sometimes>>;
 
 /// The names of people; bob has left, and one name is hostile.
-struct People;
+struct People {
+    down: Arc<AtomicBool>,
+}
 
 impl Directory for People {
     type Error = io::Error;
@@ -75,6 +77,9 @@ impl Directory for People {
     }
 
     async fn names(&self, _: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> io::Result<Names> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the directory is down"));
+        }
         let mut names = Names::none();
         for user in users {
             names = match user.as_str() {
@@ -157,6 +162,7 @@ pub struct World {
     pub keys: ApiKeys<Store>,
     pub store: Store,
     pub clock: Arc<ManualClock>,
+    pub names_down: Arc<AtomicBool>,
     app: Router,
     /// The secrets of all keys, which no answer may have but the one that creates a key.
     secrets: Mutex<BTreeSet<String>>,
@@ -169,12 +175,13 @@ impl World {
     }
 
     pub async fn with(page: Page) -> Self {
+        let names_down = Arc::new(AtomicBool::new(false));
         let store: Store = Arc::new(Wrapped(Sometimes::default()));
         let clock = Arc::new(ManualClock::at("2026-11-28T12:00:00Z".parse().unwrap()));
         let keys = ApiKeys::builder(Arc::clone(&store))
             .params(Argon2Params::MACHINE_SECRET)
             .clock(clock.clone())
-            .directory(People)
+            .directory(People { down: Arc::clone(&names_down) })
             .scopes(["agents:read", "agents:write"].map(|scope| Scope::new(scope).unwrap()))
             .build()
             .await
@@ -183,7 +190,7 @@ impl World {
         let app = Router::new()
             .nest(MOUNT, page::router::<(), CurrentUser>(&keys, page))
             .merge(api.layer(keys.layer().source(Source::new("api").unwrap())));
-        Self { keys, store, clock, app, secrets: Mutex::default() }
+        Self { keys, store, clock, names_down, app, secrets: Mutex::default() }
     }
 
     /// A key that the service made, with its text.
