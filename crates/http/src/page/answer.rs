@@ -108,16 +108,18 @@ pub(super) async fn answer(site: Arc<Site>, request: Request) -> Response {
     let Some(Caller { actor, manager }) = parts.extensions.remove::<Caller>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let mut call = Call { site, manager, actor, mount, fields: Fields::default(), alone };
+    let place =
+        path.split('/').nth(1).filter(|part| !part.is_empty()).map(|part| format!("/{part}")).unwrap_or_default();
+    let mut call = Call { site, manager, actor, mount, fields: Fields::default(), is_post, place, alone };
     let reply = match fields(&parts, body).await {
         Ok(fields) => {
             call.fields = fields;
             let known = is_post || parts.method == Method::GET || parts.method == Method::HEAD;
-            if known { Box::pin(route(&call, is_post, &path)).await } else { Err(Stop::Method("GET, HEAD, POST")) }
+            if known { Box::pin(route(&call, &path)).await } else { Err(Stop::Method("GET, HEAD, POST")) }
         }
         Err(stop) => Err(stop),
     };
-    finish(&call, is_post, reply)
+    finish(&call, reply)
 }
 
 /// The answer to a form of another site.
@@ -159,9 +161,9 @@ async fn fields(parts: &Parts, body: Body) -> Result<Fields, Stop> {
     Ok(Fields::parse(&body))
 }
 
-async fn route(call: &Call, is_post: bool, path: &str) -> Result<Reply, Stop> {
+async fn route(call: &Call, path: &str) -> Result<Reply, Stop> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    match (is_post, segments.as_slice()) {
+    match (call.is_post, segments.as_slice()) {
         (false, [""]) => screens::list::show(call).await,
         (false, ["new"]) => screens::create::ask(call).await,
         (true, ["new"]) => screens::create::make(call).await,
@@ -209,7 +211,7 @@ struct ProblemView {
     back: Option<String>,
 }
 
-fn finish(call: &Call, is_post: bool, reply: Result<Reply, Stop>) -> Response {
+fn finish(call: &Call, reply: Result<Reply, Stop>) -> Response {
     match reply {
         Ok(Reply::Screen(screen)) => show(call, &screen),
         Ok(Reply::See(path)) => {
@@ -224,11 +226,11 @@ fn finish(call: &Call, is_post: bool, reply: Result<Reply, Stop>) -> Response {
             protect(response.headers_mut());
             response
         }
-        Err(stop) => stopped(call, is_post, &stop),
+        Err(stop) => stopped(call, &stop),
     }
 }
 
-fn stopped(call: &Call, is_post: bool, stop: &Stop) -> Response {
+fn stopped(call: &Call, stop: &Stop) -> Response {
     let (status, code, retry_after) = match stop {
         Stop::Manage(error) => (error.status(), error.code(), Problem::from(error).retry_after_seconds()),
         Stop::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_form", None),
@@ -241,7 +243,7 @@ fn stopped(call: &Call, is_post: bool, stop: &Stop) -> Response {
     let words = call.site.words();
     let (sentence, remedy) = match stop {
         // The library's sentence is about a change; this one is about a look.
-        Stop::Manage(error) if !is_post && error.kind() == ManageErrorKind::StoreUnavailable => {
+        Stop::Manage(error) if !call.is_post && error.kind() == ManageErrorKind::StoreUnavailable => {
             (words.say("problem.store_down", &[]), None)
         }
         Stop::Manage(error) => {
@@ -289,7 +291,10 @@ fn navigation(call: &Call) -> String {
     let links: Vec<_> = for_all
         .into_iter()
         .chain(for_admins.into_iter().filter(|_| reads_all))
-        .map(|(path, id)| context! { at => format!("{}{path}", call.mount), text => call.say(&format!("nav.{id}")) })
+        .map(|(path, id)| {
+            let (at, text) = (format!("{}{path}", call.mount), call.say(&format!("nav.{id}")));
+            context! { at, text, here => call.place == path }
+        })
         .collect();
     // Without it the screen is whole; the template is a part of this page and was tested.
     call.site.page.templates.render("nav.html", context! { nav => links }).unwrap_or_default()

@@ -21,6 +21,10 @@ pub(super) struct Call {
     /// The path of the page, without a slash at its end.
     pub(super) mount: String,
     pub(super) fields: Fields,
+    /// Whether the fields are those of a form that was sent.
+    pub(super) is_post: bool,
+    /// The first part of the path under the mount, with its slash; empty for the list.
+    pub(super) place: String,
     /// Whether only the content is wanted, for a dialog or a part of the page.
     pub(super) alone: bool,
 }

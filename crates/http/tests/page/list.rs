@@ -29,6 +29,7 @@ async fn an_admin_sees_both_sections_with_use_and_buttons() {
         .has("Never")
         .lacks("Engineering Name")
         .markup("<th scope=\"col\">")
+        .markup("<a href=\"/settings/api-keys\" aria-current=\"page\">API Keys</a>")
         .markup("<th scope=\"row\">")
         .markup("href=\"/settings/api-keys/new?kind=team\"")
         .no_markup("aria-disabled");

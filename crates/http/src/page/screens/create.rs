@@ -243,8 +243,7 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
         ticket: text("ticket"),
         installed_in: text("installed_in"),
         more: ["responsible", "ticket", "installed_in"].iter().any(|field| fields.some(field).is_some()),
-        // The same key again if the form is sent again: then no second key is made.
-        idempotency_key: fields.some("idempotency_key").map_or_else(random, |key| Ok(key.to_owned()))?,
+        idempotency_key: attempt(call)?,
         notes,
         failed,
         refused,
@@ -272,8 +271,13 @@ fn say(call: &Call, asked: &Asked, preview: &Preview) -> Notes {
     Notes { name_advice: preview.name.map(|advice| words.sentence(&advice.sentence())), notes, as_team_key }
 }
 
-/// A random text that names one attempt.
-pub(super) fn random() -> Result<String, Stop> {
+/// A text that names one attempt: the same if the form was sent and is shown again, so that no second key is made; a
+/// random one for a new form, whatever a link says.
+pub(super) fn attempt(call: &Call) -> Result<String, Stop> {
+    let sent = call.fields.text("idempotency_key");
+    if call.is_post && (1..=64).contains(&sent.len()) && sent.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(sent.to_owned());
+    }
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Stop::Random)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -6,7 +6,7 @@ use tower_api_keys::{
 };
 
 use super::{
-    create::{Choice, random},
+    create::{Choice, attempt},
     failed::Failed,
     reveal::{replayed, reveal},
 };
@@ -95,7 +95,7 @@ async fn screen(call: &Call, key: &KeyInfo, failed: Option<Failed>, status: Stat
         name: if fields.some("name").is_some() { fields.echo("name") } else { key.name.as_str().to_owned() },
         teams: teams.collect(),
         ends: fields.echo("ends"),
-        idempotency_key: fields.some("idempotency_key").map_or_else(random, |key| Ok(key.to_owned()))?,
+        idempotency_key: attempt(call)?,
         failed,
     };
     let title = call.site.words().say("rotate.title", &[("name", view.key.shown.clone())]);
