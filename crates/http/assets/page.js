@@ -86,7 +86,7 @@
         const [verdict, next] = [evidence, fresh].map((of) => of.querySelector("[role=status]"));
         // The verdict's own element stays, so that a change of its text is announced.
         if (verdict && next) {
-          if (verdict.className !== next.className) return location.reload();
+          if (verdict.className !== next.className || verdict.dataset.stage !== next.dataset.stage) return location.reload();
           if (verdict.textContent !== next.textContent) verdict.textContent = next.textContent;
           next.replaceWith(verdict);
         }
