@@ -96,6 +96,15 @@ async fn what_is_not_there_and_what_is_not_allowed_are_problems() {
     }
 }
 
+#[tokio::test]
+async fn a_head_has_the_headers_of_the_get_and_no_body() {
+    let world = World::new().await;
+    let (id, _) = world.team_key("first").await;
+    let request = Request::builder().method("HEAD").uri(format!("{MOUNT}/keys/{id}")).header("x-user", "alice");
+    let answer = read(world.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await;
+    assert_eq!((answer.status, answer.header("etag"), &*answer.text), (200, Some("\"1\""), ""));
+}
+
 /// The embedder's own path may have parameters with our names.
 #[tokio::test]
 async fn parameters_of_the_mount_are_not_those_of_a_route() {
