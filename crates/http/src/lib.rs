@@ -54,4 +54,5 @@ pub mod routes;
 mod service;
 mod table;
 
+pub use problem::sentences;
 pub use service::{HttpBody, HttpFuture, HttpService};
