@@ -60,4 +60,5 @@ pub mod routes;
 mod service;
 mod table;
 
+pub use problem::sentences;
 pub use service::{HttpBody, HttpFuture, HttpService};

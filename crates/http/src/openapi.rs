@@ -113,6 +113,11 @@ impl Document {
             let about = if said.is_empty() { "The code says why.".to_owned() } else { format!("{}.", said.join(", ")) };
             let content = json!({ manage::Problem::MEDIA_TYPE: { "schema": schema } });
             let mut response = json!({ "description": about, "content": content });
+            if [429, 503].contains(&status) {
+                let about = "After how many seconds to try again, where that can help.";
+                response["headers"] =
+                    json!({ "Retry-After": { "description": about, "schema": { "type": "integer" } } });
+            }
             if let Some(name) = shared(status).filter(|_| !has_more) {
                 let was = self.responses.entry(name).or_insert_with(|| response.clone());
                 assert_eq!(*was, response, "{} has other codes of {status} than the routes before it", route.id);
@@ -180,7 +185,7 @@ fn errors(route: &Route) -> BTreeMap<u16, Vec<&'static str>> {
     add(400, &["malformed_query"]);
     add(403, &[]);
     add(404, &["not_found"]);
-    add(500, &["misconfigured", "store_refused"]);
+    add(500, &["misconfigured", "store_refused", "unwritable"]);
     add(503, &[]);
     if !route.headers.is_empty() {
         add(400, &["malformed_header"]);

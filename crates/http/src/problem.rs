@@ -35,7 +35,32 @@ pub(crate) enum HttpError {
     Unwritable,
 }
 
+/// The sentences of problems that the routes find by themselves, as id and English text, in the order of their ids. Those
+/// of the manager are in [`manage::sentences`]. None of them has arguments.
+///
+/// ```
+/// let sentences: Vec<_> = tower_api_keys_http::sentences().collect();
+/// assert!(sentences.contains(&("http.no_route", "There is nothing at this path: check its spelling.")));
+/// ```
+pub fn sentences() -> impl Iterator<Item = (&'static str, &'static str)> {
+    HttpError::ALL.into_iter().map(|error| (error.id(), error.sentence()))
+}
+
 impl HttpError {
+    const ALL: [Self; 11] = [
+        Self::BodyTooLarge,
+        Self::Invalid(""),
+        Self::MalformedBody,
+        Self::MalformedHeader(""),
+        Self::MalformedQuery(None),
+        Self::MethodNotAllowed,
+        Self::NoActor,
+        Self::NoRoute,
+        Self::SystemActor,
+        Self::UnsupportedMediaType,
+        Self::Unwritable,
+    ];
+
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -63,12 +88,20 @@ impl HttpError {
         }
     }
 
-    /// The id of its sentence: the code, where that has one sentence.
+    /// The id of its sentence.
     const fn id(self) -> &'static str {
         match self {
-            Self::NoActor => "no_actor",
-            Self::SystemActor => "system_actor",
-            _ => self.code(),
+            Self::BodyTooLarge => "http.body_too_large",
+            Self::Invalid(_) => "http.invalid",
+            Self::MalformedBody => "http.malformed_body",
+            Self::MalformedHeader(_) => "http.malformed_header",
+            Self::MalformedQuery(_) => "http.malformed_query",
+            Self::MethodNotAllowed => "http.method_not_allowed",
+            Self::NoActor => "http.no_actor",
+            Self::NoRoute => "http.no_route",
+            Self::SystemActor => "http.system_actor",
+            Self::UnsupportedMediaType => "http.unsupported_media_type",
+            Self::Unwritable => "http.unwritable",
         }
     }
 
@@ -136,7 +169,7 @@ struct Document {
 /// A sentence without arguments, as the core writes one.
 #[derive(Serialize)]
 struct Said {
-    id: String,
+    id: &'static str,
     arguments: NoArguments,
     text: &'static str,
 }
@@ -147,7 +180,6 @@ struct NoArguments {}
 impl From<HttpError> for Problem {
     fn from(error: HttpError) -> Self {
         let text = error.sentence();
-        let id = format!("http.{}", error.id());
         let document = Document {
             r#type: "about:blank",
             title: error.status().canonical_reason().unwrap_or_default(),
@@ -155,7 +187,7 @@ impl From<HttpError> for Problem {
             code: error.code(),
             reason: error.reason(),
             detail: text,
-            sentence: Said { id, arguments: NoArguments {}, text },
+            sentence: Said { id: error.id(), arguments: NoArguments {}, text },
             remedy: None,
             field: error.field(),
             key: None,
@@ -218,5 +250,35 @@ impl IntoResponse for Problem {
         }
         crate::headers::protect(&mut headers);
         (self.status, headers, self.document).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_has_an_id_of_its_own_and_ends() {
+        let all: Vec<_> = sentences().collect();
+        assert!(all.is_sorted_by(|(one, _), (next, _)| one < next), "{all:?}");
+        assert!(all.iter().all(|(id, text)| id.starts_with("http.") && text.ends_with('.')));
+        assert!(all.iter().all(|(id, _)| manage::sentences().iter().all(|known| known.id() != *id)));
+    }
+
+    /// The same members as the core's, in the same order.
+    #[test]
+    fn a_problem_of_http_has_the_form_of_one_of_the_manager() {
+        let members = |problem: &Problem| {
+            let text = String::from_utf8(problem.document.clone()).unwrap();
+            let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+            let mut at: Vec<_> = members.keys().map(|name| text.find(&format!("\"{name}\":")).unwrap()).collect();
+            at.sort_unstable();
+            let names: Vec<_> = at.into_iter().map(|at| text[at + 1..].split('"').next().unwrap().to_owned()).collect();
+            names
+        };
+        let of_manager = members(&Problem::not_found());
+        for error in HttpError::ALL {
+            assert_eq!(members(&error.into()), of_manager, "{error:?}");
+        }
     }
 }

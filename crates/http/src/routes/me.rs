@@ -65,7 +65,7 @@ struct Me<'a> {
     /// The scopes that a key can have; null if any can be given.
     scopes: Option<&'a BTreeSet<Scope>>,
     /// The scopes for managing keys, which a key can have, too.
-    managing_scopes: [ManagingScope; ManagingScope::ALL.len()],
+    managing_scopes: &'a [ManagingScope],
     /// Your own personal keys; null if a team's key asks.
     personal: Option<Personal>,
     /// Your teams.
@@ -158,7 +158,7 @@ async fn me(call: Call) -> Answer {
         auditor: actor.is_auditor(),
         prefixes: Prefixes { user: prefix(KeyKind::User), team: prefix(KeyKind::Team) },
         scopes: manager.scopes(),
-        managing_scopes: ManagingScope::ALL,
+        managing_scopes: &ManagingScope::ALL,
         personal,
         teams,
     })

@@ -1,10 +1,13 @@
 //! Who asks: before anything else, on every path, and never the system.
 
+use std::{collections::HashMap, rc::Rc, sync::Arc};
+
 use axum::{
     Router,
     body::Body,
     extract::FromRequestParts,
     http::{Request, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -96,6 +99,15 @@ async fn what_is_not_there_and_what_is_not_allowed_are_problems() {
     }
 }
 
+#[tokio::test]
+async fn a_head_has_the_headers_of_the_get_and_no_body() {
+    let world = World::new().await;
+    let (id, _) = world.team_key("first").await;
+    let request = Request::builder().method("HEAD").uri(format!("{MOUNT}/keys/{id}")).header("x-user", "alice");
+    let answer = read(world.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await;
+    assert_eq!((answer.status, answer.header("etag"), &*answer.text), (200, Some("\"1\""), ""));
+}
+
 /// The embedder's own path may have parameters with our names.
 #[tokio::test]
 async fn parameters_of_the_mount_are_not_those_of_a_route() {
@@ -154,4 +166,49 @@ async fn a_key_does_what_its_scopes_allow() {
     assert_eq!(ask("POST", "/keys", create).await.refused(403), "insufficient_scope");
     let itself = format!("/keys/{}/revoke", issued.info().id);
     assert_eq!(ask("POST", &itself, "").await.refused(403), "insufficient_scope");
+}
+
+/// What the embedder's service knows.
+#[derive(Clone)]
+struct AppState {
+    sessions: Arc<HashMap<String, &'static str>>,
+}
+
+struct FromSession(Actor);
+
+/// A rejection that must stay in its thread.
+struct SignIn(Rc<str>);
+
+impl IntoResponse for SignIn {
+    fn into_response(self) -> Response {
+        (StatusCode::UNAUTHORIZED, self.0.to_string()).into_response()
+    }
+}
+
+impl FromRequestParts<AppState> for FromSession {
+    type Rejection = SignIn;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, SignIn> {
+        let session = parts.headers.get("cookie").and_then(|cookie| cookie.to_str().ok());
+        let name = session.and_then(|session| state.sessions.get(session));
+        name.and_then(|name| actor(name)).map(Self).ok_or_else(|| SignIn("sign in first".into()))
+    }
+}
+
+impl From<FromSession> for Actor {
+    fn from(FromSession(actor): FromSession) -> Self {
+        actor
+    }
+}
+
+#[tokio::test]
+async fn the_extractor_reads_the_state_of_the_service() {
+    let state = AppState { sessions: Arc::new(HashMap::from([("session=1".to_owned(), "alice")])) };
+    let routes = routes::router::<AppState, FromSession>(&keys().await);
+    let app: Router = Router::new().nest(MOUNT, routes).with_state(state);
+    for (cookie, status) in [("session=1", 200), ("session=2", 401)] {
+        let request = Request::builder().uri(format!("{MOUNT}/me")).header("cookie", cookie);
+        let answer = read(app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await;
+        assert_eq!(answer.status, status, "{cookie}");
+    }
 }

@@ -111,3 +111,15 @@ async fn an_idempotency_key_that_is_none_makes_no_key() {
     assert_eq!(world.ask("alice", "POST", "/keys", Some(body), &twice).await.refused(400), "malformed_header");
     assert_eq!(world.get("alice", "/keys").await.json()["keys"], json!([]));
 }
+
+#[tokio::test]
+async fn of_two_requests_at_once_under_one_idempotency_key_one_makes_a_key() {
+    let world = World::new().await;
+    let body = json!({ "owner": { "kind": "team", "id": "engineering" }, "name": "once" });
+    let create = || world.ask("alice", "POST", "/keys", Some(body.clone()), &[("idempotency-key", "at-once")]);
+    let (one, other) = tokio::join!(create(), create());
+    let (made, repeat) = if one.status == 201 { (one, other) } else { (other, one) };
+    assert_eq!((made.status, repeat.refused(409)), (201, "idempotency_key_used".to_owned()));
+    assert_eq!(made.json()["key"]["id"], repeat.json()["key"]["id"]);
+    assert_eq!(world.get("alice", "/keys").await.json()["keys"].as_array().unwrap().len(), 1);
+}
