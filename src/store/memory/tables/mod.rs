@@ -53,7 +53,8 @@ pub(super) struct Tables {
     /// The changes with an idempotency key, by that key.
     requests: HashMap<String, ChangeId>,
     events: EventLog,
-    /// By key and organization; a row has at most one of the two.
+    /// By key and organization, of which a row has at most one. The rows of each are in the order of
+    /// [`UsageRow::compare_count`].
     usage: HashMap<(Option<String>, Option<String>), Vec<UsageRow>>,
     /// Counts of accepted and refused requests, by key and day.
     days: BTreeMap<(String, i32), (i64, i64)>,
@@ -250,8 +251,9 @@ impl Tables {
         }
         for row in &batch.rows {
             let rows = self.usage.entry((row.key.clone(), row.organization.clone())).or_default();
-            match rows.iter_mut().find(|sum| sum.is_same_count(row)) {
-                None => rows.push(row.clone()),
+            let place = rows.partition_point(|sum| sum.compare_count(row).is_lt());
+            match rows.get_mut(place).filter(|sum| sum.compare_count(row).is_eq()) {
+                None => rows.insert(place, row.clone()),
                 Some(sum) => {
                     sum.count += row.count;
                     sum.first_at = sum.first_at.min(row.first_at);

@@ -70,7 +70,9 @@ impl Tables {
                 let absent = absent(rows, Cursor::from, |row| self.usage_row(row).map(|standing| standing == row))?;
                 for row in &absent {
                     let place = (row.key.clone(), row.organization.clone());
-                    self.usage.entry(place).or_default().push(UsageRow::clone(row));
+                    let rows = self.usage.entry(place).or_default();
+                    let place = rows.partition_point(|other| other.compare_count(row).is_lt());
+                    rows.insert(place, UsageRow::clone(row));
                 }
                 absent.len()
             }
@@ -114,7 +116,8 @@ impl Tables {
 
     fn usage_row(&self, like: &UsageRow) -> Option<&UsageRow> {
         let rows = self.usage.get(&(like.key.clone(), like.organization.clone()))?;
-        rows.iter().find(|row| row.is_same_count(like))
+        let place = rows.partition_point(|row| row.compare_count(like).is_lt());
+        rows.get(place).filter(|row| row.compare_count(like).is_eq())
     }
 }
 
