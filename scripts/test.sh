@@ -129,7 +129,7 @@ unit_and_integration_tests() {
   rm -rf "$kept" && mkdir -p "$kept"
   if cargo nextest --version >/dev/null 2>&1; then
     TOWER_API_KEYS_TEST_LEAKS=$kept run_tests --profile kept -E 'not test(=leaks::no_secret_is_in_output_log_or_database_of_the_whole_test_run)'
-    mv "$CARGO_TARGET_DIR/nextest/kept/junit.xml" "$kept/output.xml"
+    mv target/nextest/kept/junit.xml "$kept/output.xml"
     TOWER_API_KEYS_TEST_LEAKS_KEPT=$kept cargo nextest run --locked --all-features leaks::no_secret 2>&1 | tee "$logs/search"
   else
     run_tests --lib --bins --tests
