@@ -1,7 +1,7 @@
 //! A tower service without a web framework, behind [`ApiKeyLayer`](tower_api_keys::ApiKeyLayer), served by hyper.
 //!
 //! ```text
-//! cargo run --example tower_only --no-default-features
+//! cargo run --example tower_only --no-default-features --features manage
 //! ```
 //!
 //! The keys are in memory, and each start prints a new one. The service listens on 127.0.0.1, on port 3000 unless you

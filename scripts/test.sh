@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # usage: scripts/test.sh              everything: what has to pass before a change is merged
-#        scripts/test.sh quick        format, clippy and unit tests: what to run all day
+#        scripts/test.sh quick        format, clippy and quick unit tests: what to run all day
 #        scripts/test.sh AREA         the tests of a folder of src or a module of tests/it, such as hash or rotation
 #        scripts/test.sh step NAME…   single steps of everything, by their names in this file
 #
@@ -129,7 +129,7 @@ unit_and_integration_tests() {
   rm -rf "$kept" && mkdir -p "$kept"
   if cargo nextest --version >/dev/null 2>&1; then
     TOWER_API_KEYS_TEST_LEAKS=$kept run_tests --profile kept -E 'not test(=leaks::no_secret_is_in_output_log_or_database_of_the_whole_test_run)'
-    mv "$CARGO_TARGET_DIR/nextest/kept/junit.xml" "$kept/output.xml"
+    mv target/nextest/kept/junit.xml "$kept/output.xml"
     TOWER_API_KEYS_TEST_LEAKS_KEPT=$kept cargo nextest run --locked --all-features leaks::no_secret 2>&1 | tee "$logs/search"
   else
     run_tests --lib --bins --tests
@@ -200,7 +200,11 @@ fuzz() { ./scripts/fuzz.sh 4; }
 
 # One build for clippy and one for the tests: only the tests of src, none of which starts a server.
 quick_clippy() { cargo clippy --locked --all-features --lib --profile test -- -D warnings; }
-quick_tests() { run_tests --lib; }
+
+# All unit tests but these, which try everything there is: all letters, all slips, a process killed at each step.
+slow=(a_store_that_knows_no_letters killed:: a_flood_by_one_actor a_flood_of_distinct_refusals
+  every_single_slip the_noise_of_one_organization too_many_days_do_not_wait)
+quick_tests() { run_tests --lib -- $(printf -- "--skip %s " "${slow[@]}"); }
 
 # The areas are the folders and files of src and the modules of tests/it.
 area_tests() {

@@ -9,10 +9,10 @@
 //! | replace a key | [Rotate without an outage](rotate) |
 //! | end the keys of a person, and no others | [When somebody leaves](leaving) |
 //! | answer a leak | [When a key leaks](leaks) |
-//! | notify people, and read the trail | [Who is told](told) |
+//! | notify people, and read the trail | [Who is notified](told) |
 //! | end a stream with its key | [Streams and WebSockets](streams) |
-//! | keep another system's sessions beside keys | [Sessions from elsewhere, keys from us](sessions) |
-//! | give software a key on a plan without team keys | [A user that is no person](service_users) |
+//! | keep another system's sessions beside keys | [Sessions of another system, keys of this crate](sessions) |
+//! | give software a key on a plan without team keys | [A user that is not a person](service_users) |
 //! | serve several customers | [Several customers in one service](several_customers) |
 //! | test your handlers and your integration | [Test your service](testing) |
 //! | check keys in another language | [Check keys elsewhere](elsewhere) |

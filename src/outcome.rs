@@ -13,6 +13,9 @@ use crate::{
 words! {
     /// The code of a refusal, one word of the protocol. The words, statuses and sentences are fixed.
     ///
+    /// A caller *has the key* if its text was proved with Argon2id, or if the 32-bit [`Tag`](crate::hash::Tag) of its text
+    /// is that of the key, as for one guess in 4.3 billion: such refusals need no run of Argon2id.
+    ///
     /// ```
     /// use http::StatusCode;
     /// use tower_api_keys::RefusalCode;
@@ -81,13 +84,13 @@ words! {
         Overloaded = "overloaded":
             "Too many keys were being checked at the same time. Nothing is known to be wrong with this key.",
         /// 401: the owner is closed. Only a caller that has the key is told.
-        OwnerClosed = "owner_closed": "The owner of the key was closed. The caller sent the complete, correct key.",
+        OwnerClosed = "owner_closed": "The owner of the key or its organization was closed. The caller sent the complete, correct key.",
         /// 401: the plan does not include the owner's keys. Only a caller that has the key is told.
         OwnerPlanSuspended = "owner_plan_suspended":
             "The plan did not include API keys for the owner of the key. The caller sent the complete, correct key.",
         /// 401: an admin suspended the owner. Only a caller that has the key is told.
         OwnerSuspended = "owner_suspended":
-            "The owner of the key was suspended by an admin. The caller sent the complete, correct key.",
+            "An admin had suspended the owner of the key or its organization. The caller sent the complete, correct key.",
         /// 403: the plan does not include it.
         PlanRequired = "plan_required": "The key is valid, but the plan does not include what it asked for.",
         /// 429: the key made more requests than a limiter of the service allows. This crate has none.

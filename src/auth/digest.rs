@@ -132,4 +132,16 @@ mod tests {
             assert!(digest.matches(&another.digest(&secret)).is_err());
         }
     }
+
+    /// Two words that differ by the same bits do not make up for each other.
+    #[test]
+    fn every_bit_of_a_digest_counts() {
+        let digest = Digest([5, 6]);
+        for bits in (0..64).map(|place| 1_u64 << place) {
+            for other in [[5 ^ bits, 6], [5, 6 ^ bits], [5 ^ bits, 6 ^ bits]] {
+                assert!(digest.matches(&Digest(other)).is_err(), "{other:?}");
+            }
+        }
+        assert!(digest.matches(&Digest([5, 6])).is_ok());
+    }
 }

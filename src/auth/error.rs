@@ -233,9 +233,13 @@ impl fmt::Display for AuthError {
             AuthErrorKind::NetworkNotAllowed => {
                 "the key must not be used from this network: keep the key, and call from an allowed network"
             }
-            AuthErrorKind::OwnerClosed => "the owner of the key is closed permanently: use a key of another owner",
+            AuthErrorKind::OwnerClosed => {
+                "the owner of the key or its organization is closed permanently: use another key"
+            }
             AuthErrorKind::OwnerPlanSuspended => "the plan does not include API keys: upgrade the plan",
-            AuthErrorKind::OwnerSuspended => "the owner of the key is suspended: an admin can reinstate it",
+            AuthErrorKind::OwnerSuspended => {
+                "the owner of the key or its organization is suspended: an admin can reinstate it"
+            }
             AuthErrorKind::Overloaded => "too many keys are being checked: try again in a moment",
             AuthErrorKind::Paused => "the key is paused: keep the key until an admin resumes it",
             AuthErrorKind::Revoked => "the key was revoked: use another one",

@@ -113,7 +113,7 @@ fn id_of(row: &EventRow) -> String {
     for text in [Some(action), key.as_ref(), Some(owner_kind), Some(audience)] {
         // With the length of each, so that no two lists of texts give the same bytes. No text has the greatest length.
         let length = text.map_or(u64::MAX, |text| text.len() as u64);
-        hasher.update(&length.to_le_bytes()).update(text.map_or("", |text| text).as_bytes());
+        hasher.update(&length.to_le_bytes()).update(text.map_or("", String::as_str).as_bytes());
     }
     let digest = hasher.finalize();
     let (digest, _) = digest.as_bytes().split_at(16);

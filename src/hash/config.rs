@@ -74,7 +74,7 @@ impl HasherConfig {
     }
 
     /// Keeps beside each hash a proof of the text that matched it, so that no node runs Argon2id for that key after a
-    /// restart: 100,000 keys take seconds instead of eleven minutes on two cores. Default: off. Needs a current pepper.
+    /// restart: 100,000 keys take seconds instead of twelve minutes on two cores. Default: off. Needs a current pepper.
     /// Set it on every node: nodes without it run the hash.
     ///
     /// At rest, each key is an Argon2id hash, made when it is issued. With a pepper and stored proofs, the database

@@ -106,7 +106,7 @@ impl KeyFormat {
     }
 
     /// Names the issuer of texts with this beginning, for the sentence to a caller that sends one: "This is a
-    /// credential of the previous key system; …". Callers see the name. 16 at most; GitHub, GitLab, Stripe, OpenAI,
+    /// credential of the previous key system. …". Callers see the name. 16 at most; GitHub, GitLab, Stripe, OpenAI,
     /// Anthropic, Slack, AWS and JSON web tokens are known already.
     ///
     /// Changes no decision: a text that begins with an accepted prefix and a dot never counts as a foreign credential,

@@ -179,7 +179,7 @@ impl Known<dyn Boxed> {
             Ok(said) => {
                 failing.answered(organization);
                 if self.of_names.is_over() && self.of_teams.is_over() && self.failed.is_over().is_some() {
-                    log!(info, "the directory says names again");
+                    log!(info, "the directory gives names again");
                 }
                 Some(said)
             }
@@ -192,7 +192,7 @@ impl Known<dyn Boxed> {
                         times = _times,
                         organization = organization.as_str(),
                         error = &*_error as &dyn Error,
-                        "the directory does not say names: ids are shown, and nobody is known to have left"
+                        "the directory gives no names: ids are shown, and nobody is taken to have left"
                     );
                 }
                 None

@@ -111,7 +111,7 @@
 //! for entry in manager.inventory(query, &admin).await?.entries {
 //!     println!("{} {}, made by {}", entry.key.redacted, entry.key.name, entry.key.created_by);
 //!     for flag in &entry.flags {
-//!         println!("  {}", flag.sentence()); // Its name does not help. Name it after what uses it, and where: …
+//!         println!("  {}", flag.sentence()); // Its name does not say what the key is for. …
 //!     }
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())

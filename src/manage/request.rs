@@ -86,7 +86,8 @@ impl IssueKey {
         self
     }
 
-    /// Sets the first moment at which it is refused. Default: none.
+    /// Sets the first moment at which it is refused. Default: none, or the latest that the service allows for such a key
+    /// (`longest_life_…` of [`ApiKeysBuilder`](crate::ApiKeysBuilder)).
     pub fn expires_at(mut self, at: Timestamp) -> Self {
         self.expires_at = Some(at);
         self

@@ -138,16 +138,16 @@ impl RefusalCode {
             Self::Overloaded => Kind::UNAVAILABLE
                 .with("The service is busy checking API keys. Keep the key, and try again in a moment."),
             Self::OwnerClosed => Kind::UNPROVED.with(
-                "The user or team that owns this API key is closed permanently, so the key will never work again. \
-                 Use a key of a user or team that is not closed.",
+                "The user, team or organization that this API key belongs to is closed permanently, so the key will \
+                 never work again. Use another key.",
             ),
             Self::OwnerPlanSuspended => Kind::UNPROVED.with(
                 "The plan does not include this API key at the moment. Keep the key, and upgrade the plan or ask an \
                  administrator of the organization to do it.",
             ),
             Self::OwnerSuspended => Kind::UNPROVED.with(
-                "The user or team that owns this API key is suspended. Keep the key, and ask an administrator of the \
-                 organization to reinstate the user or team.",
+                "The user, team or organization that this API key belongs to is suspended. Keep the key: it works \
+                 again when an administrator ends the suspension.",
             ),
             Self::PlanRequired => Kind::FORBIDDEN.with(
                 "The plan does not include this. Upgrade the plan, or ask an administrator of the organization to do \

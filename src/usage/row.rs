@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use serde::Serialize;
 
@@ -54,14 +54,17 @@ pub struct UsageRow {
 }
 
 impl UsageRow {
-    /// Whether the other is of the same key or organization, outcome and source.
-    pub(crate) fn is_same_count(&self, other: &Self) -> bool {
-        self.key == other.key
-            && self.organization == other.organization
-            && self.outcome == other.outcome
-            && self.label == other.label
-            && self.client == other.client
-            && self.network == other.network
+    /// Compares key or organization, outcome and source. Two rows that are equal in these are one count.
+    pub(crate) fn compare_count(&self, other: &Self) -> Ordering {
+        let Self { key, organization, outcome, label, client, network, .. } = other;
+        (&self.key, &self.organization, &self.outcome, &self.label, &self.client, &self.network).cmp(&(
+            key,
+            organization,
+            outcome,
+            label,
+            client,
+            network,
+        ))
     }
 }
 

@@ -23,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "manage"],
     &["middleware"],
     &["api_keys"],
-    &["admin", "extract", "manual"],
+    &["extract", "manual"],
 ];
 
 /// `lib.rs` holds the front page and the re-exports only.
@@ -147,13 +147,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The library's files. The command-line tool is another crate, so it sees only public items.
 fn sources() -> Vec<Source> {
     let src = root().join("src");
     let mut sources = Vec::new();
     for path in files_below(&src) {
         let name = path.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
-        if name.ends_with(".rs") && !name.starts_with("bin/") {
+        if name.ends_with(".rs") {
             sources.push(Source { path: name, text: fs::read_to_string(&path).unwrap() });
         }
     }

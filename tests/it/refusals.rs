@@ -287,7 +287,7 @@ async fn owner_suspended() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.keys.manager().suspend(&Owner::Team(team("blue")), Suspension::Admin, &system()).await.unwrap();
-    let detail = "The user or team that owns this API key is suspended. Keep the key, and ask an administrator of the organization to reinstate the user or team.";
+    let detail = "The user, team or organization that this API key belongs to is suspended. Keep the key: it works again when an administrator ends the suspension.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_suspended", detail));
 }
 
@@ -305,7 +305,7 @@ async fn owner_closed() {
     let fixture = fixture().await;
     let key = issue(&fixture.keys, team("blue")).await;
     fixture.keys.manager().close(&Owner::Team(team("blue")), &system()).await.unwrap();
-    let detail = "The user or team that owns this API key is closed permanently, so the key will never work again. Use a key of a user or team that is not closed.";
+    let detail = "The user, team or organization that this API key belongs to is closed permanently, so the key will never work again. Use another key.";
     assert_eq!(fixture.bearer(&key).await, refusal(401, INVALID_TOKEN, "owner_closed", detail));
 }
 

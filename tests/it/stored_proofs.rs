@@ -250,7 +250,7 @@ async fn they_need_a_current_pepper() {
     let known = Peppers::new().with(PepperId::new(1), Pepper::from_bytes([1; 32]));
     for peppers in [Peppers::none(), known] {
         let error = Authenticator::new(MemoryStore::new(), AuthSettings::new().with_hasher(config(peppers.clone())));
-        let told = "stored proofs need a current pepper: set one, or do not turn on stored proofs";
+        let told = "stored proofs need a current pepper: set one, or turn stored proofs off";
         assert_eq!(error.unwrap_err().to_string(), told);
         let hasher = Hasher::new(config(peppers.clone()));
         assert_eq!(hasher.unwrap_err().kind(), HasherSetupErrorKind::StoredProofs);

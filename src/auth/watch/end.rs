@@ -28,9 +28,10 @@ pub enum StreamEnd {
     /// current principal: close the stream; or, if this principal may do all that the stream needs, continue and wait
     /// with it.
     Narrowed(Principal),
-    /// Requests with the key are refused with this error: it was revoked or paused, it expired, or its owner is
-    /// suspended or closed. Never [temporary](AuthErrorKind::is_temporary). Close the stream, and tell the client not
-    /// to come back with this key.
+    /// Requests with the key are refused with this error: it was revoked or paused, it expired, its owner is
+    /// suspended or closed, or it may no longer be used from this network. Never
+    /// [temporary](AuthErrorKind::is_temporary). Close the stream, and tell the client the [code](Self::code): after
+    /// some of them, such as `key_paused` and `network_not_allowed`, it keeps the key.
     Refused(AuthError),
     /// For longer than a request waits for the store, it is unknown whether the key is good: requests get 503. The key
     /// may be good, and its holder should keep it. Close the stream with a code that makes the client come back later.

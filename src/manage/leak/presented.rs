@@ -52,8 +52,8 @@ told_words! {
         NotAKey = "not_a_key": "This is not a complete key of this service.",
         /// The stored record of its key cannot be read. Requests with the key get 503.
         Unreadable = "unreadable":
-            "The stored data of this key is damaged, so the key could not be revoked. Requests with it are refused \
-             with 503. Create a new key, and revoke this one as soon as its data is restored.",
+            "The stored data of this key is damaged, so the key could not be revoked or paused. Requests with it \
+             are refused with 503. Create a new key, and revoke this one as soon as its data is restored.",
         /// It could not be checked, or its key could not be stopped. Present it again later.
         TryAgain = "try_again":
             "The text could not be checked, or the key could not be paused or revoked. Send it again.",

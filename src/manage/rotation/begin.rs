@@ -33,7 +33,7 @@ struct Made {
 }
 
 impl KeyManager {
-    /// Begins to replace a key: makes a new one with the owner, name, labels, scopes and expiry of the old one, unless
+    /// Begins to replace a key: makes a new one with what the old one has (see [`RotateKey::of`]), unless
     /// the request says otherwise. Both are accepted until the rotation is [finished](Self::finish_rotation) or
     /// [aborted](Self::abort_rotation); [`rotation`](Self::rotation) shows its progress. The id of the new key names
     /// the rotation.

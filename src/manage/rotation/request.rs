@@ -80,7 +80,8 @@ impl RotateKey {
         )
     }
 
-    /// Replaces this key by a new one with its owner, name, labels, scopes and expiry.
+    /// Replaces this key by a new one with its owner, name, labels, responsible person, scopes, networks, limits and
+    /// expiry.
     pub const fn of(old: KeyId) -> Self {
         Self {
             id: old,

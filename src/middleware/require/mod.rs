@@ -135,8 +135,10 @@ impl RequireKeyLayer {
     ///
     /// // <organization>.example.com
     /// let layer = RequireKeyLayer::new().organization(|request| {
-    ///     let host = request.headers.get("host")?.to_str().ok()?;
-    ///     OrganizationId::new(host.split_once(".example.com")?.0).ok()
+    ///     let header = || request.headers.get("host")?.to_str().ok()?.split(':').next();
+    ///     // HTTP/2 has the host in the URI.
+    ///     let host = request.uri.host().or_else(header)?;
+    ///     OrganizationId::new(host.strip_suffix(".example.com")?).ok()
     /// });
     /// ```
     #[must_use]

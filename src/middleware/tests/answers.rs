@@ -145,7 +145,7 @@ async fn an_expired_key_is_unauthorized() {
 
 #[tokio::test]
 async fn a_key_of_a_suspended_owner_is_unauthorized() {
-    let detail = "The user or team that owns this API key is suspended. Keep the key, and ask an administrator of the organization to reinstate the user or team.";
+    let detail = "The user, team or organization that this API key belongs to is suspended. Keep the key: it works again when an administrator ends the suspension.";
     assert_eq!(answer_to(&Script::suspended(), &[BEARER]).await, unauthorized(detail, "owner_suspended"));
 }
 
@@ -157,7 +157,7 @@ async fn a_key_that_the_plan_does_not_include_is_unauthorized() {
 
 #[tokio::test]
 async fn a_key_of_a_closed_owner_is_unauthorized() {
-    let detail = "The user or team that owns this API key is closed permanently, so the key will never work again. Use a key of a user or team that is not closed.";
+    let detail = "The user, team or organization that this API key belongs to is closed permanently, so the key will never work again. Use another key.";
     assert_eq!(answer_to(&Script::closed(), &[BEARER]).await, unauthorized(detail, "owner_closed"));
 }
 

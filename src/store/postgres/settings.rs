@@ -96,7 +96,8 @@ impl PostgresSettings {
     /// for the locks of others. A connection that took longer is closed. Keep it below
     /// [`store_timeout`](crate::ApiKeysBuilder::store_timeout).
     ///
-    /// If a node is cut off in the middle of a change, the changes of other nodes wait for this time at most.
+    /// If a node is cut off in the middle of a change, the changes of other nodes wait for at most three
+    /// quarters of this time.
     #[must_use]
     pub const fn with_change_timeout(mut self, timeout: Duration) -> Self {
         self.change_timeout = timeout;

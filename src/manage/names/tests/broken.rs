@@ -206,14 +206,14 @@ async fn the_log_tells_of_a_failing_directory_once_a_minute() {
     for _ in 0..50 {
         read().await;
     }
-    assert_eq!((said("the directory does not say names"), said("directory down")), (1, 1));
+    assert_eq!((said("the directory gives no names"), said("directory down")), (1, 1));
     tokio::time::advance(Duration::from_secs(60)).await;
     read().await;
-    assert_eq!((said("the directory does not say names"), said("times=50")), (2, 1));
+    assert_eq!((said("the directory gives no names"), said("times=50")), (2, 1));
     fake.be(How::Answers);
     read().await;
     read().await;
-    assert_eq!(said("the directory says names again"), 1);
+    assert_eq!(said("the directory gives names again"), 1);
 }
 
 /// Answers about another customer do not make the log report a recovery.
@@ -231,11 +231,11 @@ async fn the_log_tells_of_the_end_once_all_are_answered() {
     for manager in [&acme, &bolt] {
         manager.owner(&user("alice"), &system()).await.unwrap();
     }
-    assert_eq!((said("organization=\"acme\""), said("the directory says names again")), (1, 0));
+    assert_eq!((said("organization=\"acme\""), said("the directory gives names again")), (1, 0));
     fake.be(How::Answers);
     tokio::time::advance(Duration::from_secs(5)).await;
     for manager in [&acme, &bolt] {
         manager.owner(&user("alice"), &system()).await.unwrap();
     }
-    assert_eq!((said("does not say names"), said("the directory says names again")), (1, 1));
+    assert_eq!((said("gives no names"), said("the directory gives names again")), (1, 1));
 }

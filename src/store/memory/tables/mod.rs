@@ -53,7 +53,8 @@ pub(super) struct Tables {
     /// The changes with an idempotency key, by that key.
     requests: HashMap<String, ChangeId>,
     events: EventLog,
-    /// By key and organization; a row has at most one of the two.
+    /// By key and organization, of which a row has at most one. The rows of each are in the order of
+    /// [`UsageRow::compare_count`].
     usage: HashMap<(Option<String>, Option<String>), Vec<UsageRow>>,
     /// Counts of accepted and refused requests, by key and day.
     days: BTreeMap<(String, i32), (i64, i64)>,
@@ -249,13 +250,15 @@ impl Tables {
             (sum.0, sum.1) = (sum.0.saturating_add(*accepted), sum.1.saturating_add(*refused));
         }
         for row in &batch.rows {
-            let rows = self.usage.entry((row.key.clone(), row.organization.clone())).or_default();
-            match rows.iter_mut().find(|sum| sum.is_same_count(row)) {
-                None => rows.push(row.clone()),
-                Some(sum) => {
-                    sum.count += row.count;
-                    sum.first_at = sum.first_at.min(row.first_at);
-                    sum.last_at = sum.last_at.max(row.last_at);
+            let counts = self.usage.entry(place_of_counts(row)).or_default();
+            match find_count(counts, row) {
+                Err(place) => counts.insert(place, row.clone()),
+                Ok(place) => {
+                    if let Some(sum) = counts.get_mut(place) {
+                        sum.count += row.count;
+                        sum.first_at = sum.first_at.min(row.first_at);
+                        sum.last_at = sum.last_at.max(row.last_at);
+                    }
                 }
             }
         }
@@ -324,4 +327,14 @@ impl Tables {
         self.days.retain(|(key, _), _| !is_gone(key));
         (counts + days - self.days.len()) as u64
     }
+}
+
+/// Whose counts a row is one of.
+fn place_of_counts(row: &UsageRow) -> (Option<String>, Option<String>) {
+    (row.key.clone(), row.organization.clone())
+}
+
+/// The index of the same count among those of one key and organization, or where to insert it.
+fn find_count(counts: &[UsageRow], row: &UsageRow) -> Result<usize, usize> {
+    counts.binary_search_by(|count| count.compare_count(row))
 }

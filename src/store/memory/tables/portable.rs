@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::{Logged, Tables, Whose};
+use super::{Logged, Tables, Whose, find_count, place_of_counts};
 use crate::{
     audit::EventRow,
     owner::{KeyKind, OrganizationId, Owner, OwnerRef},
@@ -67,10 +67,16 @@ impl Tables {
                 written
             }
             Batch::Usage(rows) => {
-                let absent = absent(rows, Cursor::from, |row| self.usage_row(row).map(|standing| standing == row))?;
+                let standing = |row: &UsageRow| {
+                    let counts = self.usage.get(&place_of_counts(row))?;
+                    counts.get(find_count(counts, row).ok()?).map(|standing| standing == row)
+                };
+                let absent = absent(rows, Cursor::from, standing)?;
                 for row in &absent {
-                    let place = (row.key.clone(), row.organization.clone());
-                    self.usage.entry(place).or_default().push(UsageRow::clone(row));
+                    let counts = self.usage.entry(place_of_counts(row)).or_default();
+                    if let Err(place) = find_count(counts, row) {
+                        counts.insert(place, UsageRow::clone(row));
+                    }
                 }
                 absent.len()
             }
@@ -110,11 +116,6 @@ impl Tables {
             }
         }
         Ok(absent.len())
-    }
-
-    fn usage_row(&self, like: &UsageRow) -> Option<&UsageRow> {
-        let rows = self.usage.get(&(like.key.clone(), like.organization.clone()))?;
-        rows.iter().find(|row| row.is_same_count(like))
     }
 }
 
