@@ -187,7 +187,7 @@ sentences! {
     fn actor_key_paused() = "denial.actor_key_paused": "The API key used for this request is paused.";
     fn actor_plan_suspended() = "denial.actor_plan_suspended":
         "This account is suspended, because the plan does not include API keys for it.";
-    fn actor_suspended() = "denial.actor_suspended": "This account or its organization is suspended.";
+    fn actor_suspended() = "denial.actor_suspended": "Your account or organization is suspended.";
     fn expiry_too_late() = "denial.expiry_too_late":
         "An API key cannot create a key that expires later than the API key itself.";
     fn insufficient_role() = "denial.insufficient_role": "Your role does not allow this.";
@@ -196,7 +196,7 @@ sentences! {
     fn limits_too_wide() = "denial.limits_too_wide":
         "This API key has limits, so every key that it creates must have the same limits.";
     fn networks_too_wide() = "denial.networks_too_wide":
-        "An API key can give another key only networks that it may use itself, and cannot add networks to a key.";
+        "An API key cannot allow another key any network that it may not use itself.";
     fn not_for_keys() = "denial.not_for_keys": "This cannot be done with an API key.";
     fn not_your_key() = "denial.not_your_key": "Only the person who owns that personal key can do this.";
     fn own_words(sentence: &str) = "denial.own_words": "{sentence}";
