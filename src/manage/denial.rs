@@ -150,8 +150,8 @@ impl Denial {
         }
     }
 
-    /// What would change it, as a sentence. `None` for a [custom](DenialReason::Custom) reason, and for a plan, whose
-    /// sentence already says it.
+    /// What would change it, as a sentence. `None` for a [custom](DenialReason::Custom) reason, and for a plan if
+    /// [your own sentence](crate::ApiKeysBuilder::upgrade_sentence) says it.
     #[must_use]
     pub fn remedy(self) -> Option<Sentence> {
         Some(match self.reason {
@@ -161,7 +161,7 @@ impl Denial {
             DenialReason::ActorKeyPaused => let_it_be_resumed(),
             DenialReason::ActorPlanSuspended => ask_about_the_plan(),
             DenialReason::ActorSuspended => let_it_be_reinstated(),
-            DenialReason::Custom(_) | DenialReason::PlanRequired => return None,
+            DenialReason::Custom(_) => return None,
             DenialReason::ExpiryTooLate => ask_for_an_earlier_end(),
             DenialReason::InsufficientRole => ask_an_admin(),
             DenialReason::InsufficientScope(_) => use_a_key_with_that_scope(),
@@ -169,6 +169,8 @@ impl Denial {
             DenialReason::NetworksTooWide => ask_for_fewer_networks(),
             DenialReason::NotForKeys => a_person_has_to(),
             DenialReason::NotYourKey => ask_that_person(),
+            DenialReason::PlanRequired if self.upgrade.is_some() => return None,
+            DenialReason::PlanRequired => ask_about_the_plan(),
             DenialReason::ScopesTooWide => ask_for_fewer_scopes(),
             DenialReason::SystemOnly => ask_the_service(),
         })
@@ -206,7 +208,7 @@ sentences! {
     fn system_only() = "denial.system_only": "Only the service itself can do this.";
 
     fn a_person_has_to() = "remedy.a_person_has_to": "A person has to do this, signed in and without an API key.";
-    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of your organization to upgrade the plan.";
+    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Upgrade the plan, or ask an admin of the organization to do it.";
     fn ask_an_admin() = "remedy.ask_an_admin": "Ask an admin of the team or the organization.";
     fn ask_for_an_earlier_end() = "remedy.ask_for_an_earlier_end":
         "Choose an earlier expiry, or ask a person to create the key.";

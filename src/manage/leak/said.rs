@@ -20,7 +20,7 @@ sentences! {
     pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more than is listed here.";
     pub(super) fn not_used(since: Timestamp) = "leak_report.not_used": "Since {since}, it has not been used.";
     pub(super) fn tried_since_death(times: i64) = "leak_report.tried_since_death":
-        "It was sent {times} {times:time|times} after it was revoked or expired.";
+        "It was sent {times} {times:time|times} after it was revoked or expired, and was refused.";
     pub(super) fn used(since: Timestamp, sources: usize, new: usize) = "leak_report.used":
         "Since {since}, requests with it came from {sources} {sources:source|sources}. {new} of them had not been seen \
          before.";
