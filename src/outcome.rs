@@ -67,7 +67,7 @@ words! {
         Misconfigured = "misconfigured":
             "The service is not set up to check API keys for this request. This is not the fault of the key.",
         /// 401: no key.
-        MissingCredentials = "missing_credentials": "The request had no API key in the headers where one is expected.",
+        MissingCredentials = "missing_credentials": "The request had no API key in a header that the service reads, such as Authorization.",
         /// 403: the key may not be used from where the request came, or the address of the request is not known. Only a
         /// caller that has the key is told.
         NetworkNotAllowed = "network_not_allowed":

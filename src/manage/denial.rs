@@ -150,8 +150,8 @@ impl Denial {
         }
     }
 
-    /// What would change it, as a sentence. `None` for a [custom](DenialReason::Custom) reason, and for a plan, whose
-    /// sentence already says it.
+    /// What would change it, as a sentence. `None` for a [custom](DenialReason::Custom) reason, and for a plan if
+    /// [your own sentence](crate::ApiKeysBuilder::upgrade_sentence) says it.
     #[must_use]
     pub fn remedy(self) -> Option<Sentence> {
         Some(match self.reason {
@@ -161,7 +161,7 @@ impl Denial {
             DenialReason::ActorKeyPaused => let_it_be_resumed(),
             DenialReason::ActorPlanSuspended => ask_about_the_plan(),
             DenialReason::ActorSuspended => let_it_be_reinstated(),
-            DenialReason::Custom(_) | DenialReason::PlanRequired => return None,
+            DenialReason::Custom(_) => return None,
             DenialReason::ExpiryTooLate => ask_for_an_earlier_end(),
             DenialReason::InsufficientRole => ask_an_admin(),
             DenialReason::InsufficientScope(_) => use_a_key_with_that_scope(),
@@ -169,6 +169,8 @@ impl Denial {
             DenialReason::NetworksTooWide => ask_for_fewer_networks(),
             DenialReason::NotForKeys => a_person_has_to(),
             DenialReason::NotYourKey => ask_that_person(),
+            DenialReason::PlanRequired if self.upgrade.is_some() => return None,
+            DenialReason::PlanRequired => ask_about_the_plan(),
             DenialReason::ScopesTooWide => ask_for_fewer_scopes(),
             DenialReason::SystemOnly => ask_the_service(),
         })
@@ -187,7 +189,7 @@ sentences! {
     fn actor_key_paused() = "denial.actor_key_paused": "The API key used for this request is paused.";
     fn actor_plan_suspended() = "denial.actor_plan_suspended":
         "This account is suspended, because the plan does not include API keys for it.";
-    fn actor_suspended() = "denial.actor_suspended": "This account or its organization is suspended.";
+    fn actor_suspended() = "denial.actor_suspended": "Your account or organization is suspended.";
     fn expiry_too_late() = "denial.expiry_too_late":
         "An API key cannot create a key that expires later than the API key itself.";
     fn insufficient_role() = "denial.insufficient_role": "Your role does not allow this.";
@@ -196,7 +198,7 @@ sentences! {
     fn limits_too_wide() = "denial.limits_too_wide":
         "This API key has limits, so every key that it creates must have the same limits.";
     fn networks_too_wide() = "denial.networks_too_wide":
-        "An API key can give another key only networks that it may use itself, and cannot add networks to a key.";
+        "An API key cannot allow another key any network that it may not use itself.";
     fn not_for_keys() = "denial.not_for_keys": "This cannot be done with an API key.";
     fn not_your_key() = "denial.not_your_key": "Only the person who owns that personal key can do this.";
     fn own_words(sentence: &str) = "denial.own_words": "{sentence}";
@@ -206,7 +208,7 @@ sentences! {
     fn system_only() = "denial.system_only": "Only the service itself can do this.";
 
     fn a_person_has_to() = "remedy.a_person_has_to": "A person has to do this, signed in and without an API key.";
-    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Ask an admin of your organization to upgrade the plan.";
+    fn ask_about_the_plan() = "remedy.ask_about_the_plan": "Upgrade the plan, or ask an admin of the organization to do it.";
     fn ask_an_admin() = "remedy.ask_an_admin": "Ask an admin of the team or the organization.";
     fn ask_for_an_earlier_end() = "remedy.ask_for_an_earlier_end":
         "Choose an earlier expiry, or ask a person to create the key.";

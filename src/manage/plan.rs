@@ -93,11 +93,14 @@ sentences! {
     pub(super) fn all;
 
     fn changed(teams: u64, keys: u64) = "plan.changed":
-        "{teams} {teams:team|teams} changed, with {keys} active {keys:key|keys}.";
+        "{teams} {teams:team was|teams were} suspended or reinstated by this change of plan, with {keys} active \
+         {keys:key|keys}.";
     fn would_change(teams: u64, keys: u64) = "plan.would_change":
-        "{teams} {teams:team|teams} would change, with {keys} active {keys:key|keys}.";
+        "{teams} {teams:team|teams} would be suspended or reinstated by this change of plan, with {keys} active \
+         {keys:key|keys}.";
     fn teams_unreadable(teams: u64) = "plan.teams_unreadable":
-        "The status of {teams} {teams:team|teams} cannot be read.";
+        "The status of {teams} {teams:team|teams} cannot be read, so {teams:it was|they were} not changed: tell the \
+         operator of the service.";
 }
 
 impl PlanChanged {

@@ -125,8 +125,8 @@ impl RefusalCode {
                  an administrator of the organization to allow this one.",
             ),
             Self::NetworksTooWide => Kind::FORBIDDEN.with(
-                "An API key can give another key only networks that it may use itself, and cannot add networks to a \
-                 key. Choose fewer networks, or ask a person to do it.",
+                "An API key cannot allow another key any network that it may not use itself. Choose only networks that \
+                 it may use, or ask a person to do it.",
             ),
             Self::NotForKeys => Kind::FORBIDDEN.with(
                 "This cannot be done with an API key. A person has to do this, signed in and without an API key.",

@@ -11,7 +11,7 @@ use crate::manage::{Denial, DenialReason};
 ///
 /// let refusal = Refusal::from(&Denial::from(DenialReason::PlanRequired));
 /// assert_eq!(refusal.code(), RefusalCode::PlanRequired);
-/// assert_eq!(refusal.detail(), "Team API keys are not included in this plan.");
+/// assert!(refusal.detail().starts_with("Team API keys are not included in this plan. Upgrade the plan, or"));
 /// ```
 impl From<&Denial> for Refusal {
     fn from(denial: &Denial) -> Self {

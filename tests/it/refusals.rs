@@ -343,7 +343,13 @@ async fn what_a_good_key_may_not_do() {
             "wrong_team",
             "The API key has no access to this team. Use a key of this team, or ask to become a member.",
         ),
-        (rules(), "/plan", INSUFFICIENT_SCOPE, "plan_required", "Team API keys are not included in this plan."),
+        (
+            rules(),
+            "/plan",
+            INSUFFICIENT_SCOPE,
+            "plan_required",
+            "Team API keys are not included in this plan. Upgrade the plan, or ask an admin of the organization to do it.",
+        ),
         (
             rules(),
             "/role",

@@ -81,13 +81,14 @@ sentences! {
          keep} working.";
     pub(super) fn keys_stop(user: &UserId, keys: usize, in_use: usize, shared: usize) = "blast_radius.keys_stop":
         "If {user} leaves, {keys} personal {keys:key stops|keys stop} working. Of these, {in_use} {in_use:was|were} \
-         used in the last 30 days, and others seem to depend on {shared}.";
+         used in the last 30 days, and {shared} {shared:seems|seem} to be used by services or other people.";
     pub(super) fn left_and_no_key(user: &UserId) = "blast_radius.left_and_no_key":
         "{user} has left and has no active personal key.";
     pub(super) fn left_and_not_closed(user: &UserId, keys: usize, in_use: usize, shared: usize) =
         "blast_radius.left_and_not_closed":
         "{user} has left, but the account is not closed, so {keys} personal {keys:key still works|keys still work}. \
-         Of these, {in_use} {in_use:was|were} used in the last 30 days, and others seem to depend on {shared}.";
+         Of these, {in_use} {in_use:was|were} used in the last 30 days, and {shared} {shared:seems|seem} to be used \
+         by services or other people.";
     pub(super) fn left_and_refused(user: &UserId, keys: usize) = "blast_radius.left_and_refused":
         "{user} has left, and the account is suspended or closed, so {keys} personal {keys:key no longer works|keys \
          no longer work}.";

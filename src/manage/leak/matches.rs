@@ -108,7 +108,7 @@ impl KeyMatches {
                 (said::surest_match(surest.key.id, surest.evidence.sentence()), Some(others))
             }
         };
-        let unreadable = (self.unreadable > 0).then(|| said::keys_unreadable(self.unreadable));
+        let unreadable = (self.unreadable > 0).then(|| said::matches_unreadable(self.unreadable));
         [Some(surest), others, unreadable].into_iter().flatten().collect()
     }
 }

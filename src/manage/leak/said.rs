@@ -20,22 +20,27 @@ sentences! {
     pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more than is listed here.";
     pub(super) fn not_used(since: Timestamp) = "leak_report.not_used": "Since {since}, it has not been used.";
     pub(super) fn tried_since_death(times: i64) = "leak_report.tried_since_death":
-        "It was sent {times} {times:time|times} after it was revoked or expired.";
+        "It was sent {times} {times:time|times} after it was revoked or expired, and was refused.";
     pub(super) fn used(since: Timestamp, sources: usize, new: usize) = "leak_report.used":
         "Since {since}, requests with it came from {sources} {sources:source|sources}. {new} of them had not been seen \
          before.";
 
     pub(super) fn more_matches(keys: usize) = "key_matches.more_matches":
-        "More than {keys} other {keys:key|keys} also match.";
+        "The text also fits more than {keys} other {keys:key|keys}: add more of it to find the right one.";
     pub(super) fn no_match() = "key_matches.no_match":
         "This text contains no key that you have access to, and no part of its id.";
+    pub(super) fn matches_unreadable(keys: u64) = "key_matches.matches_unreadable":
+        "{keys} other {keys:key|keys} cannot be shown, because {keys:its|their} stored data cannot be read: tell the \
+         operator of the service.";
     pub(super) fn other_matches(keys: usize) = "key_matches.other_matches":
-        "{keys} other {keys:key also matches|keys also match}.";
+        "The text also fits {keys} other {keys:key|keys}: add more of it to find the right one.";
     pub(super) fn surest_match(key: KeyId, evidence: Sentence) = "key_matches.surest_match": "{key}: {evidence}";
 
     pub(super) fn dead_already(keys: u64) = "revoked_many.dead_already":
         "{keys} {keys:was|were} already revoked or expired.";
-    pub(super) fn keys_unreadable(keys: u64) = "revoked_many.keys_unreadable": "{keys} {keys:key|keys} cannot be read.";
+    pub(super) fn keys_unreadable(keys: u64) = "revoked_many.keys_unreadable":
+        "{keys} {keys:key was|keys were} not revoked, because {keys:its|their} stored data cannot be read: tell the \
+         operator of the service.";
     pub(super) fn not_to_be_revoked(keys: u64) = "revoked_many.not_to_be_revoked":
         "You are not allowed to revoke {keys} of them: ask an admin of the organization.";
     pub(super) fn nothing_revoked() = "revoked_many.nothing_revoked":

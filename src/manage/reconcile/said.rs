@@ -15,7 +15,8 @@ sentences! {
         "{missing} of {owners} {owners:user or team|users and teams} with active keys {missing:is|are} not in the \
          directory.";
     pub(super) fn unanswered(owners: u64) = "reconcile.unanswered":
-        "For {owners} more, the directory did not say whether {owners:it exists|they exist}.";
+        "For {owners} other {owners:user or team|users and teams}, the directory did not say whether {owners:it exists|they \
+         exist}. {owners:It was|They were} not closed.";
     pub(super) fn unreadable(keys: u64) = "reconcile.unreadable":
         "{keys} active {keys:key was|keys were} not compared with the directory, because {keys:its owner or the \
          owner's|their owners or the owners'} status cannot be read. Check {keys:this key|these keys} yourself.";

@@ -200,8 +200,8 @@ async fn left_unknown_and_unanswered_are_three_things() {
     assert!(report.names.has_left(&user_id("anna")) && report.names.is_unknown(&unknown));
     assert_eq!(
         report.to_string(),
-        "2 of 4 users and teams with active keys are not in the directory. For 1 more, the directory did not say \
-         whether it exists."
+        "2 of 4 users and teams with active keys are not in the directory. For 1 other user or team, the directory did not say \
+         whether it exists. It was not closed."
     );
     // If one of them is in doubt, no owner is closed, even with `even_if_many`.
     let doubt = ManageErrorKind::DirectoryIncomplete { unanswered: 1 };

@@ -42,7 +42,7 @@ told_words! {
     /// The stage as a sentence.
     pub sentence {
         /// Neither is revoked. The old key may have expired.
-        UnderWay = "under_way": "The rotation is under way: the old key is not revoked yet, so both work.",
+        UnderWay = "under_way": "The rotation is under way: the old key is not revoked until the rotation is finished.",
         /// The old key was revoked while the new one was not.
         Finished = "finished": "The rotation is finished: the old key was revoked, and the new one kept.",
         /// The new key was revoked while the old one was not.

@@ -484,3 +484,33 @@ fn an_owner_is_found_by_kind_and_id() {
         assert_eq!(store.find(&id(1)).await.unwrap().unwrap().owner, Default::default());
     });
 }
+
+#[test]
+fn only_a_key_of_the_same_organization_keeps_the_dead_key_that_made_it() {
+    let insert = |number: u32, organization: &str, made_with: Option<u32>, expires_at| {
+        let (id, created_via_key) = (id(number).as_str().into(), made_with.map(|number| id(number).as_str().into()));
+        let organization = organization.into();
+        let row = KeyRow { id, organization, created_via_key, expires_at, ..KeyRow::example() };
+        let change = ChangeId::from_bytes([u8::try_from(number).unwrap(); 16]);
+        let writes = vec![AuditedWrite { write: Write::Insert(row), event: EventRow::example() }];
+        Step::Apply(Change { id: change, at: time(0), writes, guards: vec![], idempotency: None })
+    };
+    let dead = DeadKeys { ended_before: time(1), most: 10, at: time(9) };
+    let steps = [
+        insert(0, "other", None, Some(0)),
+        insert(1, "default", Some(0), None),
+        insert(2, "other", None, Some(0)),
+        insert(3, "other", Some(2), None),
+        Step::Prune(Prune { keys: Some(dead), ..Prune::default() }),
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        compare(&steps, &[], &[]).await;
+        let store = MemoryStore::new();
+        for step in &steps {
+            run(&store, step).await;
+        }
+        assert_eq!(store.find(&id(0)).await.unwrap().map(|found| found.key), None);
+        assert!(store.find(&id(2)).await.unwrap().is_some());
+    });
+}

@@ -129,7 +129,7 @@ async fn a_record_that_cannot_be_read_is_counted() {
     for text in [ID, "team.AbCdEf"] {
         let found = bench.manager.identify(text, &system()).await.unwrap();
         assert!(found.keys.is_empty() && found.unreadable > 0, "{found:?}");
-        assert!(found.to_string().ends_with("cannot be read."), "{found}");
+        assert!(found.to_string().ends_with("cannot be read: tell the operator of the service."), "{found}");
     }
 }
 

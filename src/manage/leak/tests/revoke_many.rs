@@ -314,7 +314,10 @@ async fn records_that_cannot_be_read_are_counted() {
     bench.plant_row(KeyRow { hash: "!".into(), ..row(7, &team("blue")) }).await;
     let report = bench.manager.revoke_many(RevokeMany::of(team_id("blue")), &system()).await.unwrap();
     assert_eq!((counts(&report), report.unreadable), ((2, 2, 0, 0), 1));
-    assert!(report.to_string().ends_with("1 key cannot be read."), "{report}");
+    assert!(
+        report.to_string().ends_with("because its stored data cannot be read: tell the operator of the service."),
+        "{report}"
+    );
 }
 
 #[tokio::test]

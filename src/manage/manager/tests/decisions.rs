@@ -214,7 +214,12 @@ async fn a_team_whose_status_cannot_be_read_keeps_no_other_from_the_plan() {
     for change in [change.clone().dry_run(), change] {
         let changed = bench.manager.plan_changed(change, &system()).await.unwrap();
         assert_eq!((changed.teams, changed.live_keys, changed.unreadable), (1, 2, 1));
-        assert!(changed.to_string().ends_with(" The status of 1 team cannot be read."), "{changed}");
+        assert!(
+            changed.to_string().ends_with(
+                " The status of 1 team cannot be read, so it was not changed: tell the operator of the service."
+            ),
+            "{changed}"
+        );
     }
 }
 
@@ -391,7 +396,9 @@ async fn a_key_that_is_revoked_first_changes_nothing() {
 async fn what_is_said_of_a_plan_is_the_services_own() {
     let own = "Team API keys are not included. Upgrade to Business or Enterprise to create team-scoped service keys.";
     let default = "Team API keys are not included in this plan.";
-    for (upgrade_sentence, said) in [(None, default), (Some(own), own)] {
+    let remedy = "Upgrade the plan, or ask an admin of the organization to do it.";
+    let both = format!("{default} {remedy}");
+    for (upgrade_sentence, sentence, said) in [(None, default, both.as_str()), (Some(own), own, own)] {
         let bench = Bench::with_rules(Rules { upgrade_sentence, ..Rules::default() });
         let (dana, request) = (admin_of("blue", false), IssueKey::team(team_id("blue")));
         let ManageErrorKind::Denied(denial) = bench.manager.issue(request.clone(), &dana).await.unwrap_err().kind()
@@ -404,6 +411,6 @@ async fn what_is_said_of_a_plan_is_the_services_own() {
             assert_eq!((denial.reason(), denial.to_string().as_str()), (DenialReason::PlanRequired, said));
         }
         assert!(preview.to_string().contains(said));
-        assert_eq!(serde_json::to_value(&preview).unwrap()["decision"]["denial"]["sentence"]["text"], said);
+        assert_eq!(serde_json::to_value(&preview).unwrap()["decision"]["denial"]["sentence"]["text"], sentence);
     }
 }

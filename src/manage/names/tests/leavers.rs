@@ -264,7 +264,7 @@ async fn a_blast_radius_says_that_a_leaver_was_not_closed() {
         radius().await.to_string(),
         format!(
             "{alice} has left, but the account is not closed, so 1 personal key still works. Of these, 0 were used in the \
-             last 30 days, and others seem to depend on 0. {goes_on}"
+             last 30 days, and 0 seem to be used by services or other people. {goes_on}"
         )
     );
     let zoe = called("zoe");

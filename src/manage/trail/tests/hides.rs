@@ -144,7 +144,9 @@ async fn sums_of_counts_that_are_too_large_stay_large() {
     let report = crate::manage::LeakReport::new(key, time(SINCE), &UsageDetail::of(&rows).unwrap(), Default::default());
     assert_eq!(report.sources[0].refused, i64::MAX);
     assert!(
-        report.to_string().ends_with(&format!("sent {} times after it was revoked or expired.", i64::MAX)),
+        report
+            .to_string()
+            .ends_with(&format!("sent {} times after it was revoked or expired, and was refused.", i64::MAX)),
         "{report}"
     );
 }

@@ -239,7 +239,7 @@ async fn misuse_names_sources_attempts_after_death_changes_and_keys_made() {
         format!(
             "Since {since}, requests with it came from 2 sources. 1 of them had not been seen before. In that time, it \
              made 4 changes and created 1 key. What you have no access to is not counted. It was sent 5 times after it \
-             was revoked or expired."
+             was revoked or expired, and was refused."
         )
     );
     // The owner sees its own key, but not what the key did to keys of others.

@@ -18,10 +18,11 @@ impl Tables {
     /// Deletes the dead keys that no other key needs. Returns how many.
     pub(super) fn purge(&mut self, dead: &DeadKeys) -> u64 {
         let has_ended = |key: &KeyRow| key.ended_at().is_some_and(|end| end < dead.ended_before.as_millis());
-        let makers: HashSet<&str> = self.keys.values().filter_map(|key| key.created_via_key.as_deref()).collect();
+        let makers: HashSet<(&str, &str)> = self.keys.values().filter_map(maker_of).collect();
         let is_kept = |key: &KeyRow| {
             let predecessor = key.replaces.as_ref().and_then(|id| self.keys.get(id));
-            self.successors_of(&key.id).chain(predecessor).any(|other| !has_ended(other)) || makers.contains(&*key.id)
+            self.successors_of(&key.id).chain(predecessor).any(|other| !has_ended(other))
+                || makers.contains(&(&*key.organization, &*key.id))
         };
         let mut keys: Vec<&KeyRow> = self.keys.values().filter(|key| has_ended(key) && !is_kept(key)).collect();
         keys.sort_unstable_by_key(|key| (key.ended_at(), &key.id));
@@ -49,4 +50,9 @@ impl Tables {
             self.log(ChangeId::from_bytes(change), Logged::Key(id));
         }
     }
+}
+
+/// The key with which this one was made. It is one of the same organization.
+fn maker_of(made: &KeyRow) -> Option<(&str, &str)> {
+    Some((&made.organization, made.created_via_key.as_deref()?))
 }
