@@ -49,6 +49,10 @@ mod answer;
 mod body;
 mod call;
 mod gate;
+// Its pictures are not in the package, so the documentation does not have the guide. Its code is tested.
+#[cfg(all(doctest, feature = "page"))]
+#[doc = include_str!("../../../docs/settings_page.md")]
+mod guide {}
 mod headers;
 #[cfg(test)]
 mod openapi;
