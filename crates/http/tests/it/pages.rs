@@ -1,5 +1,7 @@
 //! Pages: opaque cursors, and a `Link` that a client can follow as it is.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{MOUNT, World};
@@ -55,6 +57,7 @@ async fn pages_are_followed_by_their_links() {
 async fn filters_of_lists_are_those_of_the_manager() {
     let world = World::new().await;
     let (team, _) = world.team_key("GitHub Actions").await;
+    world.clock.advance(Duration::from_secs(1));
     let personal = world.post("alice", "/keys", json!({ "owner": { "kind": "user", "id": "alice" } })).await.json();
     let personal = personal["key"]["id"].as_str().unwrap();
     world.post("alice", &format!("/keys/{personal}/revoke"), json!({})).await;
