@@ -37,7 +37,10 @@ async fn walk(world: &World, first: &str, list: &str) -> Vec<usize> {
 
 #[tokio::test]
 async fn pages_are_followed_by_their_links() {
-    let world = World::new().await;
+    pages_are_followed_by_their_links_in(World::new().await).await;
+}
+
+pub async fn pages_are_followed_by_their_links_in(world: World) {
     for n in 0..5 {
         world.team_key(&format!("a & b={n}")).await;
     }
@@ -55,7 +58,10 @@ async fn pages_are_followed_by_their_links() {
 
 #[tokio::test]
 async fn filters_of_lists_are_those_of_the_manager() {
-    let world = World::new().await;
+    filters_of_lists_are_those_of_the_manager_in(World::new().await).await;
+}
+
+pub async fn filters_of_lists_are_those_of_the_manager_in(world: World) {
     let (team, _) = world.team_key("GitHub Actions").await;
     world.clock.advance(Duration::from_secs(1));
     let personal = world.post("alice", "/keys", json!({ "owner": { "kind": "user", "id": "alice" } })).await.json();
