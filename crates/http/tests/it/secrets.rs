@@ -51,6 +51,7 @@ pub async fn no_other_answer_has_a_part_of_a_key_in(world: World) {
     let logging = tracing_subscriber::util::SubscriberInitExt::set_default(
         subscriber.with_ansi(false).with_writer(log.clone()).finish(),
     );
+    tracing::trace!("the log is read");
     let (id, text) = world.team_key("watched").await;
     let begun = world.post("alice", &format!("/keys/{id}/rotation"), json!({})).await.json();
     let (new, second) = (begun["key"]["id"].as_str().unwrap(), begun["plaintext"].as_str().unwrap());
@@ -115,7 +116,7 @@ pub async fn no_other_answer_has_a_part_of_a_key_in(world: World) {
     look("/events", &world.get("olga", "/events").await);
     drop(logging);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(!log.is_empty(), "nothing was logged");
+    assert!(log.contains("the log is read"), "the log is not read");
     let found = secret.iter().chain(&third).find(|part| log.contains(*part));
     assert!(found.is_none(), "the log has a part of a key");
 }
