@@ -46,6 +46,8 @@ tools() {
   # On Debian only root's path has its folder.
   if ! PATH=$PATH:/usr/sbin command -v pgbouncer; then missing+=(pgbouncer); fi
   if ! command -v openssl; then missing+=(openssl); fi
+  # For the programs that try what the OpenAPI document says.
+  if ! python3 -c 'import ensurepip, venv'; then missing+=(python3-venv); fi
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
   has_postgresql || { echo "the programs of a PostgreSQL server are missing: install it, or set PG_BIN to their folder"; return 1; }
   rustc --version
@@ -159,6 +161,9 @@ other_members() {
   cargo clippy --locked "${members[@]}" --all-targets -- -D warnings
   cargo test --locked "${members[@]}" 2>&1 | tee "$logs/member-tests"
 }
+
+# Thousands of requests to a server, made from the OpenAPI document of the routes.
+openapi_on_a_server() { ./scripts/openapi.sh; }
 
 documentation() {
   RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps \
@@ -278,6 +283,7 @@ everything() {
   run doc_tests
   run instruction_counts
   run other_members
+  run openapi_on_a_server
   run documentation
   run package
   run dependencies

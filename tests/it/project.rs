@@ -7,6 +7,7 @@ mod commands;
 mod idioms;
 mod licences;
 mod pages;
+mod weight;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

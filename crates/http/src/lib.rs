@@ -34,6 +34,8 @@
 //! # }
 //! ```
 //!
+//! How to mount and call the routes, step by step: [Manage keys over HTTP](manage_over_http).
+//!
 #![cfg_attr(
     feature = "page",
     doc = "[`page`] is the same for people: a settings page to mount under any path of your service.\n"
@@ -54,6 +56,8 @@ mod gate;
 #[doc = include_str!("../../../docs/settings_page.md")]
 mod guide {}
 mod headers;
+#[doc = include_str!("../docs/manage_over_http.md")]
+pub mod manage_over_http {}
 #[cfg(test)]
 mod openapi;
 #[cfg(feature = "page")]

@@ -265,6 +265,15 @@ mod tests {
         assert!(all.iter().all(|(id, _)| manage::sentences().iter().all(|known| known.id() != *id)));
     }
 
+    /// Where all of them can be read in one go.
+    #[test]
+    fn the_manual_has_every_sentence() {
+        let page = include_str!("../docs/manage_over_http.md");
+        let said: Vec<_> = page.lines().filter(|line| line.starts_with("- `http.")).map(str::to_owned).collect();
+        let expected: Vec<_> = sentences().map(|(id, text)| format!("- `{id}`: {text}")).collect();
+        assert_eq!(said, expected);
+    }
+
     /// The same members as the core's, in the same order.
     #[test]
     fn a_problem_of_http_has_the_form_of_one_of_the_manager() {

@@ -7,14 +7,14 @@ use tower_api_keys::{KeyKind, Owner, usage::Source};
 
 use crate::{
     problem::{HttpError, Problem},
-    table::Param,
+    table::{Form, Param},
 };
 
 /// The parameters of a query, decoded.
-pub(crate) struct Query(Vec<(&'static str, String)>);
+pub(crate) struct Query(Vec<(&'static Param, String)>);
 
 impl Query {
-    pub(crate) fn read(text: &str, params: &[&[Param]]) -> Result<Self, Problem> {
+    pub(crate) fn read(text: &str, params: &[&'static [Param]]) -> Result<Self, Problem> {
         let mut read = Self(Vec::new());
         for (name, value) in parse(text.as_bytes()) {
             let param = params
@@ -24,9 +24,9 @@ impl Query {
                 .find(|param| param.name == name)
                 .ok_or(HttpError::MalformedQuery(None))?;
             if !param.repeats && read.one(param.name).is_some() {
-                return Err(malformed(param.name));
+                return Err(HttpError::MalformedQuery(Some(param.name)).into());
             }
-            read.0.push((param.name, value.into_owned()));
+            read.0.push((param, value.into_owned()));
         }
         Ok(read)
     }
@@ -38,7 +38,11 @@ impl Query {
 
     /// All values of a parameter.
     pub(crate) fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(given, _)| *given == name).map(|(_, value)| value.as_str())
+        self.given(name).map(|(_, value)| value)
+    }
+
+    fn given(&self, name: &'static str) -> impl Iterator<Item = (&'static Param, &str)> {
+        self.0.iter().filter(move |(param, _)| param.name == name).map(|(param, value)| (*param, value.as_str()))
     }
 
     /// The value of a parameter, read by its type.
@@ -52,12 +56,12 @@ impl Query {
         name: &'static str,
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        self.one(name).map(|text| read(text).ok_or_else(|| malformed(name))).transpose()
+        self.given(name).next().map(|(param, text)| read(text).ok_or_else(|| wrong(param))).transpose()
     }
 
     /// All values of a parameter, read by `read`.
     pub(crate) fn all_with<T>(&self, name: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Problem> {
-        self.all(name).map(|text| read(text).ok_or_else(|| malformed(name))).collect()
+        self.given(name).map(|(param, text)| read(text).ok_or_else(|| wrong(param))).collect()
     }
 
     /// Whether a parameter says `true`; it is `false` if it is not there.
@@ -82,8 +86,8 @@ impl Query {
 
     /// The same query with another value of this parameter.
     pub(crate) fn with(&self, name: &str, value: &str) -> String {
-        let kept = self.0.iter().filter(|(given, _)| *given != name);
-        let pairs = kept.map(|(given, value)| (*given, value.as_str())).chain([(name, value)]);
+        let kept = self.0.iter().filter(|(param, _)| param.name != name);
+        let pairs = kept.map(|(param, value)| (param.name, value.as_str())).chain([(name, value)]);
         Serializer::new(String::new()).extend_pairs(pairs).finish()
     }
 }
@@ -94,6 +98,12 @@ pub(crate) fn owner(text: &str) -> Option<Owner> {
     Owner::new(kind.parse::<KeyKind>().ok()?, id).ok()
 }
 
-fn malformed(name: &'static str) -> Problem {
-    HttpError::MalformedQuery(Some(name)).into()
+/// As for members of a body: a value of another type than the documented one is malformed, and a text that no id, time
+/// or name can have is invalid.
+fn wrong(param: &Param) -> Problem {
+    match param.form {
+        Form::Bool | Form::Flag | Form::Number { .. } | Form::Words(_) => HttpError::MalformedQuery(Some(param.name)),
+        Form::Pattern(_) | Form::Text | Form::Time => HttpError::Invalid(param.name),
+    }
+    .into()
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 #[cfg(feature = "schemars")]
 use super::world::Examples;
 use super::{kinds::every_kind, world::examples};
-use crate::manage::{ManageErrorKind, Problem};
+use crate::manage::{DenialReason, ManageErrorKind, Problem};
 
 /// Public names of `manage` that are no answers: requests, traits, acting types, and errors, which are answered as a
 /// problem.
@@ -249,5 +249,24 @@ fn asking_again_is_not_suggested_where_it_may_do_harm() {
     assert_eq!(seconds(ManageErrorKind::StoreUnavailable), Some(1));
     for kind in [ManageErrorKind::OutcomeUnknown, ManageErrorKind::CorruptRecord, ManageErrorKind::NotFound] {
         assert_eq!(seconds(kind), None, "{kind:?}");
+    }
+}
+
+/// The document of the routes lists the codes of a status once, for all of them.
+#[test]
+fn every_denial_and_every_outage_is_in_the_document_of_the_routes() {
+    let document = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("crates/http/openapi.json");
+    let document: Value = serde_json::from_str(&fs::read_to_string(document).unwrap()).unwrap();
+    let listed = |name: &str| -> BTreeSet<String> {
+        let schema = &document["components"]["responses"][name]["content"]["application/problem+json"]["schema"];
+        let codes = schema["allOf"][1]["properties"]["code"]["enum"].as_array().unwrap();
+        codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect()
+    };
+    let denials = DenialReason::examples().into_iter().map(|reason| ManageErrorKind::Denied(reason.into()));
+    let kinds: Vec<_> = every_kind().into_iter().chain(denials).collect();
+    for (status, name) in [(403, "Denied"), (503, "Unavailable")] {
+        let expected: BTreeSet<_> =
+            kinds.iter().filter(|kind| kind.status() == status).map(|kind| kind.code().to_owned()).collect();
+        assert_eq!(listed(name), expected, "{name}");
     }
 }

@@ -11,7 +11,7 @@ use crate::architecture::files_below;
 pub(super) fn pages() -> Vec<String> {
     let mut pages: Vec<String> =
         ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md"].map(String::from).into();
-    for path in files_below(&root().join("docs")) {
+    for path in ["docs", "crates/http/docs"].iter().flat_map(|folder| files_below(&root().join(folder))) {
         if path.extension().is_some_and(|extension| extension == "md") {
             pages.push(path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/"));
         }

@@ -20,6 +20,7 @@ use crate::{
 /// What changes. What is absent stays as it is.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(extend("minProperties" = 1)))]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyChanges {
     /// Another name; an empty one removes it.

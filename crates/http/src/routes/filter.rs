@@ -14,7 +14,7 @@ use crate::{
 };
 
 const KEY_ID: Form = Form::Pattern("^[A-Za-z0-9_-]{20}$");
-const ACTOR: Form = Form::Pattern("^(user|key|system):");
+const ACTOR: Form = Form::Pattern("^(user|key|system):.");
 pub(super) const OWNER: Form = Form::Pattern("^(user|team):.");
 
 const OWNERS: Param =

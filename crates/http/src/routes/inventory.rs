@@ -35,7 +35,7 @@ const CREATED_SINCE: Param = Param::one("created_since", Form::Time, "Only keys 
 const CREATED_BEFORE: Param = Param::one("created_before", Form::Time, "Only keys made before this time.");
 const UNUSED_AFTER: Param = Param::one(
     "unused_after_days",
-    Form::Number { least: 1, most: 3650 },
+    Form::Number { least: 1, most: 65_535 },
     "After how many days without use a key is flagged as unused.",
 );
 
@@ -181,7 +181,8 @@ fn question(query: &Query) -> Result<InventoryQuery, Problem> {
     if let Some(time) = query.read_one("created_before")? {
         question = question.created_before(time);
     }
-    if let Some(days) = query.read_one::<u16>("unused_after_days")? {
+    let days = query.one_with("unused_after_days", |text| text.parse::<u16>().ok().filter(|days| *days >= 1))?;
+    if let Some(days) = days {
         question = question.flag_settings(FlagSettings::new().with_unused_after(DAY * u32::from(days)));
     }
     Ok(question)

@@ -9,7 +9,7 @@ use tower_api_keys::manage::{
 use super::{
     edit,
     filter::{LIST, list},
-    new_key::{NewKey, Shown, shown},
+    new_key::{Draft, NewKey, Shown, shown},
 };
 use crate::{
     answer::{created, ok, page, versioned},
@@ -116,7 +116,7 @@ pub(super) static ROUTES: [Route; 8] = [
         about: "What to know about a key before it is created. Creates nothing.",
         query: &[],
         headers: &[],
-        body: Some(BodyOf::required::<NewKey>()),
+        body: Some(BodyOf::required::<Draft>()),
         ok: Success::json::<Preview>(200),
         errors: &[],
         call: |call| Box::pin(preview_key(call)),
@@ -201,6 +201,6 @@ async fn revoke_key(mut call: Call) -> Answer {
 }
 
 async fn preview_key(mut call: Call) -> Answer {
-    let request = call.body::<NewKey>()?.request()?;
+    let request = call.body::<Draft>()?.0.request()?;
     ok(&call.manager.preview(&request, &call.actor).await?)
 }

@@ -71,6 +71,16 @@ struct LeakedText {
 /// condition is needed.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(
+    test,
+    schemars(extend("anyOf" = [
+        { "required": ["keys"] },
+        { "required": ["key_and_made"] },
+        { "required": ["owner"] },
+        { "required": ["created_by"] },
+        { "required": ["created_between"] },
+    ]))
+)]
 #[serde(deny_unknown_fields)]
 struct Revocation {
     /// These keys.

@@ -49,6 +49,28 @@ pub(super) struct NewKey {
     responsible: Option<String>,
 }
 
+/// A key as it is so far, while somebody fills in a form. Its texts may still be too long: the answer says so.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Draft(pub(super) NewKey);
+
+#[cfg(test)]
+impl schemars::JsonSchema for Draft {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Draft".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut schema = NewKey::json_schema(generator);
+        schema.insert("description".to_owned(), "A key as it is so far. Its texts may still be too long.".into());
+        let members = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut);
+        for member in members.into_iter().flat_map(serde_json::Map::values_mut) {
+            member.as_object_mut().and_then(|member| member.remove("maxLength"));
+        }
+        schema
+    }
+}
+
 /// A user or a team.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

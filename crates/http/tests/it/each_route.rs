@@ -24,11 +24,17 @@ impl Walk {
 
 #[tokio::test]
 async fn each_route_is_answered_as_documented() {
-    let mut walk = Walk { world: World::new().await, seen: BTreeSet::new() };
+    each_route_is_answered_as_documented_in(World::new().await).await;
+}
+
+pub async fn each_route_is_answered_as_documented_in(world: World) {
+    let mut walk = Walk { world, seen: BTreeSet::new() };
     let me = walk.ok(200, "alice", "GET", "/me", None).await;
     assert_eq!((&me["actor"], &me["organization"]), (&json!("user:alice"), &json!("acme")));
     assert_eq!(me["prefixes"], json!({ "user": "user.", "team": "team." }));
     assert_eq!(me["personal"]["create"]["allowed"], true);
+    assert_eq!((&me["revocation"]["longest_ms"], &me["revocation"]["is_of_all_nodes"]), (&json!(0), &json!(false)));
+    assert_eq!(me["revocation"]["sentence"]["id"], "staleness.none_here");
     let team = &me["teams"][0];
     assert_eq!((&team["id"], &team["role"]), (&json!("engineering"), &json!("admin")));
     assert_eq!(team["team_keys"], json!({ "included": true, "sentence": null }));
@@ -128,7 +134,10 @@ async fn each_route_is_answered_as_documented() {
 
 #[tokio::test]
 async fn a_new_key_has_a_location_that_answers() {
-    let world = World::new().await;
+    a_new_key_has_a_location_that_answers_in(World::new().await).await;
+}
+
+pub async fn a_new_key_has_a_location_that_answers_in(world: World) {
     let body = json!({ "owner": { "kind": "user", "id": "alice" } });
     let made = world.post("alice", "/keys", body).await;
     let location = made.header("location").unwrap().to_owned();

@@ -6,7 +6,10 @@ use crate::support::World;
 
 #[tokio::test]
 async fn an_export_is_a_file_that_ends_with_the_end_of_a_line() {
-    let world = World::new().await;
+    an_export_is_a_file_that_ends_with_the_end_of_a_line_in(World::new().await).await;
+}
+
+pub async fn an_export_is_a_file_that_ends_with_the_end_of_a_line_in(world: World) {
     for n in 0..3 {
         world.team_key(&format!("=1+{n}")).await;
     }
@@ -28,7 +31,10 @@ async fn an_export_is_a_file_that_ends_with_the_end_of_a_line() {
 
 #[tokio::test]
 async fn who_may_not_export_gets_a_problem_and_no_file() {
-    let world = World::new().await;
+    who_may_not_export_gets_a_problem_and_no_file_in(World::new().await).await;
+}
+
+pub async fn who_may_not_export_gets_a_problem_and_no_file_in(world: World) {
     world.team_key("of engineering").await;
     for path in ["/inventory/export", "/events/export"] {
         let answer = world.get("mo", &format!("{path}?owner=team:engineering")).await;

@@ -18,7 +18,7 @@ use tower_api_keys::{
 };
 use tower_api_keys_http::routes::{self, OPENAPI_JSON};
 
-use crate::support::{CurrentUser, MOUNT, UNKNOWN, World, actor, keys, read};
+use crate::support::{CurrentUser, MOUNT, UNKNOWN, World, actor, clock, keys, read};
 
 #[tokio::test]
 async fn without_a_session_every_path_is_the_extractors_own_answer() {
@@ -114,7 +114,7 @@ async fn parameters_of_the_mount_are_not_those_of_a_route() {
     let keys = keys().await;
     let mount = "/{key}/{owner}/{kind}/{user}";
     let app: Router = Router::new().nest(mount, routes::router::<(), CurrentUser>(&keys));
-    let world = World { app };
+    let world = World { app, clock: clock() };
     let ask = async |path: &str| {
         let request = Request::builder().uri(format!("/robot/x/team/bob{path}")).header("x-user", "alice");
         read(world.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()).await

@@ -12,11 +12,16 @@
 mod each_route;
 mod exports;
 mod gate;
+mod hostile;
 mod noise;
 mod outage;
 mod pages;
+#[path = "../../../../tests/it/support/postgres.rs"]
+#[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]
+mod postgres;
 mod rights;
 mod secrets;
+mod stores;
 mod strict;
 mod support;
 mod table_of_rights;

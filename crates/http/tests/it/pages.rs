@@ -1,5 +1,7 @@
 //! Pages: opaque cursors, and a `Link` that a client can follow as it is.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{MOUNT, World};
@@ -35,7 +37,10 @@ async fn walk(world: &World, first: &str, list: &str) -> Vec<usize> {
 
 #[tokio::test]
 async fn pages_are_followed_by_their_links() {
-    let world = World::new().await;
+    pages_are_followed_by_their_links_in(World::new().await).await;
+}
+
+pub async fn pages_are_followed_by_their_links_in(world: World) {
     for n in 0..5 {
         world.team_key(&format!("a & b={n}")).await;
     }
@@ -53,8 +58,12 @@ async fn pages_are_followed_by_their_links() {
 
 #[tokio::test]
 async fn filters_of_lists_are_those_of_the_manager() {
-    let world = World::new().await;
+    filters_of_lists_are_those_of_the_manager_in(World::new().await).await;
+}
+
+pub async fn filters_of_lists_are_those_of_the_manager_in(world: World) {
     let (team, _) = world.team_key("GitHub Actions").await;
+    world.clock.advance(Duration::from_secs(1));
     let personal = world.post("alice", "/keys", json!({ "owner": { "kind": "user", "id": "alice" } })).await.json();
     let personal = personal["key"]["id"].as_str().unwrap();
     world.post("alice", &format!("/keys/{personal}/revoke"), json!({})).await;

@@ -28,7 +28,10 @@ fn about(key: &str) -> Vec<(&'static str, String, Option<Value>)> {
 
 #[tokio::test]
 async fn a_key_of_another_organization_is_answered_byte_for_byte_like_an_unknown_one() {
-    let world = World::new().await;
+    a_key_of_another_organization_is_answered_byte_for_byte_like_an_unknown_one_in(World::new().await).await;
+}
+
+pub async fn a_key_of_another_organization_is_answered_byte_for_byte_like_an_unknown_one_in(world: World) {
     let (id, _) = world.team_key("of acme").await;
     let questions = about(&id).into_iter().zip(about(UNKNOWN)).zip(about("not-an-id"));
     for (((method, path, body), (_, unknown, _)), (_, malformed, _)) in questions {
@@ -59,7 +62,10 @@ async fn people_of_another_organization_are_not_there() {
 
 #[tokio::test]
 async fn a_member_sees_a_team_key_and_may_do_nothing_to_it() {
-    let world = World::new().await;
+    a_member_sees_a_team_key_and_may_do_nothing_to_it_in(World::new().await).await;
+}
+
+pub async fn a_member_sees_a_team_key_and_may_do_nothing_to_it_in(world: World) {
     let (id, _) = world.team_key("of engineering").await;
     for (method, path, body) in about(&id) {
         let answer = world.ask("mo", method, &path, body, &[]).await;

@@ -1,10 +1,37 @@
 //! The text of a key is in the answer that creates it, and in no other.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{Answer, World};
+
+/// What is logged, as bytes.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
 
 /// All windows of eight characters of a secret.
 fn windows(text: &str) -> Vec<String> {
@@ -14,7 +41,17 @@ fn windows(text: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn no_other_answer_has_a_part_of_a_key() {
-    let world = World::new().await;
+    no_other_answer_has_a_part_of_a_key_in(World::new().await).await;
+}
+
+pub async fn no_other_answer_has_a_part_of_a_key_in(world: World) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::TRACE);
+    // Of this thread, which answers all requests of this test.
+    let logging = tracing_subscriber::util::SubscriberInitExt::set_default(
+        subscriber.with_ansi(false).with_writer(log.clone()).finish(),
+    );
+    tracing::trace!("the log is read");
     let (id, text) = world.team_key("watched").await;
     let begun = world.post("alice", &format!("/keys/{id}/rotation"), json!({})).await.json();
     let (new, second) = (begun["key"]["id"].as_str().unwrap(), begun["plaintext"].as_str().unwrap());
@@ -43,6 +80,13 @@ async fn no_other_answer_has_a_part_of_a_key() {
     for path in paths.map(str::to_owned).into_iter().chain(of_keys) {
         look(&path, &world.get("olga", &path).await);
     }
+    // A repeat of the request that made a key.
+    let (named, once) = (json!({ "owner": { "kind": "team", "id": "engineering" } }), [("idempotency-key", "once")]);
+    let made = world.ask("alice", "POST", "/keys", Some(named.clone()), &once).await.json();
+    let third = windows(made["plaintext"].as_str().unwrap());
+    let repeat = world.ask("alice", "POST", "/keys", Some(named), &once).await;
+    assert_eq!(repeat.refused(409), "idempotency_key_used");
+    assert!(third.iter().all(|part| !repeat.text.contains(part)), "{}", repeat.text);
     // What a person pastes into a wrong place is not said back.
     let pasted = [
         ("POST", "/identifications".to_owned(), json!({ "text": format!("curl -H 'x-api-key: {text}'") })),
@@ -70,4 +114,9 @@ async fn no_other_answer_has_a_part_of_a_key() {
         look(&path, &world.ask("olga", method, &path, body, &[]).await);
     }
     look("/events", &world.get("olga", "/events").await);
+    drop(logging);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("the log is read"), "the log is not read");
+    let found = secret.iter().chain(&third).find(|part| log.contains(*part));
+    assert!(found.is_none(), "the log has a part of a key");
 }

@@ -70,6 +70,8 @@ pub fn actor(name: &str) -> Option<Actor> {
 
 pub struct World {
     pub app: Router,
+    /// Stopped at noon.
+    pub clock: Arc<ManualClock>,
 }
 
 pub struct Answer {
@@ -133,9 +135,10 @@ impl World {
     }
 
     pub async fn over(store: impl Ledger) -> Self {
+        let clock = clock();
         let keys = ApiKeys::builder(store).params(Argon2Params::MACHINE_SECRET).several_organizations();
-        let keys = keys.build().await.unwrap();
-        Self { app: Router::new().nest(MOUNT, routes::router::<(), CurrentUser>(&keys)) }
+        let keys = keys.clock(clock.clone()).build().await.unwrap();
+        Self { app: Router::new().nest(MOUNT, routes::router::<(), CurrentUser>(&keys)), clock }
     }
 
     pub async fn get(&self, who: &str, path: &str) -> Answer {

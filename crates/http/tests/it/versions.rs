@@ -11,7 +11,10 @@ async fn edit(world: &World, id: &str, name: &str, tag: &str) -> Answer {
 
 #[tokio::test]
 async fn of_two_changes_to_one_version_one_is_made() {
-    let world = World::new().await;
+    of_two_changes_to_one_version_one_is_made_in(World::new().await).await;
+}
+
+pub async fn of_two_changes_to_one_version_one_is_made_in(world: World) {
     let (id, _) = world.team_key("first").await;
     let read = world.get("alice", &format!("/keys/{id}")).await;
     let tag = read.header("etag").unwrap();
@@ -27,7 +30,10 @@ async fn of_two_changes_to_one_version_one_is_made() {
 
 #[tokio::test]
 async fn every_change_of_a_key_heeds_if_match() {
-    let world = World::new().await;
+    every_change_of_a_key_heeds_if_match_in(World::new().await).await;
+}
+
+pub async fn every_change_of_a_key_heeds_if_match_in(world: World) {
     let (id, _) = world.team_key("kept").await;
     let stale = [("if-match", "\"7\"")];
     for end in ["/pause", "/revoke", "/rotation"] {
@@ -52,7 +58,10 @@ async fn every_change_of_a_key_heeds_if_match() {
 
 #[tokio::test]
 async fn a_malformed_if_match_changes_nothing() {
-    let world = World::new().await;
+    a_malformed_if_match_changes_nothing_in(World::new().await).await;
+}
+
+pub async fn a_malformed_if_match_changes_nothing_in(world: World) {
     let (id, _) = world.team_key("kept").await;
     for tag in ["1", "\"one\"", "W/\"1\"", "\"1\", \"2\"", "\"+1\"", "\"01\"", "\"", ""] {
         let answer = edit(&world, &id, "changed", tag).await;
@@ -70,7 +79,10 @@ async fn a_malformed_if_match_changes_nothing() {
 
 #[tokio::test]
 async fn a_repeat_makes_no_second_key_and_shows_no_text() {
-    let world = World::new().await;
+    a_repeat_makes_no_second_key_and_shows_no_text_in(World::new().await).await;
+}
+
+pub async fn a_repeat_makes_no_second_key_and_shows_no_text_in(world: World) {
     let body = json!({ "owner": { "kind": "team", "id": "engineering" }, "name": "once" });
     let create = async |body: &Value, key: &str| {
         world.ask("alice", "POST", "/keys", Some(body.clone()), &[("idempotency-key", key)]).await
@@ -101,7 +113,10 @@ async fn a_repeat_makes_no_second_key_and_shows_no_text() {
 
 #[tokio::test]
 async fn an_idempotency_key_that_is_none_makes_no_key() {
-    let world = World::new().await;
+    an_idempotency_key_that_is_none_makes_no_key_in(World::new().await).await;
+}
+
+pub async fn an_idempotency_key_that_is_none_makes_no_key_in(world: World) {
     let body = json!({ "owner": { "kind": "team", "id": "engineering" } });
     for key in ["", "\"\"", &"k".repeat(257)] {
         let answer = world.ask("alice", "POST", "/keys", Some(body.clone()), &[("idempotency-key", key)]).await;
@@ -114,7 +129,10 @@ async fn an_idempotency_key_that_is_none_makes_no_key() {
 
 #[tokio::test]
 async fn of_two_requests_at_once_under_one_idempotency_key_one_makes_a_key() {
-    let world = World::new().await;
+    of_two_requests_at_once_under_one_idempotency_key_one_makes_a_key_in(World::new().await).await;
+}
+
+pub async fn of_two_requests_at_once_under_one_idempotency_key_one_makes_a_key_in(world: World) {
     let body = json!({ "owner": { "kind": "team", "id": "engineering" }, "name": "once" });
     let create = || world.ask("alice", "POST", "/keys", Some(body.clone()), &[("idempotency-key", "at-once")]);
     let (one, other) = tokio::join!(create(), create());
