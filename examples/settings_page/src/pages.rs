@@ -22,6 +22,7 @@ pub fn router(keys: &ApiKeys<impl Ledger>, jobs: &Arc<Jobs>) -> Router<Arc<Accou
     let (keys, shown, pasted) = (keys.clone(), Arc::clone(jobs), Arc::clone(jobs));
     Router::new()
         .route("/", get(home))
+        .route("/favicon.ico", get(async || StatusCode::NO_CONTENT))
         .route("/sign-in/{customer}/{person}", get(sign_in))
         .route("/plan", get(plan).post(move |accounts, headers, form| change_plan(keys, accounts, headers, form)))
         .route(
