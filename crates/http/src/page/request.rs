@@ -41,9 +41,9 @@ impl Call {
         Some(self.site.words().say("ask.names", &[("names", names)]))
     }
 
-    /// How soon a change of a key or an owner takes effect everywhere.
+    /// How soon the end of a key, or of what an owner may do, takes effect everywhere.
     pub(super) fn effect(&self) -> String {
-        String::new()
+        self.site.words().sentence(&self.manager.staleness().sentence())
     }
 
     /// A path under the mount, which begins with a slash. The list itself has none at its end.

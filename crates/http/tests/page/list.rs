@@ -77,6 +77,14 @@ async fn a_plan_without_team_keys_says_so_in_the_place_of_the_button() {
         .has("Delete")
         .lacks("Create Team API Key")
         .markup("href=\"/settings/license\"");
+    // An admin of the organization has no role in a team.
+    world
+        .get("oscar", "")
+        .await
+        .is(200)
+        .has("Team API keys are not included in this plan.")
+        .has("CRM import - nightly")
+        .lacks("Create Team API Key");
 }
 
 #[tokio::test]
@@ -139,7 +147,9 @@ async fn a_directory_that_is_down_leaves_ids_and_says_so() {
         .is(200)
         .has("The names of some people and teams are not available at the moment. Their ids are shown.")
         .lacks("Alice A.")
-        .has("alice");
+        .has("alice")
+        .has("GitHub Actions - production")
+        .markup("id=\"why-team\"");
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ impl Directory for People {
     type Error = io::Error;
 
     async fn has_team(&self, _: &TeamRef) -> io::Result<bool> {
-        Ok(true)
+        if self.down.load(Ordering::SeqCst) { Err(io::Error::other("the directory is down")) } else { Ok(true) }
     }
 
     async fn names(&self, _: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> io::Result<Names> {
@@ -127,6 +127,7 @@ impl From<CurrentUser> for Actor {
 /// - `fred`: a Team Admin of sales, whose plan does not include team keys
 /// - `tess`: a Team Admin of engineering and of support
 /// - `olga`: an admin of the organization
+/// - `oscar`: the same, without team keys in the plan
 /// - `audrey`: an auditor
 /// - `mallory`: a person without a team, with a hostile name
 /// - `hundred`: a Team Admin of 120 teams
@@ -151,6 +152,7 @@ pub fn actor(name: &str) -> Option<Actor> {
             .team(team("support"), TeamRole::Admin)
             .team_keys_included(),
         "olga" => Rights::none().org_admin().team_keys_included(),
+        "oscar" => Rights::none().org_admin(),
         "audrey" => Rights::none().auditor(),
         "hundred" => {
             let teams = (0..120).map(|number| TeamId::new(format!("team-{number:03}")).unwrap());

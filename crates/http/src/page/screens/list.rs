@@ -1,7 +1,10 @@
 use serde::Serialize;
 use tower_api_keys::{
     KeyKind, Owner, TeamId,
-    manage::{Decision, DenialReason, InventoryQuery, KeyAction, KeyInfo, KeyPage, ListKeys, Target},
+    manage::{
+        Decision, DenialReason, InventoryQuery, KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind,
+        Target,
+    },
     record::{NamePart, OwnerStatus, Suspension},
     store::{KeyCursor, Liveness},
 };
@@ -119,7 +122,13 @@ async fn of_teams(
     part: Option<NamePart>,
     dead: bool,
 ) -> Result<(Section, bool), Stop> {
-    let gate = team_gate(call, team.as_ref()).await?;
+    let gate = match team_gate(call, team.as_ref()).await {
+        // The keys are shown even if nobody knows for which teams more can be created.
+        Err(Stop::Manage(error)) if error.kind() == ManageErrorKind::DirectoryUnavailable => {
+            Gate::unknown(call, &error)
+        }
+        gate => gate?,
+    };
     let list = match &team {
         Some(team) => ListKeys::of(team.clone()),
         None => ListKeys::all(),
@@ -224,6 +233,11 @@ impl Gate {
         }
     }
 
+    fn unknown(call: &Call, error: &ManageError) -> Self {
+        let why = vec![call.site.words().sentence(&error.sentence())];
+        Self { create: None, why, ask: None, plan: false, upgrade: None }
+    }
+
     async fn closed(call: &Call, reasons: &[DenialReason], team: Option<&TeamId>) -> Self {
         let words = call.site.words();
         let plan = reasons.contains(&DenialReason::PlanRequired);
@@ -248,8 +262,12 @@ async fn team_gate(call: &Call, team: Option<&TeamId>) -> Result<Gate, Stop> {
         Some(_) => Vec::new(),
         None => call.manager.teams_to_issue_for(&call.actor).await?,
     };
-    // An admin of the organization may create keys for teams that nothing lists.
-    if !choices.is_empty() || team.is_none() && call.actor.is_org_admin() && call.actor.teams().next().is_none() {
+    // An admin of the organization may create keys for teams that nothing lists, if the plan of all teams has them.
+    let all = team.is_none() && call.actor.is_org_admin() && call.actor.teams().next().is_none();
+    if all && !TeamId::new("any").is_ok_and(|any| call.actor.includes_team_keys(&any)) {
+        return Ok(Gate::closed(call, &[DenialReason::PlanRequired], None).await);
+    }
+    if all || !choices.is_empty() {
         return Ok(Gate::open(call, "team", None));
     }
     let asked: Vec<TeamId> = match team {
