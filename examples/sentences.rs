@@ -93,7 +93,7 @@ async fn settings(page: &mut Page) -> Result<(), Box<dyn Error>> {
         "What is wrong with a setting or a name, at the start of a service or where it is used.",
     );
     type Wrong = fn(ApiKeysBuilder<MemoryStore>) -> ApiKeysBuilder<MemoryStore>;
-    let wrong: [(&str, Wrong); 20] = [
+    let wrong: [(&str, Wrong); 21] = [
         ("brand", |keys| keys.brand("Not A Brand")),
         ("cache_capacity", |keys| keys.cache_capacity(0)),
         ("max_concurrent_lookups", |keys| keys.max_concurrent_lookups(0, HOUR)),
@@ -102,6 +102,7 @@ async fn settings(page: &mut Page) -> Result<(), Box<dyn Error>> {
         ("store_timeout", |keys| keys.store_timeout(Duration::ZERO)),
         ("coalescing", |keys| keys.coalescing(HOUR)),
         ("freshness", |keys| keys.freshness(Freshness::Bounded(Duration::ZERO))),
+        ("freshness_of_other_nodes", |keys| keys.freshness_of_other_nodes(Freshness::Bounded(2 * HOUR))),
         ("usage_interval", |keys| keys.usage_interval(Duration::ZERO)),
         ("keep_events", |keys| keys.keep_events(HOUR)),
         ("keep_access_log", |keys| keys.keep_access_log(Duration::ZERO)),

@@ -346,9 +346,7 @@ impl<S: Ledger> ApiKeysBuilder<S> {
             return Err(Cause::KeepUsageDays.into());
         }
         #[cfg(any(test, feature = "manage"))]
-        if self.managing.rules.lifetimes.has_none() {
-            return Err(Cause::Lifetimes.into());
-        }
+        self.managing.check()?;
         let warnings = match &self.warnings {
             Some(before) => EndWarnings::new(before).ok_or(Cause::Warnings)?,
             None => EndWarnings::default(),

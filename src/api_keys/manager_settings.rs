@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{builder::ApiKeysBuilder, keys::ApiKeys};
 use crate::{
+    auth::Freshness,
     manage::{AnyDirectory, Directory, KeyManager, OnDowngrade, Policy},
     owner::OrganizationId,
     scope::Scope,
@@ -78,6 +79,31 @@ impl<S: Ledger> ApiKeysBuilder<S> {
     /// [`KeyManager::plan_changed`]. Default: [`OnDowngrade::Keep`].
     pub fn on_downgrade(mut self, on_downgrade: OnDowngrade) -> Self {
         self.managing.rules.on_downgrade = on_downgrade;
+        self
+    }
+
+    /// How current records are on the other nodes of the service, if that is not as on [this one](Self::freshness):
+    /// nodes do not tell each other. The least current of them counts. It changes what
+    /// [`KeyManager::staleness`] says, and nothing else. Default: unknown, and its sentence says so. A bound is 100 ms
+    /// to an hour.
+    ///
+    /// Set it on a node that manages keys for others which check them, and set the same on all nodes that people
+    /// manage keys with.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use std::time::Duration;
+    /// use tower_api_keys::{ApiKeys, auth::Freshness, store::MemoryStore};
+    ///
+    /// let bounded = Freshness::Bounded(Duration::from_secs(2));
+    /// let keys = ApiKeys::builder(MemoryStore::new()).freshness_of_other_nodes(bounded).build().await?;
+    /// assert_eq!(keys.manager().staleness().longest, Duration::from_secs(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn freshness_of_other_nodes(mut self, freshness: Freshness) -> Self {
+        self.managing.other_nodes = Some(freshness);
         self
     }
 

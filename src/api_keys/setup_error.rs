@@ -39,6 +39,9 @@ pub(super) enum Cause {
          the other nodes, or make a newer pepper current if pepper {0} is lost"
     )]
     MissingPepper(PepperId),
+    #[cfg(any(test, feature = "manage"))]
+    #[error("the bound of `freshness_of_other_nodes` must be 100 ms to 1 hour")]
+    OtherNodes,
     #[error(
         "the peppers cannot be compared with the key store: check that the store can be reached and that this \
          process may write to it"

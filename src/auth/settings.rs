@@ -60,6 +60,24 @@ pub enum Freshness {
     Strict,
 }
 
+impl Freshness {
+    /// How old a record may be when a request is checked against it, apart from changes by the same node.
+    #[cfg(any(test, feature = "manage"))]
+    pub(crate) const fn longest(self) -> Duration {
+        match self {
+            Self::Bounded(bound) => bound,
+            Self::Strict => Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn is_in_range(self) -> bool {
+        match self {
+            Self::Bounded(bound) => bound >= Duration::from_millis(100) && bound <= LONGEST,
+            Self::Strict => true,
+        }
+    }
+}
+
 impl AuthSettings {
     /// The defaults: unbranded keys, the standard hash, no pepper, the system's clock, strict, 100,000 proofs, 64
     /// look-ups at a time, a second for a look-up to wait for its turn, and a second for everything that a check asks
@@ -186,10 +204,7 @@ impl AuthSettings {
                 "the number of trusted proxies must be 1 to 255",
             ),
             (self.coalescing <= Duration::from_millis(100), "the coalescing delay must be at most 100 ms"),
-            (
-                !matches!(self.freshness, Freshness::Bounded(bound) if bound < Duration::from_millis(100) || bound > LONGEST),
-                "the bound of `Freshness::Bounded` must be 100 ms to 1 hour",
-            ),
+            (self.freshness.is_in_range(), "the bound of `Freshness::Bounded` must be 100 ms to 1 hour"),
         ];
         match ranges.into_iter().find(|(holds, _)| !holds) {
             Some((_, rule)) => Err(AuthSetupError(Cause::OutOfRange(rule))),

@@ -2,7 +2,7 @@
 
 use super::{
     advice, denial, invalid, inventory, known, leak, lint, misconfigured, plan, problem, quota, reconcile, rotation,
-    soon, verdict,
+    soon, staleness, verdict,
 };
 use crate::{
     networks::InvalidNetworks,
@@ -45,6 +45,7 @@ pub fn sentences() -> Vec<Sentence> {
         reconcile::all(),
         rotation::RotationStage::ALL.map(rotation::RotationStage::sentence).to_vec(),
         soon::all(),
+        staleness::all(),
         verdict::all(),
     ]
     .concat();

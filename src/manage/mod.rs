@@ -215,6 +215,7 @@ mod rights;
 mod rotation;
 mod rules;
 mod soon;
+mod staleness;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -269,6 +270,7 @@ pub use rights::{ActorTeam, Rights, TeamRole};
 pub use rotation::{EndRotation, EndedRotation, LastUse, RotateKey, Rotation, RotationStage};
 pub use rules::OnDowngrade;
 pub(crate) use rules::Rules;
+pub use staleness::Staleness;
 pub use table::{DefaultPolicy, PersonalKeysByAdmins};
 pub(crate) use trail::DenialLog;
 pub use trail::{AuditEntry, AuditQuery, EventPage, TrailColumn, TrailExport};

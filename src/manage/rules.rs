@@ -5,6 +5,7 @@ use super::{
     denial::{Denial, DenialReason},
     lifetimes::Lifetimes,
     quota::Quotas,
+    staleness::Staleness,
 };
 use crate::{audit::Notifier, record::EndWarnings, scope::Scope};
 
@@ -26,6 +27,8 @@ pub(crate) struct Rules {
     pub(crate) notifier: Notifier,
     /// How long before their end warnings about keys are sent.
     pub(crate) warnings: EndWarnings,
+    /// How long a node may accept a key after its end.
+    pub(crate) staleness: Staleness,
     /// Which teams organizations have, and the names of people and teams.
     pub(crate) directory: AnyDirectory,
 }

@@ -28,6 +28,7 @@ use super::{
     error::ManageError,
     invalid::InvalidInput,
     policy::{KeyAction, Target},
+    staleness::Staleness,
 };
 use crate::{
     hash::{KeyHash, Requester},
@@ -127,6 +128,22 @@ impl KeyManager {
     #[must_use]
     pub fn format(&self) -> &KeyFormat {
         &self.0.format
+    }
+
+    /// How long a key may still be accepted somewhere after this manager ended it. Asks nothing, and is the same for all
+    /// keys, actors and organizations.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// let keys = tower_api_keys::ApiKeys::new(tower_api_keys::store::MemoryStore::new())?;
+    /// println!("{}", keys.manager().staleness().sentence()); // This server, and every other one with …
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn staleness(&self) -> Staleness {
+        self.0.rules.staleness
     }
 
     /// The first step of every call: checks the actor and that it may want one of these actions. Everything else a call

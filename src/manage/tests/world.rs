@@ -1,6 +1,6 @@
 //! An example of every answer.
 
-use std::{any, collections::BTreeMap, convert::Infallible, io};
+use std::{any, collections::BTreeMap, convert::Infallible, io, time::Duration};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
         KnownKeyProblem, ListKeys, ManageError, ManageErrorKind, MatchConfidence, Misconfiguration, NameAdvice,
         NamedTeam, Names, NextStep, NoteKind, PauseKey, PlanChange, Presence, PresentedKey, PresentedOutcome, Problem,
         Quota, Recommendation, Reconcile, RevokeKey, RevokeMany, RevokeManyError, RevokedMany, Rights, RotationStage,
-        RotationVerdict, Rules, Severity, TeamRole, Weight,
+        RotationVerdict, Rules, Severity, Staleness, TeamRole, Weight,
         fixture::{Bench, team_id, time, user, user_id},
     },
     record::{KeyRow, Labels, Suspension},
@@ -147,6 +147,8 @@ pub(super) async fn examples() -> Examples {
     all.add(&Names::none().complete_if(false));
     let blue = NamedTeam::new(team_id("blue"));
     all.add_all([blue.clone().with_name("Blue"), blue]);
+    let minute = Duration::from_secs(60);
+    all.add_all([Staleness::default(), Staleness::of(minute, None), Staleness::of(minute, Some(minute))]);
     let rules = Rules { directory: AnyDirectory::new(Telling(names)), ..Rules::default() };
     reads(&mut named, &rules).await;
     advice(&mut named, &rules).await;

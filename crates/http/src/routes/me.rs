@@ -7,7 +7,7 @@ use http::Method;
 use serde::Serialize;
 use tower_api_keys::{
     Actor, KeyKind, KeyManager, ManagingScope, OrganizationId, Owner, Scope, TeamId, TeamRole,
-    manage::{Decision, DenialReason, KeyAction, ManageErrorKind, NamedTeam, Target},
+    manage::{Decision, DenialReason, KeyAction, ManageErrorKind, NamedTeam, Staleness, Target},
     record::{ActorId, NamePart},
     sentence::Sentence,
 };
@@ -66,6 +66,8 @@ struct Me<'a> {
     scopes: Option<&'a BTreeSet<Scope>>,
     /// The scopes for managing keys, which a key can have, too.
     managing_scopes: &'a [ManagingScope],
+    /// How long a key may still be accepted somewhere after it was revoked or paused here.
+    revocation: Staleness,
     /// Your own personal keys; null if a team's key asks.
     personal: Option<Personal>,
     /// Your teams.
@@ -159,6 +161,7 @@ async fn me(call: Call) -> Answer {
         prefixes: Prefixes { user: prefix(KeyKind::User), team: prefix(KeyKind::Team) },
         scopes: manager.scopes(),
         managing_scopes: &ManagingScope::ALL,
+        revocation: manager.staleness(),
         personal,
         teams,
     })

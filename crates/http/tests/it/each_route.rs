@@ -29,6 +29,8 @@ async fn each_route_is_answered_as_documented() {
     assert_eq!((&me["actor"], &me["organization"]), (&json!("user:alice"), &json!("acme")));
     assert_eq!(me["prefixes"], json!({ "user": "user.", "team": "team." }));
     assert_eq!(me["personal"]["create"]["allowed"], true);
+    assert_eq!((&me["revocation"]["longest_ms"], &me["revocation"]["is_of_all_nodes"]), (&json!(0), &json!(false)));
+    assert_eq!(me["revocation"]["sentence"]["id"], "staleness.none_here");
     let team = &me["teams"][0];
     assert_eq!((&team["id"], &team["role"]), (&json!("engineering"), &json!("admin")));
     assert_eq!(team["team_keys"], json!({ "included": true, "sentence": null }));

@@ -106,7 +106,10 @@ async fn a_refused_team_says_so_above_its_keys() {
     let owner = Owner::Team(team("engineering"));
     let manager = world.keys.manager();
     manager.suspend(&owner, Suspension::Plan, &system()).await.unwrap();
-    world.get("alice", "").await.is(200).has("These keys are refused: the team is suspended by its plan. Upgrade");
+    world.get("alice", "").await.is(200).has(
+        "These keys are refused: the team is suspended by its plan. They are accepted again as soon as the plan includes \
+         them. Upgrade",
+    );
     manager.suspend(&owner, Suspension::Admin, &system()).await.unwrap();
     world
         .get("alice", "")
@@ -123,7 +126,10 @@ async fn a_person_whose_plan_ended_reads_and_creates_nothing() {
     let (key, _) = world.own_key("laptop").await;
     let alice = Owner::User(user("alice"));
     world.keys.manager().suspend(&alice, Suspension::Plan, &system()).await.unwrap();
-    world.get("alice", "").await.is(200).has("These keys are refused: your account is suspended by its plan. Upgrade");
+    world.get("alice", "").await.is(200).has(
+        "These keys are refused: your account is suspended by its plan. They are accepted again as soon as the plan \
+         includes them. Upgrade",
+    );
     let form = [("kind", "user"), ("name", "another laptop"), ("idempotency_key", "0123456789abcdef")];
     world.post("alice", "/new", &form).await.is(403).has("the plan does not include API keys");
     let rename = [("version", "1"), ("name", "renamed")];
@@ -179,7 +185,10 @@ async fn a_store_that_is_down_gives_no_half_list() {
     let answer = world.get("alice", "").await;
     answer
         .is(503)
-        .has("Keys cannot be shown at the moment. Existing keys may still work. Try again in a moment.")
+        .has(
+            "Keys cannot be shown at the moment. Existing keys may still work. Servers that check each request with the \
+             key store refuse all keys until it answers again. Try again in a moment.",
+        )
         .lacks("GitHub Actions")
         .lacks("10.1.2.3");
     assert_eq!(answer.header("retry-after"), Some("1"));

@@ -3,6 +3,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     missing_docs,
     unreachable_pub,
@@ -10,13 +11,17 @@
 )]
 
 mod accessible;
+mod answer;
+mod browser;
 mod change;
 mod create;
 mod forged;
 mod hostile;
+mod incidents;
 mod list;
 mod look;
 mod many;
+mod markup;
 mod people;
 mod rights;
 mod rotation;
