@@ -115,6 +115,17 @@ impl Accounts {
         TEAMS.iter().filter(move |team| team.0 == customer).map(|team| (team.1, team.2))
     }
 
+    /// The names of those who can create keys of a team, or of any if no team is named.
+    pub fn admins(&self, customer: &str, team: Option<&str>) -> Vec<String> {
+        let here = PEOPLE.iter().filter(|person| person.customer == customer && !person.has_left);
+        let admins = here.filter(|person| match person.role {
+            Role::OrgAdmin => true,
+            Role::TeamAdmin(of) => team == Some(of),
+            Role::Member(_) => false,
+        });
+        admins.map(|person| person.name.to_owned()).collect()
+    }
+
     pub fn plan(&self, customer: &str) -> Plan {
         let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         plans.get(customer).copied().unwrap_or(Plan::Free)

@@ -1,6 +1,6 @@
 //! Everything that a service writes to mount the settings page and the routes. A test counts the lines of this file.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::ready, sync::Arc};
 
 use axum::{Router, extract::FromRequestParts, http::StatusCode, http::request::Parts};
 use tower_api_keys::manage::{Directory, NamedTeam, Names, Rights, TeamRole};
@@ -60,13 +60,16 @@ impl Directory for Accounts {
     }
 
     async fn teams(&self, of: &OrganizationId, like: Option<&NamePart>, most: usize) -> Result<Teams, Infallible> {
-        let asked = self.teams(of.as_str()).filter(|(_, name)| like.is_none_or(|part| part.is_in(name)));
-        let named = asked.filter_map(|(id, name)| Some(NamedTeam::new(TeamId::new(id).ok()?).with_name(name)));
-        Ok(Some(named.take(most).collect()))
+        let asked = self.teams(of.as_str()).filter(|(_, name)| like.is_none_or(|part| part.is_in(name))).take(most);
+        Ok(asked.map(|(id, name)| Some(NamedTeam::new(TeamId::new(id).ok()?).with_name(name))).collect())
     }
 }
 
-pub fn mount(keys: &ApiKeys<impl Ledger>, page: Page) -> Router<Arc<Accounts>> {
+pub fn mount(keys: &ApiKeys<impl Ledger>, page: Page, accounts: Arc<Accounts>) -> Router<Arc<Accounts>> {
+    let page = page.whom_to_ask(move |actor, team| {
+        let (customer, team) = (actor.organization().map(OrganizationId::as_str), team.as_ref().map(TeamId::as_str));
+        ready(accounts.admins(customer.unwrap_or_default(), team))
+    });
     Router::new()
         .nest("/settings/api-keys", page::router::<_, CurrentUser>(keys, page))
         .nest("/api/api-keys", routes::router::<_, CurrentUser>(keys))

@@ -60,7 +60,8 @@ impl<S: Ledger> Service<S> {
         let (jobs, api): (Arc<Jobs>, _) = (Arc::default(), api::router(&keys)?);
         first_keys::issue(&keys, &jobs).await?;
         let page = Page::new("Auxot").api_at(&format!("http://{address}/whoami"))?.upgrade_at("/plan")?;
-        let pages = glue::mount(&keys, page).merge(pages::router(&keys, &jobs)).with_state(accounts);
+        let pages =
+            glue::mount(&keys, page, Arc::clone(&accounts)).merge(pages::router(&keys, &jobs)).with_state(accounts);
         Ok(Self { keys, jobs, app: pages.merge(api.clone()), api })
     }
 }

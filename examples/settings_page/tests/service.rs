@@ -91,6 +91,7 @@ async fn people_sign_in_and_see_what_their_role_allows() {
 
     let (_, member) = get(&app, "acme.mo", PAGE).await;
     assert!(member.contains("GitHub Actions - production") && member.contains("aria-disabled"), "{member}");
+    assert!(member.contains("Alice Jones") && member.contains("Olga Ivanova"), "whom to ask: {member}");
     let (_, admin) = get(&app, "acme.alice", PAGE).await;
     assert!(admin.contains("Bob Lee (left)") && admin.contains("/new?kind=team\""), "{admin}");
     assert!(!admin.contains("Ticket import"), "that is another team's");

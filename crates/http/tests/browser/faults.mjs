@@ -94,9 +94,10 @@ export const faults = [
             // The same once more is no mistake: it is answered with what happened.
             const answers = Object.values(statuses).sort();
             assert.ok(answers[0] === 303 && (answers[1] === 409 || first === second), `${first}, ${second}: ${answers}`);
-            const ends = ["key.rotation_finished", "key.rotation_aborted"].map((action) => `/events?key=${made.id}&action=${action}`);
-            const events = await Promise.all(ends.map((path) => service.api("olga", "GET", path)));
-            assert.equal(events.flatMap((found) => found.events).length, 1, "it ended once");
+            const ends = ["key.rotation_finished", "key.rotation_aborted"];
+            const paths = ends.flatMap((action) => [old, made].map(({ id }) => `/events?key=${id}&action=${action}`));
+            const events = await Promise.all(paths.map((path) => service.api("olga", "GET", path)));
+            assert.equal(events.flatMap((found) => found.entries).length, 1, "it ended once");
             for (const { page } of [alice, olga]) {
               const text = await page.innerText("main");
               assert.match(text, /The rotation is finished|The rotation was aborted|The rotation ended/i);

@@ -146,7 +146,6 @@ export const flows = [
 
     await person.open(`/keys/${id}/edit`);
     await page.fill("#name", "Report mailer - weekly");
-    await page.click("summary").catch(() => {});
     await page.click("button.main");
     await page.waitForSelector("text=Report mailer - weekly");
     for (const [verb, status] of [["pause", 401], ["resume", 200]]) {

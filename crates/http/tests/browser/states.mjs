@@ -70,8 +70,9 @@ const SCREENS = {
     at("review of one flag", "/review?flag=vague_name"),
     at("review with dead keys", "/review?dead=1"),
     at("people", "/people", { mo: 200 }),
+    at("people, none found", "/people?user=nothing"),
     { ...at("a person", "/people/alice", { mo: 404, alice: 200 }), picture: "person" },
-    at("a person who left", "/people/bob", { mo: 404, alice: 404 }),
+    at("a person who left", "/people/bob", { mo: 404 }),
     { ...at("trail", "/trail"), picture: "trail" },
     at("trail without entries", "/trail?action=key.purged"),
     { ...at("leak", "/leak"), picture: "leak" },
@@ -167,10 +168,24 @@ const FORMS = [
     }),
     picture: "leak-found",
   },
+  after("leak, stopped here and now", EVERYBODY, async (person) => {
+    const { text } = await person.service.key("alice", "Leaked");
+    await person.open("/leak");
+    await person.page.fill("#text", `export KEY=${text}`);
+    await submit(person, `button[value=${person.who === "mo" ? "pause" : "revoke"}]`);
+    assert.equal(await person.service.call(text), 401);
+  }),
   after("leak, not found", EVERYBODY, async (person) => {
     await person.open("/leak");
     await person.page.fill("#text", "nothing");
     await submit(person, "button.main");
+  }),
+  after("review, marked", ADMINS, async (person) => {
+    await person.open("/review");
+    await person.page.check(`input[value="${person.service.ids.used}"]`);
+    await submit(person, "button[value=reviewed]");
+    await person.open("/review");
+    await person.page.waitForSelector("text=Reviewed");
   }),
   after("a person, before they are suspended", ["olga"], async (person) => {
     await person.open("/people/mo");
