@@ -171,7 +171,7 @@ browser_tests() {
   rm -f "$folder"/*.mjs
   cp "$tests"/*.mjs "$tests"/package*.json "$tests"/.npmrc "$folder"
   if ! cmp -s "$tests/package-lock.json" "$folder/installed"; then
-    npm ci --ignore-scripts --prefix "$folder"
+    (cd "$folder"; npm ci --ignore-scripts)
     cp "$tests/package-lock.json" "$folder/installed"
   fi
   cargo build --locked -p settings_page
