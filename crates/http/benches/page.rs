@@ -130,9 +130,14 @@ fn key(number: usize) -> KeyRow {
             .into(),
         created_by: format!("user:user-{:03}", number % 100),
         created_at: created_at(number),
-        replaces: (number.is_multiple_of(9) && number > 20).then(|| id(number - 20)),
+        replaces: predecessor(number).map(id),
+        lineage: id(std::iter::successors(Some(number), |number| predecessor(*number)).last().unwrap_or(number)),
         ..KeyRow::example()
     }
+}
+
+fn predecessor(number: usize) -> Option<usize> {
+    (number.is_multiple_of(9) && number > 20).then(|| number - 20)
 }
 
 fn usage(number: usize) -> impl Iterator<Item = UsageRow> {

@@ -88,7 +88,7 @@ async fn downgrade() -> usize {
     let (_, text) = world.team_key("GitHub Actions - production").await;
     let owner = Owner::Team(team("engineering"));
     world.keys.manager().suspend(&owner, Suspension::Plan, &system()).await.unwrap();
-    assert_eq!(world.call(&text, "curl/8").await, StatusCode::FORBIDDEN);
+    assert_eq!(world.call(&text, "curl/8").await, StatusCode::UNAUTHORIZED);
     let mut alice = Browser::open(&world, "alice").await;
     alice.page().has("They are accepted again as soon as the plan includes them. Upgrade");
     assert_eq!(alice.leave("Upgrade"), "/settings/license");

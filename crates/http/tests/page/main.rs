@@ -18,14 +18,18 @@ mod create;
 mod forged;
 mod hostile;
 mod incidents;
+mod leak;
 mod list;
 mod look;
 mod many;
 mod markup;
+mod organizations;
 mod people;
 mod rights;
 mod rotation;
+mod states;
 mod support;
+mod teams;
 #[path = "../../../../tests/it/support/wrapped.rs"]
 #[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]
 mod wrapped;

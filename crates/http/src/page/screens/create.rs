@@ -38,6 +38,8 @@ struct CreateView {
     responsible: String,
     ticket: String,
     installed_in: String,
+    /// Whether the service can check networks.
+    has_networks: bool,
     networks: String,
     more: bool,
     idempotency_key: String,
@@ -257,6 +259,7 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
         responsible: text("responsible"),
         ticket: text("ticket"),
         installed_in: text("installed_in"),
+        has_networks: call.manager.checks_networks(),
         networks: text("networks"),
         more: ["responsible", "ticket", "installed_in", "networks"].iter().any(|field| fields.some(field).is_some()),
         idempotency_key: attempt(call)?,

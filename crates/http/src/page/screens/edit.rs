@@ -25,6 +25,7 @@ struct EditView {
     all_scopes: bool,
     may_all: bool,
     ends: String,
+    has_networks: bool,
     networks: String,
     failed: Option<Failed>,
 }
@@ -144,6 +145,7 @@ async fn screen(
         scopes: named.into_iter().map(choice).collect(),
         all_scopes,
         may_all,
+        has_networks: call.manager.checks_networks() || key.networks.is_some(),
         networks: text("networks", key.networks.as_ref().map(ToString::to_string).as_deref()),
         ends: text("ends", key.expires_at.map(times::day).as_deref()),
         failed,

@@ -1,6 +1,6 @@
 //! Rows of keys with what needs attention, for the list and for the review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tower_api_keys::{
@@ -80,6 +80,16 @@ pub(super) fn row(call: &Call, key: &KeyInfo, names: &Names, evidence: &Evidence
         sources: entry.map(|entry| sources_line(call, entry.usage.successes())).unwrap_or_default(),
         buttons: buttons(call, key, &abilities).into_iter().filter(|button| button.allowed).collect(),
     })
+}
+
+/// Leaves out sentences that are on the same screen already: a hundred keys with the same flag are one sentence.
+pub(super) fn say_once<'a>(rows: impl Iterator<Item = &'a mut Row>) {
+    let mut said = BTreeSet::new();
+    for flag in rows.flat_map(|row| &mut row.flags) {
+        if !said.insert(flag.sentence.clone()) {
+            flag.sentence.clear();
+        }
+    }
 }
 
 /// The flags of a key, each with its sentence and the action that takes it away.

@@ -9,7 +9,7 @@ use tower_api_keys::{
     store::{KeyCursor, Liveness},
 };
 
-use super::flagged::{Evidence, Row, row};
+use super::flagged::{Evidence, Row, row, say_once};
 use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, in_query},
@@ -190,6 +190,7 @@ async fn section(
             rows: keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?,
         });
     }
+    say_once(groups.iter_mut().flat_map(|group| &mut group.rows));
     let more = next.map(|next| {
         let fields = call.fields.clone().set("kind", kind).set("after", &next.to_string());
         call.at(&format!("/{}", fields.query()))

@@ -16,7 +16,7 @@ use tower_api_keys::{
 use super::{
     all::owner,
     create::Choice,
-    flagged::{Evidence, Row, row},
+    flagged::{Evidence, Row, row, say_once},
     refusals::{RefusalsView, latest},
     reviewed,
 };
@@ -72,6 +72,8 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
         text: plain(flag.as_str()),
         chosen: chosen.contains(flag),
     });
+    let mut rows: Vec<_> = keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?;
+    say_once(rows.iter_mut());
     let refusals = latest(call, REFUSALS).await?;
     let view = ReviewView {
         refusals,
@@ -79,7 +81,7 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
         owner: fields.echo("owner"),
         label: fields.echo("label"),
         dead: fields.is("dead", "1"),
-        rows: keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?,
+        rows,
         unreadable: unreadable.len(),
         names_missing: !names.is_complete(),
         more,
