@@ -165,6 +165,39 @@ other_members() {
 # Thousands of requests to a server, made from the OpenAPI document of the routes.
 openapi_on_a_server() { ./scripts/openapi.sh; }
 
+# The settings page in a real browser, served by the example. Nothing is written into the working tree, except with
+# PICTURES=1: then docs/pictures is taken anew.
+browser_tests() {
+  local tests=crates/http/tests/browser folder=$CARGO_TARGET_DIR/browser chromium
+  browser_tools
+  chromium=$(chromium_of_the_system)
+  "$chromium" --version
+  mkdir -p "$folder"
+  rm -f "$folder"/*.mjs
+  cp "$tests"/*.mjs "$tests"/package*.json "$tests"/.npmrc "$folder"
+  if ! cmp -s "$tests/package-lock.json" "$folder/installed"; then
+    (cd "$folder"; npm ci --ignore-scripts)
+    cp "$tests/package-lock.json" "$folder/installed"
+  fi
+  cargo build --locked -p settings_page
+  CHROMIUM=$chromium SETTINGS_PAGE=$CARGO_TARGET_DIR/debug/settings_page PICTURES=${PICTURES:+$PWD/docs/pictures} \
+    node "$folder/run.mjs" 2>&1 | tee "$logs/browser"
+}
+
+browser_tools() {
+  local missing=()
+  if ! command -v node; then missing+=(nodejs); fi
+  if ! command -v npm; then missing+=(npm); fi
+  if ! chromium_of_the_system; then missing+=(chromium); fi
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+  node --version
+  node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "Node 20 or newer is missing"; return 1; }
+}
+
+chromium_of_the_system() {
+  command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
 documentation() {
   RUSTDOCFLAGS="-D warnings" cargo doc --locked --all-features --no-deps \
     -p tower-api-keys -p tower-api-keys-conformance -p tower-api-keys-http
@@ -248,6 +281,7 @@ finish() {
   for kind in doc-tests member-tests; do
     [ ! -s "$logs/$kind" ] || sed -n "s/^test result: /$kind: /p" "$logs/$kind"
   done
+  [ ! -s "$logs/browser" ] || tail -n 2 "$logs/browser"
   [ ! -s "$logs/tests" ] || summary
   case $running in
     "") ;;
@@ -284,6 +318,7 @@ everything() {
   run instruction_counts
   run other_members
   run openapi_on_a_server
+  run browser_tests
   run documentation
   run package
   run dependencies

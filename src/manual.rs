@@ -17,7 +17,7 @@
 //! | test your handlers and your integration | [Test your service](testing) |
 //! | check keys in another language | [Check keys elsewhere](elsewhere) |
 //! | write a store | [Write a store](stores) |
-//! | let programs and people manage keys over HTTP | [Manage keys over HTTP](https://docs.rs/tower-api-keys-http/latest/tower_api_keys_http/manage_over_http/), of the crate `tower-api-keys-http` |
+//! | let programs and people manage keys over HTTP | `crates/http/docs/manage_over_http.md`, of the package `tower-api-keys-http` |
 //!
 //! | to look up | page |
 //! |---|---|
@@ -48,7 +48,6 @@ macro_rules! pages {
         #[doc = "[leaks]: crate::manual::leaks"]
         #[doc = "[leaving]: crate::manual::leaving"]
         #[doc = "[machine_secret]: crate::manual::sizing#the-machine-secret-profile"]
-        #[doc = "[manage_over_http]: https://docs.rs/tower-api-keys-http/latest/tower_api_keys_http/manage_over_http/"]
         #[doc = "[managing]: crate::manual::managing"]
         #[doc = "[openapi]: crate::manual::http#openapi"]
         #[doc = "[own_refusals]: crate::manual::several_customers#refusals-without-a-key"]

@@ -130,6 +130,26 @@ impl KeyManager {
         &self.0.format
     }
 
+    /// Whether this service can check from which network a request comes, because [the
+    /// builder](crate::ApiKeysBuilder::addresses) says how. If not, a key cannot have a list of networks, and a form
+    /// needs no field for one.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// use tower_api_keys::{ApiKeys, auth::Addresses, store::MemoryStore};
+    ///
+    /// let keys = ApiKeys::builder(MemoryStore::new()).addresses(Addresses::forwarded_for(1)).build().await?;
+    /// assert!(keys.manager().checks_networks());
+    /// assert!(!ApiKeys::new(MemoryStore::new())?.manager().checks_networks());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn checks_networks(&self) -> bool {
+        self.0.rules.finds_addresses
+    }
+
     /// How long a key may still be accepted somewhere after this manager ended it. Asks nothing, and is the same for all
     /// keys, actors and organizations.
     ///

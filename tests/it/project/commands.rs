@@ -8,11 +8,12 @@ use super::{OWN, array, assert_none, packages, pages::pages, read, root, text};
 
 /// Each command of a block of `sh`, with the file that runs it and what shows it there. Blocks of `text` are for measurements
 /// of minutes, and for what a release does.
-const RUN: [(&str, &str, &str); 8] = [
+const RUN: [(&str, &str, &str); 9] = [
     ("./scripts/test.sh", ".ci/run", "scripts/test.sh"),
     ("cargo package --locked --list", "scripts/test.sh", "cargo package"),
     ("cargo run --example quickstart --features sqlite", "tests/it/examples/quickstart.rs", "\"quickstart\""),
     ("cargo run --example rotation_job --features sqlite", "tests/it/examples/rotation_job.rs", "\"rotation_job\""),
+    ("cargo run -p settings_page", "scripts/test.sh", "cargo build --locked -p settings_page"),
     ("cargo run --release --example fleet", "tests/it/examples/fleet.rs", "\"fleet\""),
     ("cargo run --release --example throughput", "tests/it/examples/throughput.rs", "\"throughput\""),
     ("cargo test --example handler_tests --features test-util", "Cargo.toml", "name = \"handler_tests\""),

@@ -185,9 +185,9 @@ async fn route(call: &Call, path: &str) -> Result<Reply, Stop> {
         (false, ["review"]) => screens::review::show(call).await,
         (true, ["review"]) => screens::review::many(call).await,
         (false, ["review.csv"]) => screens::review::export(call).await,
-        (false, ["people"]) => screens::people::find(call),
-        (false, ["people", id]) => screens::people::show(call, id).await,
-        (true, ["people", id]) => screens::people::change(call, id).await,
+        (false, ["people"]) => screens::people::find(call).await,
+        (false, ["people", id]) => screens::person::show(call, id).await,
+        (true, ["people", id]) => screens::person::change(call, id).await,
         (false, ["leak"]) => screens::leak::ask(call),
         (true, ["leak"]) => screens::leak::look(call).await,
         (false, ["refusals"]) => screens::refusals::show(call).await,
@@ -285,17 +285,25 @@ fn show(call: &Call, screen: &Screen) -> Response {
 
 /// The links to the other screens.
 fn navigation(call: &Call) -> String {
-    let for_all = [("", "list"), ("/keys", "all"), ("/review", "review"), ("/trail", "trail"), ("/leak", "leak")];
-    let for_admins = [("/people", "people"), ("/refusals", "refusals")];
-    let reads_all = call.actor.is_org_admin() || call.actor.is_auditor();
-    let links: Vec<_> = for_all
-        .into_iter()
-        .chain(for_admins.into_iter().filter(|_| reads_all))
-        .map(|(path, id)| {
-            let (at, text) = (format!("{}{path}", call.mount), call.say(&format!("nav.{id}")));
-            context! { at, text, here => call.place == path }
-        })
-        .collect();
+    let is_admin = call.actor.is_org_admin();
+    let manages = is_admin || call.actor.teams().any(|team| call.actor.manages_keys_of(team.id));
+    let reads_all = is_admin || call.actor.is_auditor();
+    let links: Vec<_> = [
+        ("", "list", true),
+        ("/keys", "all", true),
+        ("/review", "review", true),
+        ("/people", "people", manages),
+        ("/trail", "trail", true),
+        ("/refusals", "refusals", reads_all),
+        ("/leak", "leak", true),
+    ]
+    .into_iter()
+    .filter(|(_, _, is_there)| *is_there)
+    .map(|(path, id, _)| {
+        let (at, text) = (format!("{}{path}", call.mount), call.say(&format!("nav.{id}")));
+        context! { at, text, here => call.place == path }
+    })
+    .collect();
     // Without it the screen is whole; the template is a part of this page and was tested.
     call.site.page.templates.render("nav.html", context! { nav => links }).unwrap_or_default()
 }

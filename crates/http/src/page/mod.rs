@@ -51,7 +51,9 @@
 
 mod answer;
 mod assets;
+mod contacts;
 mod english;
+mod presented;
 mod render;
 mod request;
 mod screens;
@@ -71,7 +73,7 @@ use axum::{
 use tower_api_keys::{Actor, ApiKeys, store::Ledger};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
-use self::site::Site;
+use self::{presented::Presented, site::Site};
 pub use self::{
     settings::{Page, PageError},
     words::Words,
@@ -86,13 +88,13 @@ where
     St: Clone + Send + Sync + 'static,
     A: FromRequestParts<St> + Into<Actor> + Send + 'static,
 {
-    let site = Arc::new(Site::new(page));
+    let site = Arc::new(Site::new(page, Presented::new(keys)));
     around(Gate::new(keys).router::<St, A>(screens(&site)), &site)
 }
 
 /// The page as a tower service, for servers without axum.
 pub fn service(keys: &ApiKeys<impl Ledger>, page: Page) -> HttpService {
-    let site = Arc::new(Site::new(page));
+    let site = Arc::new(Site::new(page, Presented::new(keys)));
     HttpService::new(around(Gate::new(keys).of_extensions(screens(&site)), &site))
 }
 

@@ -27,6 +27,7 @@ const SOURCES: &[(&str, &str)] = sources![
     "notes.html",
     "parts.html",
     "pause.html",
+    "people.html",
     "person.html",
     "problem.html",
     "refusals.html",

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tower_api_keys::{Actor, KeyId, KeyManager, Timestamp, key::redact};
+use tower_api_keys::{Actor, KeyId, KeyManager, TeamId, Timestamp, key::redact};
 
 use super::{answer::Stop, site::Site, times};
 
@@ -33,6 +33,17 @@ impl Call {
     /// The words of this page.
     pub(super) fn say(&self, id: &str) -> String {
         self.site.words().say(id, &[])
+    }
+
+    /// Whom to ask about something that the caller may not do, as a sentence.
+    pub(super) async fn whom_to_ask(&self, team: Option<&TeamId>) -> Option<String> {
+        let names = self.site.page.contacts.as_ref()?.names(&self.actor, team).await?;
+        Some(self.site.words().say("ask.names", &[("names", names)]))
+    }
+
+    /// How soon the end of a key, or of what an owner may do, takes effect everywhere.
+    pub(super) fn effect(&self) -> String {
+        self.site.words().sentence(&self.manager.staleness().sentence())
     }
 
     /// A path under the mount, which begins with a slash. The list itself has none at its end.
@@ -73,6 +84,11 @@ impl Fields {
     /// The first value with this name, if it is not empty.
     pub(super) fn some(&self, name: &str) -> Option<&str> {
         Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Whether there is a field with this name, empty or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
     }
 
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {

@@ -1,8 +1,9 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, future::Future};
 
 use http::{HeaderValue, Uri};
+use tower_api_keys::{Actor, TeamId};
 
-use super::{render::Templates, words::Words};
+use super::{contacts::Contacts, render::Templates, words::Words};
 
 /// How the page looks, and where it leads to.
 ///
@@ -25,6 +26,7 @@ pub struct Page {
     pub(super) brand_css: Option<String>,
     /// The origin of that stylesheet, if it is not the page's own.
     pub(super) brand_origin: Option<String>,
+    pub(super) contacts: Option<Contacts>,
     pub(super) words: Words,
     pub(super) templates: Templates,
 }
@@ -40,6 +42,7 @@ impl Page {
             upgrade_at: None,
             brand_css: None,
             brand_origin: None,
+            contacts: None,
             templates: Templates::new(&words),
             words,
         }
@@ -98,6 +101,26 @@ impl Page {
     pub fn frame(mut self, source: impl Into<String>) -> Result<Self, PageError> {
         self.templates.set_frame(source.into()).map_err(|error| PageError(Problem::Frame(error)))?;
         Ok(self)
+    }
+
+    /// The names of people who can help, beside a button that does not work: admins of the team, or of the
+    /// organization if no team is meant. It gets the person who asks, too. At most five names are shown. Answer quickly:
+    /// the page waits for it. Default: no names.
+    ///
+    /// ```
+    /// use tower_api_keys_http::page::Page;
+    ///
+    /// // In your service: the admins of the team, from your own tables.
+    /// let page = Page::new("Auxot").whom_to_ask(|_actor, _team| async { vec!["Alice Jones".to_owned()] });
+    /// # let _ = page;
+    /// ```
+    #[must_use]
+    pub fn whom_to_ask<F>(mut self, ask: impl Fn(Actor, Option<TeamId>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Vec<String>> + Send + 'static,
+    {
+        self.contacts = Some(Contacts::new(ask));
+        self
     }
 
     /// Other words, or another language. Default: [`Words::english`].

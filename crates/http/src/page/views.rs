@@ -162,8 +162,8 @@ impl Button {
 
 /// The buttons that make sense for a key in its state, allowed or not.
 pub(super) fn buttons(call: &Call, key: &KeyInfo, abilities: &Abilities) -> Vec<Button> {
-    let is_live = !matches!(key.state, KeyState::Revoked | KeyState::Expired);
-    if !is_live {
+    // The keys of a closed owner never work again.
+    if matches!(key.state, KeyState::Revoked | KeyState::Expired | KeyState::OwnerClosed) {
         return Vec::new();
     }
     let is_rotating = key.successor.is_some() || key.predecessor_is_live == Some(true);

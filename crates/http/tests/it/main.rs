@@ -11,6 +11,8 @@
 
 mod each_route;
 mod exports;
+#[cfg(feature = "page")]
+mod forms_of_rights;
 mod gate;
 mod hostile;
 mod noise;

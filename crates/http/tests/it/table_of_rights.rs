@@ -2,10 +2,10 @@
 
 #[path = "../../../../tests/it/table_of_rights/cells.rs"]
 #[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]
-mod cells;
+pub mod cells;
 #[path = "../../../../tests/it/table_of_rights/world.rs"]
 #[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]
-mod world;
+pub mod world;
 
 use std::{sync::Arc, time::Duration};
 

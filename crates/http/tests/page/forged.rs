@@ -29,7 +29,16 @@ async fn forms_of_other_sites_are_refused_and_change_nothing() {
         format!("/keys/{}/rotation", key.id),
     ];
     let id = key.id.to_string();
-    let form = [("version", "1"), ("name", "x"), ("kind", "team"), ("idempotency_key", "k"), ("key", id.as_str())];
+    let form = [
+        ("version", "1"),
+        ("name", "x"),
+        ("kind", "team"),
+        ("idempotency_key", "k"),
+        ("key", id.as_str()),
+        ("step", "delete"),
+        ("do", "revoke"),
+        ("text", text.as_str()),
+    ];
     let forgeries: [&[(&str, &str)]; 5] = [
         &[("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")],
         &[("sec-fetch-site", "same-site"), ("origin", "https://other.example.com")],

@@ -28,7 +28,7 @@ async fn an_admin_sees_what_stops_and_what_goes_on() {
     world.get("olga", "/people/bob").await.is(200).has("Bob B. (left)");
     world.get("alice", "/people/alice").await.is(200).has("laptop").lacks("Close permanently");
     world.get("mo", "/people/alice").await.is(404);
-    world.get("olga", "/people").await.is(200).has("Id of the person");
+    world.get("olga", "/people").await.is(200).has("Name or id of a person");
 }
 
 #[tokio::test]

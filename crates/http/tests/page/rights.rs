@@ -94,7 +94,7 @@ async fn screens_for_readers_are_for_readers() {
         ("audrey", "/refusals", 200),
         ("olga", "/refusals", 200),
         ("mallory", "/people/alice", 404),
-        ("fred", "/people/alice", 404),
+        ("mo", "/people/alice", 404),
         ("olga", "/people/alice", 200),
         ("mallory", "/trail", 200),
         ("mallory", "/review", 200),

@@ -125,3 +125,25 @@ async fn a_rotation_that_never_began_and_one_of_somebody_else_are_told_apart() {
     world.submit("alice", &format!("/keys/{}/rotate", key.id), &unclear).await.is(422).has("Choose one of the two.");
     world.get("mo", &format!("/keys/{}/rotate", key.id)).await.is(200).has("Your role does not allow this.");
 }
+
+#[tokio::test]
+async fn of_two_admins_one_ends_a_rotation_and_the_other_sees_what_happened() {
+    let world = World::new().await;
+    let (old, old_text) = world.team_key("Monday cron").await;
+    let made = world.submit("alice", &format!("/keys/{}/rotate", old.id), &[]).await;
+    let new_text = made.secret();
+    let steps = format!("/keys/{}/rotation", old.id);
+    // Both look at it; then one deletes the old key, and the other gives up.
+    let form = world.get("olga", &steps).await.hidden();
+    let version = form.iter().find(|(name, _)| name == "version").unwrap().1.clone();
+    let finish = [("do", "finish_anyway"), ("confirm", "Monday cron")];
+    world.submit("alice", &steps, &finish).await.is(303);
+    let late = world.post("olga", &steps, &[("do", "abort"), ("version", &version)]).await;
+    late.is(409).has("The rotation is finished: the old key was revoked, and the new one kept.").has("Alice A.");
+    late.no_markup("method=\"post\"");
+    assert_eq!(world.call(&old_text, "curl/8").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.call(&new_text, "curl/8").await, StatusCode::OK);
+    // A second rotation of the old key is not begun either.
+    let again = [("version", "1"), ("idempotency_key", "0123456789abcdef")];
+    world.post("olga", &format!("/keys/{}/rotate", old.id), &again).await.is(409);
+}

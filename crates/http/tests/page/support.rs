@@ -15,13 +15,14 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::FromRequestParts,
-    http::{HeaderMap, Request, StatusCode, request::Parts},
+    http::{Request, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
 use tower::ServiceExt;
 use tower_api_keys::{
-    Actor, ApiKeys, IssueKey, KeyId, ManualClock, OrganizationId, Principal, Scope, TeamId, TeamRef, UserId,
+    Actor, ApiKeys, ApiKeysBuilder, IssueKey, KeyId, ManualClock, OrganizationId, Principal, Scope, TeamId, TeamRef,
+    UserId,
     audit::EventRow,
     hash::Argon2Params,
     manage::{Directory, KeyInfo, Names, Rights, TeamRole},
@@ -30,6 +31,7 @@ use tower_api_keys::{
 };
 use tower_api_keys_http::page::{self, Page};
 
+pub use crate::answer::Answer;
 use crate::wrapped::{Fake, Wrapped};
 
 pub const MOUNT: &str = "/settings/api-keys";
@@ -73,7 +75,7 @@ impl Directory for People {
     type Error = io::Error;
 
     async fn has_team(&self, _: &TeamRef) -> io::Result<bool> {
-        Ok(true)
+        if self.down.load(Ordering::SeqCst) { Err(io::Error::other("the directory is down")) } else { Ok(true) }
     }
 
     async fn names(&self, _: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> io::Result<Names> {
@@ -125,9 +127,21 @@ impl From<CurrentUser> for Actor {
 /// - `fred`: a Team Admin of sales, whose plan does not include team keys
 /// - `tess`: a Team Admin of engineering and of support
 /// - `olga`: an admin of the organization
+/// - `oscar`: the same, without team keys in the plan
 /// - `audrey`: an auditor
 /// - `mallory`: a person without a team, with a hostile name
+/// - `hundred`: a Team Admin of 120 teams
+/// - `key:<id>`: the key with this id, of engineering, which manages keys
+///
+/// With `@acme` at its end, the person is one of the organization `acme`.
 pub fn actor(name: &str) -> Option<Actor> {
+    if let Some((name, organization)) = name.split_once('@') {
+        return Some(actor(name)?.with_organization(OrganizationId::new(organization).ok()?));
+    }
+    if let Some(id) = name.strip_prefix("key:") {
+        let principal = Principal::fake().team("engineering").ok()?.key(KeyId::new(id).ok()?);
+        return Some(Actor::key(&principal.scopes("* keys:manage".parse().ok()?).build(), Rights::none()));
+    }
     let team = |id| TeamId::new(id).unwrap();
     let rights = match name {
         "alice" | "bob" => Rights::none().team(team("engineering"), TeamRole::Admin).team_keys_included(),
@@ -138,7 +152,12 @@ pub fn actor(name: &str) -> Option<Actor> {
             .team(team("support"), TeamRole::Admin)
             .team_keys_included(),
         "olga" => Rights::none().org_admin().team_keys_included(),
+        "oscar" => Rights::none().org_admin(),
         "audrey" => Rights::none().auditor(),
+        "hundred" => {
+            let teams = (0..120).map(|number| TeamId::new(format!("team-{number:03}")).unwrap());
+            teams.fold(Rights::none().team_keys_included(), |rights, team| rights.team(team, TeamRole::Admin))
+        }
         "mallory" => Rights::none(),
         _ => return None,
     };
@@ -175,17 +194,24 @@ impl World {
     }
 
     pub async fn with(page: Page) -> Self {
+        Self::set_up(page, |keys| keys).await
+    }
+
+    /// Several customers, each with an organization.
+    pub async fn of_customers() -> Self {
+        Self::set_up(Page::new("Auxot"), ApiKeysBuilder::several_organizations).await
+    }
+
+    pub async fn set_up(page: Page, more: impl FnOnce(ApiKeysBuilder<Store>) -> ApiKeysBuilder<Store>) -> Self {
         let names_down = Arc::new(AtomicBool::new(false));
         let store: Store = Arc::new(Wrapped(Sometimes::default()));
         let clock = Arc::new(ManualClock::at("2026-11-28T12:00:00Z".parse().unwrap()));
-        let keys = ApiKeys::builder(Arc::clone(&store))
+        let builder = ApiKeys::builder(Arc::clone(&store))
             .params(Argon2Params::MACHINE_SECRET)
             .clock(clock.clone())
             .directory(People { down: Arc::clone(&names_down) })
-            .scopes(["agents:read", "agents:write"].map(|scope| Scope::new(scope).unwrap()))
-            .build()
-            .await
-            .unwrap();
+            .scopes(["agents:read", "agents:write"].map(|scope| Scope::new(scope).unwrap()));
+        let keys = more(builder).build().await.unwrap();
         let api = Router::new().route("/whoami", get(|_: Principal| async { "hello" }));
         let app = Router::new()
             .nest(MOUNT, page::router::<(), CurrentUser>(&keys, page))
@@ -312,103 +338,5 @@ impl World {
                 assert!(!answer.body.contains(&secret[at..at + 8]), "a secret is in an answer");
             }
         }
-    }
-}
-
-/// What a request got.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
-impl Answer {
-    /// Checks the status and the headers that every screen has.
-    #[track_caller]
-    pub fn is(&self, status: u16) -> &Self {
-        assert_eq!(self.status.as_u16(), status, "{}", self.text());
-        assert_eq!(self.header("cache-control"), Some("no-store"));
-        assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
-        if self.header("content-type") == Some("text/html; charset=utf-8") {
-            let policy = self.header("content-security-policy").unwrap();
-            for rule in ["default-src 'none'", "script-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"] {
-                assert!(policy.contains(rule), "{policy}");
-            }
-            assert!(!policy.contains("unsafe"), "{policy}");
-            for inline in [" style=", " onclick", " onload", "<script>", "javascript:", "<style"] {
-                assert!(!self.body.contains(inline), "{inline} in {}", self.body);
-            }
-            assert!(self.body.contains("<h1>") || !self.body.contains("<main"), "a screen has a heading");
-        }
-        self
-    }
-
-    #[track_caller]
-    pub fn has(&self, text: &str) -> &Self {
-        assert!(self.text().contains(text), "{text:?} is not in\n{}", self.text());
-        self
-    }
-
-    #[track_caller]
-    pub fn lacks(&self, text: &str) -> &Self {
-        assert!(!self.text().contains(text), "{text:?} is in\n{}", self.text());
-        self
-    }
-
-    #[track_caller]
-    pub fn markup(&self, part: &str) -> &Self {
-        assert!(self.body.contains(part), "{part:?} is not in\n{}", self.body);
-        self
-    }
-
-    #[track_caller]
-    pub fn no_markup(&self, part: &str) -> &Self {
-        assert!(!self.body.contains(part), "{part:?} is in\n{}", self.body);
-        self
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
-    }
-
-    /// What people read: the text between the tags, with single spaces.
-    pub fn text(&self) -> String {
-        let mut text = String::new();
-        let mut inside = false;
-        for letter in self.body.chars() {
-            match letter {
-                '<' => {
-                    inside = true;
-                    text.push(' ');
-                }
-                '>' => inside = false,
-                _ if !inside => text.push(letter),
-                _ => {}
-            }
-        }
-        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        [("&quot;", "\""), ("&#39;", "'"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")]
-            .iter()
-            .fold(text, |text, (from, to)| text.replace(from, to))
-    }
-
-    /// The hidden fields of its forms, each name once.
-    pub fn hidden(&self) -> Vec<(String, String)> {
-        let mut fields: Vec<(String, String)> = Vec::new();
-        for field in self.body.split("<input type=\"hidden\" name=\"").skip(1) {
-            let (name, rest) = field.split_once('"').unwrap();
-            let value = rest.split_once("value=\"").unwrap().1.split_once('"').unwrap().0;
-            if !fields.iter().any(|(known, _)| known == name) {
-                fields.push((name.to_owned(), value.to_owned()));
-            }
-        }
-        fields
-    }
-
-    /// The text of the key that it reveals.
-    #[track_caller]
-    pub fn secret(&self) -> String {
-        let field = self.body.split("data-secret").next().unwrap().rsplit("<input").next().unwrap();
-        field.split_once("value=\"").unwrap_or_else(|| panic!("{}", self.body)).1.split_once('"').unwrap().0.to_owned()
     }
 }

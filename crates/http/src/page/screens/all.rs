@@ -63,7 +63,7 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
         list = list.after(cursor);
     }
     let KeyPage { keys, unreadable, names, next, .. } = call.manager.list(list, &call.actor).await?;
-    let evidence = Evidence { asked_at: None, entries: std::collections::BTreeMap::new() };
+    let evidence = Evidence::none();
     let more = next.map(|next| {
         let query = fields.clone().set("after", &next.to_string()).query();
         call.at(&format!("/keys{query}"))

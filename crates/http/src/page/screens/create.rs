@@ -1,14 +1,15 @@
 use http::StatusCode;
 use serde::Serialize;
 use tower_api_keys::{
-    IssueKey, KeyKind, Owner, Scope, Scopes, TeamId,
-    manage::{Decision, ManageErrorKind, NamedTeam, NoteKind, Preview, Severity},
+    IssueKey, KeyKind, Networks, Owner, Scope, Scopes, TeamId,
+    manage::{Decision, ManageErrorKind, NoteKind, Preview, Severity},
     record::Labels,
 };
 
 use super::{
     failed::Failed,
     reveal::{replayed, reveal},
+    teams::{TeamSearch, Teams},
 };
 use crate::page::{
     answer::{Reply, Screen, Stop},
@@ -24,6 +25,8 @@ pub(super) const INSTALLED_IN: &str = "installed-in";
 struct CreateView {
     kind: &'static str,
     teams: Vec<Choice>,
+    /// A search for a team, if there are too many for a list.
+    search: Option<TeamSearch>,
     /// Whether the team is typed: nothing lists the teams of this caller.
     team_typed: bool,
     team: String,
@@ -35,6 +38,9 @@ struct CreateView {
     responsible: String,
     ticket: String,
     installed_in: String,
+    /// Whether the service can check networks.
+    has_networks: bool,
+    networks: String,
     more: bool,
     idempotency_key: String,
     notes: Notes,
@@ -69,7 +75,7 @@ struct Note {
 /// What a form asks for, as far as it can be understood.
 struct Asked {
     kind: KeyKind,
-    choices: Vec<NamedTeam>,
+    teams: Teams,
     team: Option<TeamId>,
     request: Option<IssueKey>,
     wrong: Option<Failed>,
@@ -126,8 +132,8 @@ async fn asked(call: &Call) -> Result<Asked, Stop> {
         "user" | "" => KeyKind::User,
         _ => return Err(Stop::Malformed("kind")),
     };
-    let choices = call.manager.teams_to_issue_for(&call.actor).await?;
     let named = fields.some("team").map(TeamId::new).transpose();
+    let teams = Teams::of(call, named.as_ref().ok().and_then(Option::as_ref)).await?;
     let mut wrong = None;
     let (owner, team) = match (kind, named) {
         (KeyKind::User, _) => (call.actor.user_id().cloned().map(Owner::User), None),
@@ -138,9 +144,9 @@ async fn asked(call: &Call) -> Result<Asked, Stop> {
         (KeyKind::Team, Ok(Some(team))) => (Some(Owner::Team(team.clone())), Some(team)),
         (KeyKind::Team, Ok(None)) => {
             // Without a choice, the notes say why for a team of theirs.
-            let first = choices.first().map(|team| team.id().clone());
+            let first = teams.choices.first().map(|team| team.id().clone());
             let first = first.or_else(|| call.actor.teams().next().map(|team| team.id.clone()));
-            if choices.len() != 1 {
+            if teams.choices.len() != 1 {
                 wrong = Some(Failed::field(call, "team", "create.team_missing"));
             }
             (first.clone().map(Owner::Team), first)
@@ -152,7 +158,7 @@ async fn asked(call: &Call) -> Result<Asked, Stop> {
         None if kind == KeyKind::User => return Err(Stop::NotFound),
         None => None,
     };
-    Ok(Asked { kind, choices, team, request, wrong })
+    Ok(Asked { kind, teams, team, request, wrong })
 }
 
 /// The request with what the form says besides its owner.
@@ -177,6 +183,11 @@ fn filled(call: &Call, request: IssueKey, wrong: &mut Option<Failed>) -> Result<
     if let Some(responsible) = fields.some("responsible") {
         request = request.responsible(responsible);
     }
+    match networks(call) {
+        Ok(Some(networks)) => request = request.networks(networks),
+        Ok(None) => {}
+        Err(failed) => *wrong = Some(failed),
+    }
     for (label, field) in [(TICKET, "ticket"), (INSTALLED_IN, "installed_in")] {
         if let Some(value) = fields.some(field) {
             request = request.labelled(label, value);
@@ -196,6 +207,18 @@ pub(super) fn scopes(call: &Call) -> Result<Option<Scopes>, Stop> {
     named.collect::<Result<Scopes, _>>().map(Some)
 }
 
+/// The networks that are typed, with blanks, commas or line ends between them; `None` for all.
+pub(super) fn networks(call: &Call) -> Result<Option<Networks>, Failed> {
+    let typed = call.fields.text("networks");
+    let each = typed.split(|letter: char| letter.is_whitespace() || letter == ',').filter(|text| !text.is_empty());
+    let each: Vec<_> = each.collect();
+    if each.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |sentence| Failed { field: Some("networks"), text: call.site.words().sentence(&sentence) };
+    Networks::new(each).map(Some).map_err(|error| wrong(error.sentence()))
+}
+
 async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: StatusCode) -> Result<Reply, Stop> {
     let fields = &call.fields;
     let preview = match &asked.request {
@@ -205,33 +228,27 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
     let words = call.site.words();
     let refused = preview.as_ref().and_then(|preview| match (preview.decision, &preview.denial) {
         // An answer to this choice of team, scopes and end; without choices there is no other.
-        (Decision::Deny(_), Some(denial)) if asked.choices.is_empty() && !call.actor.is_org_admin() => {
+        (Decision::Deny(_), Some(denial)) if asked.teams.choices.is_empty() && !call.actor.is_org_admin() => {
             let both = [Some(denial.sentence()), denial.remedy()];
             Some(both.iter().flatten().map(|sentence| words.sentence(sentence)).collect::<Vec<_>>().join(" "))
         }
         _ => None,
     });
     let notes = preview.map(|preview| say(call, &asked, &preview)).unwrap_or_default();
-    let Asked { kind, choices, team, .. } = asked;
+    let Asked { kind, teams, team, .. } = asked;
     let chosen: Vec<_> = fields.all("scope").collect();
     let scopes = call.manager.scopes().into_iter().flatten().map(|scope| Choice {
         value: scope.as_str().to_owned(),
         text: scope.as_str().to_owned(),
         chosen: chosen.contains(&scope.as_str()),
     });
-    let teams: Vec<_> = choices
-        .iter()
-        .map(|choice| Choice {
-            value: choice.id().to_string(),
-            text: choice.label().to_owned(),
-            chosen: team.as_ref() == Some(choice.id()),
-        })
-        .collect();
+    let (search, teams) = (teams.search.clone(), teams.list(team.as_ref()));
     let text = |name| fields.echo(name);
     let is_refused = refused.is_some();
     let view = CreateView {
         kind: kind.as_str(),
-        team_typed: kind == KeyKind::Team && teams.is_empty(),
+        team_typed: kind == KeyKind::Team && teams.is_empty() && search.is_none(),
+        search,
         teams,
         team: team.map(|team| team.to_string()).unwrap_or_default(),
         name: text("name"),
@@ -242,7 +259,9 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
         responsible: text("responsible"),
         ticket: text("ticket"),
         installed_in: text("installed_in"),
-        more: ["responsible", "ticket", "installed_in"].iter().any(|field| fields.some(field).is_some()),
+        has_networks: call.manager.checks_networks(),
+        networks: text("networks"),
+        more: ["responsible", "ticket", "installed_in", "networks"].iter().any(|field| fields.some(field).is_some()),
         idempotency_key: attempt(call)?,
         notes,
         failed,
@@ -265,7 +284,7 @@ fn say(call: &Call, asked: &Asked, preview: &Preview) -> Notes {
             remedy: note.remedy.as_ref().map(|remedy| words.sentence(remedy)),
         })
         .collect();
-    let offers_team = preview.has(NoteKind::ShouldBeTeamKey) && !asked.choices.is_empty();
+    let offers_team = preview.has(NoteKind::ShouldBeTeamKey) && !asked.teams.choices.is_empty();
     let as_team_key =
         offers_team.then(|| call.at(&format!("/new?kind=team&name={}", in_query(&call.fields.echo("name")))));
     Notes { name_advice: preview.name.map(|advice| words.sentence(&advice.sentence())), notes, as_team_key }

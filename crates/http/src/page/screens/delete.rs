@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tower_api_keys::{
     Timestamp,
-    manage::{KeyAction, KeyInfo, ManageErrorKind, RevokeKey},
+    manage::{KeyAction, KeyInfo, RevokeKey},
 };
 
 use super::failed::Failed;
@@ -25,6 +25,8 @@ struct DeleteView {
     rotate: bool,
     in_use: InUse,
     because: String,
+    /// How soon it is refused everywhere.
+    effect: String,
     failed: Option<Failed>,
 }
 
@@ -88,6 +90,7 @@ async fn screen(call: &Call, key: &KeyInfo, failed: Option<Failed>, status: Stat
         rotate: buttons(call, key, &abilities).iter().any(|button| button.id == "rotate" && button.allowed),
         in_use: in_use(call, key).await?,
         because: call.fields.echo("because"),
+        effect: call.effect(),
         failed,
     };
     let title = call.site.words().say("delete.title", &[("name", view.key.shown.clone())]);
@@ -97,14 +100,12 @@ async fn screen(call: &Call, key: &KeyInfo, failed: Option<Failed>, status: Stat
 /// What still calls with a key, as far as the caller may see it.
 pub(super) async fn in_use(call: &Call, key: &KeyInfo) -> Result<InUse, Stop> {
     let confirm = if key.name.as_str().is_empty() { key.id.to_string() } else { key.name.as_str().trim().to_owned() };
+    // Asked first: a denied attempt would be recorded.
+    if !call.manager.abilities(key, &call.actor)?.allows(KeyAction::SeeUsage) {
+        return Ok(InUse { confirm, ..InUse::default() });
+    }
     // It has the time at which the question was asked, and the answer is by the counts of that time.
-    let now = match call.manager.explain(&key.id, &call.actor).await {
-        Ok(explanation) => explanation.asked_at,
-        Err(error) if matches!(error.kind(), ManageErrorKind::Denied(_)) => {
-            return Ok(InUse { confirm, ..InUse::default() });
-        }
-        Err(error) => return Err(error.into()),
-    };
+    let now = call.manager.explain(&key.id, &call.actor).await?.asked_at;
     let usage = call.manager.usage(&key.id, 1, &call.actor).await?;
     let is_lately = |at: Timestamp| at.saturating_add(LATELY) > now;
     let mut counts: Vec<_> = usage.detail.successes().collect();

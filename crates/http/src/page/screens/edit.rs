@@ -3,7 +3,7 @@ use serde::Serialize;
 use tower_api_keys::manage::{EditKey, KeyInfo};
 
 use super::{
-    create::{Choice, INSTALLED_IN, TICKET, labels, scopes},
+    create::{Choice, INSTALLED_IN, TICKET, labels, networks, scopes},
     failed::Failed,
 };
 use crate::page::{
@@ -25,6 +25,8 @@ struct EditView {
     all_scopes: bool,
     may_all: bool,
     ends: String,
+    has_networks: bool,
+    networks: String,
     failed: Option<Failed>,
 }
 
@@ -88,6 +90,11 @@ fn request(call: &Call, key: &KeyInfo) -> Result<EditKey, Wrong> {
     {
         request = request.scopes(scopes);
     }
+    let networks = networks(call).map_err(Wrong::Form)?;
+    // Without the field, they are kept.
+    if fields.has("networks") && networks != key.networks {
+        request = request.networks(networks);
+    }
     if let Some(text) = fields.some("ends") {
         let Some(end) = times::of_day(text) else {
             return Err(Wrong::Form(Failed::field(call, "ends", "create.ends_invalid")));
@@ -138,6 +145,8 @@ async fn screen(
         scopes: named.into_iter().map(choice).collect(),
         all_scopes,
         may_all,
+        has_networks: call.manager.checks_networks() || key.networks.is_some(),
+        networks: text("networks", key.networks.as_ref().map(ToString::to_string).as_deref()),
         ends: text("ends", key.expires_at.map(times::day).as_deref()),
         failed,
     };

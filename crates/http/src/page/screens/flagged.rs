@@ -1,13 +1,14 @@
 //! Rows of keys with what needs attention, for the list and for the review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tower_api_keys::{
     KeyId, Timestamp,
-    manage::{InventoryEntry, InventoryQuery, KeyAction, KeyFlag, KeyInfo, ManageErrorKind, Names},
+    manage::{InventoryEntry, InventoryQuery, KeyAction, KeyFlag, KeyInfo, Names},
 };
 
+use super::reviewed::Reviewed;
 use crate::page::{
     answer::Stop,
     request::Call,
@@ -25,6 +26,8 @@ pub(super) struct Row {
     /// When it was last used, if the actor may see that and it was.
     pub(super) used: Option<When>,
     pub(super) sources: String,
+    /// The last review of it.
+    pub(super) reviewed: Option<Reviewed>,
     /// Only what the actor may do.
     pub(super) buttons: Vec<Button>,
 }
@@ -46,18 +49,15 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
+    pub(super) const fn none() -> Self {
+        Self { asked_at: None, entries: BTreeMap::new() }
+    }
+
     /// What the actor may see of the use of these keys; nothing for a member.
     pub(super) async fn of(call: &Call, query: InventoryQuery) -> Result<Self, Stop> {
-        match call.manager.inventory(query, &call.actor).await {
-            Ok(page) => {
-                let entries = page.entries.into_iter().map(|entry| (entry.key.id, entry)).collect();
-                Ok(Self { asked_at: Some(page.asked_at), entries })
-            }
-            Err(error) if matches!(error.kind(), ManageErrorKind::Denied(_) | ManageErrorKind::NotFound) => {
-                Ok(Self { asked_at: None, entries: BTreeMap::new() })
-            }
-            Err(error) => Err(error.into()),
-        }
+        let page = call.manager.inventory(query, &call.actor).await?;
+        let entries = page.entries.into_iter().map(|entry| (entry.key.id, entry)).collect();
+        Ok(Self { asked_at: Some(page.asked_at), entries })
     }
 }
 
@@ -76,9 +76,20 @@ pub(super) fn row(call: &Call, key: &KeyInfo, names: &Names, evidence: &Evidence
         flags,
         rotating: key.successor.is_some() || key.predecessor_is_live == Some(true),
         used,
+        reviewed: Reviewed::of(call, key, names),
         sources: entry.map(|entry| sources_line(call, entry.usage.successes())).unwrap_or_default(),
         buttons: buttons(call, key, &abilities).into_iter().filter(|button| button.allowed).collect(),
     })
+}
+
+/// Leaves out sentences that are on the same screen already: a hundred keys with the same flag are one sentence.
+pub(super) fn say_once<'a>(rows: impl Iterator<Item = &'a mut Row>) {
+    let mut said = BTreeSet::new();
+    for flag in rows.flat_map(|row| &mut row.flags) {
+        if !said.insert(flag.sentence.clone()) {
+            flag.sentence.clear();
+        }
+    }
 }
 
 /// The flags of a key, each with its sentence and the action that takes it away.

@@ -1,11 +1,16 @@
 use std::cmp::Reverse;
 
 use serde::Serialize;
-use tower_api_keys::manage::{AuditQuery, InventoryQuery, KeyAction, KeyState, ListKeys, ManageErrorKind};
+use tower_api_keys::{
+    Owner,
+    manage::{AuditQuery, InventoryQuery, KeyAction, KeyInfo, KeyState, ListKeys},
+};
 
 use super::{
     delete::SourceView,
     flagged::{Flag, flags},
+    list::notice,
+    refusals::{RefusalsView, latest},
     trail::{Line, lines},
 };
 use crate::page::{
@@ -19,6 +24,8 @@ use crate::page::{
 const DAYS: u16 = 30;
 /// How many changes are shown.
 const LINES: u16 = 20;
+/// How many refusals without a key are shown.
+const REFUSALS: usize = 3;
 /// The height of the chart, and the width of a bar with its gap.
 const HEIGHT: i64 = 80;
 const STEP: usize = 10;
@@ -37,10 +44,17 @@ struct KeyPageView {
     revoked: Option<Ended>,
     paused: Option<Ended>,
     buttons: Vec<Button>,
+    /// Whom to ask, if some of these do not work.
+    ask: Option<String>,
+    /// Why all keys of this owner are refused.
+    notice: Option<String>,
+    upgrade: Option<String>,
     flags: Vec<Flag>,
     advice: Option<String>,
     usage: Option<UsageView>,
     explanation: Option<ExplanationView>,
+    /// Requests that showed no key which is known: perhaps this one, cut off.
+    refusals: Option<RefusalsView>,
     trail: Option<Vec<Line>>,
 }
 
@@ -119,6 +133,10 @@ pub(in crate::page) async fn show(call: &Call, id: &str) -> Result<Reply, Stop> 
             shown.push(Button::of(call, "pause", &abilities, KeyAction::Pause));
         }
     }
+    let ask = match &key.owner {
+        Owner::Team(team) if shown.iter().any(|button| !button.allowed) => call.whom_to_ask(Some(team)).await,
+        _ => None,
+    };
     let sees_usage = abilities.allows(KeyAction::SeeUsage);
     let (usage, explanation) = if sees_usage {
         let explanation = explanation(call, &key.id).await?;
@@ -127,7 +145,8 @@ pub(in crate::page) async fn show(call: &Call, id: &str) -> Result<Reply, Stop> 
         (None, None)
     };
     let is_live = !matches!(key.state, KeyState::Revoked | KeyState::Expired);
-    let (flags, advice) = if sees_usage { attention(call, &key.id, &key, is_live).await? } else { (Vec::new(), None) };
+    let (flags, advice) = if sees_usage { attention(call, &key).await? } else { (Vec::new(), None) };
+    let advice = advice.filter(|_| is_live);
     let trail = if abilities.allows(KeyAction::Audit) {
         let page = call.manager.events(AuditQuery::all().of_key(key.id).limit(LINES), &call.actor).await?;
         Some(lines(call, &page.entries, &page.names))
@@ -137,6 +156,8 @@ pub(in crate::page) async fn show(call: &Call, id: &str) -> Result<Reply, Stop> 
     let ended = |at: Option<_>, by: &Option<_>| {
         at.map(|at| Ended { at: When::minute(at, words), by: by.as_ref().map(|by| Person::of(call, by, &names)) })
     };
+    let refusals = if sees_usage { latest(call, REFUSALS).await? } else { None };
+    let (notice, upgrade) = notice(call, key.kind.as_str(), &key.owner_status);
     let view = KeyPageView {
         organization: key.organization.to_string(),
         responsible: key.responsible.as_ref().map(ToString::to_string),
@@ -153,10 +174,14 @@ pub(in crate::page) async fn show(call: &Call, id: &str) -> Result<Reply, Stop> 
         revoked: ended(key.revoked_at, &key.revoked_by),
         paused: ended(key.paused_at, &key.paused_by),
         buttons: shown,
+        ask,
+        notice,
+        upgrade,
         flags,
         advice,
         usage,
         explanation,
+        refusals,
         trail,
         key: KeyView::of(call, &key, &names),
     };
@@ -164,25 +189,11 @@ pub(in crate::page) async fn show(call: &Call, id: &str) -> Result<Reply, Stop> 
 }
 
 /// The flags of a key, and whether it should be of the other kind.
-async fn attention(
-    call: &Call,
-    id: &tower_api_keys::KeyId,
-    key: &tower_api_keys::manage::KeyInfo,
-    is_live: bool,
-) -> Result<(Vec<Flag>, Option<String>), Stop> {
-    if !is_live {
-        return Ok((Vec::new(), None));
-    }
+async fn attention(call: &Call, key: &KeyInfo) -> Result<(Vec<Flag>, Option<String>), Stop> {
     let abilities = call.manager.abilities(key, &call.actor)?;
     let query = InventoryQuery::matching(ListKeys::of(key.owner.clone()).lineage(key.lineage)).limit(100);
-    let page = match call.manager.inventory(query, &call.actor).await {
-        Ok(page) => page,
-        Err(error) if matches!(error.kind(), ManageErrorKind::Denied(_) | ManageErrorKind::NotFound) => {
-            return Ok((Vec::new(), None));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let Some(entry) = page.entries.iter().find(|entry| entry.key.id == *id) else { return Ok((Vec::new(), None)) };
+    let page = call.manager.inventory(query, &call.actor).await?;
+    let Some(entry) = page.entries.iter().find(|entry| entry.key.id == key.id) else { return Ok((Vec::new(), None)) };
     let advice = entry.advice();
     let words = call.site.words();
     let advice =

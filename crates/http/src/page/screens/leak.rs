@@ -1,18 +1,30 @@
+use std::collections::BTreeMap;
+
 use http::StatusCode;
 use serde::Serialize;
-use tower_api_keys::manage::{KeyMatch, LeakReport, ManageErrorKind, MatchConfidence, Names};
+use tower_api_keys::manage::{
+    KeyAction, KeyMatch, KeyMatches, LeakReport, ManageError, ManageErrorKind, MatchConfidence, Names, PresentedOutcome,
+};
 
 use crate::page::{
     answer::{Reply, Screen, Stop},
+    presented::Stopping,
     request::Call,
     times::When,
     views::{Button, KeyView, Person, buttons, plain, source_name},
 };
 
+/// The longest text that is searched, in bytes.
+const LONGEST: usize = 64 * 1_024;
+
 #[derive(Default, Serialize)]
 struct LeakView {
     /// Whether a text was searched.
     looked: bool,
+    /// What happened to the whole keys in the text, if they were to be stopped.
+    stopped: Vec<StoppedView>,
+    /// When a stopped key is refused everywhere.
+    effective: Option<String>,
     sentences: Vec<String>,
     matches: Vec<MatchView>,
     report: Option<ReportView>,
@@ -20,9 +32,20 @@ struct LeakView {
     failed: Option<String>,
 }
 
+/// A key whose whole text was in the text.
+#[derive(Serialize)]
+struct StoppedView {
+    /// How it begins. Whoever sent it has all of it.
+    short: String,
+    sentence: String,
+    done: bool,
+}
+
 #[derive(Serialize)]
 struct MatchView {
     key: KeyView,
+    /// Who is to be told, besides the owner.
+    responsible: Option<String>,
     evidence: String,
     /// Whether the whole key may be in the text.
     urgent: bool,
@@ -58,38 +81,93 @@ pub(in crate::page) fn ask(call: &Call) -> Result<Reply, Stop> {
     Ok(Screen::new("leak.html", call.say("leak.title"), &LeakView::default()).into())
 }
 
-/// Which keys a text is about. Nothing of the text is in the answer.
+/// Which keys a text is about, after the whole keys in it were stopped, if that was asked for. Nothing of the text is
+/// in the answer, besides the public beginning of those keys.
 pub(in crate::page) async fn look(call: &Call) -> Result<Reply, Stop> {
-    let words = call.site.words();
-    let found = match call.manager.identify(call.fields.raw("text"), &call.actor).await {
-        Ok(found) => found,
-        Err(error) if matches!(error.kind(), ManageErrorKind::Invalid(_)) => {
-            let view = LeakView { failed: Some(words.sentence(&error.sentence())), ..LeakView::default() };
-            let screen = Screen::new("leak.html", call.say("leak.title"), &view);
-            return Ok(screen.with_status(StatusCode::UNPROCESSABLE_ENTITY).into());
-        }
-        Err(error) => return Err(error.into()),
+    let text = call.fields.raw("text");
+    let how = match call.fields.text("do") {
+        "" | "look" => None,
+        "pause" => Some(Stopping::Pause),
+        "revoke" => Some(Stopping::Revoke),
+        _ => return Err(Stop::Malformed("do")),
     };
-    let report = match found.keys.first() {
+    let mut view = LeakView { looked: true, ..LeakView::default() };
+    if let Some(how) = how.filter(|_| text.len() <= LONGEST) {
+        view.stopped = stop(call, text, how).await?;
+        view.effective = view.stopped.iter().any(|key| key.done).then(|| call.effect());
+        if view.stopped.is_empty() {
+            view.failed = Some(call.say("leak.no_whole_key"));
+        }
+    }
+    let status = match call.manager.identify(text, &call.actor).await {
+        Ok(found) => add(call, &mut view, &found).await?,
+        Err(error) => failed(call, &mut view, error)?,
+    };
+    Ok(Screen::new("leak.html", call.say("leak.title"), &view).with_status(status).into())
+}
+
+/// Stops every whole key in a text. Any caller may: the text is the permission.
+async fn stop(call: &Call, text: &str, how: Stopping) -> Result<Vec<StoppedView>, Stop> {
+    let format = call.manager.format();
+    let whole = format.find_in(text.as_bytes()).filter(|found| found.is_whole);
+    let known: BTreeMap<&str, String> = whole
+        .filter_map(|found| Some((text.get(found.at)?, format!("{}{}.…", format.prefix(found.kind), found.id))))
+        .collect();
+    let texts: Vec<&str> = known.keys().copied().collect();
+    let answers = call.site.presented.stop(&texts, how).await?;
+    let stopped = known.into_values().zip(answers).map(|(short, answer)| {
+        let words = call.site.words();
+        match answer.outcome {
+            // The text proves that the caller could use the key, so it may know what became of it.
+            PresentedOutcome::AlreadyPaused
+            | PresentedOutcome::AlreadyRevoked
+            | PresentedOutcome::Paused
+            | PresentedOutcome::Revoked => {
+                StoppedView { short, sentence: words.sentence(&answer.outcome_sentence), done: true }
+            }
+            PresentedOutcome::TryAgain | PresentedOutcome::Unreadable => {
+                StoppedView { short, sentence: call.say("leak.not_checked"), done: false }
+            }
+            // One sentence for all of these: nobody learns here which ids there are.
+            _ => StoppedView { short, sentence: call.say("leak.no_key"), done: false },
+        }
+    });
+    Ok(stopped.collect())
+}
+
+async fn add(call: &Call, view: &mut LeakView, found: &KeyMatches) -> Result<StatusCode, Stop> {
+    let words = call.site.words();
+    let is_about_others = found.keys.is_empty() && !view.stopped.is_empty();
+    if !is_about_others {
+        view.sentences = found.sentences().iter().map(|sentence| words.sentence(sentence)).collect();
+    }
+    let matches = found.keys.iter().map(|found_key| matched(call, found_key, &found.names));
+    view.matches = matches.collect::<Result<_, _>>()?;
+    view.unreadable = found.unreadable;
+    view.report = match found.keys.first() {
         Some(surest) => report(call, surest).await?,
         None => None,
     };
-    let matches = found.keys.iter().map(|found_key| matched(call, found_key, &found.names));
-    let view = LeakView {
-        looked: true,
-        sentences: found.sentences().iter().map(|sentence| words.sentence(sentence)).collect(),
-        matches: matches.collect::<Result<_, _>>()?,
-        report,
-        unreadable: found.unreadable,
-        failed: None,
-    };
-    Ok(Screen::new("leak.html", call.say("leak.title"), &view).into())
+    Ok(if view.failed.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK })
+}
+
+/// A text that cannot be searched, or a caller that may not search. What was stopped is told all the same.
+fn failed(call: &Call, view: &mut LeakView, error: ManageError) -> Result<StatusCode, Stop> {
+    match error.kind() {
+        ManageErrorKind::Invalid(_) => {
+            view.failed = Some(call.site.words().sentence(&error.sentence()));
+            Ok(StatusCode::UNPROCESSABLE_ENTITY)
+        }
+        _ if !view.stopped.is_empty() => Ok(StatusCode::OK),
+        _ => Err(error.into()),
+    }
 }
 
 fn matched(call: &Call, found: &KeyMatch, names: &Names) -> Result<MatchView, Stop> {
     let abilities = call.manager.abilities(&found.key, &call.actor)?;
     Ok(MatchView {
         key: KeyView::of(call, &found.key, names),
+        responsible: found.key.responsible.as_ref().map(ToString::to_string),
         evidence: call.site.words().sentence(&found.evidence_sentence),
         urgent: found.evidence <= MatchConfidence::IdAndSecret,
         buttons: buttons(call, &found.key, &abilities),
@@ -98,13 +176,11 @@ fn matched(call: &Call, found: &KeyMatch, names: &Names) -> Result<MatchView, St
 
 /// What was done with the surest key, if the caller may see that.
 async fn report(call: &Call, surest: &KeyMatch) -> Result<Option<ReportView>, Stop> {
-    let report = match call.manager.leak_report(&surest.key.id, surest.key.created_at, &call.actor).await {
-        Ok(report) => report,
-        Err(error) if matches!(error.kind(), ManageErrorKind::Denied(_) | ManageErrorKind::NotFound) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error.into()),
-    };
+    // Asked first: a denied attempt would be recorded.
+    if !call.manager.abilities(&surest.key, &call.actor)?.allows(KeyAction::SeeUsage) {
+        return Ok(None);
+    }
+    let report = call.manager.leak_report(&surest.key.id, surest.key.created_at, &call.actor).await?;
     let words = call.site.words();
     let LeakReport { sources, made, changes, names, .. } = &report;
     let sources = sources.iter().map(|used| SourceUse {

@@ -1,12 +1,15 @@
 use serde::Serialize;
 use tower_api_keys::{
     KeyKind, Owner, TeamId,
-    manage::{Decision, DenialReason, InventoryQuery, KeyAction, KeyInfo, KeyPage, ListKeys, Target},
+    manage::{
+        Decision, DenialReason, InventoryQuery, KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind,
+        Target,
+    },
     record::{NamePart, OwnerStatus, Suspension},
     store::{KeyCursor, Liveness},
 };
 
-use super::flagged::{Evidence, Row, row};
+use super::flagged::{Evidence, Row, row, say_once};
 use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, in_query},
@@ -60,6 +63,8 @@ struct Group {
 struct Gate {
     create: Option<String>,
     why: Vec<String>,
+    /// Whom to ask.
+    ask: Option<String>,
     /// The plan is why: no button, and where to upgrade.
     plan: bool,
     upgrade: Option<String>,
@@ -104,11 +109,11 @@ async fn personal(call: &Call, part: Option<NamePart>, dead: bool) -> Result<Opt
     let owner = Owner::User(user.clone());
     let gate = match call.manager.can(&call.actor, KeyAction::Issue, &Target::new_key(&owner)).await? {
         Decision::Allow => Gate::open(call, "user", None),
-        Decision::Deny(reason) => Gate::closed(call, &[reason]),
-        Decision::Hide => Gate::closed(call, &[]),
+        Decision::Deny(reason) => Gate::closed(call, &[reason], None).await,
+        Decision::Hide => Gate::closed(call, &[], None).await,
     };
     let list = narrowed(call, ListKeys::of(owner), part, dead)?;
-    section(call, "user", list, gate, false).await.map(Some)
+    section(call, "user", list, gate, false, true).await.map(Some)
 }
 
 async fn of_teams(
@@ -117,14 +122,28 @@ async fn of_teams(
     part: Option<NamePart>,
     dead: bool,
 ) -> Result<(Section, bool), Stop> {
-    let gate = team_gate(call, team.as_ref()).await?;
+    let gate = match team_gate(call, team.as_ref()).await {
+        // The keys are shown even if nobody knows for which teams more can be created.
+        Err(Stop::Manage(error)) if error.kind() == ManageErrorKind::DirectoryUnavailable => {
+            Gate::unknown(call, &error)
+        }
+        gate => gate?,
+    };
     let list = match &team {
         Some(team) => ListKeys::of(team.clone()),
         None => ListKeys::all(),
     };
     let list = narrowed(call, list.kind(KeyKind::Team), part, dead)?;
     let several = team.is_none() && (call.actor.is_org_admin() || call.actor.teams().count() > 1);
-    section(call, "team", list, gate, several).await
+    // Asked first: a denied attempt would be recorded.
+    let sees_use = match team {
+        None => true,
+        Some(team) => {
+            let owner = Owner::Team(team);
+            call.manager.can(&call.actor, KeyAction::SeeUsage, &Target::Owner(&owner)).await? == Decision::Allow
+        }
+    };
+    section(call, "team", list, gate, several, sees_use).await
 }
 
 fn narrowed(call: &Call, list: ListKeys, part: Option<NamePart>, dead: bool) -> Result<ListKeys, Stop> {
@@ -147,9 +166,10 @@ async fn section(
     list: ListKeys,
     gate: Gate,
     several: bool,
+    sees_use: bool,
 ) -> Result<(Section, bool), Stop> {
     let page = call.manager.list(list.clone(), &call.actor).await?;
-    let evidence = Evidence::of(call, InventoryQuery::matching(list)).await?;
+    let evidence = if sees_use { Evidence::of(call, InventoryQuery::matching(list)).await? } else { Evidence::none() };
     let KeyPage { keys, unreadable, names, next, .. } = page;
     let mut owners: Vec<(Owner, Vec<KeyInfo>)> = Vec::new();
     for key in keys {
@@ -162,15 +182,15 @@ async fn section(
     let mut groups = Vec::new();
     for (owner, keys) in owners {
         let status = keys.first().map(|key| key.owner_status).unwrap_or_default();
-        let notice = notice(call, kind, &status);
-        let by_plan = status.closed_at().is_none() && !status.has(Suspension::Admin) && status.has(Suspension::Plan);
+        let (notice, upgrade) = notice(call, kind, &status);
         groups.push(Group {
             heading: several.then(|| owner_name(&owner, &names)),
             notice,
-            upgrade: call.site.page.upgrade_at.clone().filter(|_| by_plan),
+            upgrade,
             rows: keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?,
         });
     }
+    say_once(groups.iter_mut().flat_map(|group| &mut group.rows));
     let more = next.map(|next| {
         let fields = call.fields.clone().set("kind", kind).set("after", &next.to_string());
         call.at(&format!("/{}", fields.query()))
@@ -187,8 +207,8 @@ async fn section(
     Ok((section, names.is_complete()))
 }
 
-/// Why the keys of an owner are refused, all of them.
-fn notice(call: &Call, kind: &str, status: &OwnerStatus) -> Option<String> {
+/// Why the keys of an owner are refused, all of them, and where to upgrade if that would change it.
+pub(super) fn notice(call: &Call, kind: &str, status: &OwnerStatus) -> (Option<String>, Option<String>) {
     let id = if status.closed_at().is_some() {
         "closed"
     } else if status.has(Suspension::Admin) {
@@ -196,18 +216,30 @@ fn notice(call: &Call, kind: &str, status: &OwnerStatus) -> Option<String> {
     } else if status.has(Suspension::Plan) {
         "suspended_by_plan"
     } else {
-        return None;
+        return (None, None);
     };
-    Some(call.say(&format!("notice.{kind}.{id}")))
+    let upgrade = call.site.page.upgrade_at.clone().filter(|_| id == "suspended_by_plan");
+    (Some(call.say(&format!("notice.{kind}.{id}"))), upgrade)
 }
 
 impl Gate {
     fn open(call: &Call, kind: &str, team: Option<&TeamId>) -> Self {
         let team = team.map(|team| format!("&team={}", in_query(team.as_str()))).unwrap_or_default();
-        Self { create: Some(call.at(&format!("/new?kind={kind}{team}"))), why: Vec::new(), plan: false, upgrade: None }
+        Self {
+            create: Some(call.at(&format!("/new?kind={kind}{team}"))),
+            why: Vec::new(),
+            ask: None,
+            plan: false,
+            upgrade: None,
+        }
     }
 
-    fn closed(call: &Call, reasons: &[DenialReason]) -> Self {
+    fn unknown(call: &Call, error: &ManageError) -> Self {
+        let why = vec![call.site.words().sentence(&error.sentence())];
+        Self { create: None, why, ask: None, plan: false, upgrade: None }
+    }
+
+    async fn closed(call: &Call, reasons: &[DenialReason], team: Option<&TeamId>) -> Self {
         let words = call.site.words();
         let plan = reasons.contains(&DenialReason::PlanRequired);
         let mut why = Vec::new();
@@ -220,7 +252,8 @@ impl Gate {
             }
         }
         let upgrade = call.site.page.upgrade_at.clone().filter(|_| plan);
-        Self { create: None, why, plan, upgrade }
+        let ask = call.whom_to_ask(team).await;
+        Self { create: None, why, ask, plan, upgrade }
     }
 }
 
@@ -230,8 +263,12 @@ async fn team_gate(call: &Call, team: Option<&TeamId>) -> Result<Gate, Stop> {
         Some(_) => Vec::new(),
         None => call.manager.teams_to_issue_for(&call.actor).await?,
     };
-    // An admin of the organization may create keys for teams that nothing lists.
-    if !choices.is_empty() || team.is_none() && call.actor.is_org_admin() && call.actor.teams().next().is_none() {
+    // An admin of the organization may create keys for teams that nothing lists, if the plan of all teams has them.
+    let all = team.is_none() && call.actor.is_org_admin() && call.actor.teams().next().is_none();
+    if all && !TeamId::new("any").is_ok_and(|any| call.actor.includes_team_keys(&any)) {
+        return Ok(Gate::closed(call, &[DenialReason::PlanRequired], None).await);
+    }
+    if all || !choices.is_empty() {
         return Ok(Gate::open(call, "team", None));
     }
     let asked: Vec<TeamId> = match team {
@@ -250,5 +287,9 @@ async fn team_gate(call: &Call, team: Option<&TeamId>) -> Result<Gate, Stop> {
     if reasons.is_empty() {
         reasons.push(DenialReason::InsufficientRole);
     }
-    Ok(Gate::closed(call, &reasons))
+    let team = match asked.as_slice() {
+        [team] => Some(team),
+        _ => None,
+    };
+    Ok(Gate::closed(call, &reasons, team).await)
 }

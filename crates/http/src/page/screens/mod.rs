@@ -1,6 +1,7 @@
 //! The screens, one file each: what is read or changed, and the view of it that a template gets.
 
 pub(super) mod all;
+mod checklist;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod edit;
@@ -11,9 +12,12 @@ pub(super) mod leak;
 pub(super) mod list;
 pub(super) mod pause;
 pub(super) mod people;
+pub(super) mod person;
 pub(super) mod refusals;
 mod reveal;
 pub(super) mod review;
+mod reviewed;
 pub(super) mod rotate;
 pub(super) mod rotation;
+mod teams;
 pub(super) mod trail;

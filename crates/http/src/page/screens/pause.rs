@@ -19,6 +19,8 @@ struct PauseView {
     button: Button,
     in_use: InUse,
     because: String,
+    /// How soon it is refused everywhere.
+    effect: String,
     failed: Option<Failed>,
 }
 
@@ -63,6 +65,7 @@ async fn screen(
         button: Button::of(call, id, &abilities, action),
         in_use: in_use(call, key).await?,
         because: call.fields.echo("because"),
+        effect: call.effect(),
         failed,
     };
     let title = call.site.words().say(&format!("{id}.title"), &[("name", view.key.shown.clone())]);

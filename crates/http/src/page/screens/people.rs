@@ -1,224 +1,111 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use tower_api_keys::{
-    Owner, Suspension, UserId,
-    manage::{ChangeOwner, Decision, KeyAction, ManageErrorKind, Target},
+    Owner, UserId,
+    manage::{ListKeys, Names},
+    record::ActorId,
+    store::Liveness,
 };
 
-use super::delete::SourceView;
 use crate::page::{
     answer::{Reply, Screen, Stop},
-    request::{Call, in_path, of_path},
-    times::When,
-    views::{KeyView, source_name},
+    request::{Call, in_path},
 };
 
+/// How many keys are looked at, in pages of this many.
+const MOST_PAGES: usize = 5;
+const PAGE: u16 = 1_000;
+/// How many people are shown.
+const ROWS: usize = 100;
+
 #[derive(Serialize)]
-struct PersonView {
-    /// Empty for the form that asks for a person.
+struct PeopleView {
+    q: String,
+    rows: Vec<Row>,
+    /// Whether there may be more people than are shown.
+    more: bool,
+    names_missing: bool,
+    /// The page of exactly this id, whether anybody has it or not.
+    exact: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
     user: String,
     name: String,
     left: bool,
-    status: Option<String>,
-    sentences: Vec<String>,
-    stops: Vec<Stopping>,
-    goes_on: Vec<KeyView>,
-    unreadable: usize,
-    exposure: Option<Exposure>,
-    changes: Vec<Change>,
-    /// The change that was looked at, with what it would do.
-    dry_run: Option<DryRun>,
     at: String,
-    failed: Option<String>,
+    personal: usize,
+    created: usize,
 }
 
-#[derive(Serialize)]
-struct Stopping {
-    key: KeyView,
-    sources: Vec<SourceView>,
-    shared: Vec<String>,
+#[derive(Default)]
+struct Counts {
+    personal: usize,
+    created: usize,
+    name: Option<String>,
+    left: bool,
 }
 
-#[derive(Serialize)]
-struct Exposure {
-    sentence: String,
-    keys: Vec<Exposed>,
-}
-
-#[derive(Serialize)]
-struct Exposed {
-    key: KeyView,
-    reason: String,
-}
-
-#[derive(Serialize)]
-struct Change {
-    id: &'static str,
-    text: String,
-    danger: bool,
-}
-
-#[derive(Serialize)]
-struct DryRun {
-    change: Change,
-    sentence: String,
-    unknown: bool,
-    /// Whether the id has to be typed: the change cannot be undone.
-    confirms: bool,
-}
-
-/// Asks for a person, or goes to the one that was asked for.
-pub(in crate::page) fn find(call: &Call) -> Result<Reply, Stop> {
-    if let Some(user) = call.fields.some("user") {
-        return Ok(Reply::See(format!("/people/{}", in_path(user))));
+/// The people with active keys, or who created some, as far as the caller may see these. People who left come first.
+pub(in crate::page) async fn find(call: &Call) -> Result<Reply, Stop> {
+    let (people, is_whole, names_missing) = people(call).await?;
+    let asked = call.fields.text("user");
+    let at = |user: &str| call.at(&format!("/people/{}", in_path(user)));
+    if people.keys().any(|user| user.as_str() == asked) {
+        return Ok(Reply::See(format!("/people/{}", in_path(asked))));
     }
-    let view = PersonView {
-        user: String::new(),
-        name: String::new(),
-        left: false,
-        status: None,
-        sentences: Vec::new(),
-        stops: Vec::new(),
-        goes_on: Vec::new(),
-        unreadable: 0,
-        exposure: None,
-        changes: Vec::new(),
-        dry_run: None,
-        at: call.at("/people"),
-        failed: None,
-    };
-    Ok(Screen::new("person.html", call.say("people.title"), &view).into())
+    let part = asked.to_lowercase();
+    let mut rows: Vec<Row> = people
+        .into_iter()
+        .map(|(user, counts)| Row {
+            name: counts.name.unwrap_or_else(|| user.to_string()),
+            left: counts.left,
+            at: at(user.as_str()),
+            personal: counts.personal,
+            created: counts.created,
+            user: user.to_string(),
+        })
+        .filter(|row| part.is_empty() || [&row.name, &row.user].iter().any(|text| text.to_lowercase().contains(&part)))
+        .collect();
+    rows.sort_by_cached_key(|row| (!row.left, row.name.to_lowercase(), row.user.clone()));
+    let more = !is_whole || rows.len() > ROWS;
+    rows.truncate(ROWS);
+    let exact = UserId::new(asked).ok().filter(|_| rows.is_empty()).map(|user| at(user.as_str()));
+    let view = PeopleView { q: call.fields.echo("user"), rows, more, names_missing, exact };
+    Ok(Screen::new("people.html", call.say("people.title"), &view).into())
 }
 
-/// What stops if the person leaves, and what they saw.
-pub(in crate::page) async fn show(call: &Call, segment: &str) -> Result<Reply, Stop> {
-    screen(call, &user(segment)?, None, None).await
-}
-
-/// Suspends, reinstates or closes the person, after a look at what that would do.
-pub(in crate::page) async fn change(call: &Call, segment: &str) -> Result<Reply, Stop> {
-    let user = user(segment)?;
-    let asked = call.fields.text("do");
-    let only_looks = !call.fields.is("step", "do");
-    if asked == "close" && !only_looks && call.fields.text("confirm") != user.as_str() {
-        let failed = Some(call.say("confirm.differs"));
-        let dry_run = Some(apply(call, &user, "close", true).await?);
-        return screen(call, &user, dry_run, failed).await;
-    }
-    let done = match asked {
-        "suspend" => apply(call, &user, "suspend", only_looks).await?,
-        "reinstate" => apply(call, &user, "reinstate", only_looks).await?,
-        "close" => apply(call, &user, "close", only_looks).await?,
-        _ => return Err(Stop::Malformed("do")),
-    };
-    if only_looks {
-        return screen(call, &user, Some(done), None).await;
-    }
-    Ok(Reply::See(format!("/people/{}", in_path(user.as_str()))))
-}
-
-fn user(segment: &str) -> Result<UserId, Stop> {
-    UserId::new(of_path(segment)?).map_err(|_| Stop::NotFound)
-}
-
-async fn apply(call: &Call, user: &UserId, id: &'static str, only_looks: bool) -> Result<DryRun, Stop> {
-    let change = ChangeOwner::of(user.clone());
-    let change = if only_looks { change.dry_run() } else { change };
-    let (live_keys, unknown) = match id {
-        "reinstate" => {
-            let done = call.manager.reinstate(change, Suspension::Admin, &call.actor).await?;
-            (done.live_keys, false)
+async fn people(call: &Call) -> Result<(BTreeMap<UserId, Counts>, bool, bool), Stop> {
+    let mut people: BTreeMap<UserId, Counts> = BTreeMap::new();
+    let (mut after, mut names_missing) = (None, false);
+    for _ in 0..MOST_PAGES {
+        let list = ListKeys::all().liveness(Liveness::Live).newest_first().limit(PAGE);
+        let list = after.into_iter().fold(list, ListKeys::after);
+        let page = call.manager.list(list, &call.actor).await?;
+        names_missing |= !page.names.is_complete();
+        for key in &page.keys {
+            if let Owner::User(user) = &key.owner {
+                counts(&mut people, user, &page.names).personal += 1;
+            }
+            if let (Owner::Team(_), ActorId::User(user)) = (&key.owner, &key.created_by) {
+                counts(&mut people, user, &page.names).created += 1;
+            }
         }
-        "close" => {
-            let done = call.manager.close(change, &call.actor).await?;
-            (done.live_keys, done.is_unknown)
-        }
-        _ => {
-            let done = call.manager.suspend(change, Suspension::Admin, &call.actor).await?;
-            (done.live_keys, done.is_unknown)
-        }
-    };
-    let words = call.site.words();
-    let sentence = match live_keys {
-        Some(keys) => words.say(&format!("people.keys.{id}"), &[("count", keys.to_string())]),
-        None => words.say("people.not_counted", &[]),
-    };
-    Ok(DryRun { change: named(call, id), sentence, unknown, confirms: id == "close" })
-}
-
-fn named(call: &Call, id: &'static str) -> Change {
-    Change { id, text: call.say(&format!("button.{id}")), danger: id != "reinstate" }
-}
-
-async fn screen(call: &Call, user: &UserId, dry_run: Option<DryRun>, failed: Option<String>) -> Result<Reply, Stop> {
-    let words = call.site.words();
-    let owner = Owner::User(user.clone());
-    let radius = call.manager.blast_radius(user, &call.actor).await?;
-    let exposure = match call.manager.exposure(user, &call.actor).await {
-        Ok(exposure) => Some(Exposure {
-            sentence: words.sentence(&exposure.sentence()),
-            keys: exposure
-                .keys
-                .iter()
-                .map(|exposed| Exposed {
-                    key: KeyView::of(call, &exposed.key, &exposure.names),
-                    reason: words.sentence(&exposed.reason.sentence()),
-                })
-                .collect(),
-        }),
-        Err(error) if matches!(error.kind(), ManageErrorKind::Denied(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let own = call.manager.owner(&owner, &call.actor).await?.own_status;
-    let mut changes = Vec::new();
-    let wanted = [
-        ("suspend", KeyAction::Suspend, !own.has(Suspension::Admin)),
-        ("reinstate", KeyAction::Reinstate, own.has(Suspension::Admin)),
-        ("close", KeyAction::Close, true),
-    ];
-    for (id, action, makes_sense) in wanted {
-        let target = Target::Owner(&owner);
-        if makes_sense
-            && own.closed_at().is_none()
-            && call.manager.can(&call.actor, action, &target).await? == Decision::Allow
-        {
-            changes.push(named(call, id));
+        match page.next {
+            None => return Ok((people, true, names_missing)),
+            next => after = next,
         }
     }
-    let status = if let Some(at) = own.closed_at() {
-        Some(words.say("people.closed_at", &[("at", When::minute(at, words).text)]))
-    } else {
-        own.suspended_since(Suspension::Admin)
-            .map(|at| words.say("people.suspended_at", &[("at", When::minute(at, words).text)]))
-    };
-    let stops = radius.stops.iter().map(|stops| Stopping {
-        key: KeyView::of(call, &stops.key, &radius.names),
-        sources: stops
-            .sources
-            .iter()
-            .map(|count| SourceView {
-                source: source_name(call, &count.source),
-                count: count.count,
-                last: When::ago(count.last_at, radius.asked_at, words),
-                lately: false,
-            })
-            .collect(),
-        shared: stops.shared_because.iter().map(|why| words.sentence(&why.sentence)).collect(),
-    });
-    let name = radius.names.of_user(user).unwrap_or(user.as_str()).to_owned();
-    let view = PersonView {
-        user: user.to_string(),
-        left: radius.names.has_left(user),
-        status,
-        sentences: radius.sentences().iter().map(|sentence| words.sentence(sentence)).collect(),
-        stops: stops.collect(),
-        goes_on: radius.goes_on.iter().map(|key| KeyView::of(call, key, &radius.names)).collect(),
-        unreadable: radius.unreadable.len(),
-        exposure,
-        changes,
-        dry_run,
-        at: call.at(&format!("/people/{}", in_path(user.as_str()))),
-        failed,
-        name,
-    };
-    Ok(Screen::new("person.html", view.name.clone(), &view).into())
+    Ok((people, false, names_missing))
+}
+
+fn counts<'a>(people: &'a mut BTreeMap<UserId, Counts>, user: &UserId, names: &Names) -> &'a mut Counts {
+    let counts = people.entry(user.clone()).or_default();
+    counts.left |= names.has_left(user);
+    if counts.name.is_none() {
+        counts.name = names.of_user(user).map(ToOwned::to_owned);
+    }
+    counts
 }

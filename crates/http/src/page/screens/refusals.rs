@@ -1,4 +1,5 @@
 use serde::Serialize;
+use tower_api_keys::manage::{Decision, KeyAction, RefusalsWithoutKey, Target};
 
 use crate::page::{
     answer::{Reply, Screen, Stop},
@@ -8,7 +9,7 @@ use crate::page::{
 };
 
 #[derive(Serialize)]
-struct RefusalsView {
+pub(super) struct RefusalsView {
     rows: Vec<Refused>,
     until: Option<When>,
 }
@@ -25,10 +26,26 @@ struct Refused {
 
 /// Requests that were refused without a key of this organization being known.
 pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
-    let words = call.site.words();
     let refused = call.manager.refusals_without_key(&call.actor).await?;
+    let view = view(call, &refused, usize::MAX);
+    Ok(Screen::new("refusals.html", call.say("refusals.title"), &view).into())
+}
+
+/// The latest of them, beside something else; `None` for a caller that may not see them.
+pub(super) async fn latest(call: &Call, most: usize) -> Result<Option<RefusalsView>, Stop> {
+    // Asked first: a denied attempt would be recorded.
+    let decision = call.manager.can(&call.actor, KeyAction::SeeUsage, &Target::Organization).await?;
+    if decision != Decision::Allow {
+        return Ok(None);
+    }
+    let refused = call.manager.refusals_without_key(&call.actor).await?;
+    Ok(Some(view(call, &refused, most)))
+}
+
+fn view(call: &Call, refused: &RefusalsWithoutKey, most: usize) -> RefusalsView {
+    let words = call.site.words();
     let rows = refused.detail.by_outcome();
-    let rows = rows.iter().map(|seen| Refused {
+    let rows = rows.iter().take(most).map(|seen| Refused {
         outcome: plain(&seen.outcome.word()),
         meaning: words.sentence(&seen.meaning),
         count: seen.count,
@@ -36,6 +53,5 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
         last: When::minute(seen.last_at, words),
         sources: seen.sources.iter().map(|source| source_name(call, source)).collect::<Vec<_>>().join(", "),
     });
-    let until = refused.counted.until.map(|until| When::minute(until, words));
-    Ok(Screen::new("refusals.html", call.say("refusals.title"), &RefusalsView { rows: rows.collect(), until }).into())
+    RefusalsView { rows: rows.collect(), until: refused.counted.until.map(|until| When::minute(until, words)) }
 }

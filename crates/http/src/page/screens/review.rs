@@ -16,7 +16,9 @@ use tower_api_keys::{
 use super::{
     all::owner,
     create::Choice,
-    flagged::{Evidence, Row, row},
+    flagged::{Evidence, Row, row, say_once},
+    refusals::{RefusalsView, latest},
+    reviewed,
 };
 use crate::page::{
     answer::{Reply, Screen, Stop},
@@ -24,6 +26,9 @@ use crate::page::{
     times::When,
     views::plain,
 };
+
+/// How many refusals without a key are shown.
+const REFUSALS: usize = 5;
 
 #[derive(Serialize)]
 struct ReviewView {
@@ -36,6 +41,8 @@ struct ReviewView {
     names_missing: bool,
     more: Option<String>,
     csv: String,
+    /// Requests that showed no key which is known, for those who may see them.
+    refusals: Option<RefusalsView>,
     asked: When,
     until: Option<When>,
 }
@@ -65,12 +72,16 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
         text: plain(flag.as_str()),
         chosen: chosen.contains(flag),
     });
+    let mut rows: Vec<_> = keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?;
+    say_once(rows.iter_mut());
+    let refusals = latest(call, REFUSALS).await?;
     let view = ReviewView {
+        refusals,
         flags: flags.collect(),
         owner: fields.echo("owner"),
         label: fields.echo("label"),
         dead: fields.is("dead", "1"),
-        rows: keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?,
+        rows,
         unreadable: unreadable.len(),
         names_missing: !names.is_complete(),
         more,
@@ -131,12 +142,15 @@ pub(super) async fn file(
 
 #[derive(Serialize)]
 struct ManyView {
+    /// What this is about.
+    title: String,
     keys: Vec<String>,
     /// Whether this only says what would be done.
     dry_run: bool,
     sentences: Vec<String>,
     revoked: u64,
     because: String,
+    effect: String,
     /// Why it stopped half-way.
     failed: Option<String>,
 }
@@ -146,6 +160,20 @@ pub(in crate::page) async fn many(call: &Call) -> Result<Reply, Stop> {
     let ids = call.fields.all("key").map(key_id).collect::<Result<Vec<KeyId>, _>>()?;
     if ids.is_empty() {
         return Ok(Reply::See(format!("/review{}", call.fields.clone().unset("key").unset("step").query())));
+    }
+    if call.fields.is("step", "reviewed") {
+        let marked = reviewed::mark(call, &ids).await?;
+        let view = ManyView {
+            title: call.say("review.mark"),
+            keys: Vec::new(),
+            dry_run: false,
+            sentences: marked,
+            revoked: 0,
+            because: String::new(),
+            effect: String::new(),
+            failed: None,
+        };
+        return Ok(Screen::new("many.html", call.say("review.mark"), &view).into());
     }
     let dry_run = !call.fields.is("step", "delete");
     let mut request = RevokeMany::keys(ids.iter().copied());
@@ -167,11 +195,13 @@ pub(in crate::page) async fn many(call: &Call) -> Result<Reply, Stop> {
         }
     };
     let view = ManyView {
+        title: call.say("many.title"),
         keys: ids.iter().map(ToString::to_string).collect(),
         dry_run,
         sentences: report.sentences().iter().map(|sentence| words.sentence(sentence)).collect(),
         revoked: report.revoked,
         because: call.fields.echo("because"),
+        effect: call.effect(),
         failed,
     };
     Ok(Screen::new("many.html", call.say("many.title"), &view).with_status(status).into())

@@ -9,6 +9,7 @@ use super::{
     create::{Choice, attempt},
     failed::Failed,
     reveal::{replayed, reveal},
+    teams::{TeamSearch, Teams},
 };
 use crate::page::{
     answer::{Reply, Screen, Stop},
@@ -24,7 +25,12 @@ struct RotateView {
     name: String,
     /// The teams that a personal key can be moved to.
     teams: Vec<Choice>,
+    search: Option<TeamSearch>,
     ends: String,
+    /// When the old key would end by itself, and what the new one gets.
+    expires: String,
+    new_end: &'static str,
+    new_ends: String,
     idempotency_key: String,
     failed: Option<Failed>,
 }
@@ -46,6 +52,22 @@ pub(in crate::page) async fn begin(call: &Call, id: &str) -> Result<Reply, Stop>
     }
     if let Some(team) = fields.some("into_team") {
         request = request.into_team(TeamId::new(team).map_err(|_| Stop::Malformed("into_team"))?);
+    }
+    let new_end = match (fields.text("new_end"), fields.some("new_ends").map(times::of_day)) {
+        ("" | "as_before", None) => Ok(request.clone()),
+        ("never", None) => Ok(request.clone().expires_at(None)),
+        ("on", Some(Some(end))) => Ok(request.clone().expires_at(end)),
+        ("on", _) => Err("create.ends_invalid"),
+        (_, Some(_)) => Err("rotate.new_unclear"),
+        (_, None) => return Err(Stop::Malformed("new_end")),
+    };
+    match new_end {
+        Ok(with_end) => request = with_end,
+        Err(wrong) => {
+            let key = call.manager.find(&id, &call.actor).await?;
+            let failed = Failed::field(call, "new_ends", wrong);
+            return screen(call, &key, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
+        }
     }
     let wrong = match (fields.is("end", "on"), fields.some("ends").map(times::of_day)) {
         (true, Some(Some(end))) => {
@@ -80,20 +102,28 @@ async fn screen(call: &Call, key: &KeyInfo, failed: Option<Failed>, status: Stat
     let fields = &call.fields;
     let names = call.manager.names_of([key]).await;
     let abilities = call.manager.abilities(key, &call.actor)?;
-    let teams = match key.owner {
-        Owner::User(_) => call.manager.teams_to_issue_for(&call.actor).await?,
-        Owner::Team(_) => Vec::new(),
+    let chosen = fields.some("into_team").and_then(|team| TeamId::new(team).ok());
+    let (teams, search) = match key.owner {
+        Owner::User(_) => {
+            let teams = Teams::of(call, chosen.as_ref()).await?;
+            (teams.list(chosen.as_ref()), teams.search)
+        }
+        Owner::Team(_) => (Vec::new(), None),
     };
-    let teams = teams.iter().map(|team| Choice {
-        value: team.id().to_string(),
-        text: team.label().to_owned(),
-        chosen: fields.is("into_team", team.id().as_str()),
-    });
+    let new_end = match fields.text("new_end") {
+        "never" => "never",
+        "on" => "on",
+        _ => "as_before",
+    };
     let view = RotateView {
         key: KeyView::of(call, key, &names),
         button: Button::of(call, "rotate", &abilities, KeyAction::Rotate),
         name: if fields.some("name").is_some() { fields.echo("name") } else { key.name.as_str().to_owned() },
-        teams: teams.collect(),
+        teams,
+        search,
+        expires: key.expires_at.map(times::day).unwrap_or_default(),
+        new_end,
+        new_ends: fields.echo("new_ends"),
         ends: fields.echo("ends"),
         idempotency_key: attempt(call)?,
         failed,

@@ -42,6 +42,8 @@ struct RotationView {
     /// The version of the key that this screen is named after.
     version: i64,
     confirm: String,
+    /// How soon the old key is refused everywhere.
+    effect: String,
     failed: Option<Failed>,
 }
 
@@ -144,6 +146,7 @@ async fn screen(call: &Call, id: &str, failed: Option<Failed>, status: StatusCod
         button: Button::of(call, "rotate", &abilities, KeyAction::Rotate),
         version: named.version,
         confirm: confirm(&rotation.old),
+        effect: call.effect(),
         failed,
     };
     let is_part = call.fields.is("part", "evidence");

@@ -5,6 +5,7 @@ use tower_api_keys::{
     audit::{Action, Subject},
     manage::{AuditEntry, AuditQuery, ExportFormat, Names},
     record::ActorId,
+    usage::Source,
 };
 
 use super::{all::owner, review::file};
@@ -21,6 +22,7 @@ struct TrailView {
     owner: String,
     actor: String,
     action: String,
+    source: String,
     from: String,
     until: String,
     order: String,
@@ -65,6 +67,7 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
         owner: text("owner"),
         actor: text("actor"),
         action: text("action"),
+        source: text("source"),
         from: text("from"),
         until: text("until"),
         order: text("order"),
@@ -102,6 +105,9 @@ fn query(call: &Call) -> Result<AuditQuery, Stop> {
     if let Some(action) = fields.some("action") {
         query = query.action(Action::from(action));
     }
+    if let Some(source) = fields.some("source") {
+        query = query.source(source_of(source)?);
+    }
     if let Some(from) = fields.day("from")? {
         query = query.from(from);
     }
@@ -112,6 +118,22 @@ fn query(call: &Call) -> Result<AuditQuery, Stop> {
         query = query.oldest_first();
     }
     Ok(if fields.is("attempts", "1") { query.attempts() } else { query })
+}
+
+/// A source as it is shown: `api/curl` is the label of a layer and a client, `api` only a label.
+fn source_of(text: &str) -> Result<Source, Stop> {
+    let wrong = |_| Stop::Malformed("source");
+    match text.split_once('/') {
+        None => Source::new(text).map_err(wrong),
+        Some(("", client)) => Source::default().with_client(client).map_err(wrong),
+        Some((label, client)) => match client.split_once('@') {
+            None => Source::new(label).and_then(|source| source.with_client(client)).map_err(wrong),
+            Some((client, network)) => {
+                let source = Source::new(label).and_then(|source| source.with_client(client));
+                source.and_then(|source| source.with_network(network)).map_err(wrong)
+            }
+        },
+    }
 }
 
 /// The lines of these events.
