@@ -12,21 +12,22 @@ const DAY: i64 = 24 * HOUR;
 /// A time in a view: for machines, and for people.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct When {
-    at: String,
+    /// The exact time, if the text is about it and does not have all of it.
+    at: Option<String>,
     pub(super) text: String,
 }
 
 impl When {
     /// The date: `2 Nov 2026`.
     pub(super) fn date(at: Timestamp, words: &Words) -> Self {
-        Self { at: day(at), text: date(at, words) }
+        Self { at: None, text: date(at, words) }
     }
 
     /// Date and minute: `2 Nov 2026, 09:14 UTC`.
     pub(super) fn minute(at: Timestamp, words: &Words) -> Self {
         let iso = at.to_string();
         let clock: String = iso.chars().skip(11).take(5).collect();
-        Self { at: seconds(at), text: format!("{}, {clock} UTC", date(at, words)) }
+        Self { at: Some(seconds(at)), text: format!("{}, {clock} UTC", date(at, words)) }
     }
 
     /// How long before `now`, up to a month; then the date.
@@ -38,9 +39,9 @@ impl When {
             MINUTE..HOUR => counted("time.minutes", passed / MINUTE),
             HOUR..DAY => counted("time.hours", passed / HOUR),
             _ if passed < 30 * DAY => counted("time.days", passed / DAY),
-            _ => date(at, words),
+            _ => return Self::date(at, words),
         };
-        Self { at: seconds(at), text }
+        Self { at: Some(seconds(at)), text }
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
     fn dates_and_lengths_are_for_people() {
         let words = Words::english();
         assert_eq!(When::date(at("2026-11-02T09:14:03.221Z"), &words).text, "2 Nov 2026");
-        assert_eq!(When::date(at("2026-11-02T09:14:03.221Z"), &words).at, "2026-11-02");
+        assert_eq!(When::date(at("2026-11-02T09:14:03.221Z"), &words).at, None);
         assert_eq!(When::minute(at("2026-11-02T09:14:03.221Z"), &words).text, "2 Nov 2026, 09:14 UTC");
         let now = at("2026-11-02T12:00:00Z");
         let ago = |text: &str| When::ago(at(text), now, &words).text;

@@ -105,7 +105,6 @@ pub(super) const A_TO_K: &[(&str, &str)] = &[
     ("filter.team", "Team keys"),
     ("filter.until", "Until"),
     ("filter.user", "Personal keys"),
-    ("flag.as_above", "(see above)"),
     ("form.because", "Reason, for the trail (optional)"),
     ("key.all_scopes", "Everything"),
     ("key.any_network", "All networks"),
