@@ -238,7 +238,7 @@ async fn an_admin_of_the_organization_sees_all_teams_and_no_keys_of_other_people
 async fn a_suspended_account_is_told_so() {
     let world = World::new().await;
     world.keys.manager().suspend(&Owner::User(user("alice")), Suspension::Admin, &system()).await.unwrap();
-    world.get("alice", "").await.is(403).has("This account or its organization is suspended.").has("reinstate");
+    world.get("alice", "").await.is(403).has("Your account or organization is suspended.").has("reinstate");
 }
 
 #[tokio::test]

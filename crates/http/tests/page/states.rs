@@ -67,7 +67,8 @@ async fn an_unreadable_record_spoils_no_screen() {
     let own = world.get("alice", &format!("/keys/{}", broken.id)).await;
     own.is(503).has("The stored data of this key is damaged").lacks("GitHub Actions");
     let many = world.post("alice", "/review", &[("key", broken.id.as_str()), ("step", "look")]).await;
-    many.is(200).has("1 key cannot be read.");
+    many.is(200)
+        .has("1 key was not revoked, because its stored data cannot be read: tell the operator of the service.");
 }
 
 #[tokio::test]
