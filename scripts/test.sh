@@ -166,7 +166,7 @@ other_members() {
 openapi_on_a_server() { ./scripts/openapi.sh; }
 
 # The settings page in a real browser, served by the example. Nothing is written into the working tree, except with
-# PICTURES=1: then docs/pictures is taken anew.
+# PICTURES=1: then it replaces docs/pictures.
 browser_tests() {
   local tests=crates/http/tests/browser folder=$CARGO_TARGET_DIR/browser chromium
   browser_tools

@@ -1,5 +1,5 @@
 //! The example as people use it: signing in, the page and the API, two customers, plans, and jobs.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, net::SocketAddr};
 

@@ -102,7 +102,7 @@ export const faults = [
               const text = await page.innerText("main");
               assert.match(text, /The rotation is finished|The rotation was aborted|The rotation ended/i);
             }
-            // One of the two keys is left, whoever won.
+            // One of the two keys is left, in either case.
             const calls = [await service.call(old.text), await service.call(made.text)];
             assert.deepEqual(calls.sort(), [200, 401]);
           }),

@@ -25,7 +25,7 @@ function smaller(png) {
   const rounded = new Uint32Array(width * height);
   for (let at = 0; at < rounded.length; at++) {
     // Two steps of a colour that nobody tells apart are one.
-    const part = (which) => Math.min(255, (pixels[at * 3 + which] + 4) & 0xf8);
+    const part = (which) => Math.min(255, pixels[at * 3 + which] + 4) & 0xf8;
     rounded[at] = (part(0) << 16) | (part(1) << 8) | part(2);
     counts.set(rounded[at], (counts.get(rounded[at]) ?? 0) + 1);
   }

@@ -13,6 +13,9 @@ async function full(service) {
   const own = { owner: { kind: "user", id: "alice" } };
   const one = async (name, more) => (ids[name] = (await service.key("alice", name, more)).id);
 
+  // The oldest, so that it is the last in the pictures.
+  await one(HOSTILE, { labels: { ticket: "OPS-1 <b>", "installed-in": "repo & secrets" } });
+
   // Rotations that began hours ago.
   await service.state("jobs");
   const safe = await service.successor("alice", await service.idOf("GitHub Actions - production"));
@@ -53,7 +56,6 @@ async function full(service) {
   await one("Old deploy - 2024");
   await service.api("alice", "POST", `/keys/${ids["Old deploy - 2024"]}/revoke`, {});
   await one("Audit export", { expires_at: inDays(5), scopes: ["agents:read"], responsible: "olga" });
-  await one(HOSTILE, { labels: { ticket: "OPS-1 <b>", "installed-in": "repo & secrets" } });
   await one("laptop of alice", { ...own, expires_at: inDays(90) });
   const lone = await service.api("mo", "POST", "/keys", { owner: { kind: "user", id: "mo" }, name: "My notebook" });
   ids.mo = lone.key.id;
