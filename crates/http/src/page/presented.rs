@@ -1,5 +1,5 @@
-//! Stopping keys by their whole texts, whatever the store: the one thing that needs no right, because whoever has the
-//! whole text could use the key.
+//! Stopping keys by their whole texts, whatever the store: the one thing that needs no right. The holder of the whole text
+//! could use the key.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 

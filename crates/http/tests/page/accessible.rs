@@ -1,4 +1,4 @@
-//! What a reader of the page needs, whoever reads: labels, headings, headers of tables, and references that lead
+//! What a reader of the page needs: labels, headings, headers of tables, and references that lead
 //! somewhere. A browser with a checker finds more; this finds the same mistake on the day that it is made.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! A whole key that somebody pastes: whoever holds it may stop it, and learns nothing else.
+//! A whole key that somebody pastes: this person may stop it, and learns nothing else.
 
 use axum::http::StatusCode;
 use tower_api_keys::{ApiKeysBuilder, auth::Freshness, manage::EditKey};

@@ -69,7 +69,7 @@ async fn a_member_sees_who_made_what_and_why_the_button_is_grey() {
 }
 
 #[tokio::test]
-async fn a_plan_without_team_keys_says_so_in_the_place_of_the_button() {
+async fn a_plan_without_team_keys_says_so_instead_of_the_button() {
     let world = World::new().await;
     world.issue(IssueKey::team(team("sales")).named("CRM import - nightly"), "system").await;
     world

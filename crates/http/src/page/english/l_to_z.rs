@@ -26,7 +26,7 @@ pub(super) const L_TO_Z: &[(&str, &str)] = &[
     ("leak.stop", "Stop a key that you hold"),
     (
         "leak.stop_intro",
-        "If you have a whole key, you may stop it, whoever it belongs to. Paste it above. An admin can resume a \
+        "If you have a whole key, you may stop it, no matter who owns it. Paste it above. An admin can resume a \
          paused key. A revoked key cannot be restored.",
     ),
     ("leak.tell", "Tell: {owner}, {creator} who created it."),

@@ -35,7 +35,7 @@ struct LeakView {
 /// A key whose whole text was in the text.
 #[derive(Serialize)]
 struct StoppedView {
-    /// How it begins. Whoever sent it has all of it.
+    /// How it begins. The person who sent it has all of it.
     short: String,
     sentence: String,
     done: bool,
