@@ -189,6 +189,7 @@ browser_tools() {
   if ! command -v node; then missing+=(nodejs); fi
   if ! command -v npm; then missing+=(npm); fi
   if ! chromium_of_the_system; then missing+=(chromium); fi
+  if [ -n "${PICTURES:-}" ] && ! command -v pngquant; then missing+=(pngquant); fi
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
   node --version
   node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "Node 20 or newer is missing"; return 1; }
