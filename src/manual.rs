@@ -3,6 +3,7 @@
 //! | you want to | guide |
 //! |---|---|
 //! | put the layer into a full axum stack | [Protect a service](protect) |
+//! | let people manage keys on a settings page | `docs/settings_page.md`, of the package `tower-api-keys-http` |
 //! | build the form that makes a key, and show the key once | [Issue and show a key](issue) |
 //! | decide which ids users, teams and customers have | [Choose ids](ids) |
 //! | know which call to make on which day | [Managing keys](managing) |

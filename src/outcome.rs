@@ -65,7 +65,7 @@ words! {
         /// 500: an extractor or [`RequireKeyLayer`](crate::middleware::RequireKeyLayer) without an
         /// [`ApiKeyLayer`](crate::middleware::ApiKeyLayer) outside it. A defect of the service, reported in its log.
         Misconfigured = "misconfigured":
-            "The service is not set up to check API keys for this request. This is not the fault of the key.",
+            "The service is not set up to check API keys for this request. The key is fine: tell the operator of the service.",
         /// 401: no key.
         MissingCredentials = "missing_credentials": "The request had no API key in a header that the service reads, such as Authorization.",
         /// 403: the key may not be used from where the request came, or the address of the request is not known. Only a

@@ -76,8 +76,8 @@ told_words! {
         TimeWindow = "time_window": "The time window ends before it begins.",
         /// The key is the new one of one rotation, and the old one of another.
         TwoRotations = "two_rotations":
-            "This key is part of two rotations: it is the new key of one and the old key of the other. Choose a \
-             rotation by its new key.",
+            "This key is part of two rotations: it is the new key of one and the old key of the other. To \
+             choose one of the two rotations, use the newer of its keys.",
         /// The service knows no such scope.
         UnknownScope = "unknown_scope":
             "This service has no such scope: check the spelling.",

@@ -199,7 +199,7 @@ sentences! {
         "This idempotency key was used for a different request: use a new idempotency key for this one.";
     fn idempotency_key_used() = "error.idempotency_key_used":
         "This request has already created a key, and the key cannot be shown again: if it is lost, revoke it and \
-         create another one with a new idempotency key.";
+         create another one, with a new form or a new idempotency key.";
     fn key_expired() = "error.key_expired": "The key has expired, which cannot be undone: create a new one.";
     fn key_paused() = "error.key_paused":
         "The key is paused, and a paused key cannot be rotated: resume it first, or revoke it.";

@@ -22,7 +22,7 @@ pub async fn issue(keys: &ApiKeys<impl Ledger>, jobs: &Jobs) -> Result<(), Box<d
     for (by, request) in [
         ("olga", IssueKey::team(support).named("Ticket import - nightly")),
         ("alice", team("key1")),
-        ("bob", team("Monday cron").labelled("installed_in", "the scheduler")),
+        ("bob", team("Monday cron").labelled("installed-in", "the scheduler")),
         ("alice", team("GitHub Actions - production").labelled("ticket", "OPS-1234")),
         ("alice", own("old laptop script")?),
         ("alice", own("cursor-macbook-alice")?),

@@ -59,7 +59,7 @@ sentences! {
         "It is paused: {by} paused it at {since}.";
     pub(super) fn paused_since(since: Timestamp) = "check.paused_since": "It has been paused since {since}.";
     pub(super) fn pepper_known() = "check.pepper_known":
-        "The server's own secret for checking this key (the pepper) is configured, if one is needed.";
+        "The server's own secret for checking this key (the pepper) is configured, or none is needed.";
     pub(super) fn pepper_unknown() = "check.pepper_unknown":
         "The server's own secret for checking this key (the pepper) is not configured on this server.";
     pub(super) fn readable() = "check.readable": "The stored data of the key can be read.";

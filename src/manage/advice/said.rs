@@ -103,7 +103,7 @@ sentences! {
     pub(super) fn left_and_saw(user: &UserId, keys: usize) = "exposure.left_and_saw":
         "{user} has left and has seen {keys} active {keys:key|keys} in full. Rotate or revoke {keys:it|them}.";
     pub(super) fn made_with(key: KeyId) = "exposure.made_with":
-        "It was created with the key {key}, which this person has seen in full.";
+        "This person may know it, because it was created with the key {key}, which this person has seen in full.";
     pub(super) fn rotated() = "exposure.rotated": "This person created it to replace another key.";
     pub(super) fn saw(user: &UserId, keys: usize) = "exposure.saw":
         "{user} has seen {keys} active {keys:key|keys} in full. When {user} leaves, rotate or revoke {keys:it|them}.";

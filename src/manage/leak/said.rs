@@ -17,7 +17,8 @@ sentences! {
     pub(super) fn entries_unreadable(entries: u64) = "leak_report.entries_unreadable":
         "{entries} {entries:entry|entries} of the audit log cannot be read, so this report may be incomplete: \
          tell the operator of the service.";
-    pub(super) fn may_be_more() = "leak_report.may_be_more": "There may be more than is listed here.";
+    pub(super) fn may_be_more() = "leak_report.may_be_more": "This report lists at most 1,000 changes, denials and keys, and some may be missing: the audit log of the key has \
+         all of them.";
     pub(super) fn not_used(since: Timestamp) = "leak_report.not_used": "Since {since}, it has not been used.";
     pub(super) fn tried_since_death(times: i64) = "leak_report.tried_since_death":
         "It was sent {times} {times:time|times} after it was revoked or expired, and was refused.";

@@ -102,6 +102,9 @@ impl From<ManageError> for Stop {
 pub(super) async fn answer(site: Arc<Site>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let mount = mount(&parts);
+    // Two slashes in a row: a rule of a proxy for one path has to hold for that screen.
+    let is_doubled = mount.ends_with('/');
+    let mount = mount.trim_end_matches('/').to_owned();
     let path = parts.uri.path().to_owned();
     let is_post = parts.method == Method::POST;
     let alone = parts.headers.get("x-part").is_some_and(|part| part == "dialog");
@@ -112,6 +115,10 @@ pub(super) async fn answer(site: Arc<Site>, request: Request) -> Response {
         path.split('/').nth(1).filter(|part| !part.is_empty()).map(|part| format!("/{part}")).unwrap_or_default();
     let mut call = Call { site, manager, actor, mount, fields: Fields::default(), is_post, place, alone };
     let reply = match fields(&parts, body).await {
+        // The trail says who exported what, so a link of another site or a look at the headers exports nothing.
+        Ok(_) if is_doubled => Err(Stop::NotFound),
+        Ok(_) if path.ends_with(".csv") && is_from_elsewhere(&parts) => return forged(&call.site),
+        Ok(_) if path.ends_with(".csv") && parts.method == Method::HEAD => Err(Stop::Method("GET")),
         Ok(fields) => {
             call.fields = fields;
             let known = is_post || parts.method == Method::GET || parts.method == Method::HEAD;
@@ -120,6 +127,12 @@ pub(super) async fn answer(site: Arc<Site>, request: Request) -> Response {
         Err(stop) => Err(stop),
     };
     finish(&call, reply)
+}
+
+/// Whether a browser says that the request comes from a page of another site.
+fn is_from_elsewhere(parts: &Parts) -> bool {
+    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    site.is_some_and(|site| site == b"cross-site" || site == b"same-site")
 }
 
 /// The answer to a form of another site.
@@ -144,7 +157,7 @@ fn mount(parts: &Parts) -> String {
     let whole = parts.extensions.get::<OriginalUri>().map_or(parts.uri.path(), |OriginalUri(uri)| uri.path());
     let inner = parts.uri.path();
     let mount = whole.strip_suffix(inner).or_else(|| whole.strip_suffix(inner.trim_end_matches('/'))).unwrap_or(whole);
-    mount.trim_end_matches('/').to_owned()
+    mount.to_owned()
 }
 
 /// The query of a look, the form of a change.
@@ -162,7 +175,7 @@ async fn fields(parts: &Parts, body: Body) -> Result<Fields, Stop> {
 }
 
 async fn route(call: &Call, path: &str) -> Result<Reply, Stop> {
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     match (call.is_post, segments.as_slice()) {
         (false, [""]) => screens::list::show(call).await,
         (false, ["new"]) => screens::create::ask(call).await,
@@ -285,14 +298,12 @@ fn show(call: &Call, screen: &Screen) -> Response {
 
 /// The links to the other screens.
 fn navigation(call: &Call) -> String {
-    let is_admin = call.actor.is_org_admin();
-    let manages = is_admin || call.actor.teams().any(|team| call.actor.manages_keys_of(team.id));
-    let reads_all = is_admin || call.actor.is_auditor();
+    let reads_all = call.actor.is_org_admin() || call.actor.is_auditor();
     let links: Vec<_> = [
         ("", "list", true),
         ("/keys", "all", true),
         ("/review", "review", true),
-        ("/people", "people", manages),
+        ("/people", "people", call.sees_people()),
         ("/trail", "trail", true),
         ("/refusals", "refusals", reads_all),
         ("/leak", "leak", true),

@@ -46,8 +46,8 @@
 //!
 //! # Security
 //! Forms of other sites are refused with 403, by `Sec-Fetch-Site` and `Origin`. Proxies must pass `Host` and `Origin`
-//! on unchanged. Every answer has a strict `Content-Security-Policy` and is never stored. The text of a key is in one
-//! answer, the one to the form that created it.
+//! on unchanged. Every screen has a strict `Content-Security-Policy` and is stored by no cache. The text of a key is in
+//! one answer, the one to the form that created it.
 
 mod answer;
 mod assets;

@@ -37,8 +37,16 @@ impl Call {
 
     /// Whom to ask about something that the caller may not do, as a sentence.
     pub(super) async fn whom_to_ask(&self, team: Option<&TeamId>) -> Option<String> {
-        let names = self.site.page.contacts.as_ref()?.names(&self.actor, team).await?;
+        let contacts = self.site.page.contacts.as_ref()?;
+        // The id comes from a query: nobody asks about a team that is not theirs.
+        let is_theirs = |team: &&TeamId| self.actor.is_org_admin() || self.actor.teams().any(|own| own.id == *team);
+        let names = contacts.names(&self.actor, team.filter(is_theirs)).await?;
         Some(self.site.words().say("ask.names", &[("names", names)]))
+    }
+
+    /// Whether there are people whose screens the caller may see.
+    pub(super) fn sees_people(&self) -> bool {
+        self.actor.is_org_admin() || self.actor.teams().any(|team| self.actor.manages_keys_of(team.id))
     }
 
     /// How soon the end of a key, or of what an owner may do, takes effect everywhere.

@@ -93,8 +93,8 @@ impl KeyView {
         let words = call.site.words();
         let name = key.name.as_str().to_owned();
         let person = match &key.owner {
-            Owner::User(user) => Some(call.at(&format!("/people/{}", in_path(user.as_str())))),
-            Owner::Team(_) => None,
+            Owner::User(user) if call.sees_people() => Some(call.at(&format!("/people/{}", in_path(user.as_str())))),
+            Owner::User(_) | Owner::Team(_) => None,
         };
         Self {
             id: key.id.to_string(),

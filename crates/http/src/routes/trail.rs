@@ -23,8 +23,11 @@ const ACTION: Param = Param::one("action", Form::Text, "Only those of this actio
 const FROM: Param = Param::one("from", Form::Time, "Only those at this time or later.");
 const UNTIL: Param = Param::one("until", Form::Time, "Only those before this time.");
 const ORDER: Param = Param::one("order", Form::Words(&["newest", "oldest"]), "Which come first. Default: `newest`.");
-const ATTEMPTS: Param =
-    Param::one("attempts", Form::Bool, "Whether to include the lines of the access log. Default: `false`.");
+const ATTEMPTS: Param = Param::one(
+    "attempts",
+    Form::Bool,
+    "Lines of the access log instead of changes, if the service keeps one. Default: `false`.",
+);
 
 const QUERY: [Param; 14] = [
     KEY,

@@ -164,3 +164,32 @@ async fn links_follow_the_mount() {
     let body = String::from_utf8(body.to_vec()).unwrap();
     assert!(body.contains("action=\"/t/7/new\""), "{body}");
 }
+
+#[tokio::test]
+async fn a_link_of_another_site_exports_nothing() {
+    let world = World::new().await;
+    for path in ["/review.csv", "/trail.csv"] {
+        for site in ["cross-site", "same-site"] {
+            let request =
+                Request::get(format!("{MOUNT}{path}")).header("x-user", "olga").header("sec-fetch-site", site);
+            world.send(request.body(Body::empty()).unwrap(), false).await.is(403);
+        }
+        let head = Request::head(format!("{MOUNT}{path}")).header("x-user", "olga").body(Body::empty()).unwrap();
+        world.send(head, false).await.is(405);
+    }
+    world.get("olga", "/trail").await.is(200).lacks("xported");
+    for path in ["/review.csv", "/trail.csv"] {
+        let own =
+            Request::get(format!("{MOUNT}{path}")).header("x-user", "olga").header("sec-fetch-site", "same-origin");
+        world.send(own.body(Body::empty()).unwrap(), false).await.is(200);
+    }
+    world.get("olga", "/trail").await.is(200).has("xported");
+}
+
+#[tokio::test]
+async fn a_screen_has_one_address() {
+    let world = World::new().await;
+    for path in ["//leak", "///trail", "//keys", "/leak/"] {
+        world.get("olga", path).await.is(404);
+    }
+}

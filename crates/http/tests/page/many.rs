@@ -1,8 +1,9 @@
 //! The review, its export, and deleting many keys behind a look.
 
 use axum::http::StatusCode;
+use tower_api_keys::{manage::EditKey, record::Labels};
 
-use crate::support::{World, actor};
+use crate::support::{World, actor, system};
 
 #[tokio::test]
 async fn a_review_shows_what_needs_attention() {
@@ -68,4 +69,37 @@ async fn nobody_deletes_what_they_may_not() {
     let none = world.post("alice", "/review", &[("step", "look")]).await;
     none.is(303);
     world.post("alice", "/review", &[("key", "x")]).await.is(404);
+}
+
+#[tokio::test]
+async fn more_keys_than_a_screen_has_are_refused() {
+    let world = World::new().await;
+    let ids: Vec<String> = (0..101).map(|number| format!("{number:020}")).collect();
+    for step in ["reviewed", "look", "delete"] {
+        let keys = ids.iter().map(|id| ("key", id.as_str()));
+        let form: Vec<(&str, &str)> = keys.chain([("step", step)]).collect();
+        world.post("mo", "/review", &form).await.is(400);
+    }
+    // The same key twice is one.
+    let (key, _) = world.team_key("Monday cron").await;
+    let id = key.id.to_string();
+    let twice = [("key", id.as_str()), ("key", id.as_str()), ("step", "look")];
+    world.post("alice", "/review", &twice).await.is(200).has("1 of 1 key would be revoked.");
+}
+
+#[tokio::test]
+async fn a_review_that_cannot_have_been_is_not_shown() {
+    let world = World::new().await;
+    let (own, _) = world.own_key("laptop").await;
+    let (shared, _) = world.team_key("Monday cron").await;
+    for (id, label) in [
+        // Only the owner can mark a personal key.
+        (own.id, "2999-01-01 user:olga"),
+        // From before the key was there: a rotation takes labels over.
+        (shared.id, "2001-01-01 user:olga"),
+    ] {
+        let labels = Labels::new([("reviewed", label)]).unwrap();
+        world.keys.manager().edit(EditKey::of(id).labels(labels), &system()).await.unwrap();
+    }
+    world.get("olga", "/review").await.is(200).has("Monday cron").has("laptop").lacks("Reviewed on");
 }

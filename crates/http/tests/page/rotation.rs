@@ -90,7 +90,10 @@ async fn giving_up_keeps_the_old_key() {
     let (old, old_text) = world.team_key("Monday cron").await;
     let made = world.submit("alice", &format!("/keys/{}/rotate", old.id), &[]).await;
     let new_text = made.secret();
-    let steps = format!("/keys/{}/rotation", old.id);
+    // The address of the old key shows the same forms, which name the new one.
+    let steps = format!("/keys/{}/rotation", new_text.split('.').nth(1).unwrap());
+    let by_old = world.get("alice", &format!("/keys/{}/rotation", old.id)).await;
+    by_old.is(200).markup(&format!("action=\"{}{steps}\"", crate::support::MOUNT));
     world.submit("alice", &steps, &[("do", "abort")]).await.is(303);
     assert_eq!(world.call(&old_text, "curl/8").await, StatusCode::OK);
     assert_eq!(world.call(&new_text, "curl/8").await, StatusCode::UNAUTHORIZED);
@@ -132,7 +135,7 @@ async fn of_two_admins_one_ends_a_rotation_and_the_other_sees_what_happened() {
     let (old, old_text) = world.team_key("Monday cron").await;
     let made = world.submit("alice", &format!("/keys/{}/rotate", old.id), &[]).await;
     let new_text = made.secret();
-    let steps = format!("/keys/{}/rotation", old.id);
+    let steps = format!("/keys/{}/rotation", new_text.split('.').nth(1).unwrap());
     // Both look at it; then one deletes the old key, and the other gives up.
     let form = world.get("olga", &steps).await.hidden();
     let version = form.iter().find(|(name, _)| name == "version").unwrap().1.clone();
@@ -146,4 +149,22 @@ async fn of_two_admins_one_ends_a_rotation_and_the_other_sees_what_happened() {
     // A second rotation of the old key is not begun either.
     let again = [("version", "1"), ("idempotency_key", "0123456789abcdef")];
     world.post("olga", &format!("/keys/{}/rotate", old.id), &again).await.is(409);
+}
+
+#[tokio::test]
+async fn a_key_that_came_from_a_rotation_is_rotated_again() {
+    let world = World::new().await;
+    let (first, _) = world.team_key("Monday cron").await;
+    let mut old = first.id.to_string();
+    for round in 0..3 {
+        let made = world.submit("alice", &format!("/keys/{old}/rotate"), &[]).await;
+        let new = made.secret().split('.').nth(1).unwrap().to_owned();
+        let steps = format!("/keys/{new}/rotation");
+        let shown = world.get("alice", &format!("/keys/{old}/rotation")).await;
+        shown.is(200).markup(&format!("action=\"{}{steps}\"", crate::support::MOUNT));
+        let end: &[(&str, &str)] =
+            if round == 1 { &[("do", "abort")] } else { &[("do", "finish_anyway"), ("confirm", "Monday cron")] };
+        world.submit("alice", &steps, end).await.is(303);
+        old = if round == 1 { old } else { new };
+    }
 }

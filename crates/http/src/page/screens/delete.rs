@@ -42,6 +42,8 @@ pub(super) struct InUse {
     pub(super) lately: bool,
     /// What has to be typed.
     pub(super) confirm: String,
+    /// Until when requests are counted.
+    pub(super) until: Option<When>,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,5 +125,6 @@ pub(super) async fn in_use(call: &Call, key: &KeyInfo) -> Result<InUse, Stop> {
         last: last.map(|at| When::ago(at, now, call.site.words())),
         lately: last.is_some_and(is_lately),
         confirm,
+        until: usage.counted.until.map(|at| When::minute(at, call.site.words())),
     })
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use axum::{body::Body, response::IntoResponse};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -27,6 +29,8 @@ use crate::page::{
     views::plain,
 };
 
+/// How many keys a form may name: as many as a screen has.
+const MOST: usize = 100;
 /// How many refusals without a key are shown.
 const REFUSALS: usize = 5;
 
@@ -157,7 +161,10 @@ struct ManyView {
 
 /// Deletes many keys, after a look at what that would do.
 pub(in crate::page) async fn many(call: &Call) -> Result<Reply, Stop> {
-    let ids = call.fields.all("key").map(key_id).collect::<Result<Vec<KeyId>, _>>()?;
+    let ids: Vec<KeyId> = call.fields.all("key").map(key_id).collect::<Result<BTreeSet<_>, _>>()?.into_iter().collect();
+    if ids.len() > MOST {
+        return Err(Stop::Malformed("key"));
+    }
     if ids.is_empty() {
         return Ok(Reply::See(format!("/review{}", call.fields.clone().unset("key").unset("step").query())));
     }

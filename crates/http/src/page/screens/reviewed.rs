@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tower_api_keys::{
-    KeyId,
+    KeyId, Owner, UserId,
     manage::{EditKey, KeyInfo, ManageError, ManageErrorKind, Names},
     record::{ActorId, InvalidLabels, Labels},
 };
@@ -31,7 +31,13 @@ impl Reviewed {
         let label = key.labels.value(REVIEWED)?;
         let (day, by) = label.split_once(' ').unwrap_or((label, ""));
         let at = times::of_day(day)?;
-        let by = by.parse::<ActorId>().ok().map(|by| Person::of(call, &by, names));
+        let by = by.parse::<ActorId>().ok();
+        // A rotation takes labels over, and only the owner of a personal key can set one.
+        let is_owner = |user| by == Some(ActorId::User(UserId::clone(user)));
+        if day < times::day(key.created_at).as_str() || matches!(&key.owner, Owner::User(user) if !is_owner(user)) {
+            return None;
+        }
+        let by = by.map(|by| Person::of(call, &by, names));
         let since = call.at(&format!("/trail?key={}&from={day}", key.id));
         Some(Self { on: When::date(at, call.site.words()), by, since })
     }
@@ -77,6 +83,7 @@ const fn is_of_this_key(kind: ManageErrorKind) -> bool {
             | ManageErrorKind::Denied(_)
             | ManageErrorKind::KeyRevoked
             | ManageErrorKind::NotFound
+            | ManageErrorKind::VersionDiffers { .. }
     )
 }
 
@@ -87,6 +94,6 @@ async fn mark_one(call: &Call, id: &KeyId) -> Result<(), Wrong> {
     let known = key.labels.iter().filter(|(label, _)| *label != REVIEWED);
     let known = known.map(|(label, value)| (label.to_owned(), value.to_owned()));
     let labels = Labels::new(known.chain([(REVIEWED.to_owned(), value)])).map_err(Wrong::Labels)?;
-    call.manager.edit(EditKey::of(*id).labels(labels), &call.actor).await?;
+    call.manager.edit(EditKey::of(*id).labels(labels).expecting(key.version), &call.actor).await?;
     Ok(())
 }

@@ -39,7 +39,7 @@ struct RotationView {
     refusals: Vec<Refusal>,
     until: Option<When>,
     button: Button,
-    /// The version of the key that this screen is named after.
+    /// The version of the new key, which the forms name.
     version: i64,
     confirm: String,
     /// How soon the old key is refused everywhere.
@@ -108,7 +108,6 @@ async fn screen(call: &Call, id: &str, failed: Option<Failed>, status: StatusCod
     let key = key_id(id)?;
     let rotation = call.manager.rotation(&key, &call.actor).await?;
     let words = call.site.words();
-    let named = if rotation.old.id == key { &rotation.old } else { &rotation.new };
     let abilities = call.manager.abilities(&rotation.old, &call.actor)?;
     let under_way = rotation.stage == RotationStage::UnderWay;
     let step = match rotation.verdict {
@@ -126,7 +125,8 @@ async fn screen(call: &Call, id: &str, failed: Option<Failed>, status: StatusCod
     let view = RotationView {
         old: KeyView::of(call, &rotation.old, &rotation.names),
         new: KeyView::of(call, &rotation.new, &rotation.names),
-        at: call.at(&format!("/keys/{key}/rotation")),
+        // A key can be the old one of this rotation and the new one of another: the new key names only this one.
+        at: call.at(&format!("/keys/{}/rotation", rotation.new.id)),
         begun: When::minute(rotation.begun_at, words),
         under_way,
         stage: rotation.stage.as_str(),
@@ -144,7 +144,7 @@ async fn screen(call: &Call, id: &str, failed: Option<Failed>, status: StatusCod
         refusals: refusals.collect(),
         until: rotation.counted.until.map(|until| When::minute(until, words)),
         button: Button::of(call, "rotate", &abilities, KeyAction::Rotate),
-        version: named.version,
+        version: rotation.new.version,
         confirm: confirm(&rotation.old),
         effect: call.effect(),
         failed,

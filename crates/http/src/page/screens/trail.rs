@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 use tower_api_keys::{
@@ -15,6 +17,8 @@ use crate::page::{
     times::When,
     views::{Person, owner_name, plain},
 };
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 #[derive(Serialize)]
 struct TrailView {
@@ -112,7 +116,8 @@ fn query(call: &Call) -> Result<AuditQuery, Stop> {
         query = query.from(from);
     }
     if let Some(until) = fields.day("until")? {
-        query = query.until(until);
+        // That day is included.
+        query = query.until(until.saturating_add(DAY));
     }
     if fields.is("order", "oldest") {
         query = query.oldest_first();
