@@ -1,10 +1,11 @@
 //! Commands of the pages: what they name is there with the features that they give it, and those to be copied are run here.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use serde_json::Value;
 
 use super::{OWN, array, assert_none, packages, pages::pages, read, root, text};
+use crate::architecture::files_below;
 
 /// Each command of a block of `sh`, with the file that runs it and what shows it there. Blocks of `text` are for measurements
 /// of minutes, and for what a release does.
@@ -63,9 +64,10 @@ fn fault(command: &str) -> Option<String> {
     let after =
         |flag: &str| words.iter().position(|word| *word == flag).and_then(|place| words.get(place + 1).copied());
     if let Some(member) = after("-p").or_else(|| after("--package")) {
-        let is_there = ["examples", "crates"]
-            .iter()
-            .any(|folder| fs::read_to_string(root().join(folder).join(member).join("Cargo.toml")).is_ok());
+        let name = format!("name = \"{member}\"\n");
+        let is_it = |path: &PathBuf| path.ends_with("Cargo.toml") && fs::read_to_string(path).unwrap().contains(&name);
+        let is_there =
+            ["examples", "crates"].iter().flat_map(|folder| files_below(&root().join(folder))).any(|path| is_it(&path));
         return (!is_there).then(|| format!("there is no member {member}"));
     }
     let (kind, name) = ["example", "bench"].iter().find_map(|kind| Some((kind, after(&format!("--{kind}"))?)))?;
