@@ -133,7 +133,9 @@ export class Person {
     await context.addInitScript(() => {
       window.shifts = [];
       new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value);
+        const what = ({ node, previousRect, currentRect }) =>
+          `${node?.nodeName} ${node?.className ?? ""} ${JSON.stringify(previousRect)} to ${JSON.stringify(currentRect)}`;
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value, ...entry.sources.map(what));
       }).observe({ type: "layout-shift", buffered: true });
     });
     const person = new Person(context, service, who, options.javaScriptEnabled !== false);
