@@ -31,14 +31,14 @@ use self::{
 };
 
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
-const MISSING: &str = "The request has no API key; send one in the header Authorization, after the word Bearer and a space, or in the header x-api-key.";
-
-const BASIC: &str = "The request has a user name and a password (Basic) in the header Authorization, which a .netrc \
-                     file or the URL may have put there, and no API key; send one in the header Authorization, after \
-                     the word Bearer and a space, or in the header x-api-key.";
-const IN_QUERY: &str = "The request has an API key in the query of the URL, where logs keep it and no key is read; \
-                        replace the key, and send the new one in the header Authorization, after the word Bearer and a \
-                        space, or in the header x-api-key.";
+const MISSING: &str = "The request has no API key. Send one in the Authorization header, after the word Bearer and a \
+                       space, or in the x-api-key header.";
+const BASIC: &str = "The request has no API key. The Authorization header has a user name and a password (Basic), perhaps \
+                     from a .netrc file or from the URL. Send an API key in the Authorization header, after the word \
+                     Bearer and a space, or in the x-api-key header.";
+const IN_QUERY: &str = "The API key is in the query of the URL. This service does not read it there, and it may now be in \
+                        logs. Replace the key, and send the new one in the Authorization header, after the word Bearer \
+                        and a space, or in the x-api-key header.";
 
 static SCENE: LazyLock<Scene> = LazyLock::new(Scene::new);
 
