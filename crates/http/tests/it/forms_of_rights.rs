@@ -1,28 +1,22 @@
 //! The table of rights of the manager, cell by cell, through the forms and the screens of the page: they add no way
 //! around it either.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::body::Body;
-use futures_util::{StreamExt, stream};
 use http::Request;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
-use tower_api_keys::{Actor, ApiKeys, KeyManager, ManagingScope, Scope, manage::DenialReason, store::MemoryStore};
+use tower_api_keys::{Actor, ApiKeys, KeyManager, ManagingScope, manage::DenialReason, store::MemoryStore};
 use tower_api_keys_http::{
     HttpService,
     page::{self, Page},
 };
 
 use crate::{
-    support::{clock, hasher, system},
-    table_of_rights::{
-        cells::{self, Cell},
-        world::World,
-    },
+    support::system,
+    table_of_rights::{cells::Cell, play_each, world::World},
 };
-
-const AT_ONCE: usize = 16;
 
 /// What has no form: the page has no field for it, or its screen is one with others.
 const NO_FORM: [&str; 17] = [
@@ -54,20 +48,7 @@ fn has_form(cell: &Cell) -> bool {
 
 #[tokio::test]
 async fn every_cell_of_the_table_holds_for_forms() {
-    let mut played = 0;
-    for cells in cells::by_action().into_iter().filter(|cells| has_form(&cells[0])) {
-        let store = Arc::new(MemoryStore::new());
-        let keys = ApiKeys::builder(Arc::clone(&store)).hasher(hasher()).clock(clock());
-        let keys = keys.longest_life_with_scope(Scope::new("brief").unwrap(), Duration::from_secs(3_600));
-        let keys = keys.build().await.unwrap();
-        let (keys, store, page) = (&keys, &store, &page::service(&keys, Page::new("Auxot")));
-        let cells = cells.into_iter().flat_map(|cell| [(cell, true), (cell, false)]);
-        let wrong = stream::iter(cells).map(|(cell, at_home)| play(keys, store, page, cell, at_home));
-        let wrong: Vec<Option<String>> = wrong.buffer_unordered(AT_ONCE).collect().await;
-        played += wrong.len();
-        let wrong: Vec<String> = wrong.into_iter().flatten().collect();
-        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    }
+    let played = play_each(has_form, |keys| page::service(keys, Page::new("Auxot")), play).await;
     assert!(played > 2_000, "{played} cells");
 }
 

@@ -46,9 +46,9 @@ impl Reviewed {
 /// Marks these keys as reviewed today by the caller. Says how many were, and why others were not.
 pub(super) async fn mark(call: &Call, ids: &[KeyId]) -> Result<Vec<String>, Stop> {
     let words = call.site.words();
-    let (mut marked, mut problems) = (0_usize, Vec::new());
+    let (mut marked, mut problems, mut today) = (0_usize, Vec::new(), None);
     for id in ids {
-        let why = match mark_one(call, id).await {
+        let why = match mark_one(call, id, &mut today).await {
             Ok(()) => {
                 marked += 1;
                 continue;
@@ -87,10 +87,15 @@ const fn is_of_this_key(kind: ManageErrorKind) -> bool {
     )
 }
 
-async fn mark_one(call: &Call, id: &KeyId) -> Result<(), Wrong> {
+/// The day is asked for once: it is the same for all keys of a form.
+async fn mark_one(call: &Call, id: &KeyId, today: &mut Option<String>) -> Result<(), Wrong> {
     let key = call.manager.find(id, &call.actor).await?;
-    let today = times::day(call.manager.explain(id, &call.actor).await?.asked_at);
-    let value = format!("{today} {}", call.actor.id());
+    let day = match today.take() {
+        Some(day) => day,
+        None => times::day(call.manager.explain(id, &call.actor).await?.asked_at),
+    };
+    let value = format!("{day} {}", call.actor.id());
+    *today = Some(day);
     let known = key.labels.iter().filter(|(label, _)| *label != REVIEWED);
     let known = known.map(|(label, value)| (label.to_owned(), value.to_owned()));
     let labels = Labels::new(known.chain([(REVIEWED.to_owned(), value)])).map_err(Wrong::Labels)?;
