@@ -2,7 +2,7 @@
 
 use super::ApiKeys;
 use crate::{
-    manage::{Actor, ManageError, PresentedKey, Stop, Traced},
+    manage::{Actor, ManageError, PresentedKey, Presenter, Stop, Traced},
     store::Ledger,
     usage::Source,
 };
@@ -89,7 +89,7 @@ impl<S: Ledger> ApiKeys<S> {
         texts: &[T],
         source: Source,
     ) -> Result<Vec<PresentedKey>, ManageError> {
-        self.0.manager.stop_presented(texts, Stop::Revoke, source).await
+        self.0.manager.stop_presented(texts, Stop::Revoke, &Presenter::Unknown(source)).await
     }
 
     /// Pauses the keys whose whole texts these are, in any organization, until an admin
@@ -126,6 +126,6 @@ impl<S: Ledger> ApiKeys<S> {
         texts: &[T],
         source: Source,
     ) -> Result<Vec<PresentedKey>, ManageError> {
-        self.0.manager.stop_presented(texts, Stop::Pause, source).await
+        self.0.manager.stop_presented(texts, Stop::Pause, &Presenter::Unknown(source)).await
     }
 }

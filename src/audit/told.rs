@@ -68,13 +68,13 @@ impl Event {
                 _ if KeyId::new(text).is_ok() => plain("key"),
                 _ => plain("text"),
             },
-            Told::Code => match serde_json::from_str::<Value>(text) {
-                Ok(Value::Object(told)) => told,
-                _ => plain("code"),
-            },
             Told::Labels => match serde_json::from_str::<Value>(text) {
                 Ok(labels @ Value::Object(_)) => named("labels", labels),
                 _ => plain("text"),
+            },
+            Told::Or(name) => match serde_json::from_str::<Value>(text) {
+                Ok(Value::Object(told)) => told,
+                _ => plain(name),
             },
             Told::Networks => named("networks", text.split(' ').collect::<Vec<_>>().into()),
             Told::Scopes => named("scopes", list(text)),
@@ -85,12 +85,12 @@ impl Event {
 
 /// The form of an action's texts.
 enum Told {
-    /// A code, or an object that has one.
-    Code,
     Labels,
     Networks,
     /// An object, or the id of a key.
     Object,
+    /// An object, or a text of this name.
+    Or(&'static str),
     Scopes,
     /// A text of this name.
     Text(&'static str),
@@ -99,7 +99,7 @@ enum Told {
 fn name_of(action: &Action) -> Told {
     let known = [
         (Action::ATTEMPT_DROPPED, Told::Object),
-        (Action::ATTEMPT_REFUSED, Told::Code),
+        (Action::ATTEMPT_REFUSED, Told::Or("code")),
         (Action::ATTEMPT_REPEATED, Told::Object),
         (Action::INVENTORY_EXPORTED, Told::Object),
         (Action::KEY_ENDS_SOON, Told::Object),
@@ -119,10 +119,12 @@ fn name_of(action: &Action) -> Told {
         (Action::KEY_ROTATION_FINISHED, Told::Text("key")),
         (Action::KEY_SUCCESSOR_MADE, Told::Text("key")),
         (Action::MANAGE_DENIED, Told::Object),
-        (Action::ORGANIZATION_REINSTATED, Told::Text("suspension")),
-        (Action::ORGANIZATION_SUSPENDED, Told::Text("suspension")),
-        (Action::OWNER_REINSTATED, Told::Text("suspension")),
-        (Action::OWNER_SUSPENDED, Told::Text("suspension")),
+        (Action::ORGANIZATION_CLOSED, Told::Text("reason")),
+        (Action::ORGANIZATION_REINSTATED, Told::Or("suspension")),
+        (Action::ORGANIZATION_SUSPENDED, Told::Or("suspension")),
+        (Action::OWNER_CLOSED, Told::Text("reason")),
+        (Action::OWNER_REINSTATED, Told::Or("suspension")),
+        (Action::OWNER_SUSPENDED, Told::Or("suspension")),
         (Action::TRAIL_EXPORTED, Told::Object),
     ];
     known.into_iter().find(|(known, _)| known == action).map_or(Told::Text("text"), |(_, told)| told)
@@ -183,6 +185,13 @@ mod tests {
             (Action::KEY_ROTATION_BEGUN, "AAAAAAAAAAAAAAAAAAAA", json!({"key": "AAAAAAAAAAAAAAAAAAAA"})),
             (Action::KEY_ROTATION_FINISHED, "AAAAAAAAAAAAAAAAAAAA", json!({"key": "AAAAAAAAAAAAAAAAAAAA"})),
             (Action::OWNER_SUSPENDED, "admin", json!({"suspension": "admin"})),
+            (
+                Action::OWNER_SUSPENDED,
+                r#"{"suspension":"admin","reason":"laptop stolen"}"#,
+                json!({"suspension": "admin", "reason": "laptop stolen"}),
+            ),
+            (Action::OWNER_REINSTATED, r#"{"reason":"found again"}"#, json!({"reason": "found again"})),
+            (Action::ORGANIZATION_CLOSED, "contract ended", json!({"reason": "contract ended"})),
             (Action::from("key.of_tomorrow"), "anything", json!({"text": "anything"})),
             // Written with plain SQL.
             (Action::KEY_ISSUED, "not JSON", json!({"text": "not JSON"})),

@@ -9,7 +9,7 @@ use crate::{metering::UsageRecorder, time::Timestamp};
 /// [`dropped`](Self::dropped). Later ones may be missing. So may part of a flood: if more than 100,000 counts differ in
 /// key, outcome and source between two flushes, the rest is counted among [refusals without a
 /// key](super::KeyManager::refusals_without_key), from other sources. A flush that fails does not advance the times,
-/// until everything before them is written.
+/// until everything before them is written; [`failing_since`](Self::failing_since) says that this is so.
 ///
 /// # Other nodes
 /// This is what the answering process knows. It does not know what other nodes have counted but not written. Each node
@@ -48,6 +48,9 @@ pub struct CountedUntil {
     /// How many requests to this process, since it started, are permanently missing from a count because the store
     /// refused one of their values. For all keys of the process together, whatever the actor.
     pub dropped: u64,
+    /// Since when this process cannot write its counts: when the first flush failed after the last that did not. `None`
+    /// while it can, and before the first flush.
+    pub failing_since: Option<Timestamp>,
 }
 
 impl CountedUntil {
@@ -55,6 +58,6 @@ impl CountedUntil {
     pub(super) fn now(counted: &UsageRecorder) -> Self {
         // The times first: every request that was dropped before them is then in the later number.
         let (until, days_until) = (counted.written_until(), counted.days_written_until());
-        Self { until, days_until, dropped: counted.refused() }
+        Self { until, days_until, dropped: counted.refused(), failing_since: counted.failing_since() }
     }
 }

@@ -248,7 +248,7 @@ pub use inventory::{
 };
 pub use issued::IssuedKey;
 pub use known::{IssueKnownKey, KnownKeyProblem};
-pub(crate) use leak::Stop;
+pub(crate) use leak::{Presenter, Stop};
 pub use leak::{
     KeyMatch, KeyMatches, LeakReport, MatchConfidence, PresentedKey, PresentedOutcome, RevokeMany, RevokeManyError,
     RevokedMany, SourceUse, Traced,

@@ -203,6 +203,10 @@ macro_rules! calls_over {
                 => keys.plan_changed(change.clone(), &actor));
             spawns!(KeyManager::reconcile; keys: KeyManager, request: Reconcile, actor: Actor
                 => keys.reconcile(request.clone(), &actor));
+            spawns!(KeyManager::pause_presented; keys: KeyManager, texts: Vec<String>, actor: Actor
+                => keys.pause_presented(&texts, &actor));
+            spawns!(KeyManager::revoke_presented; keys: KeyManager, texts: Vec<String>, actor: Actor
+                => keys.revoke_presented(&texts, &actor));
             spawns!(KeyManager::preview; keys: KeyManager, request: IssueKey, actor: Actor
                 => keys.preview(&request, &actor));
             spawns!(KeyManager::refusals_without_key; keys: KeyManager, actor: Actor

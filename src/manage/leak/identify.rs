@@ -31,6 +31,9 @@ pub(super) const LONGEST_TEXT: usize = 64 * 1_024;
 /// How many keys one answer has.
 const MOST_KEYS: usize = 100;
 
+/// How many runs of Argon2id one text costs at most.
+const MOST_PROOFS: usize = 100;
+
 /// What was found so far, the surest first after [sorting](Self::trim).
 #[derive(Default)]
 pub(super) struct Found {
@@ -54,7 +57,9 @@ impl KeyManager {
     /// found, nor is an id without its prefix in base64. If something changed the case of all letters of a key, it is
     /// found by its id, unless the text has another whole id of a key.
     ///
-    /// Each whole id costs one look-up. Parts cost a read of all keys that the actor may see, in pages of 1,000: a
+    /// Each whole id costs one look-up. A whole key whose checksum and tag are right costs one run of Argon2id, one after
+    /// the other for each actor and at most 100 for a text; further ones are answered as
+    /// [`IdAndSecret`](MatchConfidence::IdAndSecret), and so are those that the server is too busy to prove. Parts cost a read of all keys that the actor may see, in pages of 1,000: a
     /// hundred reads of the store for 100,000 keys.
     ///
     /// ```
@@ -113,14 +118,14 @@ pub(super) async fn identify(
     scan: &Scan<'_>,
     found: &mut Found,
 ) -> Result<(), ManageError> {
-    let mut proved = HashSet::new();
+    let (mut known, mut proofs) = (HashSet::new(), MOST_PROOFS);
     for (id, key) in scan.keys() {
         // A log may have the same key on each of its lines: one hash is enough.
-        if !proved.insert(key) {
+        if !known.insert(key) {
             continue;
         }
         if let Some((row, hash)) = reach.look_up(access, &id, found).await? {
-            let evidence = access.prove(&id, key, &hash).await;
+            let evidence = access.prove(&id, key, &hash, &mut proofs).await;
             found.add(row, Finding { evidence, characters: id.as_str().len() });
         }
     }
@@ -171,13 +176,17 @@ impl Access<'_> {
     }
 
     /// Whether the text is that of the key. What cannot be checked now is not reported as another key.
-    async fn prove(&self, id: &KeyId, text: &str, stored: &KeyHash) -> MatchConfidence {
+    async fn prove(&self, id: &KeyId, text: &str, stored: &KeyHash, proofs: &mut usize) -> MatchConfidence {
         match self.parts.hasher.check_tag(text, stored) {
             Ok(()) => {}
             Err(error) if error.kind() == TagErrorKind::Mismatch => return MatchConfidence::OtherSecret,
             Err(_) => return MatchConfidence::IdAndSecret,
         }
-        match self.parts.hasher.verify(*id.as_bytes(), text, stored).await {
+        if *proofs == 0 {
+            return MatchConfidence::IdAndSecret;
+        }
+        *proofs -= 1;
+        match self.parts.hasher.verify_for(self.requester(), *id.as_bytes(), text, stored).await {
             Ok(()) => MatchConfidence::WholeKey,
             Err(error) if error.kind() == VerifyErrorKind::Mismatch => MatchConfidence::OtherSecret,
             Err(_) => MatchConfidence::IdAndSecret,

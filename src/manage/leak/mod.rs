@@ -14,7 +14,7 @@ mod trace;
 mod tests;
 
 pub use matches::{KeyMatch, KeyMatches, MatchConfidence};
-pub(crate) use presented::Stop;
+pub(crate) use presented::{Presenter, Stop};
 pub use presented::{PresentedKey, PresentedOutcome};
 pub use report::{LeakReport, SourceUse};
 pub use revocation::{RevokeMany, RevokeManyError, RevokedMany};

@@ -14,6 +14,7 @@ use crate::{
         manager::KeyManager,
         policy::KeyAction,
     },
+    owner::OrganizationId,
     record::KeyRecord,
     sentence::{Sentence, told_words},
     store::{Effect, FoundKey},
@@ -121,12 +122,11 @@ impl KeyManager {
         &self,
         texts: &[T],
         stop: Stop,
-        source: Source,
+        presenter: &Presenter<'_>,
     ) -> Result<Vec<PresentedKey>, ManageError> {
         if texts.len() > MOST_TEXTS {
             return Err(ManageError::invalid(InvalidInput::Texts));
         }
-        let actor = Actor::presented().with_source(source);
         let mut known: HashMap<&str, PresentedKey> = HashMap::new();
         let (mut answers, mut is_down) = (Vec::with_capacity(texts.len()), false);
         for text in texts {
@@ -136,7 +136,7 @@ impl KeyManager {
                 // Once the store is down, a thousand calls would each wait for its time limit.
                 None if is_down => PresentedOutcome::TryAgain.into(),
                 None => {
-                    let ended = self.stop_one_presented(text, stop, &actor).await;
+                    let ended = self.stop_one_presented(text, stop, presenter).await;
                     let answer = ended.unwrap_or_else(|error| {
                         is_down = error.kind() == ManageErrorKind::StoreUnavailable;
                         let is_corrupt = error.kind() == ManageErrorKind::CorruptRecord;
@@ -153,15 +153,122 @@ impl KeyManager {
         Ok(answers)
     }
 
-    async fn stop_one_presented(&self, text: &str, stop: Stop, actor: &Actor) -> Result<PresentedKey, ManageError> {
+    async fn stop_one_presented(
+        &self,
+        text: &str,
+        stop: Stop,
+        presenter: &Presenter<'_>,
+    ) -> Result<PresentedKey, ManageError> {
         let Ok(key) = self.parts().format.parse(text.as_bytes()).as_ref().map(ParsedKey::to_plaintext) else {
             return Ok(PresentedOutcome::NotAKey.into());
         };
         let Some((organization, row)) = self.parts().find_anywhere(&key.id()).await? else {
             return Ok(PresentedOutcome::Unknown.into());
         };
+        let actor = Actor::presented().with_source(presenter.source_in(&organization, self.organization()));
         let manager = self.for_organization(organization);
-        manager.acting(actor, &[stop.action()]).await?.stop_presented(&key, stop, &row).await
+        manager.acting(&actor, &[stop.action()]).await?.stop_presented(&key, stop, &row).await
+    }
+
+    /// Revokes the keys whose whole texts these are, in any organization, for someone who is known:
+    /// [`ApiKeys::revoke_presented`](crate::ApiKeys::revoke_presented) for a page or a chat that people are signed in
+    /// to. The text is the permission, so the actor needs no right and may be suspended.
+    ///
+    /// The event is by `system:presented`, from the [source](Actor::with_source) of the actor. For keys of this
+    /// manager's organization, its client is the actor: `settings-page/alice`. Other organizations do not learn who it
+    /// was.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// # let manager = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// use tower_api_keys::{Actor, IssueKey, TeamId, UserId, usage::Source};
+    /// use tower_api_keys::manage::{PresentedOutcome, Rights};
+    ///
+    /// let issued = manager.issue(IssueKey::team(TeamId::new("blue")?), &admin).await?;
+    ///
+    /// let alice = Actor::user(UserId::new("alice")?, Rights::none()).with_source(Source::new("console")?);
+    /// let answers = manager.revoke_presented(&[issued.plaintext().expose_secret()], &alice).await?;
+    /// assert_eq!(answers[0].outcome, PresentedOutcome::Revoked);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`ApiKeys::revoke_presented`](crate::ApiKeys::revoke_presented).
+    ///
+    /// # Security
+    /// As for [`ApiKeys::revoke_presented`](crate::ApiKeys::revoke_presented): show the key of an answer to nobody who
+    /// may not see it.
+    pub async fn revoke_presented<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        actor: &Actor,
+    ) -> Result<Vec<PresentedKey>, ManageError> {
+        self.stop_presented(texts, Stop::Revoke, &Presenter::Known(actor)).await
+    }
+
+    /// Pauses the keys whose whole texts these are, in any organization, for someone who is known. Everything else is as
+    /// for [`revoke_presented`](Self::revoke_presented) and
+    /// [`ApiKeys::pause_presented`](crate::ApiKeys::pause_presented).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+    /// # let keys = tower_api_keys::ApiKeys::builder(tower_api_keys::store::MemoryStore::new());
+    /// # let manager = keys.params(tower_api_keys::hash::Argon2Params::MACHINE_SECRET).build().await?.manager();
+    /// # let admin = tower_api_keys::Actor::system("first start")?;
+    /// # let issued = manager.issue(tower_api_keys::IssueKey::team("blue".parse()?), &admin).await?;
+    /// use tower_api_keys::{Actor, UserId, manage::{PresentedOutcome, Rights}};
+    ///
+    /// let alice = Actor::user(UserId::new("alice")?, Rights::none());
+    /// let answers = manager.pause_presented(&[issued.plaintext().expose_secret()], &alice).await?;
+    /// assert_eq!(answers[0].outcome, PresentedOutcome::Paused);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`ApiKeys::pause_presented`](crate::ApiKeys::pause_presented).
+    ///
+    /// # Security
+    /// As for [`revoke_presented`](Self::revoke_presented).
+    pub async fn pause_presented<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        actor: &Actor,
+    ) -> Result<Vec<PresentedKey>, ManageError> {
+        self.stop_presented(texts, Stop::Pause, &Presenter::Known(actor)).await
+    }
+}
+
+/// Who presents a text.
+#[derive(Clone, Debug)]
+pub(crate) enum Presenter<'a> {
+    /// Someone of the organization of the manager that is asked.
+    Known(&'a Actor),
+    /// Anyone, from this source.
+    Unknown(Source),
+}
+
+impl Presenter<'_> {
+    /// What the trail of an organization learns; `manager_of` is that of the asked manager.
+    fn source_in(&self, organization: &OrganizationId, manager_of: &OrganizationId) -> Source {
+        match self {
+            Self::Unknown(source) => source.clone(),
+            Self::Known(actor) => {
+                let place = actor.source().map_or("", Source::label);
+                let place = Source::new(place).unwrap_or_default();
+                if organization != actor.organization().unwrap_or(manager_of) {
+                    return place;
+                }
+                let who = actor.user_id().map_or_else(|| actor.id().to_string(), ToString::to_string);
+                // Only an id that is too long is left out.
+                place.with_client(who).unwrap_or(place)
+            }
+        }
     }
 }
 

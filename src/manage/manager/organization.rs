@@ -1,7 +1,7 @@
 use super::{
     KeyManager,
     owner::{OwnerReinstated, OwnerStopped},
-    status::Whose,
+    status::{How, Whose},
 };
 use crate::{
     manage::{
@@ -9,6 +9,7 @@ use crate::{
         actor::Actor,
         error::ManageError,
         policy::KeyAction,
+        reason::cleaned,
     },
     owner::OrganizationId,
     record::{OwnerStatusRow, Suspension},
@@ -39,18 +40,25 @@ use crate::{
 #[must_use = "nothing is changed before `KeyManager::suspend_organization` and the like"]
 pub struct ChangeOrganization {
     organization: OrganizationId,
-    dry_run: bool,
+    how: How,
 }
 
 impl ChangeOrganization {
     /// Names the organization. It is the manager's: any other is not found.
-    pub const fn of(organization: OrganizationId) -> Self {
-        Self { organization, dry_run: false }
+    pub fn of(organization: OrganizationId) -> Self {
+        Self { organization, how: How::default() }
     }
 
     /// Changes nothing: the answer says what would have changed. Needs the same rights.
     pub const fn dry_run(mut self) -> Self {
-        self.dry_run = true;
+        self.how.dry_run = true;
+        self
+    }
+
+    /// Gives a reason. The audit trail keeps it with the change, and the [sink](crate::audit::EventSink) gets it. It is
+    /// cleaned and cut as that of a [revocation](crate::manage::RevokeKey::because). Default: no reason.
+    pub fn because(mut self, reason: impl AsRef<str>) -> Self {
+        self.how.because = cleaned(reason.as_ref());
         self
     }
 }
@@ -78,10 +86,10 @@ impl KeyManager {
         suspension: Suspension,
         actor: &Actor,
     ) -> Result<OwnerStopped, ManageError> {
-        let ChangeOrganization { organization, dry_run } = organization.into();
+        let ChangeOrganization { organization, how } = organization.into();
         let access = self.acting(actor, &[KeyAction::Suspend]).await?;
         let change = OwnerChange::Suspend(suspension);
-        access.stop(Whose::Organization(&organization), dry_run, KeyAction::Suspend, change).await
+        access.stop(Whose::Organization(&organization), how, KeyAction::Suspend, change).await
     }
 
     /// Ends one suspension of the organization, and not the other. Its keys are accepted again when none is left,
@@ -97,9 +105,9 @@ impl KeyManager {
         suspension: Suspension,
         actor: &Actor,
     ) -> Result<OwnerReinstated, ManageError> {
-        let ChangeOrganization { organization, dry_run } = organization.into();
+        let ChangeOrganization { organization, how } = organization.into();
         let access = self.acting(actor, &[KeyAction::Reinstate]).await?;
-        access.reinstated(Whose::Organization(&organization), dry_run, OwnerChange::Reinstate(suspension)).await
+        access.reinstated(Whose::Organization(&organization), how, OwnerChange::Reinstate(suspension)).await
     }
 
     /// Closes the organization permanently: from the next request, none of its keys is accepted on any node, ever
@@ -115,9 +123,9 @@ impl KeyManager {
         organization: impl Into<ChangeOrganization>,
         actor: &Actor,
     ) -> Result<OwnerStopped, ManageError> {
-        let ChangeOrganization { organization, dry_run } = organization.into();
+        let ChangeOrganization { organization, how } = organization.into();
         let access = self.acting(actor, &[KeyAction::Close]).await?;
-        access.stop(Whose::Organization(&organization), dry_run, KeyAction::Close, OwnerChange::Close).await
+        access.stop(Whose::Organization(&organization), how, KeyAction::Close, OwnerChange::Close).await
     }
 }
 

@@ -1,6 +1,9 @@
 use serde::Serialize;
 
-use super::{KeyManager, status::Whose};
+use super::{
+    KeyManager,
+    status::{How, Whose},
+};
 use crate::{
     manage::{
         access::{Access, WantedWrite},
@@ -8,6 +11,7 @@ use crate::{
         error::ManageError,
         names::Names,
         policy::{KeyAction, Target},
+        reason::cleaned,
     },
     owner::Owner,
     record::{OwnerStatus, OwnerStatusRow, Suspension},
@@ -34,18 +38,25 @@ use crate::{
 #[must_use = "nothing is changed before `KeyManager::suspend`, `reinstate` or `close`"]
 pub struct ChangeOwner {
     owner: Owner,
-    dry_run: bool,
+    how: How,
 }
 
 impl ChangeOwner {
     /// Names the user or the team.
     pub fn of(owner: impl Into<Owner>) -> Self {
-        Self { owner: owner.into(), dry_run: false }
+        Self { owner: owner.into(), how: How::default() }
     }
 
     /// Changes nothing: the answer says what would have changed. Needs the same rights.
     pub const fn dry_run(mut self) -> Self {
-        self.dry_run = true;
+        self.how.dry_run = true;
+        self
+    }
+
+    /// Gives a reason. The audit trail keeps it with the change, and the [sink](crate::audit::EventSink) gets it. It is
+    /// cleaned and cut as that of a [revocation](crate::manage::RevokeKey::because). Default: no reason.
+    pub fn because(mut self, reason: impl AsRef<str>) -> Self {
+        self.how.because = cleaned(reason.as_ref());
         self
     }
 }
@@ -194,7 +205,7 @@ impl KeyManager {
         let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Suspend]).await?;
         let change = OwnerChange::Suspend(suspension);
-        access.stop(Whose::Owner(&owner.owner), owner.dry_run, KeyAction::Suspend, change).await
+        access.stop(Whose::Owner(&owner.owner), owner.how, KeyAction::Suspend, change).await
     }
 
     /// Ends one suspension of a user or a team, and not the other: their keys are accepted again when none is left. No
@@ -212,7 +223,7 @@ impl KeyManager {
     ) -> Result<OwnerReinstated, ManageError> {
         let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Reinstate]).await?;
-        access.reinstated(Whose::Owner(&owner.owner), owner.dry_run, OwnerChange::Reinstate(suspension)).await
+        access.reinstated(Whose::Owner(&owner.owner), owner.how, OwnerChange::Reinstate(suspension)).await
     }
 
     /// Closes a user or a team permanently: from the next request, none of its keys is accepted, ever again. The team
@@ -224,7 +235,7 @@ impl KeyManager {
     pub async fn close(&self, owner: impl Into<ChangeOwner>, actor: &Actor) -> Result<OwnerStopped, ManageError> {
         let owner = owner.into();
         let access = self.acting(actor, &[KeyAction::Close]).await?;
-        access.stop(Whose::Owner(&owner.owner), owner.dry_run, KeyAction::Close, OwnerChange::Close).await
+        access.stop(Whose::Owner(&owner.owner), owner.how, KeyAction::Close, OwnerChange::Close).await
     }
 }
 
@@ -233,7 +244,7 @@ impl Access<'_> {
     pub(super) async fn stop(
         &self,
         whose: Whose<'_>,
-        dry_run: bool,
+        how: How,
         action: KeyAction,
         change: OwnerChange,
     ) -> Result<OwnerStopped, ManageError> {
@@ -241,9 +252,10 @@ impl Access<'_> {
         // If the status cannot be read, assume that there was one.
         let statuses = self.statuses_of(&whose.some_owner()).await;
         let had_no_status = statuses.is_ok_and(|found| whose.own(&found) == OwnerStatusRow::default());
+        let dry_run = how.dry_run;
         let effect = match dry_run {
             true => self.would_change(whose, change).await?.0,
-            false => self.change_status(whose, action, change).await?,
+            false => self.change_status(whose, action, change, how.because).await?,
         };
         // Counted after the change, and a failure is ignored: stopping an owner must not depend on a count, nor on a
         // record that cannot be read.
@@ -256,15 +268,16 @@ impl Access<'_> {
     pub(super) async fn reinstated(
         &self,
         whose: Whose<'_>,
-        dry_run: bool,
+        how: How,
         change: OwnerChange,
     ) -> Result<OwnerReinstated, ManageError> {
         self.require_status(KeyAction::Reinstate, whose).await?;
+        let dry_run = how.dry_run;
         let (effect, since) = if dry_run {
             let (effect, since) = self.would_change(whose, change).await?;
             (effect, Some(since))
         } else {
-            let effect = self.change_status(whose, KeyAction::Reinstate, change).await?;
+            let effect = self.change_status(whose, KeyAction::Reinstate, change, how.because).await?;
             (effect, self.statuses_of(&whose.some_owner()).await.ok())
         };
         let live_keys = match since {
@@ -284,11 +297,11 @@ impl Access<'_> {
     ) -> Result<Effect, ManageError> {
         let whose = Whose::Owner(owner);
         self.require_status(action, whose).await?;
-        self.change_status(whose, action, change).await
+        self.change_status(whose, action, change, None).await
     }
 
     /// The status change with its event.
     pub(in crate::manage) fn owner_write(&self, owner: &Owner, change: OwnerChange) -> WantedWrite {
-        self.status_write(Whose::Owner(owner), change)
+        self.status_write(Whose::Owner(owner), change, None)
     }
 }

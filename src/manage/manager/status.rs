@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use crate::{
     audit::{Action, Subject},
     manage::{
@@ -9,6 +11,13 @@ use crate::{
     record::{ActorId, OwnerStatusRow, Suspension},
     store::{Effect, FoundOwner, KeyQuery, OwnerChange, StoreError, Write},
 };
+
+/// How a status changes: really or only as a look, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct How {
+    pub(super) dry_run: bool,
+    pub(super) because: Option<String>,
+}
 
 /// Whose status changes.
 #[derive(Clone, Copy)]
@@ -108,13 +117,14 @@ impl Access<'_> {
         whose: Whose<'_>,
         action: KeyAction,
         change: OwnerChange,
+        because: Option<String>,
     ) -> Result<Effect, ManageError> {
-        let write = self.status_write(whose, change);
+        let write = self.status_write(whose, change, because);
         self.apply_one(Wanted::one(action, self.parts.clock.now(), write)).await
     }
 
     /// The status change with its event.
-    pub(super) fn status_write(&self, whose: Whose<'_>, change: OwnerChange) -> WantedWrite {
+    pub(super) fn status_write(&self, whose: Whose<'_>, change: OwnerChange, because: Option<String>) -> WantedWrite {
         let (write, subject, [closed, suspended, reinstated]) = match whose {
             Whose::Organization(named) => (
                 Write::Organization(named.clone(), change),
@@ -128,10 +138,16 @@ impl Access<'_> {
             ),
         };
         let text = |suspension: Suspension| Some(suspension.as_str().to_owned());
-        let (action, before, after) = match change {
-            OwnerChange::Close => (closed, None, None),
-            OwnerChange::Suspend(suspension) => (suspended, None, text(suspension)),
-            OwnerChange::Reinstate(suspension) => (reinstated, text(suspension), None),
+        let reason = |because: &str| json!({"reason": because}).to_string();
+        let (action, before, after) = match (change, because) {
+            (OwnerChange::Close, because) => (closed, None, because),
+            (OwnerChange::Suspend(suspension), None) => (suspended, None, text(suspension)),
+            (OwnerChange::Suspend(suspension), Some(because)) => {
+                (suspended, None, Some(json!({"suspension": suspension.as_str(), "reason": because}).to_string()))
+            }
+            (OwnerChange::Reinstate(suspension), because) => {
+                (reinstated, text(suspension), because.as_deref().map(reason))
+            }
         };
         WantedWrite { write, action, subject, before, after }
     }

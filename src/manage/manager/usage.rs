@@ -8,7 +8,7 @@ use crate::{
         policy::KeyAction,
     },
     store::KeyQuery,
-    time::Day,
+    time::{Day, Timestamp},
     usage::{DAYS, UsageDayRow, UsageDetail, UsageTotals},
 };
 
@@ -32,6 +32,8 @@ use crate::{
 #[cfg_attr(feature = "schemars", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct KeyUsage {
+    /// The time of the question, by the clock of the service.
+    pub asked_at: Timestamp,
     /// The totals since the key was made.
     pub totals: UsageTotals,
     /// By outcome and source, since the key was made.
@@ -152,12 +154,13 @@ impl KeyManager {
         }
         let (record, _) = access.key(id, KeyAction::SeeUsage).await?;
         let detail = access.usage_of_one(id).await?;
-        let today = Day::of(access.parts.clock.now()).number();
+        let asked_at = access.parts.clock.now();
+        let today = Day::of(asked_at).number();
         // There are no days before 1970.
         let asked = (today - days + 1).max(0)..=today;
         let days = access.days_of(id, asked).await?;
         let lineage = access.usage_of_lineage(record.lineage).await?;
-        Ok(KeyUsage { totals: detail.totals(), detail, days, lineage, counted: access.counted })
+        Ok(KeyUsage { asked_at, totals: detail.totals(), detail, days, lineage, counted: access.counted })
     }
 
     /// Refusals that name no existing key, by reason and source: a pasted blank, a truncated key, a forgotten header. A

@@ -218,6 +218,7 @@ pub(in crate::manage) async fn reads(all: &mut Examples, rules: &Rules) {
         until: until("2026-03-02T00:00:10Z"),
         days_until: until("2026-03-02T00:00:00Z"),
         dropped: 3,
+        failing_since: until("2026-03-02T00:00:20Z"),
     });
     all.add(&UsageDetail::default());
     all.add(&manager.refusals_without_key(&Actor::system("test").unwrap()).await.unwrap());

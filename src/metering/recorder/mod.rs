@@ -45,16 +45,21 @@ pub(crate) struct UsageRecorder {
     refused: AtomicU64,
     written_until: Until,
     days_written_until: Until,
+    /// Since when the counts cannot be written.
+    failing_since: Until,
     missing: MissingOwners,
 }
 
-/// A time in milliseconds since 1970, or none yet.
+/// The number of no time.
+const NEVER: i64 = -1;
+
+/// A time in milliseconds since 1970, or none.
 #[derive(Debug)]
 struct Until(AtomicI64);
 
 impl Default for Until {
     fn default() -> Self {
-        Self(AtomicI64::new(-1))
+        Self(AtomicI64::new(NEVER))
     }
 }
 
@@ -62,6 +67,15 @@ impl Until {
     fn set(&self, time: Timestamp) {
         // A reader of this time also sees all that was dropped before.
         self.0.store(time.as_millis(), Ordering::Release);
+    }
+
+    /// Sets it, unless it has a time.
+    fn begin(&self, time: Timestamp) {
+        let _ = self.0.compare_exchange(NEVER, time.as_millis(), Ordering::Release, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.0.store(NEVER, Ordering::Release);
     }
 
     fn get(&self) -> Option<Timestamp> {
@@ -263,6 +277,16 @@ impl UsageRecorder {
     /// The store has all counts up to this time.
     pub(super) fn has_written(&self, until: Timestamp) {
         self.written_until.set(until);
+    }
+
+    /// A flush ended at this time, and wrote everything that it was asked to write, or did not.
+    pub(crate) fn flush_ended(&self, at: Timestamp, is_whole: bool) {
+        if is_whole { self.failing_since.clear() } else { self.failing_since.begin(at) }
+    }
+
+    /// When the first of the flushes failed that have failed since the last that did not; none while they do not fail.
+    pub(crate) fn failing_since(&self) -> Option<Timestamp> {
+        self.failing_since.get()
     }
 
     /// The store has all days up to this time.

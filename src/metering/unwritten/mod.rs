@@ -113,7 +113,18 @@ impl Unwritten {
         &mut self,
         store: &impl UsageStore,
         days: Days,
-        now: impl FnOnce() -> Timestamp,
+        now: impl Fn() -> Timestamp,
+    ) -> Result<(), StoreError> {
+        let flushed = self.flush_all(store, days, &now).await;
+        self.recorder.flush_ended(now(), flushed.is_ok());
+        flushed
+    }
+
+    async fn flush_all(
+        &mut self,
+        store: &impl UsageStore,
+        days: Days,
+        now: impl Fn() -> Timestamp,
     ) -> Result<(), StoreError> {
         // What remains from before comes first.
         self.write(store).await?;

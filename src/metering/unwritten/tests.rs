@@ -94,6 +94,29 @@ fn a_batch_keeps_its_number_until_the_store_has_it() {
 }
 
 #[test]
+fn it_is_known_since_when_nothing_can_be_written() {
+    let (recorder, mut unwritten, table) = fixture();
+    let at = |millis| Timestamp::from_millis(millis).unwrap();
+    let mut flush_at = |millis| {
+        unwritten.flush(&table, Days::IfDue, || at(millis)).now_or_never().expect("the table answers at once")
+    };
+    flush_at(1_000).unwrap();
+    assert_eq!(recorder.failing_since(), None);
+    refuse(&recorder, 1, 5);
+    table.failing_writes.store(2, Ordering::Relaxed);
+    flush_at(2_000).unwrap_err();
+    flush_at(3_000).unwrap_err();
+    assert_eq!((recorder.failing_since(), recorder.written_until()), (Some(at(2_000)), Some(at(1_000))));
+    flush_at(4_000).unwrap();
+    assert_eq!((recorder.failing_since(), recorder.written_until()), (None, Some(at(4_000))));
+    // The next failure has its own time.
+    refuse(&recorder, 1, 6);
+    table.failing_writes.store(1, Ordering::Relaxed);
+    flush_at(5_000).unwrap_err();
+    assert_eq!(recorder.failing_since(), Some(at(5_000)));
+}
+
+#[test]
 fn what_was_not_counted_is_not_written() {
     let (recorder, mut unwritten, table) = fixture();
     flush(&mut unwritten, &table).unwrap();

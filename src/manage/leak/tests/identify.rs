@@ -2,6 +2,7 @@ use base64ct::{Base64, Encoding};
 
 use crate::{
     Actor, IssueKey,
+    hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, PlaintextKey},
     manage::{
         InvalidInput, KeyMatches, ManageErrorKind, MatchConfidence, Rights, TeamRole,
@@ -46,6 +47,22 @@ async fn a_whole_key_is_told_from_an_id_like_it() {
     // For each key, the match with the highest confidence counts.
     let both = format!("{} {forged} {}", key.redacted(), key.expose_secret());
     assert_eq!(evidence(&bench, &both).await, [MatchConfidence::WholeKey]);
+}
+
+#[tokio::test]
+async fn a_text_costs_at_most_a_hundred_proofs() {
+    let hasher = Hasher::new(HasherConfig::new().with_params(Argon2Params::MACHINE_SECRET).with_threads(1)).unwrap();
+    let bench = Bench::with_hasher(hasher.clone());
+    let mut text = String::new();
+    for _ in 0..102 {
+        text.push_str(issued(&bench).await.expose_secret());
+        text.push('\n');
+    }
+    let before = hasher.runs();
+    let found = evidence(&bench, &text).await;
+    assert_eq!(hasher.runs() - before, 100);
+    // The surest come first, and an answer has a hundred keys.
+    assert_eq!(found, [MatchConfidence::WholeKey; 100]);
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_util::future::join_all;
 
 use crate::{
-    ApiKeys, IssueKey, OrganizationId,
+    Actor, ApiKeys, IssueKey, OrganizationId,
     audit::Event,
     hash::{Argon2Params, Hasher, HasherConfig},
     key::{KeyFormat, PlaintextKey},
     manage::{
-        InvalidInput, ManageErrorKind, PresentedKey, PresentedOutcome, Stop,
+        InvalidInput, ManageErrorKind, PresentedKey, PresentedOutcome, Presenter, Rights, Stop,
         fixture::{Bench, Fault, system, team_id, time, user, user_id},
     },
     record::{KeyRow, Suspension},
@@ -34,7 +34,7 @@ async fn issued(bench: &Bench, organization: OrganizationId) -> PlaintextKey {
 }
 
 async fn presented(bench: &Bench, texts: &[&str]) -> Vec<PresentedKey> {
-    let answers = bench.manager.stop_presented(texts, Stop::Revoke, source()).await.unwrap();
+    let answers = bench.manager.stop_presented(texts, Stop::Revoke, &Presenter::Unknown(source())).await.unwrap();
     assert_eq!(answers.len(), texts.len());
     answers
 }
@@ -103,6 +103,43 @@ async fn an_event_says_that_it_was_presented_and_from_where_and_nothing_of_the_t
 }
 
 #[tokio::test]
+async fn the_trail_says_who_presented_it_to_its_own_organization_only() {
+    let bench = Bench::new();
+    let (ours, theirs) = (issued(&bench, OrganizationId::single()).await, issued(&bench, acme()).await);
+    let (paused, long) =
+        (issued(&bench, OrganizationId::single()).await, issued(&bench, OrganizationId::single()).await);
+    // Even a suspended person: the text is the permission.
+    bench.change_owner(&user("bob"), OwnerChange::Suspend(Suspension::Admin)).await;
+    let console = Source::new("console").unwrap().with_client("curl").unwrap();
+    let actor = |name: &str| Actor::user(user_id(name), Rights::none());
+    let bob = actor("bob").with_source(console);
+    let texts = [ours.expose_secret(), theirs.expose_secret()];
+    let answers = bench.manager.revoke_presented(&texts, &bob).await.unwrap();
+    assert!(answers.iter().all(|answer| answer.outcome == PresentedOutcome::Revoked), "{answers:?}");
+    let answers = bench.manager.pause_presented(&[paused.expose_secret()], &actor("bob")).await.unwrap();
+    assert_eq!(answers[0].outcome, PresentedOutcome::Paused);
+    bench.manager.pause_presented(&[long.expose_secret()], &system()).await.unwrap();
+    let sources = async |organization: OrganizationId| {
+        let query = EventQuery { limit: 1_000, ..EventQuery::all(organization) };
+        let events = bench.store.inner.events(&query).await.unwrap().rows;
+        let stopped = events.into_iter().filter(|event| event.actor == "system:presented");
+        stopped.map(|event| (event.action.into(), event.source)).collect::<Vec<(String, _)>>()
+    };
+    let expected = |told: &[(&str, Option<&str>)]| {
+        told.iter().map(|(action, source)| ((*action).to_owned(), source.map(Into::into))).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        sources(OrganizationId::single()).await,
+        expected(&[
+            ("key.revoked", Some("console/bob")),
+            ("key.paused", Some("bob")),
+            ("key.paused", Some("system:test")),
+        ])
+    );
+    assert_eq!(sources(acme()).await, expected(&[("key.revoked", Some("console"))]));
+}
+
+#[tokio::test]
 async fn whatever_stands_against_a_key_it_can_be_ended() {
     let later = time("2026-03-02T12:00:00Z");
     for what in ["expired", "owner suspended", "owner closed", "paused"] {
@@ -155,7 +192,7 @@ async fn a_thousand_texts_are_taken_and_not_one_more() {
     let answers = presented(&bench, &texts).await;
     assert_eq!(answers[999].outcome, PresentedOutcome::Revoked);
     texts.push("no key");
-    let error = bench.manager.stop_presented(&texts, Stop::Revoke, source()).await.unwrap_err();
+    let error = bench.manager.stop_presented(&texts, Stop::Revoke, &Presenter::Unknown(source())).await.unwrap_err();
     assert_eq!(error.kind(), ManageErrorKind::Invalid(InvalidInput::Texts));
     assert_eq!(presented(&bench, &[]).await, []);
 }
@@ -250,7 +287,7 @@ async fn a_holder_of_the_text_may_pause_instead_and_not_resume() {
         "ghp_something_else",
     ];
     let pause = async |texts: &[&str]| {
-        let answers = bench.manager.stop_presented(texts, Stop::Pause, source()).await.unwrap();
+        let answers = bench.manager.stop_presented(texts, Stop::Pause, &Presenter::Unknown(source())).await.unwrap();
         answers.into_iter().map(|answer| answer.outcome).collect::<Vec<_>>()
     };
     assert_eq!(pause(&texts).await, [Paused, OtherSecret, AlreadyRevoked, Unknown, NotAKey]);

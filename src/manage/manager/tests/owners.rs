@@ -1,7 +1,9 @@
+use serde_json::json;
+
 use crate::{
     Actor,
     manage::{
-        DenialReason, Effect, ManageErrorKind, Rights, TeamRole,
+        AuditQuery, ChangeOwner, DenialReason, Effect, ManageErrorKind, Rights, TeamRole,
         fixture::{Bench, system, team, team_id, user, user_id},
     },
     record::Suspension,
@@ -30,6 +32,31 @@ async fn second_suspension_and_close_say_already_and_write_no_event() {
         ]
     );
     assert!(events.iter().all(|event| event.owner == "alice" && event.key.is_none()));
+}
+
+#[tokio::test]
+async fn a_reason_is_kept_with_the_change() {
+    let bench = Bench::new();
+    let (alice, system, manager) = (user("alice"), system(), &bench.manager);
+    let change = |reason: &str| ChangeOwner::of(alice.clone()).because(reason);
+    let hidden = manager.suspend(change("x").dry_run(), Suspension::Admin, &system).await.unwrap();
+    assert!(hidden.dry_run && bench.events().await.is_empty());
+    manager.suspend(change(" laptop\u{202e} stolen "), Suspension::Admin, &system).await.unwrap();
+    manager.reinstate(change("found \"again\""), Suspension::Admin, &system).await.unwrap();
+    manager.close(change("left"), &system).await.unwrap();
+    let page = manager.events(AuditQuery::all().of(alice.clone()).oldest_first(), &system).await.unwrap();
+    let told = page.entries.iter().map(|entry| {
+        let told = serde_json::to_value(&entry.event).unwrap();
+        [told["before"].clone(), told["after"].clone()]
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            [json!(null), json!({"suspension": "admin", "reason": "laptop stolen"})],
+            [json!({"suspension": "admin"}), json!({"reason": "found \"again\""})],
+            [json!(null), json!({"reason": "left"})],
+        ]
+    );
 }
 
 #[tokio::test]
