@@ -1,6 +1,11 @@
 //! Good answers: JSON, with the headers that its route promises, and exports as streams.
 
-use axum::{body::Body, response::IntoResponse};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{
@@ -8,7 +13,10 @@ use http::{
     header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, LINK, LOCATION},
 };
 use serde::Serialize;
-use tower_api_keys::manage::{ExportFormat, KeyInfo, ManageError};
+use tower_api_keys::{
+    Timestamp,
+    manage::{ExportFormat, KeyInfo, ManageError},
+};
 
 use crate::{problem::HttpError, table::Answer};
 
@@ -47,12 +55,22 @@ pub(crate) async fn export(
     name: &str,
     format: ExportFormat,
     pieces: impl Stream<Item = Result<Bytes, ManageError>> + Send + 'static,
-) -> Answer {
+) -> Result<Response, ManageError> {
     let mut pieces = Box::pin(pieces);
     let first = pieces.next().await.transpose()?;
     let body = Body::from_stream(stream::iter(first.map(Ok)).chain(pieces));
-    let answer = ([(CONTENT_TYPE, HeaderValue::from_static(format.media_type()))], body).into_response();
-    with(Ok(answer), CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}.{}\"", format.extension()))
+    let name = format!("attachment; filename=\"{name}-{}.{}\"", today(), format.extension());
+    // A name of ours and a date are always a header.
+    let disposition = name.parse().unwrap_or(HeaderValue::from_static("attachment"));
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(format.media_type())), (CONTENT_DISPOSITION, disposition)];
+    Ok((headers, body).into_response())
+}
+
+/// The date in UTC, for the name of a file.
+fn today() -> String {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = Timestamp::MIN.saturating_add(since_1970);
+    now.to_string().chars().take(10).collect()
 }
 
 /// A path or a version always fits into a header.

@@ -69,4 +69,4 @@ mod service;
 mod table;
 
 pub use problem::sentences;
-pub use service::{HttpBody, HttpFuture, HttpService};
+pub use service::{HttpBody, HttpFuture, HttpService, InvalidMount};

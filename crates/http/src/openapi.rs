@@ -119,7 +119,9 @@ impl Document {
                 response["headers"] =
                     json!({ "Retry-After": { "description": about, "schema": { "type": "integer" } } });
             }
-            if let Some(name) = shared(status).filter(|_| !has_more) {
+            // Exports have a code of their own.
+            let is_own = has_more || route.errors.iter().any(|(own, _)| *own == status && status == 403);
+            if let Some(name) = shared(status).filter(|_| !is_own) {
                 let was = self.responses.entry(name).or_insert_with(|| response.clone());
                 assert_eq!(*was, response, "{} has other codes of {status} than the routes before it", route.id);
                 response = json!({ "$ref": format!("#/components/responses/{name}") });

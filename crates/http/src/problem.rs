@@ -20,6 +20,8 @@ pub(crate) struct Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HttpError {
     BodyTooLarge,
+    /// A link or a script of another site asks for an export.
+    FromElsewhere,
     /// A value is not what the field of this name can hold.
     Invalid(&'static str),
     MalformedBody,
@@ -47,8 +49,9 @@ pub fn sentences() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl HttpError {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::BodyTooLarge,
+        Self::FromElsewhere,
         Self::Invalid(""),
         Self::MalformedBody,
         Self::MalformedHeader(""),
@@ -64,6 +67,7 @@ impl HttpError {
     pub(crate) const fn status(self) -> StatusCode {
         match self {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::FromElsewhere => StatusCode::FORBIDDEN,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::MalformedBody | Self::MalformedHeader(_) | Self::MalformedQuery(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -76,6 +80,7 @@ impl HttpError {
     pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::BodyTooLarge => "body_too_large",
+            Self::FromElsewhere => "forged_request",
             Self::Invalid(_) => "invalid",
             Self::MalformedBody => "malformed_body",
             Self::MalformedHeader(_) => "malformed_header",
@@ -92,6 +97,7 @@ impl HttpError {
     const fn id(self) -> &'static str {
         match self {
             Self::BodyTooLarge => "http.body_too_large",
+            Self::FromElsewhere => "http.forged_request",
             Self::Invalid(_) => "http.invalid",
             Self::MalformedBody => "http.malformed_body",
             Self::MalformedHeader(_) => "http.malformed_header",
@@ -125,6 +131,9 @@ impl HttpError {
     const fn sentence(self) -> &'static str {
         match self {
             Self::BodyTooLarge => "The body is too large: send at most 64 KiB.",
+            Self::FromElsewhere => {
+                "This request was sent from another website, so nothing was done: send it from the service itself."
+            }
             Self::Invalid(_) => "The value of this field is not valid: check its form in the documentation.",
             Self::MalformedBody => {
                 "The body is not what this request takes: send a JSON object with only the documented fields, each at \

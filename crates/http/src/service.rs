@@ -23,7 +23,44 @@ impl HttpService {
     pub(crate) const fn new(router: Router) -> Self {
         Self(router)
     }
+
+    /// The same service at this path, such as `/settings/api-keys`: it gets requests with their whole paths, and links of
+    /// the page and addresses in answers begin with it. What is not under it is answered with 404. Default: the root.
+    ///
+    /// ```
+    /// use tower_api_keys::{ApiKeys, store::MemoryStore};
+    /// use tower_api_keys_http::routes;
+    ///
+    /// let keys = ApiKeys::new(MemoryStore::new())?;
+    /// let routes = routes::service(&keys).mounted_at("/api/api-keys")?;
+    /// assert!(routes::service(&keys).mounted_at("/api/").is_err());
+    /// # drop(routes);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If it does not begin with a slash, ends with one, or has anything but letters, digits and `-._~` between slashes.
+    pub fn mounted_at(self, path: &str) -> Result<Self, InvalidMount> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let is_segment = |text: &str| !text.is_empty() && text != "." && text != ".." && text.bytes().all(is_plain);
+        let is_path = path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment));
+        if is_path { Ok(Self(Router::new().nest(path, self.0))) } else { Err(InvalidMount(())) }
+    }
 }
+
+/// A path that no [`HttpService`] can be [mounted at](HttpService::mounted_at).
+#[derive(Debug)]
+pub struct InvalidMount(());
+
+impl fmt::Display for InvalidMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a mount begins with a slash, does not end with one, and has only letters, digits and `-._~` between",
+        )
+    }
+}
+
+impl std::error::Error for InvalidMount {}
 
 impl<B> Service<Request<B>> for HttpService
 where

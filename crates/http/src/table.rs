@@ -7,11 +7,11 @@ use axum::{
     routing::{MethodFilter, MethodRouter},
 };
 use futures_util::future::BoxFuture;
-use http::Method;
+use http::{Method, header::ALLOW};
 
 use crate::{
     call::Call,
-    headers::protect,
+    headers::{is_from_elsewhere, protect},
     problem::{HttpError, Problem},
 };
 
@@ -180,6 +180,15 @@ fn with(methods: MethodRouter, row: &'static Route) -> MethodRouter {
 }
 
 async fn answer(row: &'static Route, request: Request) -> Response {
+    // The trail says who exported what, so a link of another site or a look at the headers exports nothing.
+    if matches!(row.ok.kind, AnswerKind::Export) {
+        if is_from_elsewhere(request.headers()) {
+            return Problem::from(HttpError::FromElsewhere).into_response();
+        }
+        if request.method() == Method::HEAD {
+            return ([(ALLOW, "GET")], Problem::from(HttpError::MethodNotAllowed)).into_response();
+        }
+    }
     let answer = match Call::read(row, request).await {
         Ok(call) => (row.call)(call).await,
         Err(problem) => Err(problem),

@@ -22,7 +22,10 @@ use super::{
     screens,
     site::Site,
 };
-use crate::{gate::Caller, headers::protect};
+use crate::{
+    gate::Caller,
+    headers::{is_from_elsewhere, protect},
+};
 
 /// The longest form. A text of 64 KiB takes up to three times as much in one.
 const LONGEST_FORM: usize = 256 * 1_024;
@@ -117,7 +120,7 @@ pub(super) async fn answer(site: Arc<Site>, request: Request) -> Response {
     let reply = match fields(&parts, body).await {
         // The trail says who exported what, so a link of another site or a look at the headers exports nothing.
         Ok(_) if is_doubled => Err(Stop::NotFound),
-        Ok(_) if path.ends_with(".csv") && is_from_elsewhere(&parts) => return forged(&call.site),
+        Ok(_) if path.ends_with(".csv") && is_from_elsewhere(&parts.headers) => return forged(&call.site),
         Ok(_) if path.ends_with(".csv") && parts.method == Method::HEAD => Err(Stop::Method("GET")),
         Ok(fields) => {
             call.fields = fields;
@@ -127,12 +130,6 @@ pub(super) async fn answer(site: Arc<Site>, request: Request) -> Response {
         Err(stop) => Err(stop),
     };
     finish(&call, reply)
-}
-
-/// Whether a browser says that the request comes from a page of another site.
-fn is_from_elsewhere(parts: &Parts) -> bool {
-    let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    site.is_some_and(|site| site == b"cross-site" || site == b"same-site")
 }
 
 /// The answer to a form of another site.
@@ -196,16 +193,18 @@ async fn route(call: &Call, path: &str) -> Result<Reply, Stop> {
         (false, ["keys", id, "rotation"]) => screens::rotation::show(call, id).await,
         (true, ["keys", id, "rotation"]) => screens::rotation::end(call, id).await,
         (false, ["review"]) => screens::review::show(call).await,
-        (true, ["review"]) => screens::review::many(call).await,
-        (false, ["review.csv"]) => screens::review::export(call).await,
+        (true, ["review"]) => screens::many::change(call).await,
+        (false, ["review.csv"]) => screens::review::file(call).await,
         (false, ["people"]) => screens::people::find(call).await,
         (false, ["people", id]) => screens::person::show(call, id).await,
         (true, ["people", id]) => screens::person::change(call, id).await,
+        (false, ["teams", id]) => screens::team::show(call, id).await,
+        (true, ["teams", id]) => screens::team::change(call, id).await,
         (false, ["leak"]) => screens::leak::ask(call),
         (true, ["leak"]) => screens::leak::look(call).await,
         (false, ["refusals"]) => screens::refusals::show(call).await,
         (false, ["trail"]) => screens::trail::show(call).await,
-        (false, ["trail.csv"]) => screens::trail::export(call).await,
+        (false, ["trail.csv"]) => screens::trail::file(call).await,
         (true, [""] | ["refusals" | "trail" | "trail.csv" | "review.csv" | "people" | "keys"] | ["keys", _]) => {
             Err(Stop::Method("GET, HEAD"))
         }

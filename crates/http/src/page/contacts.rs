@@ -1,12 +1,15 @@
 //! Whom to ask, beside a button that does not work.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tower_api_keys::{Actor, TeamId};
 
 /// How many names are shown, and how many characters of each.
 const MOST: usize = 5;
 const LONGEST: usize = 100;
+
+/// How long the page waits for them.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 type Asked = Pin<Box<dyn Future<Output = Vec<String>> + Send>>;
 
@@ -22,9 +25,9 @@ impl Contacts {
         Self(Arc::new(move |actor, team| Box::pin(ask(actor, team))))
     }
 
-    /// The names, as one text; `None` if there are none.
+    /// The names, as one text; `None` if there are none, or not in time.
     pub(super) async fn names(&self, actor: &Actor, team: Option<&TeamId>) -> Option<String> {
-        let names = (self.0)(actor.clone(), team.cloned()).await;
+        let names = tokio::time::timeout(PATIENCE, (self.0)(actor.clone(), team.cloned())).await.ok()?;
         let short = names.iter().take(MOST).map(|name| name.trim().chars().take(LONGEST).collect::<String>());
         let short: Vec<_> = short.filter(|name| !name.is_empty()).collect();
         (!short.is_empty()).then(|| short.join(", "))

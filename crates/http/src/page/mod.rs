@@ -53,7 +53,6 @@ mod answer;
 mod assets;
 mod contacts;
 mod english;
-mod presented;
 mod render;
 mod request;
 mod screens;
@@ -73,7 +72,7 @@ use axum::{
 use tower_api_keys::{Actor, ApiKeys, store::Ledger};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
-use self::{presented::Presented, site::Site};
+use self::site::Site;
 pub use self::{
     settings::{Page, PageError},
     words::Words,
@@ -88,13 +87,14 @@ where
     St: Clone + Send + Sync + 'static,
     A: FromRequestParts<St> + Into<Actor> + Send + 'static,
 {
-    let site = Arc::new(Site::new(page, Presented::new(keys)));
+    let site = Arc::new(Site::new(page));
     around(Gate::new(keys).router::<St, A>(screens(&site)), &site)
 }
 
-/// The page as a tower service, for servers without axum.
+/// The page as a tower service, for servers without axum. [`HttpService::mounted_at`] names the path that it is served
+/// at.
 pub fn service(keys: &ApiKeys<impl Ledger>, page: Page) -> HttpService {
-    let site = Arc::new(Site::new(page, Presented::new(keys)));
+    let site = Arc::new(Site::new(page));
     HttpService::new(around(Gate::new(keys).of_extensions(screens(&site)), &site))
 }
 

@@ -36,6 +36,8 @@ const SOURCES: &[(&str, &str)] = sources![
     "review.html",
     "rotate.html",
     "rotation.html",
+    "standing.html",
+    "team.html",
     "trail.html",
 ];
 

@@ -9,6 +9,8 @@ use super::{answer::Stop, site::Site, times};
 
 /// What a segment of a path may hold as it is.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// Stands before a segment that would mean something else without it.
+const SIGN: &str = "~";
 /// What a value in a query may hold as it is.
 const VALUE: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'&').add(b'+').add(b'%').add(b'=').add(b'?');
@@ -155,14 +157,16 @@ pub(super) fn key_id(text: &str) -> Result<KeyId, Stop> {
     KeyId::new(text).map_err(|_| Stop::NotFound)
 }
 
-/// A text as a segment of a path.
+/// A text as a segment of a path. Browsers resolve the segments `.` and `..`, so these get a sign before them.
 pub(super) fn in_path(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
+    let sign = if text == "." || text == ".." || text.starts_with(SIGN) { SIGN } else { "" };
+    format!("{sign}{}", utf8_percent_encode(text, SEGMENT))
 }
 
 /// A segment of a path as text.
 pub(super) fn of_path(segment: &str) -> Result<String, Stop> {
-    Ok(percent_decode_str(segment).decode_utf8().map_err(|_| Stop::NotFound)?.into_owned())
+    let text = percent_decode_str(segment).decode_utf8().map_err(|_| Stop::NotFound)?;
+    Ok(text.strip_prefix(SIGN).unwrap_or(&text).to_owned())
 }
 
 /// A text as a name or a value in a query.
@@ -189,9 +193,9 @@ mod tests {
 
     #[test]
     fn any_id_survives_a_path() {
-        for id in ["alice", "a/b?c#d%", "Zoë@example.com", "..", "a+b c"] {
+        for id in ["alice", "a/b?c#d%", "Zoë@example.com", ".", "..", "...", "~", "~..", "~~a", "a+b c"] {
             assert_eq!(of_path(&in_path(id)).unwrap(), id);
-            assert!(!in_path(id).contains(['/', '?', '#', ' ']), "{id}");
+            assert!(!in_path(id).contains(['/', '?', '#', ' ']) && ![".", ".."].contains(&&*in_path(id)), "{id}");
         }
     }
 }

@@ -104,8 +104,8 @@ impl Page {
     }
 
     /// The names of people who can help, beside a button that does not work: admins of the team, or of the
-    /// organization if no team is meant. It gets the person who asks, too. At most five names are shown. Answer quickly:
-    /// the page waits for it. Default: no names.
+    /// organization if no team is meant. It gets the person who asks, too. At most five names are shown. The page waits
+    /// for half a second; an answer that comes later is not shown. Default: no names.
     ///
     /// ```
     /// use tower_api_keys_http::page::Page;

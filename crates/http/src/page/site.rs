@@ -6,19 +6,18 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
 };
 
-use super::{assets::Assets, presented::Presented, settings::Page, words::Words};
+use super::{assets::Assets, settings::Page, words::Words};
 
 /// A page with its stylesheet, its script and its headers.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) page: Page,
-    pub(super) presented: Presented,
     assets: Assets,
     policy: HeaderValue,
 }
 
 impl Site {
-    pub(super) fn new(page: Page, presented: Presented) -> Self {
+    pub(super) fn new(page: Page) -> Self {
         let own = "'self'";
         let styles = page.brand_origin.as_ref().map_or_else(|| own.to_owned(), |origin| format!("{own} {origin}"));
         let policy = format!(
@@ -27,7 +26,7 @@ impl Site {
         );
         // The origin was checked, so this is always a header; if not, nothing is allowed.
         let policy = policy.parse().unwrap_or(HeaderValue::from_static("default-src 'none'"));
-        Self { page, presented, assets: Assets::new(), policy }
+        Self { page, assets: Assets::new(), policy }
     }
 
     pub(super) const fn words(&self) -> &Words {

@@ -20,14 +20,12 @@ pub(super) struct When {
 impl When {
     /// The date: `2 Nov 2026`.
     pub(super) fn date(at: Timestamp, words: &Words) -> Self {
-        Self { at: None, text: date(at, words) }
+        Self { at: None, text: words.date(at) }
     }
 
     /// Date and minute: `2 Nov 2026, 09:14 UTC`.
     pub(super) fn minute(at: Timestamp, words: &Words) -> Self {
-        let iso = at.to_string();
-        let clock: String = iso.chars().skip(11).take(5).collect();
-        Self { at: Some(seconds(at)), text: format!("{}, {clock} UTC", date(at, words)) }
+        Self { at: Some(seconds(at)), text: words.minute(at) }
     }
 
     /// How long before `now`, up to a month; then the date.
@@ -59,17 +57,6 @@ pub(super) fn of_day(text: &str) -> Option<Timestamp> {
 fn seconds(at: Timestamp) -> String {
     let iso = at.to_string();
     format!("{}Z", iso.chars().take(19).collect::<String>())
-}
-
-fn date(at: Timestamp, words: &Words) -> String {
-    let iso = at.to_string();
-    let mut parts = iso.split(['-', 'T']);
-    let year = parts.next().unwrap_or_default();
-    let month = parts.next().and_then(|month| month.parse::<usize>().ok()).unwrap_or(1);
-    let day = parts.next().unwrap_or_default().trim_start_matches('0');
-    let months = words.say("time.months", &[]);
-    let month = months.split_whitespace().nth(month.saturating_sub(1)).unwrap_or_default();
-    words.say("time.date", &[("day", day.to_owned()), ("month", month.to_owned()), ("year", year.to_owned())])
 }
 
 #[cfg(test)]

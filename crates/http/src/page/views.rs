@@ -5,15 +5,30 @@ use std::cmp::Reverse;
 use serde::Serialize;
 use tower_api_keys::{
     Owner,
-    manage::{Abilities, KeyAction, KeyInfo, KeyState, Names},
-    record::ActorId,
+    manage::{Abilities, CountedUntil, KeyAction, KeyInfo, KeyState, Names},
+    record::{ActorId, OwnerStatus, Suspension},
     usage::{Source, UsageCount},
 };
 
 use super::{
     request::{Call, in_path},
     times::When,
+    words::Words,
 };
+
+/// Until when requests are counted, and whether the last attempts to write the counts failed.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Counted {
+    until: Option<When>,
+    failing: Option<When>,
+}
+
+impl Counted {
+    pub(super) fn of(counted: &CountedUntil, words: &Words) -> Self {
+        let minute = |at: Option<_>| at.map(|at| When::minute(at, words));
+        Self { until: minute(counted.until), failing: minute(counted.failing_since) }
+    }
+}
 
 /// A person, a key or a job, by name.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +50,15 @@ impl Person {
             }
         }
     }
+}
+
+/// The path of the screen of an owner.
+pub(super) fn place(owner: &Owner) -> String {
+    let folder = match owner {
+        Owner::Team(_) => "teams",
+        Owner::User(_) => "people",
+    };
+    format!("/{folder}/{}", in_path(owner.id()))
 }
 
 /// The name of a user or a team.
@@ -78,8 +102,8 @@ pub(super) struct KeyView {
     /// How it begins: what people see of it in a configuration.
     pub(super) short: String,
     pub(super) owner: String,
-    /// The page of its person, for a personal key.
-    pub(super) person: Option<String>,
+    /// The screen of its owner, if the caller has a use for it.
+    pub(super) owner_at: Option<String>,
     pub(super) state: &'static str,
     pub(super) state_text: Option<String>,
     pub(super) created: When,
@@ -92,9 +116,9 @@ impl KeyView {
     pub(super) fn of(call: &Call, key: &KeyInfo, names: &Names) -> Self {
         let words = call.site.words();
         let name = key.name.as_str().to_owned();
-        let person = match &key.owner {
-            Owner::User(user) if call.sees_people() => Some(call.at(&format!("/people/{}", in_path(user.as_str())))),
-            Owner::User(_) | Owner::Team(_) => None,
+        let is_useful = match &key.owner {
+            Owner::User(_) => call.sees_people(),
+            Owner::Team(_) => call.actor.is_org_admin(),
         };
         Self {
             id: key.id.to_string(),
@@ -103,7 +127,7 @@ impl KeyView {
             name,
             short: format!("{}{}.…", call.manager.format().prefix(key.kind), key.id),
             owner: owner_name(&key.owner, names),
-            person,
+            owner_at: is_useful.then(|| call.at(&place(&key.owner))),
             state: key.state.as_str(),
             state_text: (key.state != KeyState::Live).then(|| state_text(call, key.state)),
             created: When::date(key.created_at, words),
@@ -112,6 +136,11 @@ impl KeyView {
             version: key.version,
         }
     }
+}
+
+/// Whether a key in this state never works again, whatever becomes of its owner.
+pub(super) const fn is_dead(state: KeyState) -> bool {
+    matches!(state, KeyState::Revoked | KeyState::Expired)
 }
 
 /// A state in a word or two. A state of a newer library is shown as its word.
@@ -139,6 +168,8 @@ pub(super) struct Button {
     pub(super) allowed: bool,
     /// Why not, and what would change it.
     pub(super) why: Option<String>,
+    /// Whom to ask about that.
+    pub(super) ask: Option<String>,
 }
 
 impl Button {
@@ -156,25 +187,76 @@ impl Button {
             path: id,
             allowed: abilities.allows(action),
             why: ability.as_ref().and_then(said),
+            ask: None,
         }
     }
+
+    /// The same, with whom to ask if it does not work for keys of this owner.
+    pub(super) async fn with_contacts(mut self, call: &Call, owner: &Owner) -> Self {
+        if !self.allowed {
+            let team = match owner {
+                Owner::Team(team) => Some(team),
+                Owner::User(_) => None,
+            };
+            self.ask = call.whom_to_ask(team).await;
+        }
+        self
+    }
+}
+
+/// Why an owner has no accepted keys and gets no new ones, in a word.
+pub(super) fn stopped(status: &OwnerStatus) -> Option<&'static str> {
+    if status.closed_at().is_some() {
+        Some("closed")
+    } else if status.has(Suspension::Admin) {
+        Some("suspended")
+    } else if status.has(Suspension::Plan) {
+        Some("suspended_by_plan")
+    } else {
+        None
+    }
+}
+
+/// Where to upgrade, if an owner is stopped for that reason.
+pub(super) fn upgrade(call: &Call, stopped: &str) -> Option<String> {
+    call.site.page.upgrade_at.clone().filter(|_| stopped == "suspended_by_plan")
+}
+
+/// Why the keys of an owner are refused, all of them, and where to upgrade if that would change it.
+pub(super) fn notice(call: &Call, kind: &str, status: &OwnerStatus) -> (Option<String>, Option<String>) {
+    let Some(id) = stopped(status) else { return (None, None) };
+    (Some(call.say(&format!("notice.{kind}.{id}"))), upgrade(call, id))
+}
+
+/// Whether the key is the old or the new one of a rotation that is under way.
+pub(super) fn is_rotating(key: &KeyInfo) -> bool {
+    key.successor.is_some() || key.predecessor_is_live == Some(true)
+}
+
+/// The button to rotate a key. An owner that is suspended or closed gets no new keys.
+pub(super) fn rotate_button(call: &Call, key: &KeyInfo, abilities: &Abilities) -> Button {
+    let mut button = Button::of(call, "rotate", abilities, KeyAction::Rotate);
+    if let (true, (Some(why), _)) = (button.allowed, notice(call, key.kind.as_str(), &key.owner_status)) {
+        button.allowed = false;
+        button.why = Some(why);
+    }
+    button
 }
 
 /// The buttons that make sense for a key in its state, allowed or not.
 pub(super) fn buttons(call: &Call, key: &KeyInfo, abilities: &Abilities) -> Vec<Button> {
     // The keys of a closed owner never work again.
-    if matches!(key.state, KeyState::Revoked | KeyState::Expired | KeyState::OwnerClosed) {
+    if is_dead(key.state) || key.state == KeyState::OwnerClosed {
         return Vec::new();
     }
-    let is_rotating = key.successor.is_some() || key.predecessor_is_live == Some(true);
     let is_paused = key.paused_at.is_some();
     let mut buttons = Vec::new();
-    if is_rotating {
+    if is_rotating(key) {
         let mut button = Button::of(call, "continue", abilities, KeyAction::Rotate);
         button.path = "rotation";
         buttons.push(button);
     } else if !is_paused {
-        buttons.push(Button::of(call, "rotate", abilities, KeyAction::Rotate));
+        buttons.push(rotate_button(call, key, abilities));
     }
     if is_paused {
         buttons.push(Button::of(call, "resume", abilities, KeyAction::Resume));

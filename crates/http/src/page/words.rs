@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use tower_api_keys::sentence::Sentence;
+use tower_api_keys::{
+    Timestamp,
+    sentence::{Argument, Sentence},
+};
 
 use super::english::{all, english};
 
@@ -100,9 +103,31 @@ impl Words {
         said
     }
 
-    /// A sentence of the library.
+    /// A sentence of the library, with its times as the page shows times.
     pub(super) fn sentence(&self, sentence: &Sentence) -> String {
-        self.say.as_ref().and_then(|say| say(sentence)).unwrap_or_else(|| sentence.to_string())
+        let time = |argument: &Argument| match argument {
+            Argument::Time(at) => Some(self.minute(*at)),
+            _ => None,
+        };
+        self.say.as_ref().and_then(|say| say(sentence)).unwrap_or_else(|| sentence.text_with(time))
+    }
+
+    /// A date: `2 Nov 2026`.
+    pub(super) fn date(&self, at: Timestamp) -> String {
+        let iso = at.to_string();
+        let mut parts = iso.split(['-', 'T']);
+        let year = parts.next().unwrap_or_default();
+        let month = parts.next().and_then(|month| month.parse::<usize>().ok()).unwrap_or(1);
+        let day = parts.next().unwrap_or_default().trim_start_matches('0');
+        let months = self.say("time.months", &[]);
+        let month = months.split_whitespace().nth(month.saturating_sub(1)).unwrap_or_default();
+        self.say("time.date", &[("day", day.to_owned()), ("month", month.to_owned()), ("year", year.to_owned())])
+    }
+
+    /// Date and minute: `2 Nov 2026, 09:14 UTC`.
+    pub(super) fn minute(&self, at: Timestamp) -> String {
+        let clock: String = at.to_string().chars().skip(11).take(5).collect();
+        format!("{}, {clock} UTC", self.date(at))
     }
 }
 
@@ -130,5 +155,18 @@ mod tests {
         let hours = |count: u8| words.say("time.hours", &[("count", count.to_string())]);
         assert_eq!([hours(1), hours(2)], ["1 hour ago", "2 hours ago"]);
         assert_eq!(Words::english().with("list.title", "Keys").say("list.title", &[]), "Keys");
+    }
+
+    #[test]
+    fn times_in_sentences_are_for_people() {
+        let words = Words::english();
+        let with_time = |sentence: &Sentence| sentence.arguments().any(|(_, given)| matches!(given, Argument::Time(_)));
+        let mut seen = 0;
+        for sentence in tower_api_keys::manage::sentences().into_iter().filter(with_time) {
+            let said = words.sentence(&sentence);
+            assert!(said.contains("1 Mar 2026, 12:00 UTC") && !said.contains("2026-03-01T"), "{said}");
+            seen += 1;
+        }
+        assert!(seen > 10, "{seen}");
     }
 }

@@ -111,7 +111,7 @@ pub(super) static ROUTES: [Route; 7] = [
         headers: &[],
         body: None,
         ok: Success::export(),
-        errors: &[],
+        errors: &[(403, &["forged_request"])],
         call: |call| Box::pin(export_inventory(call)),
     },
     Route {
@@ -153,7 +153,7 @@ async fn summary(call: Call) -> Answer {
 
 async fn export_inventory(call: Call) -> Answer {
     let (question, format) = (question(&call.query)?, format(&call.query)?);
-    export("api-keys", format, call.manager.inventory_pieces(question, format, &call.actor)).await
+    Ok(export("api-keys", format, call.manager.inventory_pieces(question, format, &call.actor)).await?)
 }
 
 async fn refusals(call: Call) -> Answer {

@@ -67,7 +67,7 @@ pub(super) static ROUTES: [Route; 2] = [
         headers: &[],
         body: None,
         ok: Success::export(),
-        errors: &[],
+        errors: &[(403, &["forged_request"])],
         call: |call| Box::pin(export_events(call)),
     },
 ];
@@ -80,7 +80,7 @@ async fn events(call: Call) -> Answer {
 
 async fn export_events(call: Call) -> Answer {
     let (question, format) = (question(&call.query)?, format(&call.query)?);
-    export("api-key-events", format, call.manager.trail_pieces(question, format, &call.actor)).await
+    Ok(export("api-key-events", format, call.manager.trail_pieces(question, format, &call.actor)).await?)
 }
 
 fn question(query: &Query) -> Result<AuditQuery, Problem> {

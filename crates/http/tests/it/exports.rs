@@ -1,6 +1,7 @@
 //! Exports: streams that are complete, or break off.
 
 use serde_json::Value;
+use tower_api_keys::Timestamp;
 
 use crate::support::World;
 
@@ -15,7 +16,7 @@ pub async fn an_export_is_a_file_that_ends_with_the_end_of_a_line_in(world: Worl
     }
     let table = world.get("alice", "/inventory/export").await;
     assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
-    assert_eq!(table.header("content-disposition"), Some("attachment; filename=\"api-keys.csv\""));
+    assert_file(table.header("content-disposition"), "api-keys", "csv");
     assert!(table.text.starts_with("id,kind,owner,") && table.text.ends_with("\r\n"));
     assert_eq!((table.text.lines().count(), table.text.matches("'=1+").count()), (4, 3));
 
@@ -25,8 +26,34 @@ pub async fn an_export_is_a_file_that_ends_with_the_end_of_a_line_in(world: Worl
     assert_eq!(all.len(), 3, "whatever the limit");
 
     let trail = world.get("olga", "/events/export?format=jsonl&action=key.issued").await;
-    assert_eq!(trail.header("content-disposition"), Some("attachment; filename=\"api-key-events.jsonl\""));
+    assert_file(trail.header("content-disposition"), "api-key-events", "jsonl");
     assert_eq!(trail.text.lines().count(), 3);
+}
+
+/// The name has the day of the export.
+fn assert_file(disposition: Option<&str>, name: &str, extension: &str) {
+    let day = disposition
+        .and_then(|text| text.strip_prefix(&format!("attachment; filename=\"{name}-")))
+        .and_then(|rest| rest.strip_suffix(&format!(".{extension}\"")));
+    assert!(day.is_some_and(|day| format!("{day}T00:00:00Z").parse::<Timestamp>().is_ok()), "{disposition:?}");
+}
+
+#[tokio::test]
+async fn an_export_is_not_for_links_of_other_sites_nor_for_a_look_at_its_headers() {
+    let world = World::new().await;
+    world.team_key("ci").await;
+    for path in ["/inventory/export", "/events/export?format=jsonl"] {
+        for site in ["cross-site", "same-site"] {
+            let answer = world.send("GET", "olga", path, &[("sec-fetch-site", site)]).await;
+            assert_eq!(answer.refused(403), "forged_request", "{path} {site}");
+        }
+        let answer = world.send("HEAD", "olga", path, &[]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("GET")), "{path}");
+    }
+    let trail = world.get("olga", "/events?action=inventory.exported").await.json();
+    assert_eq!(trail["entries"].as_array().unwrap().len(), 0, "nothing was exported");
+    let own = world.send("GET", "olga", "/inventory/export", &[("sec-fetch-site", "same-origin")]).await;
+    assert_eq!(own.status.as_u16(), 200);
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ async fn a_person_whose_plan_ended_reads_and_creates_nothing() {
     let alice = Owner::User(user("alice"));
     world.keys.manager().suspend(&alice, Suspension::Plan, &system()).await.unwrap();
     world.get("alice", "").await.is(200).has(
-        "These keys are refused: your account is suspended by its plan. They are accepted again as soon as the plan \
+        "These keys are refused: the account is suspended by its plan. They are accepted again as soon as the plan \
          includes them. Upgrade",
     );
     let form = [("kind", "user"), ("name", "another laptop"), ("idempotency_key", "0123456789abcdef")];

@@ -27,7 +27,8 @@ async fn the_export_is_a_file_and_a_refusal_has_its_status() {
     let csv = world.get("alice", "/review.csv?flag=vague_name&flag=unnamed").await;
     csv.is(200);
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
-    assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"api-keys.csv\""));
+    let disposition = csv.header("content-disposition").unwrap();
+    assert!(disposition.starts_with("attachment; filename=\"api-keys-20"), "{disposition}");
     let all = world.get("alice", "/review.csv").await;
     all.is(200);
     assert!(all.body.contains("HYPERLINK") && !all.body.contains(",=HYPERLINK"), "{}", all.body);
@@ -43,11 +44,19 @@ async fn many_keys_are_deleted_after_a_look() {
     let (two, two_text) = world.team_key("key2").await;
     let (_, kept) = world.team_key("key3").await;
     let (one, two) = (one.id.to_string(), two.id.to_string());
-    let look = world.post("alice", "/review", &[("key", &one), ("key", &two), ("step", "look")]).await;
-    look.is(200).has("2 of 2 keys would be revoked.").has("Delete 2");
+    let look = world.post("alice", "/review", &[("key", &one), ("key", &two), ("step", "look"), ("query", "?flag=vague_name")]).await;
+    look.is(200).has("2 of 2 keys would be revoked.").has("Delete 2").has("key1").has("In use: api/curl, once");
+    look.has("Type 2 to confirm").markup("value=\"?flag=vague_name\"");
     assert_eq!(world.call(&one_text, "curl/8").await, StatusCode::OK);
     let fields = [("key", one.as_str()), ("key", two.as_str()), ("step", "delete"), ("because", "spring cleaning")];
-    world.post("alice", "/review", &fields).await.is(200).has("2 of 2 keys revoked.").no_markup("method=\"post\"");
+    for confirm in ["", "1", "22"] {
+        let unconfirmed: Vec<_> = fields.iter().copied().chain([("confirm", confirm)]).collect();
+        world.post("alice", "/review", &unconfirmed).await.is(422).has("The text that you typed is different.");
+        assert_eq!(world.call(&two_text, "curl/8").await, StatusCode::OK);
+    }
+    let confirmed: Vec<_> = fields.iter().copied().chain([("confirm", "2"), ("query", "?flag=vague_name")]).collect();
+    let done = world.post("alice", "/review", &confirmed).await;
+    done.is(200).has("2 of 2 keys revoked.").no_markup("method=\"post\"").markup("/review?flag=vague_name\"");
     for text in [&one_text, &two_text] {
         assert_eq!(world.call(text, "curl/8").await, StatusCode::UNAUTHORIZED);
     }

@@ -106,6 +106,21 @@ pub(super) const A_TO_K: &[(&str, &str)] = &[
     ("filter.until", "Until"),
     ("filter.user", "Personal keys"),
     ("form.because", "Reason, for the trail (optional)"),
+    ("gate.team.closed", "The team is closed permanently, so no key can be created for it."),
+    (
+        "gate.team.suspended",
+        "The team is suspended, so no key can be created for it. An admin of the organization can reinstate it.",
+    ),
+    (
+        "gate.team.suspended_by_plan",
+        "The plan does not include API keys for this team, so no key can be created for it.",
+    ),
+    ("gate.user.closed", "Your account is closed permanently, so you cannot create a key."),
+    (
+        "gate.user.suspended",
+        "Your account is suspended, so you cannot create a key. An admin of the organization can reinstate it.",
+    ),
+    ("gate.user.suspended_by_plan", "Your plan does not include API keys, so you cannot create a key."),
     ("key.all_scopes", "Everything"),
     ("key.any_network", "All networks"),
     ("key.by_day", "Requests by day"),

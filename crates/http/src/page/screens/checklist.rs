@@ -1,6 +1,8 @@
 //! What is left to replace after a person left: the keys whose text they saw and that still work. It is read from the
 //! store each time, so it is the same after a reload and for a colleague.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use tower_api_keys::{
     UserId,
@@ -12,7 +14,7 @@ use tower_api_keys::{
 use crate::page::{
     answer::Stop,
     request::Call,
-    views::{Button, KeyView, buttons},
+    views::{Button, KeyView, buttons, is_rotating},
 };
 
 /// How many keys are asked about one by one: whether their rotation is under way.
@@ -23,7 +25,7 @@ const DONE: u16 = 20;
 #[derive(Serialize)]
 pub(super) struct Checklist {
     sentence: String,
-    /// How many still have no successor.
+    /// How many still have no successor that the person did not see.
     left: usize,
     keys: Vec<Item>,
     done: Vec<KeyView>,
@@ -36,6 +38,7 @@ struct Item {
     /// How the person came to see it.
     reason: String,
     rotating: bool,
+    is_left: bool,
     /// What to do next, if the caller may.
     next: Option<Button>,
 }
@@ -43,6 +46,7 @@ struct Item {
 /// The keys that a person saw, with what to do about each.
 pub(super) async fn checklist(call: &Call, user: &UserId, exposure: &Exposure) -> Result<Checklist, Stop> {
     let words = call.site.words();
+    let seen: BTreeSet<_> = exposure.keys.iter().map(|exposed| exposed.key.id).collect();
     let mut keys = Vec::new();
     for (index, exposed) in exposure.keys.iter().enumerate() {
         // Only this answer says whether a key has a successor.
@@ -58,7 +62,9 @@ pub(super) async fn checklist(call: &Call, user: &UserId, exposure: &Exposure) -
         let abilities = call.manager.abilities(&key, &call.actor)?;
         let allowed = buttons(call, &key, &abilities).into_iter().filter(|button| button.allowed);
         keys.push(Item {
-            rotating: key.successor.is_some() || key.predecessor_is_live == Some(true),
+            rotating: is_rotating(&key),
+            // The person may have rotated it and seen the new one.
+            is_left: key.successor.is_none_or(|successor| seen.contains(&successor)),
             next: allowed.into_iter().find(|button| ["continue", "rotate", "delete"].contains(&button.id)),
             reason: words.sentence(&exposed.reason.sentence()),
             key: KeyView::of(call, &key, &exposure.names),
@@ -66,7 +72,7 @@ pub(super) async fn checklist(call: &Call, user: &UserId, exposure: &Exposure) -
     }
     Ok(Checklist {
         sentence: words.sentence(&exposure.sentence()),
-        left: keys.iter().filter(|item| !item.rotating).count(),
+        left: keys.iter().filter(|item| item.is_left).count(),
         keys,
         done: done(call, user).await?,
         unreadable: exposure.unreadable.len(),

@@ -47,6 +47,8 @@ struct CreateView {
     failed: Option<Failed>,
     /// Why no key can be created here at all.
     refused: Option<String>,
+    /// Whom to ask about that.
+    ask: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -245,6 +247,7 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
     let (search, teams) = (teams.search.clone(), teams.list(team.as_ref()));
     let text = |name| fields.echo(name);
     let is_refused = refused.is_some();
+    let ask = if is_refused { call.whom_to_ask(team.as_ref()).await } else { None };
     let view = CreateView {
         kind: kind.as_str(),
         team_typed: kind == KeyKind::Team && teams.is_empty() && search.is_none(),
@@ -266,6 +269,7 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
         notes,
         failed,
         refused,
+        ask,
     };
     let title = call.say(&format!("create.title.{}", kind.as_str()));
     let status = if is_refused && status.is_success() { StatusCode::FORBIDDEN } else { status };

@@ -12,7 +12,7 @@ use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, key_id},
     times::When,
-    views::{Button, KeyView, buttons, source_name},
+    views::{Button, Counted, KeyView, buttons, source_name},
 };
 
 /// A key that was used within this time is deleted only by its name.
@@ -42,8 +42,7 @@ pub(super) struct InUse {
     pub(super) lately: bool,
     /// What has to be typed.
     pub(super) confirm: String,
-    /// Until when requests are counted.
-    pub(super) until: Option<When>,
+    pub(super) counted: Counted,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,7 +87,7 @@ async fn screen(call: &Call, key: &KeyInfo, failed: Option<Failed>, status: Stat
     let abilities = call.manager.abilities(key, &call.actor)?;
     let view = DeleteView {
         key: KeyView::of(call, key, &names),
-        button: Button::of(call, "delete", &abilities, KeyAction::Revoke),
+        button: Button::of(call, "delete", &abilities, KeyAction::Revoke).with_contacts(call, &key.owner).await,
         rotate: buttons(call, key, &abilities).iter().any(|button| button.id == "rotate" && button.allowed),
         in_use: in_use(call, key).await?,
         because: call.fields.echo("because"),
@@ -106,9 +105,8 @@ pub(super) async fn in_use(call: &Call, key: &KeyInfo) -> Result<InUse, Stop> {
     if !call.manager.abilities(key, &call.actor)?.allows(KeyAction::SeeUsage) {
         return Ok(InUse { confirm, ..InUse::default() });
     }
-    // It has the time at which the question was asked, and the answer is by the counts of that time.
-    let now = call.manager.explain(&key.id, &call.actor).await?.asked_at;
-    let usage = call.manager.usage(&key.id, 1, &call.actor).await?;
+    let usage = call.manager.usage(&key.id, 0, &call.actor).await?;
+    let now = usage.asked_at;
     let is_lately = |at: Timestamp| at.saturating_add(LATELY) > now;
     let mut counts: Vec<_> = usage.detail.successes().collect();
     counts.sort_by_key(|count| Reverse(count.last_at));
@@ -125,6 +123,6 @@ pub(super) async fn in_use(call: &Call, key: &KeyInfo) -> Result<InUse, Stop> {
         last: last.map(|at| When::ago(at, now, call.site.words())),
         lately: last.is_some_and(is_lately),
         confirm,
-        until: usage.counted.until.map(|at| When::minute(at, call.site.words())),
+        counted: Counted::of(&usage.counted, call.site.words()),
     })
 }

@@ -1,6 +1,6 @@
 use http::StatusCode;
 use serde::Serialize;
-use tower_api_keys::manage::{EditKey, KeyInfo};
+use tower_api_keys::manage::{EditKey, KeyAction, KeyInfo};
 
 use super::{
     create::{Choice, INSTALLED_IN, TICKET, labels, networks, scopes},
@@ -10,7 +10,7 @@ use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, key_id},
     times,
-    views::KeyView,
+    views::{Button, KeyView},
 };
 
 #[derive(Serialize)]
@@ -27,6 +27,7 @@ struct EditView {
     ends: String,
     has_networks: bool,
     networks: String,
+    button: Button,
     failed: Option<Failed>,
 }
 
@@ -119,6 +120,7 @@ async fn screen(
     typed: bool,
 ) -> Result<Reply, Stop> {
     let names = call.manager.names_of([key]).await;
+    let abilities = call.manager.abilities(key, &call.actor)?;
     let fields = &call.fields;
     let text = |field: &str, has: Option<&str>| {
         if typed { fields.echo(field) } else { has.unwrap_or_default().to_owned() }
@@ -147,6 +149,7 @@ async fn screen(
         may_all,
         has_networks: call.manager.checks_networks() || key.networks.is_some(),
         networks: text("networks", key.networks.as_ref().map(ToString::to_string).as_deref()),
+        button: Button::of(call, "save", &abilities, KeyAction::Rename).with_contacts(call, &key.owner).await,
         ends: text("ends", key.expires_at.map(times::day).as_deref()),
         failed,
     };

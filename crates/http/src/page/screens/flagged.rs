@@ -8,12 +8,11 @@ use tower_api_keys::{
     manage::{InventoryEntry, InventoryQuery, KeyAction, KeyFlag, KeyInfo, Names},
 };
 
-use super::reviewed::Reviewed;
 use crate::page::{
     answer::Stop,
     request::Call,
     times::When,
-    views::{Button, KeyView, buttons, plain, sources_line},
+    views::{Button, KeyView, buttons, is_rotating, plain, sources_line},
 };
 
 /// A row of a table of keys.
@@ -23,11 +22,11 @@ pub(super) struct Row {
     /// What to look at, in a word or two, and as a sentence.
     pub(super) flags: Vec<Flag>,
     pub(super) rotating: bool,
+    /// Whether the actor may see its use.
+    pub(super) sees_use: bool,
     /// When it was last used, if the actor may see that and it was.
     pub(super) used: Option<When>,
     pub(super) sources: String,
-    /// The last review of it.
-    pub(super) reviewed: Option<Reviewed>,
     /// Only what the actor may do.
     pub(super) buttons: Vec<Button>,
 }
@@ -74,9 +73,9 @@ pub(super) fn row(call: &Call, key: &KeyInfo, names: &Names, evidence: &Evidence
     Ok(Row {
         key: KeyView::of(call, key, names),
         flags,
-        rotating: key.successor.is_some() || key.predecessor_is_live == Some(true),
+        rotating: is_rotating(key),
+        sees_use: key.usage.is_some(),
         used,
-        reviewed: Reviewed::of(call, key, names),
         sources: entry.map(|entry| sources_line(call, entry.usage.successes())).unwrap_or_default(),
         buttons: buttons(call, key, &abilities).into_iter().filter(|button| button.allowed).collect(),
     })

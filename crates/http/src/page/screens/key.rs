@@ -9,7 +9,6 @@ use tower_api_keys::{
 use super::{
     delete::SourceView,
     flagged::{Flag, flags},
-    list::notice,
     refusals::{RefusalsView, latest},
     trail::{Line, lines},
 };
@@ -17,7 +16,7 @@ use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, key_id},
     times::When,
-    views::{Button, KeyView, Person, buttons, plain, source_name},
+    views::{Button, Counted, KeyView, Person, buttons, is_rotating, notice, plain, source_name},
 };
 
 /// How many days the chart has.
@@ -75,7 +74,7 @@ struct UsageView {
     /// The largest day.
     most: i64,
     total: i64,
-    until: Option<When>,
+    counted: Counted,
     /// The same for the days, which are written less often.
     days_until: Option<When>,
 }
@@ -170,7 +169,7 @@ pub(in crate::page) async fn show(call: &Call, id: &str) -> Result<Reply, Stop> 
         networks: key.networks.as_ref().map(ToString::to_string),
         replaces: key.replaces.map(|id| id.to_string()),
         successor: key.successor.map(|id| id.to_string()),
-        rotating: key.successor.is_some() || key.predecessor_is_live == Some(true),
+        rotating: is_rotating(&key),
         revoked: ended(key.revoked_at, &key.revoked_by),
         paused: ended(key.paused_at, &key.paused_by),
         buttons: shown,
@@ -271,7 +270,7 @@ async fn usage(call: &Call, id: &tower_api_keys::KeyId, now: tower_api_keys::Tim
         bars,
         height: HEIGHT,
         most,
-        until: usage.counted.until.map(|until| When::minute(until, words)),
+        counted: Counted::of(&usage.counted, words),
         days_until: usage.counted.days_until.map(|until| When::minute(until, words)),
     })
 }

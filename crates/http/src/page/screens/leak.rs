@@ -2,17 +2,27 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde::Serialize;
-use tower_api_keys::manage::{
-    KeyAction, KeyMatch, KeyMatches, LeakReport, ManageError, ManageErrorKind, MatchConfidence, Names, PresentedOutcome,
+use tower_api_keys::{
+    manage::{
+        KeyAction, KeyMatch, KeyMatches, LeakReport, ManageError, ManageErrorKind, MatchConfidence, Names,
+        PresentedOutcome,
+    },
+    usage::Source,
 };
 
 use crate::page::{
     answer::{Reply, Screen, Stop},
-    presented::Stopping,
     request::Call,
     times::When,
     views::{Button, KeyView, Person, buttons, plain, source_name},
 };
+
+/// How a key is stopped.
+#[derive(Clone, Copy)]
+enum Stopping {
+    Pause,
+    Revoke,
+}
 
 /// The longest text that is searched, in bytes.
 const LONGEST: usize = 64 * 1_024;
@@ -114,7 +124,12 @@ async fn stop(call: &Call, text: &str, how: Stopping) -> Result<Vec<StoppedView>
         .filter_map(|found| Some((text.get(found.at)?, format!("{}{}.…", format.prefix(found.kind), found.id))))
         .collect();
     let texts: Vec<&str> = known.keys().copied().collect();
-    let answers = call.site.presented.stop(&texts, how).await?;
+    // The constant is a valid label; without a source, the event says only who it was.
+    let actor = call.actor.clone().with_source(Source::new("settings-page").unwrap_or_default());
+    let answers = match how {
+        Stopping::Pause => call.manager.pause_presented(&texts, &actor).await?,
+        Stopping::Revoke => call.manager.revoke_presented(&texts, &actor).await?,
+    };
     let stopped = known.into_values().zip(answers).map(|(short, answer)| {
         let words = call.site.words();
         match answer.outcome {

@@ -5,7 +5,7 @@ use tower_api_keys::{
         Decision, DenialReason, InventoryQuery, KeyAction, KeyInfo, KeyPage, ListKeys, ManageError, ManageErrorKind,
         Target,
     },
-    record::{NamePart, OwnerStatus, Suspension},
+    record::NamePart,
     store::{KeyCursor, Liveness},
 };
 
@@ -13,7 +13,7 @@ use super::flagged::{Evidence, Row, row, say_once};
 use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, in_query},
-    views::owner_name,
+    views::{notice, owner_name, stopped, upgrade},
 };
 
 /// How many keys a section shows.
@@ -44,6 +44,8 @@ struct Section {
     used: bool,
     groups: Vec<Group>,
     empty: bool,
+    /// Whether it is empty because dead keys are not shown.
+    only_dead: bool,
     unreadable: usize,
     more: Option<String>,
 }
@@ -51,6 +53,8 @@ struct Section {
 #[derive(Serialize)]
 struct Group {
     heading: Option<String>,
+    /// The screen of its owner.
+    at: Option<String>,
     /// Why all of these keys are refused.
     notice: Option<String>,
     /// Whether an upgrade would change that.
@@ -108,7 +112,10 @@ async fn personal(call: &Call, part: Option<NamePart>, dead: bool) -> Result<Opt
     let Some(user) = call.actor.user_id() else { return Ok(None) };
     let owner = Owner::User(user.clone());
     let gate = match call.manager.can(&call.actor, KeyAction::Issue, &Target::new_key(&owner)).await? {
-        Decision::Allow => Gate::open(call, "user", None),
+        Decision::Allow => match Gate::of_stopped(call, &owner).await? {
+            Some(gate) => gate,
+            None => Gate::open(call, "user", None),
+        },
         Decision::Deny(reason) => Gate::closed(call, &[reason], None).await,
         Decision::Hide => Gate::closed(call, &[], None).await,
     };
@@ -169,6 +176,8 @@ async fn section(
     sees_use: bool,
 ) -> Result<(Section, bool), Stop> {
     let page = call.manager.list(list.clone(), &call.actor).await?;
+    let is_empty = page.keys.is_empty() && page.unreadable.is_empty();
+    let only_dead = is_empty && has_dead(call, list.clone()).await?;
     let evidence = if sees_use { Evidence::of(call, InventoryQuery::matching(list)).await? } else { Evidence::none() };
     let KeyPage { keys, unreadable, names, next, .. } = page;
     let mut owners: Vec<(Owner, Vec<KeyInfo>)> = Vec::new();
@@ -183,11 +192,13 @@ async fn section(
     for (owner, keys) in owners {
         let status = keys.first().map(|key| key.owner_status).unwrap_or_default();
         let (notice, upgrade) = notice(call, kind, &status);
+        let rows: Vec<Row> = keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?;
         groups.push(Group {
             heading: several.then(|| owner_name(&owner, &names)),
+            at: rows.first().and_then(|row| row.key.owner_at.clone()),
             notice,
             upgrade,
-            rows: keys.iter().map(|key| row(call, key, &names, &evidence)).collect::<Result<_, _>>()?,
+            rows,
         });
     }
     say_once(groups.iter_mut().flat_map(|group| &mut group.rows));
@@ -199,7 +210,8 @@ async fn section(
         kind,
         gate,
         used: !evidence.entries.is_empty(),
-        empty: groups.is_empty() && unreadable.is_empty(),
+        empty: is_empty,
+        only_dead,
         groups,
         unreadable: unreadable.len(),
         more,
@@ -207,19 +219,12 @@ async fn section(
     Ok((section, names.is_complete()))
 }
 
-/// Why the keys of an owner are refused, all of them, and where to upgrade if that would change it.
-pub(super) fn notice(call: &Call, kind: &str, status: &OwnerStatus) -> (Option<String>, Option<String>) {
-    let id = if status.closed_at().is_some() {
-        "closed"
-    } else if status.has(Suspension::Admin) {
-        "suspended"
-    } else if status.has(Suspension::Plan) {
-        "suspended_by_plan"
-    } else {
-        return (None, None);
-    };
-    let upgrade = call.site.page.upgrade_at.clone().filter(|_| id == "suspended_by_plan");
-    (Some(call.say(&format!("notice.{kind}.{id}"))), upgrade)
+/// Whether there are keys among these that no longer work and are not shown.
+async fn has_dead(call: &Call, list: ListKeys) -> Result<bool, Stop> {
+    if call.fields.is("revoked", "1") {
+        return Ok(false);
+    }
+    Ok(!call.manager.list(list.liveness(Liveness::Dead).limit(1), &call.actor).await?.keys.is_empty())
 }
 
 impl Gate {
@@ -232,6 +237,14 @@ impl Gate {
             plan: false,
             upgrade: None,
         }
+    }
+
+    /// The gate of an owner that gets no new keys, whoever asks.
+    async fn of_stopped(call: &Call, owner: &Owner) -> Result<Option<Self>, Stop> {
+        let status = call.manager.owner(owner, &call.actor).await?.status;
+        let Some(stopped) = stopped(&status) else { return Ok(None) };
+        let (why, upgrade) = (format!("gate.{}.{stopped}", owner.kind().as_str()), upgrade(call, stopped));
+        Ok(Some(Self { create: None, why: vec![call.say(&why)], ask: None, plan: upgrade.is_some(), upgrade }))
     }
 
     fn unknown(call: &Call, error: &ManageError) -> Self {
@@ -268,8 +281,12 @@ async fn team_gate(call: &Call, team: Option<&TeamId>) -> Result<Gate, Stop> {
     if all && !TeamId::new("any").is_ok_and(|any| call.actor.includes_team_keys(&any)) {
         return Ok(Gate::closed(call, &[DenialReason::PlanRequired], None).await);
     }
-    if all || !choices.is_empty() {
+    if all || choices.len() > 1 {
         return Ok(Gate::open(call, "team", None));
+    }
+    if let [only] = choices.as_slice() {
+        let stopped = Gate::of_stopped(call, &Owner::Team(only.id().clone())).await?;
+        return Ok(stopped.unwrap_or_else(|| Gate::open(call, "team", None)));
     }
     let asked: Vec<TeamId> = match team {
         Some(team) => vec![team.clone()],
@@ -279,7 +296,10 @@ async fn team_gate(call: &Call, team: Option<&TeamId>) -> Result<Gate, Stop> {
     for id in &asked {
         let owner = Owner::Team(id.clone());
         match call.manager.can(&call.actor, KeyAction::Issue, &Target::new_key(&owner)).await? {
-            Decision::Allow => return Ok(Gate::open(call, "team", Some(id))),
+            Decision::Allow => {
+                let stopped = Gate::of_stopped(call, &owner).await?;
+                return Ok(stopped.unwrap_or_else(|| Gate::open(call, "team", Some(id))));
+            }
             Decision::Deny(reason) if !reasons.contains(&reason) => reasons.push(reason),
             Decision::Deny(_) | Decision::Hide => {}
         }

@@ -62,7 +62,7 @@ async fn screen(
     let view = PauseView {
         key: KeyView::of(call, key, &names),
         pauses,
-        button: Button::of(call, id, &abilities, action),
+        button: Button::of(call, id, &abilities, action).with_contacts(call, &key.owner).await,
         in_use: in_use(call, key).await?,
         because: call.fields.echo("because"),
         effect: call.effect(),

@@ -50,6 +50,9 @@ struct Counts {
 
 /// The people with active keys, or who created some, as far as the caller may see these. People who left come first.
 pub(in crate::page) async fn find(call: &Call) -> Result<Reply, Stop> {
+    if !call.sees_people() {
+        return Err(Stop::NotFound);
+    }
     let (people, is_whole, names_missing) = people(call).await?;
     let asked = call.fields.text("user");
     let at = |user: &str| call.at(&format!("/people/{}", in_path(user)));

@@ -5,13 +5,13 @@ use crate::page::{
     answer::{Reply, Screen, Stop},
     request::Call,
     times::When,
-    views::{plain, source_name},
+    views::{Counted, plain, source_name},
 };
 
 #[derive(Serialize)]
 pub(super) struct RefusalsView {
     rows: Vec<Refused>,
-    until: Option<When>,
+    counted: Counted,
 }
 
 #[derive(Serialize)]
@@ -53,5 +53,5 @@ fn view(call: &Call, refused: &RefusalsWithoutKey, most: usize) -> RefusalsView 
         last: When::minute(seen.last_at, words),
         sources: seen.sources.iter().map(|source| source_name(call, source)).collect::<Vec<_>>().join(", "),
     });
-    RefusalsView { rows: rows.collect(), until: refused.counted.until.map(|until| When::minute(until, words)) }
+    RefusalsView { rows: rows.collect(), counted: Counted::of(&refused.counted, words) }
 }

@@ -2,7 +2,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tower_api_keys::{
     Owner, TeamId,
-    manage::{KeyAction, KeyInfo, ManageErrorKind, RotateKey},
+    manage::{KeyInfo, ManageErrorKind, RotateKey},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, key_id},
     times,
-    views::{Button, KeyView},
+    views::{Button, KeyView, rotate_button},
 };
 
 #[derive(Serialize)]
@@ -117,7 +117,7 @@ async fn screen(call: &Call, key: &KeyInfo, failed: Option<Failed>, status: Stat
     };
     let view = RotateView {
         key: KeyView::of(call, key, &names),
-        button: Button::of(call, "rotate", &abilities, KeyAction::Rotate),
+        button: rotate_button(call, key, &abilities).with_contacts(call, &key.owner).await,
         name: if fields.some("name").is_some() { fields.echo("name") } else { key.name.as_str().to_owned() },
         teams,
         search,

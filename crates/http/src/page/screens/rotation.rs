@@ -12,7 +12,7 @@ use crate::page::{
     answer::{Reply, Screen, Stop},
     request::{Call, key_id},
     times::When,
-    views::{Button, KeyView, Person, source_name},
+    views::{Button, Counted, KeyView, Person, source_name},
 };
 
 #[derive(Serialize)]
@@ -37,11 +37,13 @@ struct RotationView {
     sources: Vec<SourceRow>,
     unnamed: bool,
     refusals: Vec<Refusal>,
-    until: Option<When>,
+    counted: Counted,
     button: Button,
     /// The version of the new key, which the forms name.
     version: i64,
     confirm: String,
+    /// Whether the new key was used: whatever calls with it would be refused.
+    new_is_used: bool,
     /// How soon the old key is refused everywhere.
     effect: String,
     failed: Option<Failed>,
@@ -79,15 +81,20 @@ pub(in crate::page) async fn end(call: &Call, id: &str) -> Result<Reply, Stop> {
     let request = EndRotation::of(key).expecting(call.fields.version()?);
     let ended = match call.fields.text("do") {
         "finish" => call.manager.finish_rotation(request, &call.actor).await,
-        "finish_anyway" => {
-            let old = call.manager.rotation(&key, &call.actor).await?.old;
-            if call.fields.text("confirm") != confirm(&old) {
-                let failed = Failed::field(call, "confirm", "confirm.differs");
+        how @ ("finish_anyway" | "abort") => {
+            let rotation = call.manager.rotation(&key, &call.actor).await?;
+            let (field, is_asked) =
+                if how == "abort" { ("confirm_abort", is_used(&rotation)) } else { ("confirm", true) };
+            if is_asked && call.fields.text(field) != confirm(&rotation.old) {
+                let failed = Failed::field(call, field, "confirm.differs");
                 return screen(call, id, Some(failed), StatusCode::UNPROCESSABLE_ENTITY).await;
             }
-            call.manager.finish_rotation_anyway(request, &call.actor).await
+            if how == "abort" {
+                call.manager.abort_rotation(request, &call.actor).await
+            } else {
+                call.manager.finish_rotation_anyway(request, &call.actor).await
+            }
         }
-        "abort" => call.manager.abort_rotation(request, &call.actor).await,
         _ => return Err(Stop::Malformed("do")),
     };
     match ended {
@@ -99,7 +106,12 @@ pub(in crate::page) async fn end(call: &Call, id: &str) -> Result<Reply, Stop> {
     }
 }
 
-/// What has to be typed to end the old key before all is seen with the new one.
+/// Whether the new key was accepted somewhere.
+fn is_used(rotation: &Rotation) -> bool {
+    rotation.on_new.successes().next().is_some()
+}
+
+/// What has to be typed to end a key that is in use: the old one, or the new one, which has the same name.
 fn confirm(old: &tower_api_keys::manage::KeyInfo) -> String {
     if old.name.as_str().is_empty() { old.id.to_string() } else { old.name.as_str().trim().to_owned() }
 }
@@ -142,10 +154,13 @@ async fn screen(call: &Call, id: &str, failed: Option<Failed>, status: StatusCod
         unnamed: rotation.on_old.successes().any(|count| count.source.is_empty()),
         sources,
         refusals: refusals.collect(),
-        until: rotation.counted.until.map(|until| When::minute(until, words)),
-        button: Button::of(call, "rotate", &abilities, KeyAction::Rotate),
+        counted: Counted::of(&rotation.counted, words),
+        button: Button::of(call, "rotate", &abilities, KeyAction::Rotate)
+            .with_contacts(call, &rotation.old.owner)
+            .await,
         version: rotation.new.version,
         confirm: confirm(&rotation.old),
+        new_is_used: is_used(&rotation),
         effect: call.effect(),
         failed,
     };

@@ -10,12 +10,15 @@ use tower_api_keys::{
     usage::Source,
 };
 
-use super::{all::owner, review::file};
-use crate::page::{
-    answer::{Reply, Screen, Stop},
-    request::Call,
-    times::When,
-    views::{Person, owner_name, plain},
+use super::all::owner;
+use crate::{
+    answer::export,
+    page::{
+        answer::{Reply, Screen, Stop},
+        request::Call,
+        times::When,
+        views::{Person, owner_name, plain},
+    },
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -86,9 +89,9 @@ pub(in crate::page) async fn show(call: &Call) -> Result<Reply, Stop> {
 }
 
 /// The same as a table for a spreadsheet.
-pub(in crate::page) async fn export(call: &Call) -> Result<Reply, Stop> {
+pub(in crate::page) async fn file(call: &Call) -> Result<Reply, Stop> {
     let pieces = call.manager.trail_pieces(query(call)?, ExportFormat::Csv, &call.actor);
-    file("api-keys-trail.csv", Box::pin(pieces)).await
+    Ok(Reply::Other(export("api-keys-trail", ExportFormat::Csv, pieces).await?))
 }
 
 fn query(call: &Call) -> Result<AuditQuery, Stop> {
