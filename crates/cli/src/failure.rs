@@ -140,6 +140,12 @@ impl Failure {
         self
     }
 
+    /// With one more sentence.
+    pub(crate) fn with(mut self, more: impl AsRef<str>) -> Self {
+        self.text.push_str(more.as_ref());
+        self
+    }
+
     /// The sources of an error.
     fn because(self, error: &(dyn Error + 'static)) -> Self {
         match error.source() {

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     arguments::Global,
+    commands::reconcile::Lists,
     failure::{Failure, sentence},
 };
 
@@ -30,6 +31,15 @@ pub(crate) enum Address {
 pub(crate) enum Store {
     Postgres(PostgresStore),
     Sqlite(SqliteStore),
+}
+
+/// What a command needs beside the options of all commands.
+#[derive(Default)]
+pub(crate) struct Setup {
+    /// It runs until it is interrupted.
+    pub(crate) for_long: bool,
+    /// Which users and teams there are.
+    pub(crate) lists: Option<Lists>,
 }
 
 /// An open store with what manages its keys.
@@ -149,29 +159,11 @@ impl Store {
 }
 
 impl Session {
-    /// Opens the store that the options name.
-    ///
-    /// # Errors
-    /// If it cannot be opened, or if an option does not fit it.
-    pub(crate) async fn open(global: &Global) -> Result<Self, Failure> {
-        let store = Address::of(global.store.as_deref())?.open(global).await?;
-        Self::over(store, global, false).await
-    }
-
-    /// The same, for a command that runs until it is interrupted.
-    ///
-    /// # Errors
-    /// Those of [`open`](Self::open).
-    pub(crate) async fn open_for_long(global: &Global) -> Result<Self, Failure> {
-        let store = Address::of(global.store.as_deref())?.open(global).await?;
-        Self::over(store, global, true).await
-    }
-
     /// Over a store that is open.
     ///
     /// # Errors
     /// If an option does not fit it.
-    pub(crate) async fn over(store: Store, global: &Global, for_long: bool) -> Result<Self, Failure> {
+    pub(crate) async fn over(store: Store, global: &Global, setup: Setup) -> Result<Self, Failure> {
         let actor = Actor::system(label(global)?)?;
         let mut builder = ApiKeys::builder(store.erased())
             .format(format(global)?)
@@ -180,9 +172,12 @@ impl Session {
             .addresses(Addresses::given())
             // What a service keeps for longer than by default must not be deleted by a command that runs for long.
             .keep_usage_days(400);
-        if for_long {
+        if setup.for_long {
             // Each end is announced once, and has to reach the sink of the service, which is not here.
             builder = builder.warn_of_ends([]);
+        }
+        if let Some(lists) = setup.lists {
+            builder = builder.directory(lists);
         }
         if global.organization.is_some() {
             builder = builder.several_organizations();

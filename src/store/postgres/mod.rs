@@ -9,6 +9,7 @@ mod event_rows;
 mod export;
 mod exposure;
 mod failure;
+mod grants;
 mod import;
 mod key_rows;
 mod key_store;

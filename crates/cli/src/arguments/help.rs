@@ -6,11 +6,11 @@ pub(super) const ALL: &str = "\
 
 Usage: apikeys [--store <PATH|URL>] <COMMAND>
 
-Keys       create  list  show
-Look       -
-Leaks      -
-Owners     -
-Operate    -
+Keys       create  list  show  edit  pause  resume  revoke  rotate
+Look       inventory  explain  advise  audit  refusals  blast-radius  exposure
+Leaks      identify  verify  leak
+Owners     suspend  reinstate  close  reconcile
+Operate    init  migrate  backup  copy  doctor  completions  man
 
 `apikeys COMMAND --help` says what a command takes. Secrets go to standard output, once; everything else about them goes
 to standard error. Keys are read from standard input or from a file, never from arguments.

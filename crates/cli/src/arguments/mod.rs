@@ -102,17 +102,80 @@ pub(crate) enum Color {
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Managing(Managing),
+    Init(commands::init::Init),
+    Migrate(commands::init::Migrate),
+    Backup(commands::moves::Backup),
+    Copy(commands::moves::Copy),
+    Doctor(commands::doctor::Doctor),
+    Completions(commands::pages::Completions),
+    Man(commands::pages::Man),
+}
+
+/// What needs an open store with a manager of its keys.
+#[derive(Subcommand)]
+pub(crate) enum Managing {
     Create(commands::create::Create),
     List(commands::list::List),
     Show(commands::show::Show),
+    Edit(commands::edit::Edit),
+    Pause(commands::pause::Pause),
+    Resume(commands::pause::Resume),
+    Revoke(commands::revoke::Revoke),
+    Rotate(commands::rotate::Rotate),
+    Inventory(commands::inventory::Inventory),
+    Explain(commands::explain::Explain),
+    Advise(commands::advise::Advise),
+    Audit(commands::audit::Audit),
+    Refusals(commands::refusals::Refusals),
+    BlastRadius(commands::people::BlastRadius),
+    Exposure(commands::people::Exposure),
+    Identify(commands::leaks::Identify),
+    Verify(commands::leaks::Verify),
+    Leak(commands::leaks::Leak),
+    Suspend(commands::owners::Suspend),
+    Reinstate(commands::owners::Reinstate),
+    Close(commands::owners::Close),
+    Reconcile(commands::reconcile::Reconcile),
 }
 
 impl Command {
-    /// Whether it may change something in the store.
+    /// Whether it may change something in a store.
     pub(crate) const fn changes(&self) -> bool {
         match self {
-            Self::Create(_) => true,
-            Self::List(_) | Self::Show(_) => false,
+            Self::Managing(managing) => managing.changes(),
+            Self::Migrate(migrate) => migrate.changes(),
+            Self::Init(_) | Self::Copy(_) => true,
+            Self::Backup(_) | Self::Doctor(_) | Self::Completions(_) | Self::Man(_) => false,
+        }
+    }
+}
+
+impl Managing {
+    const fn changes(&self) -> bool {
+        match self {
+            Self::Rotate(rotate) => rotate.changes(),
+            Self::Leak(leak) => leak.changes(),
+            Self::Reconcile(reconcile) => reconcile.changes(),
+            Self::Create(_)
+            | Self::Edit(_)
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Revoke(_)
+            | Self::Suspend(_)
+            | Self::Reinstate(_)
+            | Self::Close(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it runs until it is interrupted.
+    pub(crate) const fn is_long(&self) -> bool {
+        match self {
+            Self::Audit(audit) => audit.is_long(),
+            Self::Rotate(rotate) => rotate.is_long(),
+            _ => false,
         }
     }
 }

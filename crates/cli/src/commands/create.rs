@@ -12,7 +12,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     open::Session,
-    output::{NewSecret, Place, Screen, quoted},
+    output::{NewSecret, Place, Screen},
 };
 
 /// Create a key, and print its text once
@@ -154,10 +154,4 @@ pub(super) async fn deliver(
 
 fn ends_soon(issued: &IssuedKey) -> String {
     issued.ends_soon().map(|sentence| sentence.to_string()).unwrap_or_default()
-}
-
-/// A key in a sentence, with its name.
-#[allow(dead_code, reason = "used by the commands that follow")]
-pub(super) fn named(key: &KeyInfo) -> String {
-    format!("{} {}", key.id, quoted(key.name.as_str()))
 }

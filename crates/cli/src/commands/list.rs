@@ -6,7 +6,10 @@ use tower_api_keys::{
     store::Liveness,
 };
 
-use super::key_rows::{COLUMNS, row};
+use super::{
+    key_rows::{COLUMNS, row},
+    sizes,
+};
 use crate::{
     arguments::values,
     exit::Exit,
@@ -14,9 +17,6 @@ use crate::{
     open::Session,
     output::{Now, Screen, Table, counted, listed},
 };
-
-/// The rows of the first page, which a person waits for, and of the others.
-const PAGES: [u16; 2] = [100, 1_000];
 
 /// List keys
 #[derive(Args)]
@@ -102,10 +102,9 @@ impl List {
     pub(super) async fn run(&self, session: &Session, screen: &mut Screen) -> Result<Exit, Failure> {
         let (query, now) = (self.filter.query()?, Now::read());
         let (mut table, mut unreadable) = (Table::new(COLUMNS), Vec::new());
-        let mut sizes = PAGES.into_iter().chain(std::iter::repeat(PAGES[1]));
-        let mut after = None;
+        let (mut size, mut after) = (sizes(), None);
         loop {
-            let mut page = query.clone().limit(sizes.next().unwrap_or(PAGES[1]));
+            let mut page = query.clone().limit(size());
             if let Some(cursor) = after {
                 page = page.after(cursor);
             }

@@ -4,16 +4,18 @@ use tower_api_keys::{
     KeyId, Timestamp,
     manage::{KeyInfo, KeyUsage},
     record::ActorId,
-    usage::Source,
 };
 
-use super::key_rows::{about, state};
+use super::{
+    key_rows::{about, state},
+    usage_table,
+};
 use crate::{
     arguments::values,
     exit::Exit,
     failure::Failure,
     open::Session,
-    output::{Column, Now, Screen, Table, minute},
+    output::{Screen, minute},
 };
 
 /// Show a key, and from where it was used
@@ -43,7 +45,6 @@ impl Show {
             screen.document(&Shown { key: &key, usage: &usage })?;
             return Ok(Exit::Done);
         }
-        let now = Now::read();
         let mut head = about(&key);
         if let Some(first) = head.get_mut(..1) {
             first.make_ascii_uppercase();
@@ -56,12 +57,7 @@ impl Show {
         if usage.detail.counts.is_empty() {
             screen.line("No request with this key has arrived.")?;
         }
-        let columns = ["OUTCOME", "SOURCE", "COUNT", "FIRST", "LAST"].map(Column::new);
-        let rows = usage.detail.counts.iter().map(|count| {
-            let [first, last] = [count.first_at, count.last_at].map(|time| now.ago(time));
-            [count.outcome.to_string(), source(&count.source), count.count.to_string(), first, last]
-        });
-        Table::new(columns).page(&rows.collect::<Vec<_>>(), screen)?;
+        usage_table(&usage.detail, screen)?;
         Ok(Exit::Done)
     }
 }
@@ -94,9 +90,4 @@ fn facts(key: &KeyInfo) -> Vec<(&'static str, String)> {
         ("replaced by", key.successor.map(|id| id.to_string())),
     ];
     all.into_iter().filter_map(|(title, value)| Some((title, value?))).collect()
-}
-
-/// A source on a line.
-fn source(source: &Source) -> String {
-    if source.is_empty() { "(no user agent)".to_owned() } else { source.to_string() }
 }

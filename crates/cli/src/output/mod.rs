@@ -17,8 +17,8 @@ pub(crate) use json::json;
 pub(crate) use secret::{NewSecret, Place};
 pub(crate) use style::Style;
 pub(crate) use table::{Column, Table};
-pub(crate) use text::{counted, listed, quoted, shown};
-pub(crate) use times::{Now, date, minute};
+pub(crate) use text::{counted, listed, quoted, shown, source};
+pub(crate) use times::{Now, date, length, minute, seconds};
 
 use crate::{arguments::Color, exit::Exit, failure::Failure};
 

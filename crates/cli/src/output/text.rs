@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use tower_api_keys::usage::Source;
+
 /// The text without characters that a terminal obeys, or that show a text in another order than it is in: control
 /// characters, line separators, and marks of direction. Names of new keys have none; old rows, labels and what clients
 /// call themselves may.
@@ -39,6 +41,11 @@ pub(crate) fn listed(items: impl IntoIterator<Item = String>) -> String {
 /// A name in quotation marks, or that there is none.
 pub(crate) fn quoted(name: &str) -> String {
     if name.is_empty() { "(no name)".to_owned() } else { format!("\"{name}\"") }
+}
+
+/// Where requests came from, on a line.
+pub(crate) fn source(source: &Source) -> String {
+    if source.is_empty() { "(no user agent)".to_owned() } else { source.to_string() }
 }
 
 #[cfg(test)]

@@ -44,6 +44,12 @@ pub(crate) fn minute(time: Timestamp) -> String {
     format!("{} UTC", text.replace('T', " "))
 }
 
+/// `2026-11-28 18:02:09`, in UTC.
+pub(crate) fn seconds(time: Timestamp) -> String {
+    let text: String = time.to_string().chars().take(19).collect();
+    text.replace('T', " ")
+}
+
 /// `3 s`, `2 min`, `5 h`, `4 days`.
 pub(crate) fn length(time: Duration) -> String {
     match time.as_secs() {

@@ -12,6 +12,7 @@ use list::{LIST, around, columns, conditions, kind, list, list_of_owners, owner,
 use tokio_postgres::types::Type;
 
 use super::{
+    grants,
     key_rows::{KEYS, given_key_columns, read_key_columns},
     portable_sql,
 };
@@ -383,6 +384,8 @@ statements! {
     number_events_above: &[Type::INT8], "\
         select pg_catalog.setval(name, greatest($1, pg_catalog.pg_sequence_last_value(name), 1)) \
         from (select pg_catalog.pg_get_serial_sequence('{s}.api_key_events', 'sequence')::pg_catalog.regclass) as s (name)";
+    missing_grants: &[], grants::MISSING_GRANTS;
+    server_time: &[], grants::SERVER_TIME;
     version: &[], "select coalesce(pg_catalog.max(version), 0) from {s}.api_key_schema";
     record_version: &[Type::INT4], "insert into {s}.api_key_schema (version) values ($1)";
 }
