@@ -247,7 +247,7 @@ fn private_text(path: &Path) -> io::Result<Zeroizing<String>> {
 
 /// What the trail calls who acts: whoever can open the store is its operator.
 fn label(global: &Global) -> Result<String, Failure> {
-    if let Some(label) = &global.label {
+    if let Some(label) = &global.acting_as {
         return Ok(label.clone());
     }
     let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());

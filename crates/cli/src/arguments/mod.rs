@@ -79,7 +79,7 @@ pub(crate) struct Global {
     pub(crate) node_freshness: Option<tower_api_keys::auth::Freshness>,
     /// What the audit trail calls you, after `system:` [default: command line: USER@HOST]
     #[arg(long = "as", global = true, value_name = "LABEL", env = "APIKEYS_AS", hide_env_values = true)]
-    pub(crate) label: Option<String>,
+    pub(crate) acting_as: Option<String>,
     /// Print JSON: one document, or one for each line of a list
     #[arg(long, global = true)]
     pub(crate) json: bool,

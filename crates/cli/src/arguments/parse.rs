@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, error::ErrorKind};
-use tower_api_keys::key::contains_key;
+use tower_api_keys::{KeyId, key::contains_key};
 
 use super::Cli;
 use crate::failure::Failure;
@@ -32,6 +32,7 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Parsed, Failure> {
                     is in them now, so replace it. To check a key, pipe it: printf %s \"$KEY\" | apikeys verify";
         return Err(Failure::usage(text));
     }
+    let given = given.into_iter().map(as_value);
     let parsed = Cli::command().try_get_matches_from(given).and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(cli) => Ok(Parsed::Command(Box::new(cli))),
@@ -39,6 +40,14 @@ pub(crate) fn parse(given: Vec<OsString>) -> Result<Parsed, Failure> {
             Ok(Parsed::Text(error.render().to_string()))
         }
         Err(error) => Err(Failure::usage(without_secrets(&error.render().to_string(), &texts))),
+    }
+}
+
+/// An id of a key may begin with a hyphen. With a blank before it, it is not taken for an option; no option is as long.
+fn as_value(argument: OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) if text.starts_with('-') && KeyId::new(text).is_ok() => format!(" {text}").into(),
+        _ => argument,
     }
 }
 
@@ -57,6 +66,8 @@ fn without_secrets(text: &str, given: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Command;
+
     use super::*;
 
     fn error_of(arguments: &[&str]) -> String {
@@ -99,7 +110,31 @@ mod tests {
     #[test]
     fn an_id_may_begin_like_an_option() {
         for id in ["-AECAwQFBgcICQoLDA0O", "--ECAwQFBgcICQoLDA0O", "-hECAwQFBgcICQoLDA0O"] {
-            assert_eq!(error_of(&["show", id]), "", "{id}");
+            for arguments in [&["show", id, "--json"][..], &["revoke", id, id, "--yes"], &["audit", "--key", id]] {
+                assert_eq!(error_of(arguments), "", "{id}");
+            }
+        }
+    }
+
+    /// All arguments of a command, with those of all commands.
+    fn arguments_of(command: &Command) -> Vec<&clap::Arg> {
+        command.get_arguments().chain(command.get_subcommands().flat_map(arguments_of)).collect()
+    }
+
+    #[test]
+    fn no_option_is_as_long_as_an_id() {
+        for argument in arguments_of(&Cli::command()) {
+            assert_ne!(argument.get_long().unwrap_or_default().len() + 2, 20, "{argument}");
+        }
+    }
+
+    /// One of the two would take the values of the other.
+    #[test]
+    fn no_command_has_an_argument_with_the_name_of_one_of_all_commands() {
+        let all = Cli::command();
+        let global: Vec<_> = all.get_arguments().map(clap::Arg::get_id).collect();
+        for argument in all.get_subcommands().flat_map(arguments_of) {
+            assert!(!global.contains(&argument.get_id()), "{}", argument.get_id());
         }
     }
 }

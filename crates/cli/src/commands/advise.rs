@@ -7,6 +7,7 @@ use tower_api_keys::{
 
 use super::{key_rows::about, list::all_read, sizes};
 use crate::{
+    arguments::values,
     exit::Exit,
     failure::Failure,
     open::Session,
@@ -18,7 +19,7 @@ use crate::{
 #[command(group = ArgGroup::new("which").required(true))]
 pub(crate) struct Advise {
     /// The id of the key
-    #[arg(value_name = "ID", allow_hyphen_values = true, group = "which")]
+    #[arg(value_name = "ID", value_parser = values::key_id, group = "which")]
     id: Option<KeyId>,
     /// All live keys about which something should be done
     #[arg(long, group = "which")]

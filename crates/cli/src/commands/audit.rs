@@ -26,10 +26,10 @@ const FOLLOW: Duration = Duration::from_secs(1);
 #[derive(Args)]
 pub(crate) struct Audit {
     /// Events about this key
-    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ID", value_parser = values::key_id)]
     key: Option<KeyId>,
     /// Events about this key, and about the keys before and after it in rotations; takes the id of the first
-    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with = "key")]
+    #[arg(long, value_name = "ID", value_parser = values::key_id, conflicts_with = "key")]
     lineage: Option<KeyId>,
     /// Events about this owner and their keys
     #[arg(long, value_name = "user:ID|team:ID", value_parser = values::owner)]

@@ -62,7 +62,10 @@ impl Create {
             Ok(issued) => {
                 deliver(&issued, None, place, session, screen).await?;
                 screen.note(format!("Created {}.", about(issued.info())));
-                screen.note(format!("Nobody can show its text again. {}", ends_soon(&issued)));
+                screen.note("Nobody can show its text again.");
+                if let Some(soon) = issued.ends_soon() {
+                    screen.note(soon.to_string());
+                }
                 Ok(Exit::Done)
             }
             Err(error) => {
@@ -150,8 +153,4 @@ pub(super) async fn deliver(
             Failure::unavailable(text).because_of(&error).because_of(&not_revoked)
         }
     })
-}
-
-fn ends_soon(issued: &IssuedKey) -> String {
-    issued.ends_soon().map(|sentence| sentence.to_string()).unwrap_or_default()
 }

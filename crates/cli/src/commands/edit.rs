@@ -13,7 +13,7 @@ use crate::{arguments::values, exit::Exit, failure::Failure, open::Session, outp
 #[derive(Args)]
 pub(crate) struct Edit {
     /// The id of the key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// A new name
     #[arg(long)]

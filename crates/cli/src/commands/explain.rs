@@ -5,6 +5,7 @@ use tower_api_keys::{
 };
 
 use crate::{
+    arguments::values,
     exit::Exit,
     failure::Failure,
     open::Session,
@@ -15,7 +16,7 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct Explain {
     /// The id of the key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// Exit with 1 if the request would be refused
     #[arg(long)]

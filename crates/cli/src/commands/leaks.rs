@@ -48,7 +48,7 @@ pub(crate) struct Verify {
 #[derive(Args)]
 pub(crate) struct Leak {
     /// The id of the key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// When it leaked [default: when it was created]
     #[arg(long, value_name = "TIME", value_parser = values::earlier)]
@@ -130,18 +130,18 @@ impl Verify {
             Some(_) => None,
             None => session.keys.trace(text, &session.actor).await?,
         };
-        let traced = traced.filter(|traced| traced.evidence == MatchConfidence::WholeKey);
-        let explanation = match &traced {
-            Some(traced) => {
-                let manager = session.keys.manager_for(traced.organization.clone());
-                Some(manager.explain(&traced.key.id, &session.actor).await?)
+        let whole = traced.as_ref().filter(|traced| traced.evidence == MatchConfidence::WholeKey);
+        let explanation = match whole {
+            Some(whole) => {
+                let manager = session.keys.manager_for(whole.organization.clone());
+                Some(manager.explain(&whole.key.id, &session.actor).await?)
             }
             None => None,
         };
         let is_accepted = explanation.as_ref().is_some_and(|known| known.verdict == CallVerdict::Accepted);
         if screen.is_json() {
             screen.document(&Verified {
-                is_whole_key: traced.is_some(),
+                is_whole_key: whole.is_some(),
                 malformed: malformed.as_ref().map(|error| error.reason().as_str()),
                 traced: traced.as_ref(),
                 explanation: explanation.as_ref(),
@@ -153,17 +153,19 @@ impl Verify {
                 screen.line(sentence(error))?;
                 screen.line(error.advice())?;
             }
-            (None, Some(traced), Some(explanation)) => {
+            (None, Some(traced), explanation) => {
                 let organization = if traced.organization == OrganizationId::single() {
                     String::new()
                 } else {
                     format!(", in organization {}", traced.organization)
                 };
                 screen.line(format!("{}{organization}: {}.", about(&traced.key), state(&traced.key)))?;
-                screen.line("The text is the whole key.")?;
-                screen.line(explanation.verdict_sentence.to_string())?;
+                screen.line(traced.evidence_sentence.to_string())?;
+                if let Some(explanation) = explanation {
+                    screen.line(explanation.verdict_sentence.to_string())?;
+                }
             }
-            _ => {
+            (None, None, _) => {
                 screen.line("The text has the form of a key, but it is none of the keys in this store.")?;
             }
         }

@@ -53,7 +53,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "ACTOR")]
     created_by: Option<ActorId>,
     /// Keys that were made with this key
-    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ID", value_parser = values::key_id)]
     made_with: Option<KeyId>,
     /// The oldest first
     #[arg(long)]

@@ -23,7 +23,7 @@ pub(crate) mod rotate;
 mod shared;
 pub(crate) mod show;
 
-use shared::{counted_keys, sizes, soon, usage_table, working};
+use shared::{live_keys_are, sizes, soon, usage_table, working};
 
 use crate::{
     arguments::{Cli, Command, Managing},

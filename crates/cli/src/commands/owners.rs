@@ -4,7 +4,7 @@ use tower_api_keys::{
     manage::{ChangeOrganization, ChangeOwner, Effect, OwnerStopped},
 };
 
-use super::{counted_keys, soon};
+use super::{live_keys_are, soon};
 use crate::{
     arguments::{Global, values},
     exit::Exit,
@@ -134,9 +134,9 @@ impl Reinstate {
             screen.document(&reinstated)?;
             return Ok(Exit::Done);
         }
-        let (name, keys) = (self.whose.name(session), counted_keys(reinstated.live_keys));
+        let (name, keys) = (self.whose.name(session), live_keys_are(reinstated.live_keys));
         screen.line(match (reinstated.effect, reinstated.dry_run) {
-            (Effect::Changed, true) => format!("Would reinstate {name}: {keys} would be accepted again."),
+            (Effect::Changed, true) => format!("Would reinstate the {name}: {keys} then accepted again."),
             (Effect::Changed, false) => format!("The {name} is reinstated: {keys} accepted again."),
             (Effect::Unchanged, _) => format!("The {name} has no such suspension."),
         })?;
@@ -156,9 +156,9 @@ fn tell(
         screen.document(stopped)?;
         return Ok(Exit::Done);
     }
-    let keys = counted_keys(stopped.live_keys);
+    let keys = live_keys_are(stopped.live_keys);
     screen.line(match (stopped.effect, stopped.dry_run) {
-        (Effect::Changed, true) => format!("{would} {name}: {keys} would be refused."),
+        (Effect::Changed, true) => format!("{would} the {name}: {keys} then refused."),
         (Effect::Changed, false) => format!("The {name} is {done}: {keys} refused. {}", soon(session)),
         (Effect::Unchanged, _) => format!("The {name} was {done} already."),
     })?;

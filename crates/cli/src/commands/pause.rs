@@ -5,7 +5,7 @@ use tower_api_keys::{
 };
 
 use super::{key_rows::about, soon};
-use crate::{exit::Exit, failure::Failure, open::Session, output::Screen};
+use crate::{arguments::values, exit::Exit, failure::Failure, open::Session, output::Screen};
 
 /// Let a key be refused until it is resumed
 #[derive(Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Resume {
 #[derive(Args)]
 struct Which {
     /// The id of the key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// The reason, for the audit trail
     #[arg(long, value_name = "TEXT")]

@@ -18,10 +18,10 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct Revoke {
     /// The ids of the keys
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     ids: Vec<KeyId>,
     /// The key, and all keys that were made with it
-    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with = "ids")]
+    #[arg(long, value_name = "ID", value_parser = values::key_id, conflicts_with = "ids")]
     made_with: Option<KeyId>,
     /// All keys of this owner
     #[arg(long, value_name = "user:ID|team:ID", value_parser = values::owner)]

@@ -46,7 +46,7 @@ enum Step {
 #[derive(Args)]
 struct Begin {
     /// The id of the old key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// Make the new key a key of this team
     #[arg(long, value_name = "ID")]
@@ -81,7 +81,7 @@ struct Begin {
 #[derive(Args)]
 struct Status {
     /// The id of either key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// Look again until the rotation can be finished
     #[arg(long)]
@@ -92,7 +92,7 @@ struct Status {
 #[derive(Args)]
 struct Finish {
     /// The id of either key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// Even if something seems to use the old key
     #[arg(long)]
@@ -103,7 +103,7 @@ struct Finish {
 #[derive(Args)]
 struct Abort {
     /// The id of either key
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
 }
 

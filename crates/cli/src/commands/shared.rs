@@ -7,7 +7,7 @@ use tower_api_keys::usage::UsageDetail;
 use crate::{
     failure::Failure,
     open::Session,
-    output::{Column, Now, Screen, Table, counted, length, source},
+    output::{Column, Now, Screen, Table, length, source},
 };
 
 /// How often long work says that it goes on.
@@ -25,8 +25,8 @@ pub(super) fn soon(session: &Session) -> String {
     if staleness.is_of_all_nodes {
         return staleness.sentence().to_string();
     }
-    "Every server with strict freshness, which is the default, refuses the next request; one with bounded freshness does so \
-     after its bound (see --node-freshness)."
+    "Servers with strict freshness, the default, refuse the next request. Others do so after their bound: say it with \
+     --node-freshness."
         .to_owned()
 }
 
@@ -59,6 +59,10 @@ pub(super) fn usage_table(detail: &UsageDetail, screen: &mut Screen) -> Result<(
 }
 
 /// `2 live keys are`, for a sentence that goes on.
-pub(super) fn counted_keys(number: Option<u64>) -> String {
-    number.map_or_else(|| "its live keys".to_owned(), |number| counted(number, "live key", "live keys"))
+pub(super) fn live_keys_are(number: Option<u64>) -> String {
+    match number {
+        Some(1) => "1 live key is".to_owned(),
+        Some(number) => format!("{number} live keys are"),
+        None => "its live keys are".to_owned(),
+    }
 }

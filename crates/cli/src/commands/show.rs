@@ -22,7 +22,7 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct Show {
     /// The id of the key: the middle part of its text
-    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::key_id)]
     id: KeyId,
     /// Count the last days, too
     #[arg(long, value_name = "DAYS", default_value = "30", value_parser = values::days)]

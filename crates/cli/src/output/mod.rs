@@ -8,7 +8,10 @@ mod table;
 mod text;
 mod times;
 
-use std::io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write};
+use std::{
+    io::{self, BufWriter, IsTerminal, Stderr, Stdout, Write},
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -33,6 +36,8 @@ pub(crate) struct Screen {
     err_has_colors: bool,
     /// Whether the last thing on standard error is a line that is written over.
     is_counting: bool,
+    /// When the last such line was written.
+    counted_at: Instant,
 }
 
 impl Screen {
@@ -41,7 +46,16 @@ impl Screen {
         let is_terminal = out.is_terminal();
         let (out_has_colors, err_has_colors) = (color.is_on(is_terminal), color.is_on(err.is_terminal()));
         let out = BufWriter::new(out);
-        Self { json, out, err, is_terminal, out_has_colors, err_has_colors, is_counting: false }
+        Self {
+            json,
+            out,
+            err,
+            is_terminal,
+            out_has_colors,
+            err_has_colors,
+            is_counting: false,
+            counted_at: Instant::now(),
+        }
     }
 
     /// Whether the answer is for a program.
@@ -99,10 +113,15 @@ impl Screen {
         drop(writeln!(self.err, "{line}"));
     }
 
-    /// How far long work has come: one line that is written over on a terminal, and lines elsewhere.
+    /// How far long work has come: one line that is written over on a terminal, and a line from time to time elsewhere.
     pub(crate) fn progress(&mut self, text: &str) {
+        let is_terminal = self.err.is_terminal();
+        if self.counted_at.elapsed() < if is_terminal { Duration::from_millis(100) } else { Duration::from_secs(2) } {
+            return;
+        }
+        self.counted_at = Instant::now();
         let text = shown(text);
-        if self.err.is_terminal() {
+        if is_terminal {
             drop(write!(self.err, "\r\x1b[K{text}"));
             self.is_counting = true;
         } else {

@@ -95,11 +95,11 @@ fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     }
     let mut kept = String::new();
     for c in text.chars() {
-        let more = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
-        if kept.width() + more >= most {
+        kept.push(c);
+        if kept.width() >= most {
+            kept.pop();
             break;
         }
-        kept.push(c);
     }
     kept.push('…');
     Cow::Owned(kept)
