@@ -158,7 +158,7 @@ impl Reconcile {
             return Ok(Exit::found(!found.missing.is_empty()));
         }
         if !screen.is_json() {
-            show(&found, screen)?;
+            table(&found, screen)?;
         }
         let number = found.missing.len().to_string();
         let to = "close all of them, which cannot be undone";
@@ -182,11 +182,15 @@ fn show(found: &Reconciled, screen: &mut Screen) -> Result<(), Failure> {
     if screen.is_json() {
         return screen.document(found);
     }
+    table(found, screen)?;
+    say(&found.sentences(), screen)
+}
+
+fn table(found: &Reconciled, screen: &mut Screen) -> Result<(), Failure> {
     let rows: Vec<_> = found
         .missing
         .iter()
         .map(|missing| [missing.owner.to_string(), missing.presence.to_string(), missing.live_keys.to_string()])
         .collect();
-    Table::new(["OWNER", "DIRECTORY", "LIVE KEYS"].map(Column::new)).page(&rows, screen)?;
-    say(&found.sentences(), screen)
+    Table::new(["OWNER", "DIRECTORY", "LIVE KEYS"].map(Column::new)).page(&rows, screen)
 }
