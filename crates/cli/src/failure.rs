@@ -4,7 +4,6 @@ use std::{error::Error, fmt, io};
 
 use serde::Serialize;
 use tower_api_keys::{
-    InvalidId,
     key::redact,
     manage::{ExportError, ManageError, Problem, RevokeManyError, RevokedMany},
     store::StoreError,
@@ -63,6 +62,11 @@ impl Failure {
     /// The command line is wrong, for this reason.
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::own(Exit::Usage, "usage", text)
+    }
+
+    /// The value of this option is wrong.
+    pub(crate) fn option(name: &str, error: &impl fmt::Display) -> Self {
+        Self::usage(format!("The value of {name} is wrong. {}", sentence(error)))
     }
 
     /// The command is right, and what is there does not allow it.
@@ -246,11 +250,5 @@ impl From<ExportError> for Failure {
             ExportError::Write(error) => Self::output(error),
             error => Self::unavailable(sentence(&error)),
         }
-    }
-}
-
-impl From<InvalidId> for Failure {
-    fn from(error: InvalidId) -> Self {
-        Self::usage(sentence(&error))
     }
 }

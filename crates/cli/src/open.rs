@@ -10,7 +10,7 @@ use tower_api_keys::{
     Actor, ApiKeys, KeyManager,
     auth::Addresses,
     hash::{Pepper, PepperId, Peppers},
-    key::KeyFormat,
+    key::{InvalidBrand, KeyFormat},
     store::{AnyStore, PostgresErrorKind, PostgresSettings, PostgresStore, SqliteOpenErrorKind, SqliteStore},
 };
 use zeroize::Zeroizing;
@@ -164,7 +164,7 @@ impl Session {
     /// # Errors
     /// If an option does not fit it.
     pub(crate) async fn over(store: Store, global: &Global, setup: Setup) -> Result<Self, Failure> {
-        let actor = Actor::system(label(global)?)?;
+        let actor = Actor::system(label(global)).map_err(|error| Failure::option("--as", &error))?;
         let mut builder = ApiKeys::builder(store.erased())
             .format(format(global)?)
             .peppers(peppers(global)?)
@@ -204,7 +204,7 @@ impl Session {
 }
 
 fn format(global: &Global) -> Result<KeyFormat, Failure> {
-    let wrong = |error: tower_api_keys::key::InvalidBrand| Failure::usage(sentence(&error));
+    let wrong = |error: InvalidBrand| Failure::option("--brand or --accept-brand", &error);
     let mut format = match &global.brand {
         Some(brand) => KeyFormat::branded(brand).map_err(wrong)?,
         None => KeyFormat::unbranded(),
@@ -227,7 +227,7 @@ fn peppers(global: &Global) -> Result<Peppers, Failure> {
         peppers = peppers.with(PepperId::new(*id), pepper);
     }
     match global.current_pepper {
-        Some(id) => peppers.current(PepperId::new(id)).map_err(|error| Failure::usage(sentence(&error))),
+        Some(id) => peppers.current(PepperId::new(id)).map_err(|error| Failure::option("--current-pepper", &error)),
         None => Ok(peppers),
     }
 }
@@ -246,15 +246,15 @@ fn private_text(path: &Path) -> io::Result<Zeroizing<String>> {
 }
 
 /// What the trail calls who acts: whoever can open the store is its operator.
-fn label(global: &Global) -> Result<String, Failure> {
+fn label(global: &Global) -> String {
     if let Some(label) = &global.acting_as {
-        return Ok(label.clone());
+        return label.clone();
     }
     let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "unknown".to_owned());
     let label = format!("command line: {user}@{}", host());
     // A machine may have a longer name than a label.
-    Ok(label.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(128).collect())
+    label.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(128).collect()
 }
 
 fn host() -> String {

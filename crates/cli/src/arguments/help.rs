@@ -15,6 +15,7 @@ Operate    init  migrate  backup  copy  doctor  completions  man
 `apikeys COMMAND --help` says what a command takes. Secrets go to standard output, once; everything else about them goes
 to standard error. Keys are read from standard input or from a file, never from arguments.
 
+Options of all commands:
 {options}
 ";
 

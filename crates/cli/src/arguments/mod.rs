@@ -45,7 +45,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "APIKEYS_ROOT_CERTIFICATES", hide_env_values = true)]
     pub(crate) root_certificates: Option<PathBuf>,
     /// The PostgreSQL server is behind a pooler that gives connections for one transaction at a time
-    #[arg(long, global = true, env = "APIKEYS_BEHIND_POOLER", hide_env_values = true)]
+    #[arg(long, global = true, env = "APIKEYS_BEHIND_POOLER", hide_env_values = true, value_parser = switch())]
     pub(crate) behind_pooler: bool,
     /// The organization, if the service has several
     #[arg(long, global = true, value_name = "ID", env = "APIKEYS_ORGANIZATION", hide_env_values = true)]
@@ -64,7 +64,7 @@ pub(crate) struct Global {
     )]
     pub(crate) accept_brand: Vec<String>,
     /// The service accepts keys without a brand, too
-    #[arg(long, global = true, env = "APIKEYS_ACCEPT_UNBRANDED", hide_env_values = true)]
+    #[arg(long, global = true, env = "APIKEYS_ACCEPT_UNBRANDED", hide_env_values = true, value_parser = switch())]
     pub(crate) accept_unbranded: bool,
     /// A pepper of the service, as base64 in a file that only you can read
     #[arg(long, global = true, value_name = "ID=FILE", env = "APIKEYS_PEPPER", hide_env_values = true, value_delimiter = ',',
@@ -89,6 +89,11 @@ pub(crate) struct Global {
     /// When to print in colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(crate) color: Color,
+}
+
+/// In the environment, a switch is off if it is empty, `0`, `no`, `off` or `false`.
+fn switch() -> impl clap::builder::TypedValueParser<Value = bool> {
+    clap::builder::FalseyValueParser::new()
 }
 
 /// When to print in colour.

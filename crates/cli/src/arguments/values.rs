@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tower_api_keys::{Clock, KeyId, Owner, SystemClock, TeamId, Timestamp, UserId, auth::Freshness};
+use tower_api_keys::{Clock, KeyId, Owner, Scope, SystemClock, TeamId, Timestamp, UserId, auth::Freshness};
 
 /// A length of time: `500ms`, `30s`, `15m`, `8h`, `90d`, `2w`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -71,6 +71,11 @@ pub(crate) fn owner(text: &str) -> Result<Owner, String> {
         _ => None,
     };
     owner.ok_or_else(|| "write user:ID or team:ID".to_owned())
+}
+
+/// `agents:read`.
+pub(crate) fn scope(text: &str) -> Result<Scope, String> {
+    Scope::new(text).map_err(|error| error.to_string())
 }
 
 /// `ticket=OPS-1234`.

@@ -132,7 +132,7 @@ impl Audit {
         }
         if let Some(source) = &self.source {
             // The trail has a source as one line, and finds it by the whole of it.
-            query = query.source(Source::new(source)?);
+            query = query.source(Source::new(source).map_err(|error| Failure::option("--source", &error))?);
         }
         if let Some(time) = self.since {
             query = query.from(time);

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 use tower_api_keys::{
-    IssueKey, Networks, Scopes, TeamId, Timestamp, UserId,
+    IssueKey, Networks, Scope, Scopes, TeamId, Timestamp, UserId,
     manage::{IssuedKey, KeyInfo},
 };
 
@@ -29,8 +29,8 @@ pub(crate) struct Create {
     #[arg(long)]
     name: String,
     /// What the key may do; may be repeated [default: everything]
-    #[arg(long, value_name = "SCOPE")]
-    scope: Vec<String>,
+    #[arg(long, value_name = "SCOPE", value_parser = values::scope)]
+    scope: Vec<Scope>,
     /// A label with its value; may be repeated
     #[arg(long, value_name = "LABEL=VALUE", value_parser = values::label)]
     label: Vec<(String, String)>,
@@ -85,7 +85,7 @@ impl Create {
         for (label, value) in &self.label {
             request = request.labelled(label, value);
         }
-        if let Some(scopes) = scopes(&self.scope)? {
+        if let Some(scopes) = scopes(&self.scope) {
             request = request.scopes(scopes);
         }
         if let Some(networks) = networks(&self.network)? {
@@ -108,12 +108,8 @@ impl Create {
 }
 
 /// The scopes that were given, if any were.
-pub(super) fn scopes(words: &[String]) -> Result<Option<Scopes>, Failure> {
-    if words.is_empty() {
-        return Ok(None);
-    }
-    let parsed = words.join(" ").parse().map(Some);
-    parsed.map_err(|error: tower_api_keys::InvalidScope| Failure::usage(crate::failure::sentence(&error)))
+pub(super) fn scopes(given: &[Scope]) -> Option<Scopes> {
+    (!given.is_empty()).then(|| given.iter().cloned().fold(Scopes::none(), Scopes::with))
 }
 
 /// The networks that were given, if any were.

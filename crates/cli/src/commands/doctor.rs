@@ -122,7 +122,7 @@ impl Doctor {
 /// Whether others can change how keys are checked, and whether this role has the rights of a node.
 async fn grants(store: &Store) -> Finding {
     match store {
-        Store::Sqlite(_) => Finding::ok("grants", "Not every user of this machine may write to the file, and you may."),
+        Store::Sqlite(_) => Finding::ok("grants", "You may write to the file, and not every user of this machine may."),
         Store::Postgres(store) => match store.missing_grants().await {
             Ok(missing) if missing.is_empty() => {
                 let text = "No other role can change how keys are checked, and this role has the rights of a node.";
@@ -177,13 +177,11 @@ fn freshness(session: &Session) -> Finding {
     if session.manager.staleness().is_of_all_nodes {
         return Finding::ok("freshness", soon(session));
     }
-    Finding::not_checked(
-        "freshness",
-        format!("Say how fresh the records on your servers are, with --node-freshness. {}", soon(session)),
-    )
+    let text = "Say how current the records on your servers are: --node-freshness strict, or their bound, such as 2s.";
+    Finding::not_checked("freshness", text)
 }
 
-/// Whether the newest keys can be read.
+/// Whether all live keys can be read.
 async fn records(session: &Session) -> Finding {
     let (mut after, mut unreadable, mut live) = (None, Vec::new(), 0_u64);
     loop {

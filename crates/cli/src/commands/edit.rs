@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use tower_api_keys::{KeyId, Timestamp, manage::EditKey, record::Labels};
+use tower_api_keys::{KeyId, Scope, Timestamp, manage::EditKey, record::Labels};
 
 use super::{
     create::{networks, scopes},
@@ -25,8 +25,8 @@ pub(crate) struct Edit {
     #[arg(long, value_name = "LABEL")]
     remove_label: Vec<String>,
     /// The scopes that the key keeps; may be repeated
-    #[arg(long, value_name = "SCOPE")]
-    narrow_to: Vec<String>,
+    #[arg(long, value_name = "SCOPE", value_parser = values::scope)]
+    narrow_to: Vec<Scope>,
     /// The networks that the key may be used from; may be repeated
     #[arg(long, value_name = "NETWORK", conflicts_with = "any_network")]
     network: Vec<String>,
@@ -65,7 +65,7 @@ impl Edit {
                 request = change(request.clone());
             }
         };
-        let (scopes, networks) = (scopes(&self.narrow_to)?, networks(&self.network)?);
+        let (scopes, networks) = (scopes(&self.narrow_to), networks(&self.network)?);
         set(self.name.is_some(), &|request| request.named(self.name.clone().unwrap_or_default()));
         set(self.responsible.is_some(), &|request| request.responsible(self.responsible.clone().unwrap_or_default()));
         if let Some(scopes) = &scopes {

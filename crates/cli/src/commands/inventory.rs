@@ -82,7 +82,7 @@ impl Inventory {
                 screen.line(format!("{flag}: {}", flag.sentence()))?;
             }
             let to_look_at = counted(table.rows(), "key", "keys");
-            let what = if self.all { format!("{to_look_at}") } else { format!("{to_look_at} to look at of {all}") };
+            let what = if self.all { to_look_at } else { format!("{to_look_at} to look at of {all}") };
             screen.line(what)?;
         }
         all_read(&unreadable).map(|_| Exit::found(failing))

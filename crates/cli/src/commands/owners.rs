@@ -163,7 +163,7 @@ fn tell(
         (Effect::Unchanged, _) => format!("The {name} was {done} already."),
     })?;
     if stopped.is_unknown {
-        screen.line("No key is known of it: check the id.")?;
+        screen.line("It has no keys, and made none: check the id.")?;
     }
     Ok(Exit::Done)
 }

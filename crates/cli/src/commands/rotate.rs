@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use tower_api_keys::{
-    KeyId, TeamId, Timestamp,
+    KeyId, Scope, TeamId, Timestamp,
     manage::{
         Effect, EndRotation, EndedRotation, ManageErrorKind, RotateKey, Rotation, RotationStage, RotationVerdict,
     },
@@ -58,8 +58,8 @@ struct Begin {
     #[arg(long, value_name = "LABEL=VALUE", value_parser = values::label)]
     label: Vec<(String, String)>,
     /// Scopes of the new key instead of those of the old one; may be repeated
-    #[arg(long, value_name = "SCOPE")]
-    scope: Vec<String>,
+    #[arg(long, value_name = "SCOPE", value_parser = values::scope)]
+    scope: Vec<Scope>,
     /// Networks of the new key instead of those of the old one; may be repeated
     #[arg(long, value_name = "NETWORK")]
     network: Vec<String>,
@@ -166,7 +166,7 @@ impl Begin {
             let labels = Labels::new(self.label.iter().cloned());
             request = request.labels(labels.map_err(|error| Failure::usage(error.sentence().to_string()))?);
         }
-        if let Some(scopes) = scopes(&self.scope)? {
+        if let Some(scopes) = scopes(&self.scope) {
             request = request.scopes(scopes);
         }
         if let Some(networks) = networks(&self.network)? {

@@ -22,8 +22,13 @@ pub(super) fn sizes() -> impl FnMut() -> u16 {
 /// How soon a change counts, as far as that is known: nodes say it to nobody.
 pub(super) fn soon(session: &Session) -> String {
     let staleness = session.manager.staleness();
-    if staleness.is_of_all_nodes {
-        return staleness.sentence().to_string();
+    match (staleness.is_of_all_nodes, staleness.longest) {
+        (true, Duration::ZERO) => return staleness.sentence().to_string(),
+        // The sentence of the core is said by a server, which this program is not.
+        (true, longest) => {
+            return format!("Every server refuses requests with the key after at most {}.", length(longest));
+        }
+        (false, _) => {}
     }
     "Servers with strict freshness, the default, refuse the next request. Others do so after their bound: say it with \
      --node-freshness."

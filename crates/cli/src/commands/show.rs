@@ -2,7 +2,7 @@ use clap::Args;
 use serde::Serialize;
 use tower_api_keys::{
     KeyId, Timestamp,
-    manage::{KeyInfo, KeyUsage},
+    manage::{KeyInfo, KeyUsage, UsageDay},
     record::ActorId,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     open::Session,
-    output::{Screen, minute},
+    output::{Screen, counted, minute},
 };
 
 /// Show a key, and from where it was used
@@ -54,6 +54,12 @@ impl Show {
             screen.line(format!("  {title:<12}{value}"))?;
         }
         screen.line("")?;
+        if self.days > 0 {
+            let sum = |of: fn(&UsageDay) -> i64| usage.days.iter().map(of).sum::<i64>();
+            let [accepted, refused] = [sum(|day| day.successes), sum(|day| day.failures)];
+            let days = counted(self.days.into(), "day", "days");
+            screen.line(format!("In the last {days}: {accepted} accepted, {refused} refused"))?;
+        }
         if usage.detail.counts.is_empty() {
             screen.line("No request with this key has arrived.")?;
         }

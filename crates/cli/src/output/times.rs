@@ -50,10 +50,11 @@ pub(crate) fn seconds(time: Timestamp) -> String {
     text.replace('T', " ")
 }
 
-/// `3 s`, `2 min`, `5 h`, `4 days`.
+/// `500 ms`, `3 s`, `2 min`, `5 h`, `4 days`.
 pub(crate) fn length(time: Duration) -> String {
     match time.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
+        0 => format!("{} ms", time.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
         seconds @ 120..7_200 => format!("{} min", seconds / 60),
         seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} days", seconds / 86_400),
