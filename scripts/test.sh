@@ -206,7 +206,12 @@ documentation() {
 
 # In CI the clone must be clean. A developer may package uncommitted changes.
 package() {
-  if [ "${CI:-}" = true ]; then cargo package --locked; else cargo package --locked --allow-dirty; fi
+  local dirty=()
+  [ "${CI:-}" = true ] || dirty=(--allow-dirty)
+  cargo package --workspace --locked "${dirty[@]}"
+  # Not as a release, so that it takes what other steps have built.
+  cargo install --locked --debug --path crates/cli --root "$CARGO_TARGET_DIR/installed"
+  "$CARGO_TARGET_DIR/installed/bin/apikeys" --version
 }
 
 # tests/it/project.rs checks licences, duplicates, sources and declared Rust versions against deny.toml, without another
