@@ -25,6 +25,21 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
+    /// What each code means, for the manual page.
+    pub(crate) const MEANINGS: [(Self, &'static str); 8] = [
+        (Self::Done, "Done, or it was so already."),
+        (
+            Self::No,
+            "The answer is no, or something was found: verify, identify, explain, inventory, reconcile, doctor.",
+        ),
+        (Self::Usage, "The command line is wrong, or --yes is missing. Nothing was done."),
+        (Self::NotFound, "Not found."),
+        (Self::Refused, "Denied, or in conflict with what is there."),
+        (Self::Unavailable, "The store, a file or the output cannot be used, or stored data is damaged."),
+        (Self::Unknown, "The store did not say whether it made the change: look before you repeat the command."),
+        (Self::Interrupted, "Interrupted."),
+    ];
+
     /// *No* if something was found.
     pub(crate) const fn found(is_found: bool) -> Self {
         if is_found { Self::No } else { Self::Done }

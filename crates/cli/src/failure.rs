@@ -84,7 +84,8 @@ impl Failure {
     }
 
     pub(crate) fn no_runtime(error: io::Error) -> Self {
-        Self::unavailable("The operating system refused what this program needs to start.").because_of(&error)
+        Self::unavailable("The operating system does not let this program start: check the limits of this process.")
+            .because_of(&error)
     }
 
     pub(crate) fn interrupted(changes: bool) -> Self {
@@ -107,7 +108,7 @@ impl Failure {
                 document: String::new(),
             };
         }
-        Self::unavailable("Standard output cannot be written.").because_of(&error)
+        Self::unavailable("Standard output cannot be written: check where it leads.").because_of(&error)
     }
 
     fn own(exit: Exit, code: &'static str, text: impl Into<String>) -> Self {

@@ -245,7 +245,7 @@ fn private_text(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(text)
 }
 
-/// What the trail calls who acts: whoever can open the store is its operator.
+/// What the trail calls the person at the terminal. A person who can open the store is its operator.
 fn label(global: &Global) -> String {
     if let Some(label) = &global.acting_as {
         return label.clone();

@@ -9,7 +9,6 @@ mod event_rows;
 mod export;
 mod exposure;
 mod failure;
-mod grants;
 mod import;
 mod key_rows;
 mod key_store;

@@ -13,7 +13,6 @@ use super::{
     blockers::Aside,
     connect::{MANAGER, Server, pool_of},
     connect_error::PostgresError,
-    grants::{missing_grants, server_time},
     key_rows::FOUND_COLUMNS,
     link::{Link, Source},
     listener::Listener,
@@ -23,6 +22,7 @@ use super::{
     session::Sessions,
     settings::PostgresSettings,
     sql::Sql,
+    upkeep::{missing_grants, server_time},
 };
 use crate::{store::StoreError, time::Timestamp};
 

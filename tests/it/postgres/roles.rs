@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, error::SqlState};
 use tower_api_keys::{
-    Authenticator, Clock, SystemClock, Timestamp,
+    Authenticator, Clock, SystemClock,
     auth::{AuthErrorKind, AuthSettings},
     store::PostgresStore,
 };
@@ -81,12 +81,9 @@ async fn a_store_names_the_rights_that_its_role_lacks() {
 async fn a_store_says_the_time_of_its_server() {
     let server = migrated().await;
     let store = store_as(&server, "admin").await;
-    let (before, said, after) = (now(), store.server_time().await.unwrap(), now());
-    assert!(before <= said && said <= after, "{before} {said} {after}");
-}
-
-fn now() -> Timestamp {
-    SystemClock::default().now()
+    let (said, here) = (store.server_time().await.unwrap(), SystemClock::default().now());
+    // Both read the clock of this machine.
+    assert!(said.as_millis().abs_diff(here.as_millis()) < 60_000, "{said} {here}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The pages of this program: how the shell completes its words, and its manual.
 
+use std::io::{self, Write};
+
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
@@ -36,23 +38,29 @@ impl Man {
         for inner in command.get_subcommands() {
             section(inner, &format!("apikeys {}", inner.get_name()), &mut page).map_err(Failure::output)?;
         }
+        exits(&mut page).map_err(Failure::output)?;
         screen.bytes(&page).map(|()| Exit::Done)
     }
 }
 
-fn render(man: &clap_mangen::Man, page: &mut Vec<u8>) -> std::io::Result<()> {
+fn exits(page: &mut Vec<u8>) -> io::Result<()> {
+    writeln!(page, ".SH EXIT STATUS")?;
+    for (exit, meaning) in Exit::MEANINGS {
+        writeln!(page, ".TP\n.B {}\n{}", exit as u8, meaning.replace('-', "\\-"))?;
+    }
+    Ok(())
+}
+
+fn render(man: &clap_mangen::Man, page: &mut Vec<u8>) -> io::Result<()> {
     man.render_title(page)?;
     man.render_name_section(page)?;
     man.render_synopsis_section(page)?;
     man.render_description_section(page)?;
-    man.render_subcommands_section(page)?;
     man.render_options_section(page)
 }
 
 /// The section of a command: its use, what it is for, and its own options.
-fn section(command: &clap::Command, name: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
-    use std::io::Write as _;
-
+fn section(command: &clap::Command, name: &str, page: &mut Vec<u8>) -> io::Result<()> {
     let own = command.clone().mut_args(|argument| {
         let is_global = argument.is_global_set() || argument.get_id() == "help";
         argument.hide(is_global)

@@ -31,12 +31,12 @@ pub(crate) async fn confirm(asked: Asked<'_>, yes: bool, screen: &mut Screen) ->
     screen.note(format!("Type {} to {}: {}", asked.what, asked.to, asked.text));
     // On a thread of its own, so that Ctrl-C still ends the program.
     let answer = tokio::task::spawn_blocking(|| io::stdin().lines().next().transpose()).await;
-    let answer = answer
-        .map_err(io::Error::other)
-        .and_then(|line| line)
-        .map_err(|error| Failure::unavailable("The answer could not be read from the terminal.").because_of(&error))?;
+    let answer = answer.map_err(io::Error::other).and_then(|line| line).map_err(|error| {
+        Failure::unavailable("The answer could not be read from the terminal: add --yes if you are sure.")
+            .because_of(&error)
+    })?;
     match answer {
         Some(line) if line.trim() == asked.text.trim() => Ok(()),
-        _ => Err(Failure::refused(format!("You typed something else than {}.", asked.what))),
+        _ => Err(Failure::refused(format!("You typed something else than {}: run the command again.", asked.what))),
     }
 }

@@ -184,7 +184,11 @@ fn a_reader_of_the_beginning_of_a_list_has_read_enough() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let ended = world.command(&["list"]).stdout(full).output().unwrap();
     assert_eq!(ended.status.code(), Some(5));
-    assert!(String::from_utf8(ended.stderr).unwrap().starts_with("Standard output cannot be written."));
+    assert!(
+        String::from_utf8(ended.stderr)
+            .unwrap()
+            .starts_with("Standard output cannot be written: check where it leads.")
+    );
 }
 
 #[test]

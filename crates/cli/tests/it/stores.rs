@@ -53,6 +53,11 @@ fn a_file_that_is_locked_changes_nothing_and_can_be_read() {
     assert!(said.starts_with("NOT created: Keys cannot be managed at the moment, and nothing was changed"), "{said}");
     let said = world.run(&["revoke", &made.id, "--yes"]).fails(5);
     assert!(said.starts_with("NOT revoked: ") && said.contains("  because: "), "{said}");
+    // It waits for the lock, and says so.
+    let said = world.run(&["revoke", "--owner", "team:engineering", "--because", "test", "--yes"]).fails(5);
+    let (waited, said) = said.split_once('\n').unwrap();
+    assert_eq!(waited, "Revoking keys: 2 s so far");
+    assert!(said.starts_with("NOT all revoked: ") && said.contains("0 of 1 key revoked"), "{said}");
     assert!(world.run(&["list"]).ok().contains("CI"));
 }
 

@@ -69,7 +69,7 @@ fn a_key_is_revoked_once_its_name_was_typed() {
     session.types("Type its name to revoke it: Monday cron", "Tuesday cron");
     let (heard, code) = session.end();
     assert_eq!(code, 4, "{heard}");
-    assert!(heard.contains("NOT revoked: You typed something else than its name."), "{heard}");
+    assert!(heard.contains("NOT revoked: You typed something else than its name: run the command again."), "{heard}");
     assert!(heard.contains("\"Monday cron\" was never used."), "{heard}");
 
     let mut session = Session::start(&world, &["revoke", &made.id], false);

@@ -1,12 +1,5 @@
-//! Whether the role that a store connects as has the rights of a node that checks and manages keys: for operators, who
-//! otherwise see a missing right only as a call that fails. The rights are those of `keys_node` in docs/postgres.md.
-
-use super::{
-    failure::Failure,
-    key_rows::{column, time},
-    session::Sessions,
-    sql::Sql,
-};
+//! The rights of a node that checks and manages keys, as docs/postgres.md gives them to `keys_node`: a list so long that
+//! it has a file of its own.
 
 /// A row for each right that the current role lacks: the statement that gives it.
 pub(super) const MISSING_GRANTS: &str = "\
@@ -50,18 +43,3 @@ pub(super) const MISSING_GRANTS: &str = "\
         else exists (select 1 from pg_catalog.regexp_split_to_table(needed.columns, ', +') as listed (name) \
             where not pg_catalog.has_column_privilege(needed.name, listed.name, needed.privilege)) end \
     order by needed.place";
-
-/// The time of the server, whatever the transaction.
-pub(super) const SERVER_TIME: &str = "select pg_catalog.clock_timestamp()";
-
-pub(super) async fn missing_grants(sessions: &Sessions, sql: &Sql) -> Result<Vec<String>, Failure> {
-    sessions.rows(&sql.missing_grants, &[]).await?.iter().map(|row| column(row, 0)).collect()
-}
-
-/// The time of the server in milliseconds.
-pub(super) async fn server_time(sessions: &Sessions, sql: &Sql) -> Result<i64, Failure> {
-    match sessions.rows(&sql.server_time, &[]).await?.first() {
-        Some(row) => time(row, 0),
-        None => Err(Failure::Corrupt("the server did not say its time".into())),
-    }
-}
