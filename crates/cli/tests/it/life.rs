@@ -61,9 +61,9 @@ fn keys(world: &World) {
     world.run(&["resume", &made.id]).ok();
     assert_eq!(key(world, &made.id)["state"], "live");
 
-    assert_eq!(ids(world, &["list", "--team", "sales"]), [made.id.clone()]);
-    assert_eq!(ids(world, &["list", "--named", "INVOICES"]), [made.id.clone()]);
-    assert_eq!(ids(world, &["list", "--ends-before", "91d"]), [made.id.clone()]);
+    assert_eq!(ids(world, &["list", "--team", "sales"]), std::slice::from_ref(&made.id));
+    assert_eq!(ids(world, &["list", "--named", "INVOICES"]), std::slice::from_ref(&made.id));
+    assert_eq!(ids(world, &["list", "--ends-before", "91d"]), std::slice::from_ref(&made.id));
     assert!(ids(world, &["list", "--user", "sales"]).is_empty());
 
     world.run(&["revoke", &made.id, "--yes", "--because", "gone"]).ok();
