@@ -70,7 +70,8 @@ impl Create {
             }
             Err(error) => {
                 place.discard();
-                Err(Failure::from(error).not("created"))
+                let before = error.replayed().map(|key| format!(" It is the {}.", about(key)));
+                Err(Failure::from(error).not("created").with(before.unwrap_or_default()))
             }
         }
     }

@@ -121,7 +121,8 @@ impl Revoke {
         ))
     }
 
-    /// The keys that the options describe, narrowed by each.
+    /// The keys that ids and options describe together: each option narrows what is before it. None if there are only ids,
+    /// or nothing.
     fn many(&self) -> Option<RevokeMany> {
         let window = match (self.created_since, self.created_until) {
             (None, None) => None,
@@ -130,7 +131,9 @@ impl Revoke {
         let (mut owner, mut creator, mut between) = (self.owner.clone(), self.created_by.clone(), window);
         let mut many = if let Some(id) = self.made_with {
             RevokeMany::key_and_made(id)
-        } else if self.ids.len() > 1 {
+        } else if owner.is_none() && creator.is_none() && between.is_none() {
+            return None;
+        } else if !self.ids.is_empty() {
             RevokeMany::keys(self.ids.iter().copied())
         } else if let Some(owner) = owner.take() {
             RevokeMany::of(owner)

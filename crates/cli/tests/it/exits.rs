@@ -65,6 +65,8 @@ fn a_wrong_command_line_says_what_is_wrong() {
         (&["inventory", "--flag", "nice"], "invalid value 'nice' for '--flag <FLAG>'"),
         (&["reconcile"], "Who is there? Give the ids with --users FILE, --teams FILE, or both."),
         (&["audit", "--limit", "1", "--follow"], "cannot be used with"),
+        (&["inventory", "--csv", "--json"], "cannot be used with"),
+        (&["copy", "a.db", "b.db", "--starting-at", "nowhere"], "invalid value 'nowhere' for '--starting-at <PLACE>'"),
         (&["list", "--as", "a\nb"], "The value of --as is wrong. An id must have 1 to 128 bytes"),
         (&["list", "--brand", "Not A Brand"], "brand"),
         (&["list", "--node-freshness", "often"], "write `strict` or a bound such as 2s"),
@@ -125,7 +127,7 @@ fn what_is_in_conflict_is_4() {
     world.run(&["suspend", "user:alice"]).ok();
     world.run(&["close", "user:bob", "--yes"]).ok();
     let again = ["create", "--team", "sales", "--name", "once", "--idempotency-key", "job 7"];
-    world.make(&again);
+    let once = world.make(&again);
     for (arguments, said) in [
         (
             &["edit", &dead, "--name", "x"][..],
@@ -147,6 +149,8 @@ fn what_is_in_conflict_is_4() {
         let heard = world.run(arguments).fails(4);
         assert!(heard.starts_with(said), "{arguments:?}: {heard}");
     }
+    let said = world.run(&again).fails(4);
+    assert!(said.contains(&format!(" It is the team key {}, \"once\", of team sales.", once.id)), "{said}");
     let said = world.run(&["create", "--team", "sales", "--name", "twice", "--idempotency-key", "job 7"]).fails(2);
     assert!(said.starts_with("This idempotency key was used for a different request"), "{said}");
 }

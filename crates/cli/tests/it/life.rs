@@ -71,6 +71,18 @@ fn keys(world: &World) {
     assert!(ids(world, &["list", "--team", "sales"]).is_empty());
     assert_eq!(ids(world, &["list", "--team", "sales", "--revoked"]), [made.id]);
 
+    let (one, two) = (world.user_key("pair", "one"), world.user_key("pair", "two"));
+    // An option narrows what an id says; it never adds to it.
+    let narrowed = ["revoke", &one.id, "--owner", "user:pair", "--because", "test", "--yes", "--json"];
+    assert_eq!(world.run(&narrowed).json()["revoked"], 1);
+    let other = ["revoke", &two.id, "--owner", "user:nobody", "--because", "test", "--yes", "--json"];
+    assert_eq!(world.run(&other).json()["revoked"], 0);
+    assert_eq!(ids(world, &["list", "--user", "pair"]), [two.id.clone()]);
+    let since = ["revoke", "--created-by", "system:ops", "--created-since", "1h", "--dry-run", "--json"];
+    assert_eq!(world.run(&[&since[..], &["--owner", "user:pair"]].concat()).json()["revoked"], 1);
+    let both = ["revoke", &one.id, &two.id, "--because", "test", "--yes", "--json"];
+    assert_eq!(world.run(&both).json()["revoked"], 1);
+
     let many: Vec<_> = (0..3).map(|number| world.user_key("many", &format!("n{number}")).id).collect();
     let dry = world.run(&["revoke", "--owner", "user:many", "--dry-run", "--json"]).json();
     assert_eq!((&dry["revoked"], &dry["dry_run"]), (&3.into(), &true.into()));

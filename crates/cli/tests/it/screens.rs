@@ -68,12 +68,10 @@ impl Screens {
 
 /// The text with one date and one time of day instead of all.
 fn with_one_time(text: &str) -> String {
-    let patterns = [
-        ("dddd-dd-dd", "2026-11-30"),
-        ("dd:dd:dd.dddZ", "12:00:00.000Z"),
-        ("dd:dd:dd", "12:00:00"),
-        ("dd:dd", "12:00"),
-    ];
+    // A fraction of a second has as many digits as it needs.
+    let exact = ["dd:dd:dd.dddZ", "dd:dd:dd.ddZ", "dd:dd:dd.dZ", "dd:dd:ddZ"].map(|exact| (exact, "12:00:00.000Z"));
+    let shorter = [("dddd-dd-dd", "2026-11-30"), ("dd:dd:dd", "12:00:00"), ("dd:dd", "12:00")];
+    let patterns = [&exact[..], &shorter].concat();
     let fits = |part: &[u8], pattern: &str| {
         part.len() >= pattern.len()
             && part

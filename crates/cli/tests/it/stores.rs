@@ -110,6 +110,66 @@ fn printed_migrations_make_the_tables() {
 }
 
 #[test]
+fn rights_that_a_role_lacks_and_rights_that_others_have_are_said_with_what_to_do() {
+    let server = Server::start();
+    World::at(&server.url()).run(&["init"]).ok();
+    let manual = include_str!("../../../../docs/postgres.md");
+    let grants = manual.split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    let admin = |sql: &str| runtime().block_on(async { server.client().await.batch_execute(sql).await.unwrap() });
+    admin(grants);
+    let world = World::at(&server.url().replace("admin", "keys_node"));
+    let doctor = |world: &World| world.run(&["doctor"]).out.lines().take(2).map(str::to_owned).collect::<Vec<_>>();
+    assert!(doctor(&world)[1].starts_with("grants     ok     No other role can change how keys are checked"));
+    world.team_key("CI");
+
+    admin("revoke insert on api_keys.api_key_events from keys_node");
+    let expected =
+        "grants     TO DO  Run as the owner of the tables: grant insert on \"api_keys\".api_key_events to keys_node;";
+    assert_eq!(doctor(&world)[1], expected);
+    assert!(world.run(&CREATE).fails(5).starts_with("NOT created: "));
+    admin("grant create on schema api_keys to keys_checker");
+    let said = doctor(&world);
+    assert!(
+        said[0].contains("TO DO") && said[0].contains("revoke create on schema api_keys from keys_checker"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn clocks_that_disagree_are_said() {
+    let world = World::sqlite();
+    world.team_key("CI");
+    let file = rusqlite::Connection::open(world.path("keys.db")).unwrap();
+    let later = "update api_key_events set at = at + 3600000";
+    file.execute_batch(later).unwrap();
+    drop(file);
+    let doctor = world.run(&["doctor"]);
+    assert!(
+        doctor.code == 1 && doctor.out.contains("clocks     TO DO  The newest event is 59 min in the future"),
+        "{}",
+        doctor.out
+    );
+}
+
+#[test]
+fn a_target_with_other_keys_is_left_as_it_is() {
+    let (from, to) = (World::sqlite(), World::sqlite());
+    let made = from.team_key("here");
+    let other = to.team_key("there");
+    let target = to.path("keys.db");
+    let copy = ["copy", "keys.db", target.to_str().unwrap()];
+    let said = from.run(&copy).fails(4);
+    assert!(said.starts_with("NOT all copied: "), "{said}");
+    let listed = to.run(&["list", "--json"]).ok();
+    assert!(listed.contains(&other.id) && !listed.contains(&made.id), "{listed}");
+    let empty = World::sqlite();
+    let target = empty.path("keys.db");
+    let start = tower_api_keys::store::transfer::Cursor::START.to_string();
+    from.run(&["copy", "keys.db", target.to_str().unwrap(), "--starting-at", &start]).ok();
+    assert!(empty.run(&["list"]).ok().contains(&made.id));
+}
+
+#[test]
 fn a_password_is_in_no_error_and_in_no_help() {
     let server = Server::start();
     let port = crate::postgres::free_port();
