@@ -32,6 +32,9 @@ apart=("${benches[@]}" fuzz/Cargo.toml)
 # The members except the library itself: the conformance kit, and examples that are packages of their own.
 members=(--workspace --exclude tower-api-keys)
 
+# The packages that are published: the other members say `publish = false`.
+published=(-p tower-api-keys -p tower-api-keys-conformance -p tower-api-keys-http -p tower-api-keys-cli)
+
 tools() {
   command -v cargo >/dev/null || { echo "cargo is missing: install Rust first, https://rustup.rs"; return 1; }
   cargo fmt --version || rustup component add rustfmt
@@ -206,7 +209,12 @@ documentation() {
 
 # In CI the clone must be clean. A developer may package uncommitted changes.
 package() {
-  if [ "${CI:-}" = true ]; then cargo package --locked; else cargo package --locked --allow-dirty; fi
+  local dirty=()
+  [ "${CI:-}" = true ] || dirty=(--allow-dirty)
+  cargo package --locked "${published[@]}" "${dirty[@]}"
+  # Not as a release, so that it takes what other steps have built.
+  cargo install --locked --debug --path crates/cli --root "$CARGO_TARGET_DIR/installed"
+  "$CARGO_TARGET_DIR/installed/bin/apikeys" --version
 }
 
 # tests/it/project.rs checks licences, duplicates, sources and declared Rust versions against deny.toml, without another

@@ -23,7 +23,7 @@ use tower_api_keys::store::{Alphabet, COLUMNS, Column};
 const OWN: &str = "tower-api-keys";
 
 /// The packages of this repository that are published.
-const PUBLISHED: [&str; 3] = [OWN, "tower-api-keys-conformance", "tower-api-keys-http"];
+const PUBLISHED: [&str; 4] = [OWN, "tower-api-keys-cli", "tower-api-keys-conformance", "tower-api-keys-http"];
 
 #[test]
 fn every_dependency_has_an_accepted_licence() {

@@ -327,6 +327,8 @@ fn of_postgres() {
         => PostgresStore::from_connector(async || made(), PostgresSettings::new().with_schema(&url)));
     spawns!(PostgresStore::migrate; url: String, schema: String => PostgresStore::migrate(&url, &schema));
     spawns!(PostgresStore::migrate_with; url: String => PostgresStore::migrate_with(&url, PostgresSettings::new()));
+    spawns!(PostgresStore::missing_grants; store: PostgresStore => store.missing_grants());
+    spawns!(PostgresStore::server_time; store: PostgresStore => store.server_time());
     spawns!(PostgresStore::migrate_pool; pool: Pool, schema: String => PostgresStore::migrate_pool(&pool, &schema));
 }
 

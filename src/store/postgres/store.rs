@@ -22,7 +22,9 @@ use super::{
     session::Sessions,
     settings::PostgresSettings,
     sql::Sql,
+    upkeep::{missing_grants, server_time},
 };
+use crate::{store::StoreError, time::Timestamp};
 
 /// Keys in PostgreSQL, for any number of nodes.
 ///
@@ -228,6 +230,41 @@ impl PostgresStore {
     pub fn migrations(schema: &str) -> Result<Vec<String>, PostgresError> {
         PostgresSettings::new().with_schema(schema).check()?;
         Ok(migrations(schema).collect())
+    }
+
+    /// The rights that the role of this store lacks to check and manage keys, each as the statement that gives it. Empty
+    /// if it has them all. Rights that only some services need are not among them: to prune, to purge, to erase, and to
+    /// receive a copy.
+    ///
+    /// ```no_run
+    /// # async fn example(store: tower_api_keys::store::PostgresStore) -> Result<(), tower_api_keys::store::StoreError> {
+    /// for statement in store.missing_grants().await? {
+    ///     println!("{statement};"); // grant insert on "api_keys".api_keys to keys_node;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError`]: unavailable.
+    pub async fn missing_grants(&self) -> Result<Vec<String>, StoreError> {
+        Ok(missing_grants(&self.0.sessions, &self.0.sql).await?)
+    }
+
+    /// The time by the server's clock: to compare with the clock of a node.
+    ///
+    /// ```no_run
+    /// # async fn example(store: tower_api_keys::store::PostgresStore) -> Result<(), tower_api_keys::store::StoreError> {
+    /// println!("the server says {}", store.server_time().await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StoreError`]: unavailable, or corrupt if the time is not between 1970 and 9999.
+    pub async fn server_time(&self) -> Result<Timestamp, StoreError> {
+        let millis = server_time(&self.0.sessions, &self.0.sql).await?;
+        Timestamp::from_millis(millis).map_err(StoreError::corrupt)
     }
 }
 

@@ -151,3 +151,16 @@ async fn delete<T: ToSql + Sync>(sessions: &Sessions, query: &Query, bound: Opti
         None => Ok(0),
     }
 }
+
+/// The rights that the current role lacks, each as the statement that gives it.
+pub(super) async fn missing_grants(sessions: &Sessions, sql: &Sql) -> Result<Vec<String>, Failure> {
+    sessions.rows(&sql.missing_grants, &[]).await?.iter().map(|row| column(row, 0)).collect()
+}
+
+/// The time of the server in milliseconds, whatever the transaction.
+pub(super) async fn server_time(sessions: &Sessions, sql: &Sql) -> Result<i64, Failure> {
+    match sessions.rows(&sql.server_time, &[]).await?.first() {
+        Some(row) => time(row, 0),
+        None => Err(Failure::Corrupt("the server did not say its time".into())),
+    }
+}

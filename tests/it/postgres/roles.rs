@@ -2,7 +2,7 @@
 
 use tokio_postgres::{Client, error::SqlState};
 use tower_api_keys::{
-    Authenticator,
+    Authenticator, Clock, SystemClock,
     auth::{AuthErrorKind, AuthSettings},
     store::PostgresStore,
 };
@@ -48,6 +48,42 @@ async fn the_rights_of_a_checker_are_enough_to_check_and_for_nothing_else() {
     checker.authenticate(other.expose_secret()).await.unwrap();
     refused(&server, "keys_checker", &["update keys.api_keys set revoked_at = null", "delete from keys.api_keys"])
         .await;
+}
+
+/// Both lists name the same rights: each that is taken away is named, and nothing is missing before.
+#[tokio::test]
+async fn a_store_names_the_rights_that_its_role_lacks() {
+    let server = migrated().await;
+    grant(&server).await;
+    let (admin, store) = (server.client().await, store_as(&server, "keys_node").await);
+    assert!(store.missing_grants().await.unwrap().is_empty());
+    for (taken, needed) in [
+        ("insert on keys.api_key_events", "insert on \"keys\".api_key_events"),
+        ("update (only_row) on keys.api_key_head", "update (only_row) on \"keys\".api_key_head"),
+        ("update (paused_by) on keys.api_keys", "update (name, "),
+        ("delete on keys.api_key_usage_days", "delete on \"keys\".api_key_usage_days"),
+    ] {
+        admin.batch_execute(&format!("revoke {taken} from keys_node")).await.unwrap();
+        let missing = store.missing_grants().await.unwrap();
+        let [statement] = missing.as_slice() else { panic!("{missing:?}") };
+        assert!(
+            statement.starts_with(&format!("grant {needed}")) && statement.ends_with(" to keys_node"),
+            "{statement}"
+        );
+        admin.batch_execute(statement).await.unwrap();
+        assert!(store.missing_grants().await.unwrap().is_empty(), "{statement}");
+    }
+    let lacks = store_as(&server, "keys_checker").await.missing_grants().await.unwrap();
+    assert!(lacks.len() > 20 && !lacks.iter().any(|right| right.contains("select on \"keys\".api_keys ")), "{lacks:?}");
+}
+
+#[tokio::test]
+async fn a_store_says_the_time_of_its_server() {
+    let server = migrated().await;
+    let store = store_as(&server, "admin").await;
+    let (said, here) = (store.server_time().await.unwrap(), SystemClock::default().now());
+    // Both read the clock of this machine.
+    assert!(said.as_millis().abs_diff(here.as_millis()) < 60_000, "{said} {here}");
 }
 
 #[tokio::test]

@@ -9,8 +9,9 @@ use crate::architecture::files_below;
 
 /// Each command of a block of `sh`, with the file that runs it and what shows it there. Blocks of `text` are for measurements
 /// of minutes, and for what a release does.
-const RUN: [(&str, &str, &str); 9] = [
+const RUN: [(&str, &str, &str); 10] = [
     ("./scripts/test.sh", ".ci/run", "scripts/test.sh"),
+    ("cargo install --locked --path crates/cli", "scripts/test.sh", "cargo install --locked --debug --path crates/cli"),
     ("cargo package --locked --list", "scripts/test.sh", "cargo package"),
     ("cargo run --example quickstart --features sqlite", "tests/it/examples/quickstart.rs", "\"quickstart\""),
     ("cargo run --example rotation_job --features sqlite", "tests/it/examples/rotation_job.rs", "\"rotation_job\""),

@@ -69,7 +69,7 @@ fn the_tests_that_pages_name_are_there() {
 fn what_is_published_has_one_version() {
     let version = |file: &str| read(file).parse::<toml::Table>().unwrap()["package"]["version"].clone();
     let library = version("Cargo.toml");
-    for file in ["crates/conformance/Cargo.toml", "crates/http/Cargo.toml"] {
+    for file in ["crates/cli/Cargo.toml", "crates/conformance/Cargo.toml", "crates/http/Cargo.toml"] {
         let package: toml::Table = read(file).parse().unwrap();
         let asked = package["dependencies"]["tower-api-keys"]["version"].as_str().unwrap().to_owned();
         assert_eq!(library, version(file));

@@ -5,9 +5,11 @@
 //! schema of that path would run as the node.
 
 mod events;
+mod grants;
 mod list;
 
 use events::{EVENTS, events};
+use grants::MISSING_GRANTS;
 use list::{LIST, around, columns, conditions, kind, list, list_of_owners, owner, owners, sorted, time};
 use tokio_postgres::types::Type;
 
@@ -383,6 +385,8 @@ statements! {
     number_events_above: &[Type::INT8], "\
         select pg_catalog.setval(name, greatest($1, pg_catalog.pg_sequence_last_value(name), 1)) \
         from (select pg_catalog.pg_get_serial_sequence('{s}.api_key_events', 'sequence')::pg_catalog.regclass) as s (name)";
+    missing_grants: &[], MISSING_GRANTS;
+    server_time: &[], "select pg_catalog.clock_timestamp()";
     version: &[], "select coalesce(pg_catalog.max(version), 0) from {s}.api_key_schema";
     record_version: &[Type::INT4], "insert into {s}.api_key_schema (version) values ($1)";
 }
