@@ -248,11 +248,11 @@ pub use inventory::{
 };
 pub use issued::IssuedKey;
 pub use known::{IssueKnownKey, KnownKeyProblem};
-pub(crate) use leak::{Presenter, Stop};
 pub use leak::{
     KeyMatch, KeyMatches, LeakReport, MatchConfidence, PresentedKey, PresentedOutcome, RevokeMany, RevokeManyError,
     RevokedMany, SourceUse, Traced,
 };
+pub(crate) use leak::{Presenter, Stop};
 pub use lint::{NameAdvice, lint_name};
 pub use manager::{
     ChangeOrganization, ChangeOwner, EditKey, KeyManager, KeyUsage, LineageUsage, OwnerInfo, OwnerReinstated,

@@ -14,8 +14,8 @@ mod trace;
 mod tests;
 
 pub use matches::{KeyMatch, KeyMatches, MatchConfidence};
-pub(crate) use presented::{Presenter, Stop};
 pub use presented::{PresentedKey, PresentedOutcome};
+pub(crate) use presented::{Presenter, Stop};
 pub use report::{LeakReport, SourceUse};
 pub use revocation::{RevokeMany, RevokeManyError, RevokedMany};
 pub use trace::Traced;

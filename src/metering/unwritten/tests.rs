@@ -97,9 +97,8 @@ fn a_batch_keeps_its_number_until_the_store_has_it() {
 fn it_is_known_since_when_nothing_can_be_written() {
     let (recorder, mut unwritten, table) = fixture();
     let at = |millis| Timestamp::from_millis(millis).unwrap();
-    let mut flush_at = |millis| {
-        unwritten.flush(&table, Days::IfDue, || at(millis)).now_or_never().expect("the table answers at once")
-    };
+    let mut flush_at =
+        |millis| unwritten.flush(&table, Days::IfDue, || at(millis)).now_or_never().expect("the table answers at once");
     flush_at(1_000).unwrap();
     assert_eq!(recorder.failing_since(), None);
     refuse(&recorder, 1, 5);

@@ -111,7 +111,11 @@ async fn auditor() -> usize {
     assert!(trail.body.contains("key.revoked") && !trail.body.contains("key.issued"), "{}", trail.body);
     audrey.follow("Review").await;
     let inventory = audrey.download("Download as CSV").await;
-    assert!(inventory.header("content-disposition").is_some_and(|name| name.starts_with("attachment; filename=\"api-keys-20")));
+    assert!(
+        inventory
+            .header("content-disposition")
+            .is_some_and(|name| name.starts_with("attachment; filename=\"api-keys-20"))
+    );
     let by_audrey = AuditQuery::all().by("user:audrey".parse().unwrap());
     let exports = world.keys.manager().events(by_audrey, &system()).await.unwrap().entries;
     assert_eq!(exports.len(), 2, "{exports:?}");

@@ -66,7 +66,10 @@ async fn the_trail_has_filters_and_an_export() {
     let csv = world.get("olga", "/trail.csv").await;
     csv.is(200);
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
-    assert!(csv.header("content-disposition").is_some_and(|name| name.starts_with("attachment; filename=\"api-keys-trail-20")));
+    assert!(
+        csv.header("content-disposition")
+            .is_some_and(|name| name.starts_with("attachment; filename=\"api-keys-trail-20"))
+    );
     assert!(csv.body.lines().count() >= 4, "{}", csv.body);
 }
 

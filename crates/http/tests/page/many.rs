@@ -44,7 +44,11 @@ async fn many_keys_are_deleted_after_a_look() {
     let (two, two_text) = world.team_key("key2").await;
     let (_, kept) = world.team_key("key3").await;
     let (one, two) = (one.id.to_string(), two.id.to_string());
-    let look = world.post("alice", "/review", &[("key", &one), ("key", &two), ("step", "look"), ("query", "?flag=vague_name")]).await;
+    assert_eq!(world.call(&one_text, "curl/8").await, StatusCode::OK);
+    world.keys.flush_usage().await.unwrap();
+    let look = world
+        .post("alice", "/review", &[("key", &one), ("key", &two), ("step", "look"), ("query", "?flag=vague_name")])
+        .await;
     look.is(200).has("2 of 2 keys would be revoked.").has("Delete 2").has("key1").has("In use: api/curl, once");
     look.has("Type 2 to confirm").markup("value=\"?flag=vague_name\"");
     assert_eq!(world.call(&one_text, "curl/8").await, StatusCode::OK);

@@ -134,7 +134,9 @@ async fn the_trail_is_filtered_by_source_and_has_attempts_where_they_are_kept() 
     world.call(&text, "python-requests/2").await;
     world.post("mallory", "/leak", &[("text", &text), ("do", "pause")]).await.is(200);
     world.keys.shutdown().await.unwrap();
-    world.get("alice", "/trail?source=settings-page").await.is(200).has("Key paused").lacks("Key issued");
+    // Mallory holds the key and has no right: the trail says who stopped it.
+    let paused = world.get("alice", "/trail?source=settings-page/mallory").await;
+    paused.is(200).has("Key paused").lacks("Key issued");
     world.get("alice", "/trail?source=nowhere").await.is(200).has("No entry matches.");
     let curl = world.get("alice", "/trail?attempts=1&source=api/curl").await;
     curl.is(200).has("Attempt accepted").has("api/curl").lacks("python-requests");
@@ -191,4 +193,32 @@ async fn the_checklist_of_a_leaver_survives_a_reload_and_is_done_at_last() {
     world.submit("alice", &format!("/keys/{new}/rotation"), &finish).await.is(303);
     let done = world.get("olga", path).await;
     done.is(200).lacks("left to replace").has("✓ first").has("✓ second");
+}
+
+#[tokio::test]
+async fn an_admin_of_the_organization_suspends_reinstates_and_closes_a_team() {
+    let world = World::new().await;
+    let (_, text) = world.team_key("Monday cron").await;
+    let at = "/teams/engineering";
+    world.get("mo", at).await.is(200).lacks("Suspend");
+    world.get("mallory", at).await.is(404);
+    world.get("olga", "").await.is(200).markup("/teams/engineering\"");
+    let look = world.post("olga", at, &[("do", "suspend"), ("step", "look")]).await;
+    look.is(200).has("1 active key of the team is refused until it is reinstated.");
+    assert_eq!(world.call(&text, "curl/8").await, StatusCode::OK);
+    let done = [("do", "suspend"), ("step", "do"), ("because", "audit of May")];
+    world.post("olga", at, &done).await.is(303);
+    assert_eq!(world.call(&text, "curl/8").await, StatusCode::UNAUTHORIZED);
+    world.get("olga", at).await.is(200).has("suspended since");
+    world.get("olga", "/trail?action=owner.suspended").await.is(200).has("audit of May");
+    // Nobody creates or rotates a key of it meanwhile, and the page says so first.
+    world.get("alice", "").await.is(200).has("The team is suspended, so no key can be created for it.");
+    world.post("mo", at, &[("do", "reinstate"), ("step", "do")]).await.is(403);
+    world.post("olga", at, &[("do", "reinstate"), ("step", "do")]).await.is(303);
+    assert_eq!(world.call(&text, "curl/8").await, StatusCode::OK);
+    let close = [("do", "close"), ("step", "do"), ("confirm", "sales")];
+    world.post("olga", at, &close).await.is(200).has("The text that you typed is different.");
+    world.post("olga", at, &[("do", "close"), ("step", "do"), ("confirm", "engineering")]).await.is(303);
+    assert_eq!(world.call(&text, "curl/8").await, StatusCode::UNAUTHORIZED);
+    world.post("olga", at, &[("do", "nonsense")]).await.is(400);
 }
