@@ -86,6 +86,12 @@ export const faults = [
                 if (answer.request().method() === "POST") statuses[person.who] = answer.status();
               });
             }
+            // The new key is in use, so giving up asks for the name.
+            for (const [{ page }, how] of [[alice, first], [olga, second]]) {
+              if (how !== "abort") continue;
+              await page.click("details:has(#confirm_abort) > summary");
+              await page.fill("#confirm_abort", `Deploy hook ${first} ${second}`);
+            }
             await Promise.all([
               alice.page.click(`button[value="${first}"]`),
               olga.page.click(`button[value="${second}"]`),
