@@ -123,7 +123,7 @@ async fn the_trail_says_who_presented_it_to_its_own_organization_only() {
         let query = EventQuery { limit: 1_000, ..EventQuery::all(organization) };
         let events = bench.store.inner.events(&query).await.unwrap().rows;
         let stopped = events.into_iter().filter(|event| event.actor == "system:presented");
-        stopped.map(|event| (event.action.into(), event.source)).collect::<Vec<(String, _)>>()
+        stopped.map(|event| (event.action, event.source)).collect::<Vec<(String, _)>>()
     };
     let expected = |told: &[(&str, Option<&str>)]| {
         told.iter().map(|(action, source)| ((*action).to_owned(), source.map(Into::into))).collect::<Vec<_>>()
