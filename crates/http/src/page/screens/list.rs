@@ -239,7 +239,7 @@ impl Gate {
         }
     }
 
-    /// The gate of an owner that gets no new keys, whoever asks.
+    /// The gate of an owner that gets no new keys from anyone.
     async fn of_stopped(call: &Call, owner: &Owner) -> Result<Option<Self>, Stop> {
         let status = call.manager.owner(owner, &call.actor).await?.status;
         let Some(stopped) = stopped(&status) else { return Ok(None) };

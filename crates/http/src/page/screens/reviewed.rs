@@ -33,7 +33,7 @@ pub(super) struct Reviewed {
     since: String,
 }
 
-/// The labels that the trail confirms: whoever may edit a key can write any label, and a rotation takes labels over.
+/// The labels that the trail confirms: everyone who may edit a key can write any label, and a rotation takes labels over.
 pub(super) struct Reviews(BTreeSet<(KeyId, String)>);
 
 impl Reviews {
