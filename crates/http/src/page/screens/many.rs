@@ -66,7 +66,7 @@ pub(in crate::page) async fn change(call: &Call) -> Result<Reply, Stop> {
             Ok(done(call, "review.mark", sentences, None, StatusCode::OK))
         }
         "delete" => delete(call, &ids).await,
-        _ => look(call, &ids, None, StatusCode::OK).await,
+        _ => look(call, &ids, find_all(call, &ids).await?, None, StatusCode::OK).await,
     }
 }
 
@@ -76,13 +76,16 @@ fn query(call: &Call) -> String {
 }
 
 /// Which keys would be deleted, and what still calls with them.
-async fn look(call: &Call, ids: &[KeyId], failed: Option<String>, status: StatusCode) -> Result<Reply, Stop> {
+async fn look(
+    call: &Call,
+    ids: &[KeyId],
+    found: Vec<Found>,
+    failed: Option<String>,
+    status: StatusCode,
+) -> Result<Reply, Stop> {
     let words = call.site.words();
     let report = call.manager.revoke_many(RevokeMany::keys(ids.iter().copied()).dry_run(), &call.actor).await;
     let report = report.map_err(|stopped| stopped.into_error())?;
-    let asked: Vec<_> = ids.iter().map(|id| find(call, id)).collect();
-    let found: Vec<Option<(KeyInfo, InUse)>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-    let found: Vec<_> = found.into_iter().flatten().collect();
     let names = call.manager.names_of(found.iter().map(|(key, _)| key)).await;
     let keys: Vec<_> =
         found.into_iter().map(|(key, in_use)| Item { key: KeyView::of(call, &key, &names), in_use }).collect();
@@ -103,7 +106,16 @@ async fn look(call: &Call, ids: &[KeyId], failed: Option<String>, status: Status
 }
 
 /// A key that the caller may delete, with what still calls with it.
-async fn find(call: &Call, id: &KeyId) -> Result<Option<(KeyInfo, InUse)>, Stop> {
+type Found = (KeyInfo, InUse);
+
+/// Those of these keys that the caller may delete.
+async fn find_all(call: &Call, ids: &[KeyId]) -> Result<Vec<Found>, Stop> {
+    let asked: Vec<_> = ids.iter().map(|id| find(call, id)).collect();
+    let found: Vec<Option<Found>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+async fn find(call: &Call, id: &KeyId) -> Result<Option<Found>, Stop> {
     let key = match call.manager.find(id, &call.actor).await {
         Ok(key) => key,
         // The sentences say that there is such a key.
@@ -123,12 +135,10 @@ async fn delete(call: &Call, ids: &[KeyId]) -> Result<Reply, Stop> {
     let words = call.site.words();
     // The form named exactly these, so that their number is the one that it showed.
     if call.fields.text("confirm") != ids.len().to_string() {
-        let asked: Vec<_> = ids.iter().map(|id| find(call, id)).collect();
-        let in_use = |found: &Option<(KeyInfo, InUse)>| found.as_ref().is_some_and(|(_, in_use)| in_use.lately);
-        let found: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
-        if found.iter().any(in_use) {
+        let found = find_all(call, ids).await?;
+        if found.iter().any(|(_, in_use)| in_use.lately) {
             let failed = Some(call.say("confirm.differs"));
-            return look(call, ids, failed, StatusCode::UNPROCESSABLE_ENTITY).await;
+            return look(call, ids, found, failed, StatusCode::UNPROCESSABLE_ENTITY).await;
         }
     }
     let mut request = RevokeMany::keys(ids.iter().copied());
