@@ -5,7 +5,7 @@ use tower_api_keys::{
     store::Liveness,
 };
 
-use super::{key_rows::about, list::all_read, sizes};
+use super::{inventory::each_page, key_rows::about, list::all_read};
 use crate::{
     arguments::values,
     exit::Exit,
@@ -41,13 +41,8 @@ impl Advise {
 
 async fn all(session: &Session, screen: &mut Screen) -> Result<Exit, Failure> {
     let query = InventoryQuery::matching(ListKeys::all().liveness(Liveness::Live));
-    let (mut size, mut after, mut found, mut unreadable) = (sizes(), None, 0_u64, Vec::new());
-    loop {
-        let mut page = query.clone().limit(size());
-        if let Some(cursor) = after {
-            page = page.after(cursor);
-        }
-        let page = session.manager.inventory(page, &session.actor).await?;
+    let mut found = 0_u64;
+    let unreadable = each_page(query, session, screen, |page, screen| {
         for entry in &page.entries {
             let advice = entry.advice();
             if matches!(advice.next, NextStep::Nothing | NextStep::WaitForUse) {
@@ -62,13 +57,9 @@ async fn all(session: &Session, screen: &mut Screen) -> Result<Exit, Failure> {
                 screen.line("")?;
             }
         }
-        screen.flush()?;
-        unreadable.extend(page.unreadable);
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+        Ok(())
+    })
+    .await?;
     if !screen.is_json() {
         screen.line(format!("{} to do something about", counted(found, "key", "keys")))?;
     }

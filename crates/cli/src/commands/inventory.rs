@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use futures_util::StreamExt;
-use tower_api_keys::manage::{ExportFormat, InventoryEntry, InventoryQuery, KeyFlag};
+use tower_api_keys::{
+    KeyId,
+    manage::{ExportFormat, InventoryEntry, InventoryPage, InventoryQuery, KeyFlag},
+};
 
 use super::{
     list::{Filter, all_read},
@@ -52,31 +55,20 @@ impl Inventory {
         let is_shown = |entry: &InventoryEntry| {
             self.all || entry.flags.iter().any(|flag| wanted.is_empty() || wanted.contains(flag))
         };
-        let (mut table, mut unreadable, mut seen) = (Table::new(COLUMNS), Vec::new(), BTreeSet::new());
+        let (mut table, mut seen, now) = (Table::new(COLUMNS), BTreeSet::new(), Now::read());
         let (mut all, mut failing) = (0_u64, false);
-        let (mut size, mut after, now) = (sizes(), None, Now::read());
-        loop {
-            let mut page = query.clone().limit(size());
-            if let Some(cursor) = after {
-                page = page.after(cursor);
-            }
-            let page = session.manager.inventory(page, &session.actor).await?;
+        let unreadable = each_page(query, session, screen, |page, screen| {
             all += page.entries.len() as u64;
             let shown: Vec<_> = page.entries.iter().filter(|entry| is_shown(entry)).collect();
             seen.extend(shown.iter().flat_map(|entry| &entry.flags).copied());
             failing |= shown.iter().flat_map(|entry| &entry.flags).any(|flag| self.fail_on.contains(flag));
             if screen.is_json() {
-                shown.iter().try_for_each(|entry| screen.document(entry))?;
+                shown.iter().try_for_each(|entry| screen.document(entry))
             } else {
-                table.page(&shown.iter().map(|entry| row(entry, now)).collect::<Vec<_>>(), screen)?;
+                table.page(&shown.iter().map(|entry| row(entry, now)).collect::<Vec<_>>(), screen)
             }
-            screen.flush()?;
-            unreadable.extend(page.unreadable);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
+        })
+        .await?;
         if !screen.is_json() {
             for flag in seen {
                 screen.line(format!("{flag}: {}", flag.sentence()))?;
@@ -97,6 +89,30 @@ impl Inventory {
             screen.bytes(&piece?)?;
         }
         Ok(Exit::Done)
+    }
+}
+
+/// Shows page after page of an inventory. Returns the keys that cannot be read.
+pub(super) async fn each_page(
+    query: InventoryQuery,
+    session: &Session,
+    screen: &mut Screen,
+    mut show: impl FnMut(&InventoryPage, &mut Screen) -> Result<(), Failure>,
+) -> Result<Vec<KeyId>, Failure> {
+    let (mut size, mut after, mut unreadable) = (sizes(), None, Vec::new());
+    loop {
+        let mut page = query.clone().limit(size());
+        if let Some(cursor) = after {
+            page = page.after(cursor);
+        }
+        let page = session.manager.inventory(page, &session.actor).await?;
+        show(&page, screen)?;
+        screen.flush()?;
+        unreadable.extend(page.unreadable);
+        after = page.next;
+        if after.is_none() {
+            return Ok(unreadable);
+        }
     }
 }
 
