@@ -9,6 +9,7 @@ import { launch } from "./support.mjs";
 import { figures, summary } from "./figures.mjs";
 import { faults } from "./faults.mjs";
 import { flows } from "./flows.mjs";
+import { journeys } from "./journeys.mjs";
 import { keyboard } from "./keyboard.mjs";
 import { secrets } from "./secrets.mjs";
 import { states } from "./states.mjs";
@@ -16,7 +17,7 @@ import { weight } from "./weight.mjs";
 
 const AT_ONCE = 3;
 const only = process.argv[2];
-const tests = [states, flows, secrets, keyboard, faults, weight].flat().filter((test) => !only || test.name.includes(only));
+const tests = [states, journeys, flows, secrets, keyboard, faults, weight].flat().filter((test) => !only || test.name.includes(only));
 const begun = Date.now();
 const failed = [];
 const waiting = [...tests];

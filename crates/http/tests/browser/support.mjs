@@ -25,6 +25,16 @@ export const test = (name, run) => ({ name, run });
 export const WIDE = { width: 1000, height: 800 };
 export const NARROW = { width: 360, height: 740 };
 
+const CLIPBOARD = ["clipboard-read", "clipboard-write"];
+
+export const MODES = {
+  light: {},
+  dark: { colorScheme: "dark" },
+  narrow: { viewport: NARROW },
+  "forced colours": { forcedColors: "active" },
+  "no script": { javaScriptEnabled: false },
+};
+
 export const PEOPLE = { mo: "a member", alice: "an admin of a team", olga: "an admin of the organization" };
 
 // A running service. Its states are changed from outside, its keys through its own routes.
@@ -128,7 +138,7 @@ export class Service {
 // A person at a browser. What the browser reports meanwhile is kept, and checked at the end.
 export class Person {
   static async at(browser, service, who, options = {}) {
-    const context = await browser.newContext({ viewport: WIDE, ...options });
+    const context = await browser.newContext({ viewport: WIDE, permissions: CLIPBOARD, ...options });
     await context.addCookies([{ name: "session", value: `acme.${who}`, url: service.address }]);
     await context.addInitScript(() => {
       window.shifts = [];
@@ -138,7 +148,7 @@ export class Person {
         for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry.value, ...entry.sources.map(what));
       }).observe({ type: "layout-shift", buffered: true });
     });
-    const person = new Person(context, service, who, options.javaScriptEnabled !== false);
+    const person = new Person(context, service, who, options);
     context.setDefaultTimeout(15_000);
     person.page = await context.newPage();
     return person;
@@ -152,12 +162,12 @@ export class Person {
       person.wasQuiet();
       return result;
     } finally {
-      await person.context.close();
+      await person.close();
     }
   }
 
-  constructor(context, service, who, script) {
-    Object.assign(this, { context, service, who, script, reported: [] });
+  constructor(context, service, who, options) {
+    Object.assign(this, { context, service, who, options, script: options.javaScriptEnabled !== false, reported: [] });
     context.on("console", (message) => {
       // That a document has another status than 200 is no message of the page.
       const isStatus = /^Failed to load resource: the server responded with a status of \d+/.test(message.text());
@@ -170,7 +180,13 @@ export class Person {
     });
   }
 
+  async close() {
+    await this.copy?.close();
+    await this.context.close();
+  }
+
   wasQuiet() {
+    this.copy?.wasQuiet();
     assert.deepEqual(this.reported, [], `what the browser of ${this.who} reported`);
   }
 
@@ -203,12 +219,31 @@ export class Person {
   // From now on the script of the page is empty.
   withoutScript() {
     this.script = false;
+    this.isOnlyEmptied = true;
     return this.context.route("**/assets/*.js", (route) => route.fulfill({ contentType: "text/javascript", body: "" }));
+  }
+
+  // Where script is off, questions that need it are put to a copy of the page, with the same markup and styles.
+  async asked() {
+    if (this.script || this.isOnlyEmptied) return this;
+    if (!this.copy) {
+      this.copy = await Person.at(this.context.browser(), this.service, this.who, { ...this.options, javaScriptEnabled: true });
+      await this.copy.withoutScript();
+    }
+    const { context, page } = this.copy;
+    const [url, body] = [this.page.url(), await this.page.content()];
+    if (url === page.url() && body === this.copy.body) return this.copy;
+    this.copy.body = body;
+    await context.route(url, (route) => route.fulfill({ contentType: "text/html; charset=utf-8", body }), { times: 1 });
+    await page.goto(url);
+    return this.copy;
   }
 
   // Nothing moved while the page was built, and it fits.
   async isSteady() {
-    const shifts = (await this.page.evaluate(() => window.shifts)) ?? [];
+    const { page } = await this.asked();
+    // What moved last is told before the next frame.
+    const shifts = await page.evaluate(() => new Promise((told) => requestAnimationFrame(() => told(window.shifts))));
     assert.deepEqual(shifts, [], `layout shifts at ${this.page.url()}`);
     await this.fits();
   }
@@ -225,11 +260,20 @@ export class Person {
     figures.people.add(this.who);
     figures.modes.add(mode);
     figures.pages += 1;
-    if (!(await this.page.evaluate(() => "axe" in window))) await this.page.evaluate(AXE);
-    const { violations } = await this.page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    const { page } = await this.asked();
+    if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
+    const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
     figures.violations += violations.length;
     return violations.map(({ id, nodes }) => `${state}, ${this.who}, ${mode}: ${id}: ${nodes[0].html.slice(0, 200)}`);
   }
+}
+
+// What is in the clipboard after this. All pages of a browser have one clipboard, so only one of them has its turn.
+let turn = Promise.resolve();
+export function clipboardIn(page, copy) {
+  const mine = turn.then(copy).then(() => page.evaluate(() => navigator.clipboard.readText()));
+  turn = mine.catch(() => {});
+  return mine;
 }
 
 // The pieces of 8 letters of a secret that a text has. The id before it is public.
