@@ -1,5 +1,5 @@
 //! For the tests in a browser, and only with `--test-states`: what cannot be reached with a mouse. A store that goes
-//! away, a record that nobody can read, a directory that is down, and hours that pass.
+//! away, a record that nobody can read, a directory that is down, a hundred teams, and hours that pass.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -65,10 +65,11 @@ impl Fake for Sometimes {
     }
 }
 
-/// The tables, if they are there.
+/// The tables, if they are there, and so many more teams of acme.
 struct SometimesNamed {
     accounts: Arc<Accounts>,
     down: Arc<AtomicBool>,
+    more_teams: Arc<AtomicUsize>,
 }
 
 impl SometimesNamed {
@@ -79,17 +80,26 @@ impl SometimesNamed {
             Ok(&self.accounts)
         }
     }
+
+    fn more_teams(&self, of: &OrganizationId) -> impl Iterator<Item = NamedTeam> {
+        let count = if of.as_str() == "acme" { self.more_teams.load(Ordering::SeqCst) } else { 0 };
+        (1..=count)
+            .filter_map(|n| Some(NamedTeam::new(TeamId::new(format!("more-{n}")).ok()?).with_name(format!("Team {n}"))))
+    }
 }
 
 impl Directory for SometimesNamed {
     type Error = io::Error;
 
     async fn has_team(&self, team: &TeamRef) -> io::Result<bool> {
-        self.ask()?.has_team(team).await.map_err(io::Error::other)
+        let is_more = self.more_teams(&team.organization).any(|more| *more.id() == team.team);
+        Ok(self.ask()?.has_team(team).await.map_err(io::Error::other)? || is_more)
     }
 
     async fn names(&self, of: &OrganizationId, users: &[UserId], teams: &[TeamId]) -> io::Result<Names> {
-        self.ask()?.names(of, users, teams).await.map_err(io::Error::other)
+        let names = self.ask()?.names(of, users, teams).await.map_err(io::Error::other)?;
+        let more = self.more_teams(of).filter(|more| teams.contains(more.id()));
+        Ok(more.fold(names, |names, more| names.with_team(more.id().clone(), more.label())))
     }
 
     async fn teams(
@@ -98,7 +108,9 @@ impl Directory for SometimesNamed {
         like: Option<&NamePart>,
         most: usize,
     ) -> io::Result<Option<Vec<NamedTeam>>> {
-        Directory::teams(self.ask()?, of, like, most).await.map_err(io::Error::other)
+        let found = Directory::teams(self.ask()?, of, like, most).await.map_err(io::Error::other)?;
+        let more = self.more_teams(of).filter(|team| like.is_none_or(|part| part.is_in(team.label())));
+        Ok(found.map(|teams| teams.into_iter().chain(more).take(most).collect()))
     }
 }
 
@@ -119,6 +131,7 @@ impl Clock for Ahead {
 struct States {
     store: Store,
     names_down: Arc<AtomicBool>,
+    more_teams: Arc<AtomicUsize>,
     clock: Arc<Ahead>,
     service: Service<Store>,
 }
@@ -126,11 +139,17 @@ struct States {
 /// The service, and `POST /test-states/{what}`.
 pub async fn app(address: SocketAddr) -> Result<Router, Box<dyn Error>> {
     let accounts = Arc::new(Accounts::default());
-    let (names_down, clock) = (Arc::new(AtomicBool::new(false)), Arc::new(Ahead::default()));
+    let (names_down, more_teams) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
+    let clock = Arc::new(Ahead::default());
+    let directory = SometimesNamed {
+        accounts: Arc::clone(&accounts),
+        down: Arc::clone(&names_down),
+        more_teams: Arc::clone(&more_teams),
+    };
     let store: Store =
         Arc::new(Wrapped(Sometimes { store: MemoryStore::new(), answers_left: AtomicI64::new(i64::MAX) }));
     let settings = settings(Arc::clone(&store), &accounts)?
-        .directory(SometimesNamed { accounts: Arc::clone(&accounts), down: Arc::clone(&names_down) })
+        .directory(directory)
         .clock(clock.clone())
         // Keys that are made by the hundred.
         .params(Argon2Params::MACHINE_SECRET)
@@ -138,7 +157,7 @@ pub async fn app(address: SocketAddr) -> Result<Router, Box<dyn Error>> {
         .usage_interval(Duration::from_secs(86_400));
     let service = Service::new(settings, accounts, address).await?;
     let app = service.app.clone();
-    let states = Arc::new(States { store, names_down, clock, service });
+    let states = Arc::new(States { store, names_down, more_teams, clock, service });
     let change = move |Path(what): Path<String>, Query(with): Query<HashMap<String, String>>| {
         let states = Arc::clone(&states);
         async move { states.change(&what, &with).await.map_err(|error| (StatusCode::BAD_REQUEST, error.to_string())) }
@@ -156,6 +175,10 @@ impl States {
                 self.store.answers_left.store(left, Ordering::SeqCst);
             }
             "names" => self.names_down.store(with.contains_key("down"), Ordering::SeqCst),
+            "teams" => {
+                let count = number("count")?.ok_or("the count is missing")?;
+                self.more_teams.store(count.try_into()?, Ordering::SeqCst);
+            }
             "later" => {
                 let seconds = number("seconds")?.ok_or("seconds are missing")?;
                 self.clock.seconds.fetch_add(seconds.into(), Ordering::SeqCst);
@@ -165,6 +188,15 @@ impl States {
                 self.service.keys.flush_usage().await?;
             }
             "flush" => self.service.keys.flush_usage().await?,
+            // The store is away at the moment when counts are written.
+            "uncounted" => {
+                let left = self.store.answers_left.swap(0, Ordering::SeqCst);
+                let written = self.service.keys.flush_usage().await;
+                self.store.answers_left.store(left, Ordering::SeqCst);
+                if written.is_ok() {
+                    return Err("there was nothing to write".into());
+                }
+            }
             "damage" => self.damage(KeyId::new(with.get("key").ok_or("the key is missing")?)?).await?,
             _ => return Err("there is no such state".into()),
         }

@@ -194,6 +194,7 @@ async fn the_states_of_the_tests_are_only_there_on_request() {
         ("store?answers=0", StatusCode::SERVICE_UNAVAILABLE),
         ("store", StatusCode::OK),
         ("names?down=1", StatusCode::OK),
+        ("teams?count=120", StatusCode::OK),
         ("later?seconds=60", StatusCode::OK),
     ] {
         assert_eq!(send(&app, change(path)).await.0, StatusCode::OK, "{path}");

@@ -80,13 +80,81 @@ const SCREENS = {
     at("refused without a key", "/refusals", { mo: 403, alice: 403 }),
     at("nothing", "/nothing", { all: 404 }),
   ],
-  empty: [at("list at the beginning", ""), at("all keys at the beginning", "/keys")],
-  suspended: [{ ...at("list of a suspended team", ""), picture: "suspended" }],
-  closed: [at("list of a closed team", "")],
-  "free plan": [{ ...at("list without team keys in the plan", ""), picture: "free-plan" }, at("create, not in the plan", "/new?kind=team", { mo: 403, alice: 403 })],
-  unreadable: [at("list with an unreadable key", "")],
-  "store down": [{ ...at("list, the store is down", "", { all: 503 }), picture: "store-down" }],
-  "names down": [at("list, the directory is down", "")],
+  empty: [
+    at("list at the beginning", ""),
+    at("all keys at the beginning", "/keys"),
+    at("refused without a key, none", "/refusals", { mo: 403, alice: 403 }),
+  ],
+  suspended: [
+    { ...at("list of a suspended team", ""), picture: "suspended" },
+    at("all keys, one team is suspended", "/keys"),
+    at("create, the team is suspended", "/new?kind=team", asMember(403)),
+    at("a key of a suspended team", key("live")),
+    at("rotate, the team is suspended", key("live", "/rotate")),
+    at("edit, the team is suspended", key("live", "/edit")),
+    at("a suspended team", "/teams/engineering"),
+    after("a team, before it is reinstated", ["olga"], async (person) => {
+      await person.open("/teams/engineering");
+      await submit(person, "button[value=reinstate]");
+    }),
+  ],
+  "suspended person": [
+    at("list of a suspended person", "", { alice: 403 }),
+    at("create, the person is suspended", "/new?kind=user"),
+    at("a key of a suspended person", key("own"), { mo: 404, alice: 403 }),
+    at("a suspended person", "/people/alice", { mo: 404, alice: 403 }),
+  ],
+  closed: [
+    at("list of a closed team", ""),
+    at("all keys, one team is closed", "/keys"),
+    at("create, the team is closed", "/new?kind=team", asMember(403)),
+    at("a key of a closed team", key("live")),
+    at("delete, the team is closed", key("live", "/delete")),
+    at("a closed team", "/teams/engineering"),
+    at("a closed person", "/people/bob", asMember(404)),
+  ],
+  "free plan": [
+    { ...at("list without team keys in the plan", ""), picture: "free-plan" },
+    at("create, not in the plan", "/new?kind=team", { mo: 403, alice: 403 }),
+    at("a key that the plan suspends", key("live")),
+    at("rotate, the plan suspends it", key("live", "/rotate")),
+  ],
+  unreadable: [
+    at("list with an unreadable key", ""),
+    at("all keys with an unreadable one", "/keys"),
+    at("review with an unreadable key", "/review"),
+    at("an unreadable key", key("broken"), { all: 503 }),
+    at("a person with an unreadable key", "/people/alice", asMember(404)),
+  ],
+  leaver: [
+    { ...at("a person whose keys are being replaced", "/people/alice", asMember(404)), picture: "leaver" },
+    at("a person whose key is being replaced", "/people/bob", asMember(404)),
+  ],
+  uncounted: [
+    at("list, uses are not written", ""),
+    at("a key, uses are not written", key("used")),
+    at("delete, uses are not written", key("used", "/delete")),
+    at("pause, uses are not written", key("used", "/pause")),
+    at("rotation, uses are not written", key("rotating", "/rotation"), asMember(403)),
+    at("review, uses are not written", "/review"),
+    at("refused without a key, not written", "/refusals", { mo: 403, alice: 403 }),
+  ],
+  "many teams": [
+    at("create, too many teams for a list", "/new?kind=team", asMember(403)),
+    at("create, a team is searched", "/new?kind=team&find=Team+11", asMember(403)),
+    at("create, a team that is not found", "/new?kind=team&find=nothing", asMember(403)),
+    at("rotate, too many teams for a list", key("own", "/rotate"), { mo: 404, alice: 404 }),
+  ],
+  "store down": [
+    { ...at("list, the store is down", "", { all: 503 }), picture: "store-down" },
+    at("review, the store is down", "/review", { all: 503 }),
+    at("trail, the store is down", "/trail", { all: 503 }),
+  ],
+  "names down": [
+    at("list, the directory is down", ""),
+    at("all keys, the directory is down", "/keys"),
+    at("create, the directory is down", "/new?kind=team", asMember(403)),
+  ],
   hundred: [at("list of more than a hundred", "")],
 };
 
@@ -145,6 +213,13 @@ const FORMS = [
     await submit(person, "details button.danger");
     await person.page.waitForSelector("[aria-invalid=true]");
   }),
+  after("rotation, given up with the wrong name", ADMINS, async (person) => {
+    await person.open(`/keys/${person.service.ids.half}/rotation`);
+    await person.page.click("details:has(#confirm_abort) > summary");
+    await person.page.fill("#confirm_abort", "something else");
+    await submit(person, "button[value=abort]");
+    await person.page.waitForSelector("#confirm_abort[aria-invalid=true]");
+  }),
   after("a key, by day", ADMINS, async (person) => {
     await person.open(`/keys/${person.service.ids.used}`);
     await person.page.click("details summary");
@@ -153,6 +228,14 @@ const FORMS = [
     await person.open("/review");
     for (const box of await person.page.locator("input[name=key]").all()) await box.check();
     await submit(person, "button.danger");
+  }),
+  after("many keys, the wrong number typed", ADMINS, async (person) => {
+    await person.open("/review");
+    for (const id of [person.service.ids.used, person.service.ids.live]) await person.page.check(`input[value="${id}"]`);
+    await submit(person, "button.danger");
+    await person.page.fill("#confirm", "3");
+    await submit(person, "button.danger");
+    await person.page.waitForSelector("#confirm[aria-invalid=true]");
   }),
   after("many keys, deleted", ADMINS, async (person) => {
     const { id } = await person.service.key("alice", "One of many");
@@ -191,6 +274,18 @@ const FORMS = [
   after("a person, before they are suspended", ["olga"], async (person) => {
     await person.open("/people/mo");
     await submit(person, "button[value=suspend]");
+  }),
+  after("a team, before it is suspended", ["olga"], async (person) => {
+    await person.open("/teams/engineering");
+    await submit(person, "button[value=suspend]");
+  }),
+  after("a team, before it is closed", ["olga"], async (person) => {
+    await person.open("/teams/engineering");
+    await submit(person, "button[value=close]");
+    await person.page.fill("#because", "it was merged into another team");
+    await person.page.fill("#confirm", "something else");
+    await submit(person, "button[value=do]");
+    await person.page.waitForSelector("#confirm[aria-invalid=true]");
   }),
   after("a person, before they are closed", ["olga"], async (person) => {
     await person.open("/people/bob");

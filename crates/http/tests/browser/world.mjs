@@ -47,6 +47,12 @@ async function full(service) {
   await service.api("alice", "POST", `/keys/${refusedNew.id}/resume`);
   ids.refused = refusedNew.id;
 
+  const half = await service.key("alice", "Invoice sync - production");
+  await service.call(half.text, "invoices/4", "/intake/invoices");
+  const halfNew = await service.successor("alice", half.id);
+  await service.call(halfNew.text, "invoices/4", "/intake/invoices");
+  ids.half = halfNew.id;
+
   const used = await service.key("alice", "Zapier - intake");
   for (const client of ["zapier/1", "curl/8.5.0", ""]) await service.call(used.text, client, "/intake/zapier");
   ids.used = used.id;
@@ -69,21 +75,62 @@ async function full(service) {
   return ids;
 }
 
+// The ids of some of the keys that are there at the beginning.
+const firstIds = async (service) => ({ live: await service.idOf("key1"), own: await service.idOf("old laptop script") });
+
 const PREPARE = {
   full,
   async empty() {},
   async suspended(service) {
+    const ids = await firstIds(service);
     await service.api("olga", "PUT", "/owners/team/engineering/suspension");
+    return ids;
+  },
+  async "suspended person"(service) {
+    const ids = await firstIds(service);
+    await service.api("olga", "PUT", "/owners/user/alice/suspension");
+    return ids;
   },
   async closed(service) {
-    await service.api("olga", "POST", "/owners/team/engineering/close");
+    const ids = await firstIds(service);
+    for (const owner of ["team/engineering", "user/bob"]) await service.api("olga", "POST", `/owners/${owner}/close`);
+    return ids;
   },
   async "free plan"(service) {
+    const ids = await firstIds(service);
     await service.plan("Free");
+    return ids;
   },
   async unreadable(service) {
     const { id } = await service.key("alice", "Broken record");
     await service.state(`damage?key=${id}`);
+    return { broken: id };
+  },
+  // Keys that somebody saw who leaves: replaced, half replaced, and not yet.
+  async leaver(service) {
+    await service.state("jobs");
+    for (const name of ["key1", "Monday cron"]) {
+      const made = await service.successor("olga", await service.idOf(name));
+      if (name === "key1") await service.api("olga", "POST", `/keys/${made.id}/rotation/finish`, { anyway: true });
+    }
+    await service.key("alice", "Audit export");
+    await service.state("jobs");
+  },
+  // Uses that cannot be written at the moment.
+  async uncounted(service) {
+    const old = await service.key("alice", "Webhook relay - staging");
+    await service.call(old.text, "relay/1.0", "/intake/relay");
+    await service.state("flush");
+    const made = await service.successor("alice", old.id);
+    await service.call(old.text, "relay/1.0", "/intake/relay");
+    await service.call("nonsense");
+    await service.state("uncounted");
+    return { used: old.id, rotating: made.id };
+  },
+  async "many teams"(service) {
+    await service.state("teams?count=120");
+    const made = await service.api("olga", "POST", "/keys", { owner: { kind: "user", id: "olga" }, name: "Notebook of Olga" });
+    return { own: made.key.id };
   },
   async "store down"(service) {
     await service.state("store?answers=0");
