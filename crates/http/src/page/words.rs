@@ -103,13 +103,14 @@ impl Words {
         said
     }
 
-    /// A sentence of the library, with its times as the page shows times.
+    /// A sentence of the library, with its times as the page shows times, and words of code in the quotes of a text.
     pub(super) fn sentence(&self, sentence: &Sentence) -> String {
         let time = |argument: &Argument| match argument {
             Argument::Time(at) => Some(self.minute(*at)),
             _ => None,
         };
-        self.say.as_ref().and_then(|say| say(sentence)).unwrap_or_else(|| sentence.text_with(time))
+        let own = self.say.as_ref().and_then(|say| say(sentence));
+        own.unwrap_or_else(|| sentence.text_with(time).replace('`', "\""))
     }
 
     /// A date: `2 Nov 2026`.
@@ -155,6 +156,14 @@ mod tests {
         let hours = |count: u8| words.say("time.hours", &[("count", count.to_string())]);
         assert_eq!([hours(1), hours(2)], ["1 hour ago", "2 hours ago"]);
         assert_eq!(Words::english().with("list.title", "Keys").say("list.title", &[]), "Keys");
+    }
+
+    #[test]
+    fn words_of_code_are_in_the_quotes_of_a_text() {
+        let words = Words::english();
+        let sentences = tower_api_keys::manage::sentences();
+        assert!(sentences.iter().any(|sentence| sentence.to_string().contains('`')));
+        assert!(sentences.iter().all(|sentence| !words.sentence(sentence).contains('`')));
     }
 
     #[test]

@@ -153,7 +153,7 @@ const SCREENS = {
   "names down": [
     at("list, the directory is down", ""),
     at("all keys, the directory is down", "/keys"),
-    at("create, the directory is down", "/new?kind=team", asMember(403)),
+    at("create, the directory is down", "/new?kind=team", { mo: 403, alice: 503 }),
   ],
   hundred: [at("list of more than a hundred", "")],
 };

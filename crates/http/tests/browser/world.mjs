@@ -69,7 +69,8 @@ async function full(service) {
   ids.live = await service.idOf("key1");
   ids.own = ids["laptop of alice"];
 
-  for (const bad of ["team.AAAA", "nonsense", "Bearer x"]) await service.call(bad);
+  // Keys that were pasted with a part missing, or with something around them.
+  for (const [bad, client] of [[used.text.slice(0, -4), "deploy-script/2"], [`"${used.text}"`, "curl/8.5.0"]]) await service.call(bad, client);
   await service.state("flush");
   service.secret = used.text;
   return ids;
@@ -123,7 +124,7 @@ const PREPARE = {
     await service.state("flush");
     const made = await service.successor("alice", old.id);
     await service.call(old.text, "relay/1.0", "/intake/relay");
-    await service.call("nonsense");
+    await service.call(old.text.slice(0, -4));
     await service.state("uncounted");
     return { used: old.id, rotating: made.id };
   },

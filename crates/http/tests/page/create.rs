@@ -111,7 +111,7 @@ async fn notes_follow_what_is_typed() {
     notes.is(200).has("Good to know").has("A personal key stops working").no_markup("<main").no_markup("<nav");
     notes.has("Create a team key instead").markup("/new?kind=team&amp;name=CI%20deploy");
     let vague = world.post("alice", "/notes", &[("kind", "team"), ("name", "key1")]).await;
-    vague.is(200).has("Name the key after what uses it, and where: `GitHub Actions - production`.");
+    vague.is(200).has("Name the key after what uses it, and where: \"GitHub Actions - production\".");
     let wrong = world.post("alice", "/notes", &[("kind", "team"), ("name", "a\u{202e}b")]).await;
     wrong.is(200).has("Error:");
 }

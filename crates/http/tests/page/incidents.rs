@@ -75,7 +75,7 @@ async fn webhook_that_fails() -> usize {
     let mut olga = Browser::open(&world, "olga").await;
     olga.follow("Billing webhook - production")
         .await
-        .has("A request with this key would be refused with `key_paused`.")
+        .has("A request with this key would be refused with \"key_paused\".")
         .has("These requests showed no key that is known: Malformed key truncated Once, from api/billing");
     olga.follow("Resume").await;
     olga.submit("Resume", &[]).await.is(200).has("A request with this key would be accepted.");

@@ -17,7 +17,7 @@ async fn a_keys_page_has_its_use_its_checks_and_its_trail() {
         .has("GitHub Actions - production")
         .has("Accepted requests: 1. Refused requests: 1.")
         .has("Would it work now?")
-        .has("A request with this key would be refused with `key_paused`.")
+        .has("A request with this key would be refused with \"key_paused\".")
         .has("Key issued")
         .has("Alice A.")
         .has("the service: test")

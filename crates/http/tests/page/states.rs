@@ -36,7 +36,7 @@ async fn a_suspended_a_held_and_a_closed_team_are_told_apart_everywhere() {
     let create = [("kind", "team"), ("team", "engineering"), ("idempotency_key", "0123456789abcdef")];
     world.post("alice", "/new", &create).await.is(409).has("closed");
     let page = world.get("alice", &format!("/keys/{id}")).await;
-    page.is(200).has("A request with this key would be refused with `owner_closed`.").no_markup("class=\"buttons\"");
+    page.is(200).has("A request with this key would be refused with \"owner_closed\".").no_markup("class=\"buttons\"");
 }
 
 #[tokio::test]

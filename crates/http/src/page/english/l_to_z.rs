@@ -241,6 +241,7 @@ pub(super) const L_TO_Z: &[(&str, &str)] = &[
     ("rotation.put", "Put the new key where the old one is."),
     ("rotation.refused", "The new key was refused {count} times, from {source}:"),
     ("rotation.sources", "Who calls with which key"),
+    ("rotation.step", "Step {step} of 4"),
     ("rotation.title", "Rotate \"{name}\""),
     (
         "rotation.unnamed",

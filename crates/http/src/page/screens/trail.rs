@@ -18,6 +18,7 @@ use crate::{
         request::Call,
         times::When,
         views::{Person, owner_name, plain},
+        words::Words,
     },
 };
 
@@ -161,8 +162,8 @@ pub(super) fn lines(call: &Call, entries: &[AuditEntry], names: &Names) -> Vec<L
             action: plain(event.action.as_str()),
             key,
             owner,
-            before: event.before.as_deref().map(told),
-            after: event.after.as_deref().map(told),
+            before: event.before.as_deref().map(|text| told(text, words)),
+            after: event.after.as_deref().map(|text| told(text, words)),
             source: event.source.clone(),
         }
     };
@@ -170,17 +171,48 @@ pub(super) fn lines(call: &Call, entries: &[AuditEntry], names: &Names) -> Vec<L
 }
 
 /// A change in a row is a text, or an object as text.
-fn told(text: &str) -> String {
+fn told(text: &str, words: &Words) -> String {
     let Ok(Value::Object(told)) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
-    let value = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
     let says_something = |told: &Value| match told {
         Value::Null | Value::Bool(false) => false,
         Value::Object(map) => !map.is_empty(),
         _ => true,
     };
     let pairs = told.iter().filter(|(_, told)| says_something(told));
-    pairs.map(|(name, told)| format!("{}: {}", plain(name), value(told))).collect::<Vec<_>>().join(", ")
+    pairs.map(|(name, told)| format!("{}: {}", plain(name), value(name, told, words))).collect::<Vec<_>>().join(", ")
+}
+
+/// A value for people: times as the page shows times, and labels as its filters take them.
+fn value(name: &str, value: &Value, words: &Words) -> String {
+    match value {
+        Value::String(text) => match text.parse() {
+            Ok(at) if name.ends_with("_at") => words.minute(at),
+            _ => text.clone(),
+        },
+        Value::Object(labels) => {
+            let label = |(name, text): (&String, &Value)| format!("{name}={}", self::value(name, text, words));
+            labels.iter().map(label).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_as_people_write() {
+        let words = Words::english();
+        let told = |text: &str| told(text, &words);
+        assert_eq!(told("Monday cron"), "Monday cron");
+        assert_eq!(
+            told(r#"{"name":"a","labels":{"ticket":"OPS-1"},"scopes":"*"}"#),
+            "Labels: ticket=OPS-1, Name: a, Scopes: *"
+        );
+        assert_eq!(told(r#"{"expires_at":"2027-03-01T02:48:29.758Z"}"#), "Expires at: 1 Mar 2027, 02:48 UTC");
+        // A name is what somebody chose.
+        assert_eq!(told(r#"{"name":"2027-03-01T02:48:29Z"}"#), "Name: 2027-03-01T02:48:29Z");
+        assert_eq!(told(r#"{"labels":{},"name":"","responsible":null}"#), "Name: ");
+    }
 }
