@@ -1,4 +1,5 @@
-// Five things: dialogs, copying, notes while typing, the evidence of a rotation, and an empty field behind a new key.
+// Six things: dialogs, copying, notes while typing, the evidence of a rotation, an empty field behind a new key, and
+// forms that are sent once.
 // The page works without any of them.
 (() => {
   "use strict";
@@ -6,20 +7,24 @@
     fetch(url, { credentials: "same-origin", ...options, headers: { "X-Part": "dialog", ...(options && options.headers) } });
   const nodes = (text) => [...new DOMParser().parseFromString(text, "text/html").body.childNodes];
 
-  // 1. A link to a dialog opens over the page. The focus returns to the link.
+  // 1. A link to a dialog opens over the page. The focus returns to the link. Of two clicks, the second counts.
+  let clicks = 0;
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[data-dialog]");
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
     event.preventDefault();
-    let answer;
+    const mine = ++clicks;
+    let text = null;
     try {
-      answer = await part(link.href);
+      const answer = await part(link.href);
+      if (answer.ok && !answer.redirected) text = await answer.text();
     } catch {
-      answer = { ok: false };
+      // The page of its own says what is wrong.
     }
-    if (!answer.ok || answer.redirected) return location.assign(link.href);
+    if (mine !== clicks) return;
+    if (text === null) return location.assign(link.href);
     const dialog = document.createElement("dialog");
-    dialog.append(...nodes(await answer.text()));
+    dialog.append(...nodes(text));
     const title = dialog.querySelector("h1");
     if (title) {
       title.id = "dialog-title";
@@ -80,7 +85,9 @@
       if (document.visibilityState !== "visible") return;
       try {
         const answer = await part(evidence.dataset.poll);
-        if (!answer.ok || answer.redirected) return;
+        // The session ended: the page as it is now leads to signing in.
+        if (answer.redirected || answer.status === 401) return location.reload();
+        if (!answer.ok) return;
         const fresh = document.createElement("div");
         fresh.append(...nodes(await answer.text()));
         const [verdict, next] = [evidence, fresh].map((of) => of.querySelector("[role=status]"));
@@ -104,5 +111,13 @@
       field.value = "";
       field.removeAttribute("value");
     }
+  });
+
+  // 6. A form is sent once by a double click: the answer to the first may have the only text of a new key.
+  const sent = new WeakMap();
+  document.addEventListener("submit", (event) => {
+    const last = sent.get(event.target);
+    if (event.target.method === "post" && event.timeStamp - last < 1000) return event.preventDefault();
+    sent.set(event.target, event.timeStamp);
   });
 })();

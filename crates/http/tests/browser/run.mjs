@@ -7,6 +7,7 @@
 
 import { launch } from "./support.mjs";
 import { figures, summary } from "./figures.mjs";
+import { edges } from "./edges.mjs";
 import { faults } from "./faults.mjs";
 import { flows } from "./flows.mjs";
 import { journeys } from "./journeys.mjs";
@@ -17,7 +18,7 @@ import { weight } from "./weight.mjs";
 
 const AT_ONCE = 3;
 const only = process.argv[2];
-const tests = [states, journeys, flows, secrets, keyboard, faults, weight].flat().filter((test) => !only || test.name.includes(only));
+const tests = [states, journeys, flows, secrets, keyboard, edges, faults, weight].flat().filter((test) => !only || test.name.includes(only));
 const begun = Date.now();
 const failed = [];
 const waiting = [...tests];

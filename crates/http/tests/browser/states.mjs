@@ -29,7 +29,7 @@ const submit = (person, button) => Promise.all([person.page.waitForNavigation(),
 
 const SCREENS = {
   full: [
-    { ...at("list", ""), picture: "list" },
+    { ...at("list", ""), picture: "list", variants: true },
     at("list with dead keys", "?revoked=1"),
     at("search that finds", "?q=cron"),
     at("search that finds nothing", "?q=no-such-name"),
@@ -50,7 +50,8 @@ const SCREENS = {
     at("a personal key of mo", key("mo"), { alice: 404 }),
     at("an unknown key", "/keys/AAAAAAAAAAAAAAAAAAAA", { all: 404 }),
     at("edit", key("hostile", "/edit")),
-    at("pause", key("used", "/pause")),
+    { ...at("edit a key in use", key("used", "/edit")), picture: "edit" },
+    { ...at("pause", key("used", "/pause")), picture: "pause" },
     at("resume", key("Nightly backup - staging", "/resume")),
     { ...at("delete a key in use", key("used", "/delete")), picture: "delete" },
     at("delete a key that is not used", key("live", "/delete")),
@@ -69,15 +70,15 @@ const SCREENS = {
     { ...at("review", "/review"), picture: "review" },
     at("review of one flag", "/review?flag=vague_name"),
     at("review with dead keys", "/review?dead=1"),
-    at("people", "/people", { mo: 404 }),
+    { ...at("people", "/people", { mo: 404 }), picture: "people", pictured: "olga" },
     at("people, none found", "/people?user=nothing", { mo: 404 }),
-    at("a team", "/teams/engineering"),
+    { ...at("a team", "/teams/engineering"), picture: "team", pictured: "olga" },
     { ...at("a person", "/people/alice", { mo: 404, alice: 200 }), picture: "person" },
     at("a person who left", "/people/bob", { mo: 404 }),
     { ...at("trail", "/trail"), picture: "trail" },
     at("trail without entries", "/trail?action=key.purged"),
     { ...at("leak", "/leak"), picture: "leak" },
-    at("refused without a key", "/refusals", { mo: 403, alice: 403 }),
+    { ...at("refused without a key", "/refusals", { mo: 403, alice: 403 }), picture: "refusals", pictured: "olga" },
     at("nothing", "/nothing", { all: 404 }),
   ],
   empty: [
@@ -127,7 +128,7 @@ const SCREENS = {
     at("a person with an unreadable key", "/people/alice", asMember(404)),
   ],
   leaver: [
-    { ...at("a person whose keys are being replaced", "/people/alice", asMember(404)), picture: "leaver" },
+    { ...at("a person whose keys are being replaced", "/people/alice", asMember(404)), picture: "leaver", pictured: "olga" },
     at("a person whose key is being replaced", "/people/bob", asMember(404)),
   ],
   uncounted: [
@@ -224,11 +225,15 @@ const FORMS = [
     await person.open(`/keys/${person.service.ids.used}`);
     await person.page.click("details summary");
   }),
-  after("many keys, before they are deleted", ADMINS, async (person) => {
-    await person.open("/review");
-    for (const box of await person.page.locator("input[name=key]").all()) await box.check();
-    await submit(person, "button.danger");
-  }),
+  {
+    ...after("many keys, before they are deleted", ADMINS, async (person) => {
+      const { ids } = person.service;
+      await person.open("/review");
+      for (const id of [ids.used, ids.live, ids["Nightly backup - staging"]]) await person.page.check(`input[value="${id}"]`);
+      await submit(person, "button.danger");
+    }),
+    picture: "delete-many",
+  },
   after("many keys, the wrong number typed", ADMINS, async (person) => {
     await person.open("/review");
     for (const id of [person.service.ids.used, person.service.ids.live]) await person.page.check(`input[value="${id}"]`);
@@ -302,8 +307,7 @@ const isMain = (screen) => screen.picture || FORMS.includes(screen);
 const picturesGoTo = process.env.PICTURES;
 
 // Most pictures show what an admin of a team sees.
-const isPictured = (screen, who) =>
-  picturesGoTo && screen.picture && who === (screen.people.includes("alice") ? "alice" : "olga");
+const isPictured = (screen, who) => picturesGoTo && screen.picture && who === (screen.pictured ?? "alice");
 
 // A screen as it is, dark, with forced colours, and in a narrow window. The last two change no more than styles: axe looks at
 // the main screens.
@@ -316,9 +320,15 @@ async function look(person, screen) {
   if (isPictured(screen, person.who)) await picture(page, picturesGoTo, screen.picture);
   const found = await person.axe(screen.name, "light");
   await page.emulateMedia({ colorScheme: "dark" });
+  if (isPictured(screen, person.who) && screen.variants) await picture(page, picturesGoTo, `${screen.picture}-dark`);
   found.push(...(await person.axe(screen.name, "dark")));
   await page.setViewportSize(NARROW);
   await person.fits();
+  if (isPictured(screen, person.who) && screen.variants) {
+    await page.emulateMedia({ colorScheme: "light" });
+    await picture(page, picturesGoTo, `${screen.picture}-narrow`);
+    await page.emulateMedia({ colorScheme: "dark" });
+  }
   if (!isMain(screen)) return found;
   found.push(...(await person.axe(screen.name, "narrow")));
   await page.setViewportSize(WIDE);
