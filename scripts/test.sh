@@ -195,7 +195,12 @@ browser_tools() {
   if [ -n "${PICTURES:-}" ] && ! command -v pngquant; then missing+=(pngquant); fi
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
   node --version
-  node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "Node 20 or newer is missing"; return 1; }
+  # Debian 12 has Node 18, Debian 13 has 20.
+  node -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || {
+    echo "The browser tests need Node 20 or later, and $(command -v node) is $(node --version)."
+    echo "Install a later one, from https://nodejs.org for example, and put its folder first in PATH."
+    return 1
+  }
 }
 
 chromium_of_the_system() {

@@ -125,6 +125,8 @@ export const flows = [
     }
     const colours = await page.$eval("main", (main) => [getComputedStyle(main).color, getComputedStyle(main).backgroundColor]);
     assert.deepEqual(colours, ["rgb(0, 0, 0)", "rgb(255, 255, 255)"]);
+    const quiet = await page.$eval(".quiet", (quiet) => getComputedStyle(quiet).color);
+    assert.equal(quiet, "rgb(84, 88, 95)", "paper is not dark");
     const pdf = await page.pdf();
     assert.ok(pdf.length > 5_000 && pdf.subarray(0, 5).toString() === "%PDF-");
   }),

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { picture } from "./picture.mjs";
-import { NARROW, PEOPLE, Person, WIDE, test } from "./support.mjs";
+import { COLOURS, NARROW, PEOPLE, Person, WIDE, test } from "./support.mjs";
 import { WORLDS, inWorld } from "./world.mjs";
 
 const EVERYBODY = Object.keys(PEOPLE);
@@ -309,8 +309,8 @@ const picturesGoTo = process.env.PICTURES;
 // Most pictures show what an admin of a team sees.
 const isPictured = (screen, who) => picturesGoTo && screen.picture && who === (screen.pictured ?? "alice");
 
-// A screen as it is, dark, with forced colours, and in a narrow window. The last two change no more than styles: axe looks at
-// the main screens.
+// A screen as it is, dark, with forced colours, and in a narrow window. Only styles change: dark and with forced colours, the
+// rules about colours are enough, and in the last two axe looks at the main screens.
 async function look(person, screen) {
   const { page } = person;
   await page.setViewportSize(WIDE);
@@ -321,7 +321,7 @@ async function look(person, screen) {
   const found = await person.axe(screen.name, "light");
   await page.emulateMedia({ colorScheme: "dark" });
   if (isPictured(screen, person.who) && screen.variants) await picture(page, picturesGoTo, `${screen.picture}-dark`);
-  found.push(...(await person.axe(screen.name, "dark")));
+  found.push(...(await person.axe(screen.name, "dark", COLOURS)));
   await page.setViewportSize(NARROW);
   await person.fits();
   if (isPictured(screen, person.who) && screen.variants) {
@@ -333,7 +333,7 @@ async function look(person, screen) {
   found.push(...(await person.axe(screen.name, "narrow")));
   await page.setViewportSize(WIDE);
   await page.emulateMedia({ colorScheme: "light", forcedColors: "active" });
-  found.push(...(await person.axe(screen.name, "forced colours")));
+  found.push(...(await person.axe(screen.name, "forced colours", COLOURS)));
   return found;
 }
 

@@ -9,6 +9,8 @@ import { chromium } from "playwright-core";
 import { figures } from "./figures.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+// The rules of axe whose answers depend on colours.
+export const COLOURS = { runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] } };
 const MOUNT = "/settings/api-keys";
 
 // Nothing is asked of anybody but the service.
@@ -255,14 +257,14 @@ export class Person {
   }
 
   // What axe finds wrong with what is shown. The page's policy forbids such a script; the debugger is not bound by it.
-  async axe(state, mode) {
+  async axe(state, mode, rules = {}) {
     figures.states.add(`${state}, ${this.who}`);
     figures.people.add(this.who);
     figures.modes.add(mode);
     figures.pages += 1;
     const { page } = await this.asked();
     if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
-    const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+    const { violations } = await page.evaluate((rules) => axe.run(document, { resultTypes: ["violations"], ...rules }), rules);
     figures.violations += violations.length;
     return violations.map(({ id, nodes }) => `${state}, ${this.who}, ${mode}: ${id}: ${nodes[0].html.slice(0, 200)}`);
   }
