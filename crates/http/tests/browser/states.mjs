@@ -72,7 +72,7 @@ const SCREENS = {
     at("review with dead keys", "/review?dead=1"),
     { ...at("people", "/people", { mo: 404 }), picture: "people", pictured: "olga" },
     at("people, none found", "/people?user=nothing", { mo: 404 }),
-    { ...at("a team", "/teams/engineering"), picture: "team", pictured: "olga" },
+    at("a team", "/teams/engineering"),
     { ...at("a person", "/people/alice", { mo: 404, alice: 200 }), picture: "person" },
     at("a person who left", "/people/bob", { mo: 404 }),
     { ...at("trail", "/trail"), picture: "trail" },
@@ -280,10 +280,14 @@ const FORMS = [
     await person.open("/people/mo");
     await submit(person, "button[value=suspend]");
   }),
-  after("a team, before it is suspended", ["olga"], async (person) => {
-    await person.open("/teams/engineering");
-    await submit(person, "button[value=suspend]");
-  }),
+  {
+    ...after("a team, before it is suspended", ["olga"], async (person) => {
+      await person.open("/teams/engineering");
+      await submit(person, "button[value=suspend]");
+    }),
+    picture: "team",
+    pictured: "olga",
+  },
   after("a team, before it is closed", ["olga"], async (person) => {
     await person.open("/teams/engineering");
     await submit(person, "button[value=close]");

@@ -250,10 +250,16 @@ export class Person {
     await this.fits();
   }
 
-  // Nothing is wider than the window.
+  // Nothing is wider than the window, and no text runs over what is beside it.
   async fits() {
-    const wider = await this.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    const { wider, over } = await this.page.evaluate(() => ({
+      wider: document.documentElement.scrollWidth - innerWidth,
+      over: [...document.querySelectorAll("main :is(th, td, dd, li, p, h1, h2, button, label, legend)")]
+        .filter((one) => !one.closest("caption") && one.clientWidth && one.scrollWidth > one.clientWidth + 1)
+        .map((one) => `${one.outerHTML.slice(0, 200)} needs ${one.scrollWidth} and has ${one.clientWidth}`),
+    }));
     assert.ok(wider <= 0, `${this.page.url()} is ${wider} pixels wider than the window`);
+    assert.deepEqual(over, [], `${this.page.url()} at ${this.page.viewportSize().width} pixels`);
   }
 
   // What axe finds wrong with what is shown. The page's policy forbids such a script; the debugger is not bound by it.

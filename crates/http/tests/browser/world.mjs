@@ -110,7 +110,7 @@ const PREPARE = {
   // Keys that somebody saw who leaves: replaced, half replaced, and not yet.
   async leaver(service) {
     await service.state("jobs");
-    for (const name of ["key1", "Monday cron"]) {
+    for (const name of ["key1", "Monday cron", "GitHub Actions - production"]) {
       const made = await service.successor("olga", await service.idOf(name));
       if (name === "key1") await service.api("olga", "POST", `/keys/${made.id}/rotation/finish`, { anyway: true });
     }
