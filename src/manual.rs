@@ -63,6 +63,7 @@ macro_rules! pages {
         #[doc = "[rotate]: crate::manual::rotate"]
         #[doc = "[security]: crate::manual::security"]
         #[doc = "[service_users]: crate::manual::service_users"]
+        #[doc = "[settings_page]: https://docs.rs/tower-api-keys-http/latest/tower_api_keys_http/page/"]
         #[doc = "[several_customers]: crate::manual::several_customers"]
         #[doc = "[sizing]: crate::manual::sizing"]
         #[doc = "[stored_proofs]: crate::manual::sizing#stored-proofs"]
@@ -75,14 +76,18 @@ macro_rules! pages {
     )+};
 }
 
-// Guides, by task.
+// Guides, by task. A picture comes before its page, as a definition: the documentation has no path to the file.
 pages! {
     protect
+    #[doc = include_str!("../docs/pictures/reveal.png.md")]
     issue
     ids
     managing
+    #[doc = include_str!("../docs/pictures/rotation.png.md")]
     rotate
+    #[doc = include_str!("../docs/pictures/leaver.png.md")]
     leaving
+    #[doc = include_str!("../docs/pictures/leak-found.png.md")]
     leaks
     told
     streams
@@ -94,7 +99,7 @@ pages! {
     stores
 }
 
-// Reference. The plot comes before its page, as a definition: the documentation has no path to the file.
+// Reference.
 pages! {
     http
     refusals

@@ -17,6 +17,7 @@ use std::{
     sync::OnceLock,
 };
 
+use base64ct::{Base64, Encoding};
 use serde_json::Value;
 use tower_api_keys::store::{Alphabet, COLUMNS, Column};
 
@@ -95,6 +96,23 @@ fn the_plot_of_the_manual_is_the_one_in_docs() {
         svg.push_str(&piece[2..]);
     }
     assert_eq!(svg, read("docs/scale.svg").trim_end());
+}
+
+#[test]
+fn the_pictures_of_the_manual_are_those_in_docs() {
+    let manual = read("src/manual.rs");
+    let shown = manual.split("../docs/pictures/").skip(1).map(|rest| rest.split(".md\"").next().unwrap());
+    let mut seen = 0;
+    for picture in shown {
+        let file = fs::read(root().join("docs/pictures").join(picture)).unwrap();
+        let encoded = Base64::encode_string(&file);
+        assert_eq!(
+            read(&format!("docs/pictures/{picture}.md")),
+            format!("[{picture}]: data:image/png;base64,{encoded}\n")
+        );
+        seen += 1;
+    }
+    assert!(seen > 0, "the manual has pictures");
 }
 
 /// Authors of stores copy the column widths from that page.

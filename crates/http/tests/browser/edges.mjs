@@ -22,7 +22,8 @@ const keysNamed = async (service, who, name) =>
   (await service.api(who, "GET", "/keys")).keys.filter((key) => key.name === name);
 
 const signOut = (person) => person.context.clearCookies();
-const signIn = (person) => person.context.addCookies([{ name: "session", value: `acme.${person.who}`, url: person.service.address }]);
+const signIn = ({ context, who, service }) =>
+  context.addCookies([{ name: "session", value: `acme.${who}`, url: service.address }]);
 
 export const edges = [
   withOne("a double click opens one dialog, creates one key and shows its text", "alice", async (person, page, service) => {
@@ -128,7 +129,7 @@ export const edges = [
         // An old and a new key of the same name.
         made[`rotated ${kind}`] = await service.successor("alice", (await service.key("alice", name)).id);
       }
-      for (const bad of Object.values(made)) await service.call(bad.text.slice(0, -4), `${"very-long-".repeat(6)}client/1`);
+      for (const { text } of Object.values(made)) await service.call(text.slice(0, -4), `${"very-long-".repeat(6)}client/1`);
       await service.state("flush");
       await Person.with(browser, service, "olga", {}, async (person, page) => {
         const ends = ["", "/edit", "/delete", "/pause", "/rotate"];
@@ -191,6 +192,8 @@ export const edges = [
     await form.locator("#team").selectOption("more-20");
     await form.locator("#name").fill(NAME);
     await form.locator("button.main").click();
-    assert.equal((await (await fetch(`${service.address}/whoami`, { headers: { "x-api-key": await person.secret() } })).text()).trim(), "team more-20 of acme");
+    const headers = { "x-api-key": await person.secret() };
+    const answer = await fetch(`${service.address}/whoami`, { headers });
+    assert.equal(await answer.text(), "team more-20 of acme\n");
   }),
 ];
