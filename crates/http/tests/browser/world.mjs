@@ -84,17 +84,17 @@ const PREPARE = {
   async empty() {},
   async suspended(service) {
     const ids = await firstIds(service);
-    await service.api("olga", "PUT", "/owners/team/engineering/suspension");
+    await service.api("olga", "POST", "/owners/team/engineering/suspend", {});
     return ids;
   },
   async "suspended person"(service) {
     const ids = await firstIds(service);
-    await service.api("olga", "PUT", "/owners/user/alice/suspension");
+    await service.api("olga", "POST", "/owners/user/alice/suspend", {});
     return ids;
   },
   async closed(service) {
     const ids = await firstIds(service);
-    for (const owner of ["team/engineering", "user/bob"]) await service.api("olga", "POST", `/owners/${owner}/close`);
+    for (const owner of ["team/engineering", "user/bob"]) await service.api("olga", "POST", `/owners/${owner}/close`, {});
     return ids;
   },
   async "free plan"(service) {
