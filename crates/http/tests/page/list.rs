@@ -92,6 +92,20 @@ async fn a_plan_without_team_keys_says_so_instead_of_the_button() {
 }
 
 #[tokio::test]
+async fn a_person_in_no_team_has_personal_keys_and_is_told_why_there_are_no_others() {
+    let world = World::new().await;
+    world.team_key("GitHub Actions - production").await;
+    let list = world.get("mallory", "").await;
+    list.is(200)
+        .markup("/new?kind=user\"")
+        .no_markup("/new?kind=team")
+        .lacks("GitHub Actions")
+        .has("Your role does not allow this.");
+    world.get("mallory", "/new?kind=team").await.is(403).has("Your role does not allow this.").no_markup("<form");
+    world.get("mallory", "/new?kind=user").await.is(200).markup("<button class=\"main\">");
+}
+
+#[tokio::test]
 async fn several_teams_have_headings_and_one_has_none() {
     let world = World::new().await;
     world.team_key("GitHub Actions - production").await;

@@ -101,7 +101,7 @@ async fn giving_up_keeps_the_old_key() {
     world.submit("alice", &steps, &[("do", "dance")]).await.is(400);
 }
 
-/// Whoever already sends the new key would get 401.
+/// Callers that already send the new key would get 401.
 #[tokio::test]
 async fn giving_up_a_new_key_in_use_asks_for_its_name() {
     let world = World::new().await;

@@ -2,7 +2,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tower_api_keys::{
     IssueKey, KeyKind, Networks, Owner, Scope, Scopes, TeamId,
-    manage::{Decision, ManageErrorKind, NoteKind, Preview, Severity},
+    manage::{Decision, DenialReason, ManageErrorKind, NoteKind, Preview, Severity},
     record::Labels,
 };
 
@@ -228,13 +228,20 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
         None => None,
     };
     let words = call.site.words();
-    let refused = preview.as_ref().and_then(|preview| match (preview.decision, &preview.denial) {
-        // An answer to this choice of team, scopes and end; without choices there is no other.
-        (Decision::Deny(_), Some(denial)) if asked.teams.choices.is_empty() && !call.actor.is_org_admin() => {
-            let both = [Some(denial.sentence()), denial.remedy()];
-            Some(both.iter().flatten().map(|sentence| words.sentence(sentence)).collect::<Vec<_>>().join(" "))
+    // Without choices there is no other team, scope or end with another answer.
+    let has_choice = call.actor.is_org_admin() || !asked.teams.choices.is_empty();
+    let denial = match &preview {
+        _ if has_choice => None,
+        Some(Preview { decision: Decision::Deny(_), denial, .. }) => denial.clone(),
+        // In no team.
+        None if asked.kind == KeyKind::Team && !fields.has("team") => {
+            Some(call.manager.denial(DenialReason::InsufficientRole))
         }
         _ => None,
+    };
+    let refused = denial.map(|denial| {
+        let both = [Some(denial.sentence()), denial.remedy()];
+        both.iter().flatten().map(|sentence| words.sentence(sentence)).collect::<Vec<_>>().join(" ")
     });
     let notes = preview.map(|preview| say(call, &asked, &preview)).unwrap_or_default();
     let Asked { kind, teams, team, .. } = asked;
