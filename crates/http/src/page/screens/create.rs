@@ -232,7 +232,7 @@ async fn screen(call: &Call, asked: Asked, failed: Option<Failed>, status: Statu
     let has_choice = call.actor.is_org_admin() || !asked.teams.choices.is_empty();
     let denial = match &preview {
         _ if has_choice => None,
-        Some(Preview { decision: Decision::Deny(_), denial, .. }) => denial.clone(),
+        Some(Preview { decision: Decision::Deny(_), denial, .. }) => *denial,
         // In no team.
         None if asked.kind == KeyKind::Team && !fields.has("team") => {
             Some(call.manager.denial(DenialReason::InsufficientRole))
