@@ -353,12 +353,12 @@ function screensOf(who, title, worlds, chosen, how) {
   return test(`${title} of ${PEOPLE[who]}`, async (browser) => {
     const found = [];
     for (const world of worlds) {
+      const screens = SCREENS[world].filter((screen) => screen.people.includes(who)).filter(chosen);
+      if (!screens.length) continue;
       await inWorld(world, (service) =>
         Person.with(browser, service, who, {}, async (person) => {
           if (how === lookWithoutScript) await person.withoutScript();
-          for (const screen of SCREENS[world].filter((screen) => screen.people.includes(who)).filter(chosen)) {
-            found.push(...(await how(person, screen)));
-          }
+          for (const screen of screens) found.push(...(await how(person, screen)));
         }),
       );
     }
