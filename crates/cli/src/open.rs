@@ -8,7 +8,7 @@ use std::{
 
 use tower_api_keys::{
     Actor, ApiKeys, KeyManager,
-    auth::Addresses,
+    auth::{Addresses, Freshness},
     hash::{Pepper, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
     store::{AnyStore, PostgresErrorKind, PostgresSettings, PostgresStore, SqliteOpenErrorKind, SqliteStore},
@@ -40,6 +40,16 @@ pub(crate) struct Setup {
     pub(crate) for_long: bool,
     /// Which users and teams there are.
     pub(crate) lists: Option<Lists>,
+    /// How it checks keys, if it does.
+    pub(crate) checks: Checks,
+}
+
+/// How a node checks the keys of requests.
+#[derive(Default)]
+pub(crate) struct Checks {
+    pub(crate) freshness: Freshness,
+    /// None: addresses are only written down here.
+    pub(crate) addresses: Option<Addresses>,
 }
 
 /// An open store with what manages its keys.
@@ -168,10 +178,11 @@ impl Session {
         let mut builder = ApiKeys::builder(store.erased())
             .format(format(global)?)
             .peppers(peppers(global)?)
-            // The nodes of the service decide from where requests come. Here, networks are only written down.
-            .addresses(Addresses::given())
             // What a service keeps for longer than by default must not be deleted by a command that runs for long.
             .keep_usage_days(400);
+        let Checks { freshness, addresses } = setup.checks;
+        // Without addresses of its own it only writes networks down: other nodes know from where requests come.
+        builder = builder.freshness(freshness).addresses(addresses.unwrap_or_else(Addresses::given));
         if setup.for_long {
             // Each end is announced once, and has to reach the sink of the service, which is not here.
             builder = builder.warn_of_ends([]);

@@ -106,6 +106,11 @@ impl World {
         }
     }
 
+    /// A plain connection to its PostgreSQL server.
+    pub async fn database(&self) -> tokio_postgres::Client {
+        self._server.as_ref().unwrap().client().await
+    }
+
     pub fn server(&mut self) -> &mut Server {
         self._server.as_mut().unwrap()
     }

@@ -1,0 +1,5 @@
+//! `apikeys serve` as a process: what proxies are answered, and what clients behind real proxies see.
+
+mod check;
+mod life;
+mod server;
