@@ -1,5 +1,7 @@
 //! `apikeys serve` as a process: what proxies are answered, and what clients behind real proxies see.
 
 mod check;
+mod clients;
 mod life;
+mod proxy;
 mod server;
