@@ -6,7 +6,8 @@
 //! alive. Each client sends one request after another. Rounds of a quarter of a second alternate between the paths.
 //!
 //! Prints one line for each figure: name, tab, figure. For 8 and 32 clients: the median requests a second of each path,
-//! and the median of the ratios of `apikeys` to `bare` in the same round. `--rounds` sets their number.
+//! the median of the ratios of `apikeys` to `bare` in the same round, and the processor time of all processes for a
+//! request, which other work on the machine changes less than the time of day. `--rounds` sets their number.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -44,6 +45,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use rustix::process::{Pid, Signal, kill_process};
 use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, hash::Argon2Params, store::SqliteStore};
 use traffic::{Arguments, cores, median};
 
@@ -62,11 +64,14 @@ fn main() {
     let rounds = Arguments::read(&[("rounds", 40.0)]).count("rounds");
     let folder = tempfile::tempdir().unwrap();
     let keys = tokio::runtime::Runtime::new().unwrap().block_on(make_keys(folder.path()));
-    let (_bare, bare) = start(Command::new(env::current_exe().unwrap()).arg(BARE));
+    let (bare_server, bare) = start(Command::new(env::current_exe().unwrap()).arg(BARE));
     let mut serve = Command::new(env!("CARGO_BIN_EXE_apikeys"));
-    let (_apikeys, apikeys) = start(serve.args(["serve", "--listen", "127.0.0.1:0"]).env("APIKEYS_STORE", folder.path().join("keys.db")));
-    let (_nginx, nginx) = start_nginx(folder.path(), bare, apikeys);
+    let (server, apikeys) =
+        start(serve.args(["serve", "--listen", "127.0.0.1:0"]).env("APIKEYS_STORE", folder.path().join("keys.db")));
+    let (proxy, nginx) = start_nginx(folder.path(), bare, apikeys);
     println!("cores\t{}", cores());
+    let mut processes = vec![std::process::id(), bare_server.0.id(), server.0.id()];
+    processes.extend(children(proxy.0.id()));
     for key in &keys {
         // Its only hash.
         Connection::open(nginx).unwrap().expect(&request("/apikeys", key), 200).unwrap();
@@ -74,39 +79,60 @@ fn main() {
     assert_eq!(Connection::open(nginx).unwrap().ask(&request("/apikeys", "none")), Ok(401));
     for clients in CLIENTS {
         let mut rates = [const { Vec::new() }; PATHS.len()];
+        let (mut used, mut answered) = ([0; PATHS.len()], [0; PATHS.len()]);
         for round in 0..rounds {
             for turn in 0..PATHS.len() {
                 // The order alternates, too.
                 let path = (round + turn) % PATHS.len();
-                rates[path].push(rate(nginx, PATHS[path], &keys, clients));
+                let (begun, before) = (Instant::now(), processor_us(&processes));
+                let count = closed_loop(nginx, PATHS[path], &keys, clients);
+                rates[path].push(count as f64 / begun.elapsed().as_secs_f64());
+                used[path] += processor_us(&processes) - before;
+                answered[path] += count;
             }
         }
         for (path, name) in PATHS.into_iter().enumerate() {
             println!("requests_per_second_{name}_{clients}\t{:.0}", median(rates[path].clone()));
+            println!("processor_us_{name}_{clients}\t{:.1}", used[path] as f64 / answered[path] as f64);
         }
         let ratios = rates[2].iter().zip(&rates[1]).map(|(apikeys, bare)| apikeys / bare).collect();
         println!("ratio_apikeys_to_bare_{clients}\t{:.3}", median(ratios));
     }
 }
 
-/// The requests a second of clients that each send one after another for a round.
-fn rate(nginx: SocketAddr, path: &str, keys: &[String], clients: usize) -> f64 {
+/// The requests of clients that each send one after another for a round.
+fn closed_loop(nginx: SocketAddr, path: &str, keys: &[String], clients: usize) -> u64 {
     let lane = |number: usize| {
         let mut connection = Connection::open(nginx).unwrap();
         let request = request(&format!("/{path}"), &keys[number % keys.len()]);
-        let (begun, mut count) = (Instant::now(), 0_u32);
+        let (begun, mut count) = (Instant::now(), 0);
         while begun.elapsed() < ROUND {
             connection.expect(&request, 200).unwrap();
             count += 1;
         }
         count
     };
-    let (begun, lane) = (Instant::now(), &lane);
-    let count: u32 = thread::scope(|scope| {
+    let lane = &lane;
+    thread::scope(|scope| {
         let lanes: Vec<_> = (0..clients).map(|number| scope.spawn(move || lane(number))).collect();
         lanes.into_iter().map(|lane| lane.join().unwrap()).sum()
-    });
-    f64::from(count) / begun.elapsed().as_secs_f64()
+    })
+}
+
+/// The processor time of these processes so far, in steps of 10 ms. 0 without /proc.
+fn processor_us(processes: &[u32]) -> u64 {
+    let of = |process: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        // Behind the name: in user mode, and in the kernel.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some((fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?) * 10_000)
+    };
+    processes.iter().filter_map(of).sum()
+}
+
+fn children(process: u32) -> Vec<u32> {
+    let listed = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 async fn make_keys(folder: &Path) -> Vec<String> {
@@ -128,8 +154,7 @@ async fn serve_200() {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let answer =
-            service_fn(async |_: Request<Incoming>| Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())));
+        let answer = service_fn(async |_: Request<Incoming>| Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())));
         tokio::spawn(async move { drop(http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await) });
     }
 }
@@ -139,7 +164,10 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        drop(self.0.kill());
+        // A killed nginx would leave its workers behind.
+        if let Some(id) = self.0.id().try_into().ok().and_then(Pid::from_raw) {
+            kill_process(id, Signal::TERM).unwrap();
+        }
         drop(self.0.wait());
     }
 }
