@@ -1,12 +1,13 @@
 //! `apikeys serve` behind a real nginx: `cargo bench -p tower-api-keys-cli --bench serve`. Needs nginx.
 //!
 //! One nginx serves the same small file at three paths: as it is (`static`), after asking a bare hyper server that
-//! answers 200 (`bare`), and after asking `apikeys serve` over an SQLite file, with proved keys (`apikeys`). The three
+//! answers 200 (`bare`), and after asking `apikeys serve` over an SQLite file, with proved keys: a file that others may
+//! open, too (`shared`), and one that it keeps for itself (`exclusive`). The servers
 //! are processes of their own; nginx asks over kept-alive connections, and the clients, in this process, keep theirs
 //! alive. Each client sends one request after another. Rounds of a quarter of a second alternate between the paths.
 //!
 //! Prints one line for each figure: name, tab, figure. For 8 and 32 clients: the median requests a second of each path,
-//! the median of the ratios of `apikeys` to `bare` in the same round, and the processor time of all processes for a
+//! the median of the ratios of `shared` and of `exclusive` to `bare` in the same round, and the processor time of all processes for a
 //! request, which other work on the machine changes less than the time of day. `--rounds` sets their number.
 #![allow(
     clippy::expect_used,
@@ -49,7 +50,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tower_api_keys::{Actor, ApiKeys, IssueKey, TeamId, hash::Argon2Params, store::SqliteStore};
 use traffic::{Arguments, cores, median};
 
-const PATHS: [&str; 3] = ["static", "bare", "apikeys"];
+const PATHS: [&str; 4] = ["static", "bare", "shared", "exclusive"];
 const CLIENTS: [usize; 2] = [8, 32];
 const KEYS: u64 = 32;
 const ROUND: Duration = Duration::from_millis(250);
@@ -65,18 +66,36 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let keys = tokio::runtime::Runtime::new().unwrap().block_on(make_keys(folder.path()));
     let (bare_server, bare) = start(Command::new(env::current_exe().unwrap()).arg(BARE));
-    let mut serve = Command::new(env!("CARGO_BIN_EXE_apikeys"));
-    let (server, apikeys) =
-        start(serve.args(["serve", "--listen", "127.0.0.1:0"]).env("APIKEYS_STORE", folder.path().join("keys.db")));
-    let (proxy, nginx) = start_nginx(folder.path(), bare, apikeys);
+    let serve = |file: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_apikeys"));
+        start(
+            command
+                .args(["serve", "--listen", "127.0.0.1:0"])
+                .args(more)
+                .env("APIKEYS_STORE", folder.path().join(file)),
+        )
+    };
+    let mut backup = Command::new(env!("CARGO_BIN_EXE_apikeys"));
+    backup.arg("backup").arg(folder.path().join("own.db")).env("APIKEYS_STORE", folder.path().join("keys.db"));
+    assert!(backup.stdout(Stdio::null()).status().unwrap().success());
+    let [(shared_server, shared), (exclusive_server, exclusive)] =
+        [serve("keys.db", &[]), serve("own.db", &["--exclusive"])];
+    let (proxy, nginx) = start_nginx(
+        folder.path(),
+        [("bare", bare, "/"), ("shared", shared, "/check"), ("exclusive", exclusive, "/check")],
+    );
     println!("cores\t{}", cores());
-    let mut processes = vec![std::process::id(), bare_server.0.id(), server.0.id()];
+    let mut processes = vec![std::process::id(), bare_server.0.id(), shared_server.0.id(), exclusive_server.0.id()];
     processes.extend(children(proxy.0.id()));
     for key in &keys {
         // Its only hash.
-        Connection::open(nginx).unwrap().expect(&request("/apikeys", key), 200).unwrap();
+        for path in ["/shared", "/exclusive"] {
+            Connection::open(nginx).unwrap().expect(&request(path, key), 200).unwrap();
+        }
     }
-    assert_eq!(Connection::open(nginx).unwrap().ask(&request("/apikeys", "none")), Ok(401));
+    for path in ["/shared", "/exclusive"] {
+        assert_eq!(Connection::open(nginx).unwrap().ask(&request(path, "none")), Ok(401));
+    }
     for clients in CLIENTS {
         let mut rates = [const { Vec::new() }; PATHS.len()];
         let (mut used, mut answered) = ([0; PATHS.len()], [0; PATHS.len()]);
@@ -95,8 +114,10 @@ fn main() {
             println!("requests_per_second_{name}_{clients}\t{:.0}", median(rates[path].clone()));
             println!("processor_us_{name}_{clients}\t{:.1}", used[path] as f64 / answered[path] as f64);
         }
-        let ratios = rates[2].iter().zip(&rates[1]).map(|(apikeys, bare)| apikeys / bare).collect();
-        println!("ratio_apikeys_to_bare_{clients}\t{:.3}", median(ratios));
+        for path in [2, 3] {
+            let ratios = rates[path].iter().zip(&rates[1]).map(|(apikeys, bare)| apikeys / bare).collect();
+            println!("ratio_{}_to_bare_{clients}\t{:.3}", PATHS[path], median(ratios));
+        }
     }
 }
 
@@ -181,11 +202,11 @@ fn start(command: &mut Command) -> (Running, SocketAddr) {
     (Running(process), address.parse().unwrap())
 }
 
-fn start_nginx(folder: &Path, bare: SocketAddr, apikeys: SocketAddr) -> (Running, SocketAddr) {
+fn start_nginx(folder: &Path, asked: [(&str, SocketAddr, &str); 3]) -> (Running, SocketAddr) {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     fs::write(folder.join("file"), "fine\n").unwrap();
     let root = folder.display();
-    let asks = |name: &str, path: &str| {
+    let asks = |(name, _, path): (&str, SocketAddr, &str)| {
         format!(
             "location = /{name} {{ auth_request /_{name}; alias {root}/file; }}\n\
              location = /_{name} {{ internal; proxy_pass http://{name}{path}; proxy_http_version 1.1;\n\
@@ -195,16 +216,16 @@ fn start_nginx(folder: &Path, bare: SocketAddr, apikeys: SocketAddr) -> (Running
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {root}/{kind};\n"))
         .concat();
+    let upstream = |(name, address, _): (&str, SocketAddr, &str)| {
+        format!("upstream {name} {{ server {address}; keepalive 64; keepalive_requests 1000000000; }}\n")
+    };
+    let (upstreams, locations) = (asked.map(upstream).concat(), asked.map(asks).concat());
     // The user of the workers has to be able to read the file.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     let text = format!(
         "daemon off; {user} worker_processes auto; error_log stderr error; pid {root}/pid;\nevents {{}}\nhttp {{\n\
          access_log off;\n{temporary}keepalive_requests 1000000000;\n\
-         upstream bare {{ server {bare}; keepalive 64; keepalive_requests 1000000000; }}\n\
-         upstream apikeys {{ server {apikeys}; keepalive 64; keepalive_requests 1000000000; }}\n\
-         server {{ listen {port};\nlocation = /static {{ alias {root}/file; }}\n{}{}}}\n}}\n",
-        asks("bare", "/"),
-        asks("apikeys", "/check"),
+         {upstreams}server {{ listen {port};\nlocation = /static {{ alias {root}/file; }}\n{locations}}}\n}}\n"
     );
     fs::write(folder.join("nginx.conf"), text).unwrap();
     let path = format!("{}:/usr/sbin", env::var("PATH").unwrap_or_default());

@@ -121,6 +121,12 @@ impl World {
         self
     }
 
+    /// Without this environment variable.
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.settings.remove(name);
+        self
+    }
+
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.path().join(file)
     }

@@ -8,7 +8,7 @@ use std::{
 
 use tracing::{Level, error, warn};
 
-use super::asked::Mistake;
+use super::{asked::Mistake, page::NotAdmitted};
 
 /// How long after a line its repetitions are not written.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -20,6 +20,8 @@ pub(super) enum Complaint {
     Asked(Mistake),
     /// Connections are not accepted.
     Accept,
+    /// The page was asked, and did not answer.
+    NotAdmitted(NotAdmitted),
     /// An answer would have let a request through that nobody judged.
     Success,
 }
@@ -46,6 +48,18 @@ impl Log {
                  the address that the proxy asks."
             ),
             Complaint::Accept => error!("Connections cannot be accepted: check how many files this process may open."),
+            Complaint::NotAdmitted(NotAdmitted::Stranger) => warn!(
+                "The page was asked from an address that --page-trust does not name, and refused it. If that is your sign-in \
+                 proxy, name it."
+            ),
+            Complaint::NotAdmitted(NotAdmitted::File) => error!(
+                "The page is closed to everybody, because --page-roles-file cannot be read, or is not JSON of the documented \
+                 form."
+            ),
+            Complaint::NotAdmitted(_) => warn!(
+                "The sign-in proxy said something about a person that is not in the documented form, and the page refused \
+                 it. Check that each header comes once, and that the proxy replaces what clients send."
+            ),
             Complaint::Success => {
                 error!("An answer without a judgement was replaced by 500: please report this defect.")
             }

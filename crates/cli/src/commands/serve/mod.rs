@@ -6,7 +6,9 @@ mod headers;
 mod listen;
 mod log;
 mod metrics;
+mod page;
 mod rate;
+mod roles;
 mod settings;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -22,6 +24,7 @@ use self::{
     listen::Port,
     log::Log,
     metrics::{Exposition, Figures},
+    page::{Door, PageOptions},
     rate::{Rate, quota},
     settings::{Proxies, addresses},
 };
@@ -45,6 +48,9 @@ pub(crate) struct Serve {
     /// How current records are: `strict`, or a bound, such as `2s`, for which a revoked key may pass
     #[arg(long, value_name = "FRESHNESS", default_value = "strict", value_parser = values::freshness)]
     freshness: Freshness,
+    /// Keep the SQLite file for this process alone: faster, and no other command can open it meanwhile
+    #[arg(long)]
+    exclusive: bool,
     /// The address or network of a proxy whose X-Forwarded-For is believed; may be repeated
     #[arg(long, value_name = "NETWORK")]
     trust: Vec<String>,
@@ -57,19 +63,32 @@ pub(crate) struct Serve {
     /// The address and port of /metrics, for Prometheus [default: none]
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    page: PageOptions,
+}
+
+/// The ports that are taken.
+struct Ports {
+    check: Port,
+    metrics: Option<Port>,
+    page: Option<Port>,
 }
 
 impl Serve {
     pub(super) async fn run(&self, global: &Global, screen: &mut Screen) -> Result<Exit, Failure> {
         Log::begin();
         let signals = Signals::new().map_err(Failure::no_runtime)?;
-        let proxies = Proxies::named(&self.trust)?;
-        let store = Address::of(global.store.as_deref())?.open(global).await?;
+        let proxies = Proxies::named("--trust", &self.trust)?;
+        let door = self.page.door(global)?;
+        let address = Address::of(global.store.as_deref())?;
+        let store = if self.exclusive { address.open_alone(global).await? } else { address.open(global).await? };
         // Before keys describe their figures.
         let figures = self.metrics.map(|_| Figures::installed());
         let checks = Checks { freshness: self.freshness, addresses: addresses(proxies.as_ref(), self.proxies) };
-        let session = Session::over(store, global, Setup { checks, ..Setup::default() }).await?;
-        let done = self.serve(&session, global, proxies, figures, signals, screen).await;
+        let has_organizations = self.page.has_organizations();
+        let setup = Setup { checks, has_organizations, ..Setup::default() };
+        let session = Session::over(store, global, setup).await?;
+        let done = self.serve(&session, global, (proxies, door), figures, signals, screen).await;
         // Written even if requests were cut off.
         let closed = session.close().await;
         done.and_then(|exit| closed.map(|()| exit))
@@ -79,7 +98,7 @@ impl Serve {
         &self,
         session: &Session,
         global: &Global,
-        proxies: Option<Proxies>,
+        (proxies, door): (Option<Proxies>, Option<Door>),
         figures: Option<Figures>,
         mut signals: Signals,
         screen: &mut Screen,
@@ -87,12 +106,12 @@ impl Serve {
         let log = Arc::new(Log::default());
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
-        let check = Port::bind(self.listen).await?;
-        let metrics = match self.metrics {
-            Some(address) => Some(Port::bind(address).await?),
+        let page = match door {
+            Some(door) => Some(self.page.page(door, &session.keys, Arc::clone(&log))?),
             None => None,
         };
-        self.say(&check, metrics.as_ref(), screen)?;
+        let ports = Ports::bind(self).await?;
+        self.say(&ports, screen)?;
 
         let rate = self.rate.map(|quota| Arc::new(Rate::new(quota)));
         if let Some(rate) = &rate {
@@ -103,12 +122,15 @@ impl Serve {
             Some(organization) => session.keys.layer_for(organization.clone()),
             None => session.keys.layer(),
         };
-        servers.spawn(check.serve(
+        servers.spawn(ports.check.serve(
             Check::new(&layer, rate, proxies, Arc::clone(&log)),
             stopped.clone(),
             Arc::clone(&log),
         ));
-        if let Some((port, figures)) = metrics.zip(figures) {
+        if let Some((port, page)) = ports.page.zip(page) {
+            servers.spawn(port.serve(page, stopped.clone(), Arc::clone(&log)));
+        }
+        if let Some((port, figures)) = ports.metrics.zip(figures) {
             let exposition = Exposition { figures, keys: session.keys.authenticator() };
             servers.spawn(port.serve(exposition, stopped.clone(), Arc::clone(&log)));
         }
@@ -127,7 +149,7 @@ impl Serve {
     }
 
     /// Says where keys are checked, and how.
-    fn say(&self, check: &Port, metrics: Option<&Port>, screen: &mut Screen) -> Result<(), Failure> {
+    fn say(&self, ports: &Ports, screen: &mut Screen) -> Result<(), Failure> {
         match self.freshness {
             Freshness::Bounded(bound) => {
                 info!(
@@ -137,6 +159,7 @@ impl Serve {
             }
             _ => info!("A revoked key is refused on the next request."),
         }
+        let Ports { check, metrics, page } = ports;
         if check.is_public() {
             warn!(
                 "Everybody who reaches {} can ask whether a key is good: let only your proxies reach it.",
@@ -146,15 +169,33 @@ impl Serve {
         if screen.is_json() {
             screen.document(&serde_json::json!({
                 "check": format!("http://{}/check", check.address),
-                "metrics": metrics.map(|port| format!("http://{}/metrics", port.address)),
+                "metrics": metrics.as_ref().map(|port| format!("http://{}/metrics", port.address)),
+                "page": page.as_ref().map(|port| format!("http://{}{}", port.address, self.page.path())),
             }))?;
         } else {
             screen.line(format!("Keys are checked at http://{}/check", check.address))?;
             if let Some(port) = metrics {
                 screen.line(format!("Figures are at http://{}/metrics", port.address))?;
             }
+            if let Some(port) = page {
+                screen.line(format!("The page is at http://{}{}", port.address, self.page.path()))?;
+            }
         }
         screen.flush()
+    }
+}
+
+impl Ports {
+    async fn bind(serve: &Serve) -> Result<Self, Failure> {
+        let bound = async |address: Option<SocketAddr>| match address {
+            Some(address) => Port::bind(address).await.map(Some),
+            None => Ok(None),
+        };
+        Ok(Self {
+            check: Port::bind(serve.listen).await?,
+            metrics: bound(serve.metrics).await?,
+            page: bound(serve.page.page).await?,
+        })
     }
 }
 

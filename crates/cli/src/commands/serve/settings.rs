@@ -10,12 +10,12 @@ use crate::failure::Failure;
 pub(super) struct Proxies(Networks);
 
 impl Proxies {
-    /// Those of `--trust`; none if there are none.
-    pub(super) fn named(networks: &[String]) -> Result<Option<Self>, Failure> {
+    /// Those of this option; none if there are none.
+    pub(super) fn named(option: &str, networks: &[String]) -> Result<Option<Self>, Failure> {
         if networks.is_empty() {
             return Ok(None);
         }
-        let networks = Networks::new(networks).map_err(|error| Failure::option("--trust", &error))?;
+        let networks = Networks::new(networks).map_err(|error| Failure::option(option, &error))?;
         Ok(Some(Self(networks)))
     }
 

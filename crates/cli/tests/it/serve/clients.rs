@@ -188,6 +188,9 @@ fn setting(block: &str, name: &str) -> String {
     value.trim().trim_matches('"').to_owned()
 }
 
+/// Asks as a proxy does, about a request with this method, target and headers.
+type Ask = fn(&Serving, &str, &str, &[(&str, &str)]) -> Answer;
+
 /// What Traefik 3 sends for a request: `GET`, the headers of `authRequestHeaders`, and those that it adds
 /// (<https://github.com/traefik/traefik/blob/v3.3/pkg/middlewares/auth/forward.go>).
 fn traefik(serving: &Serving, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
@@ -252,7 +255,7 @@ fn what_traefik_and_envoy_send_is_answered_for_their_clients() {
         let grpc = [("content-type", "application/grpc-web"), ("te", "trailers")];
         assert_eq!(ask(serving, "POST", "/agents", &grpc).status, 401);
     }
-    let cases = |ask: fn(&Serving, &str, &str, &[(&str, &str)]) -> Answer| {
+    let cases = |ask: Ask| {
         let with = |key: &str| ask(serving, "POST", "/agents", &[("x-api-key", key)]);
         let two = [("x-api-key", reader.text.as_str()), ("authorization", "Bearer another")];
         let limited = std::iter::repeat_with(|| with(&busy.text)).find(|answer| answer.status != 200).unwrap();

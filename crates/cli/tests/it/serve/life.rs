@@ -137,6 +137,25 @@ fn what_cannot_be_served_is_said_with_its_exit_code() {
 }
 
 #[test]
+fn a_file_of_its_own_is_closed_to_other_commands_and_no_server_can_be_asked_for_that() {
+    let world = World::sqlite();
+    let made = world.team_key("CI");
+    let serving = world.serve(&["--exclusive"]);
+    for _ in 0..2 {
+        assert_eq!(serving.check("/check", &[("x-api-key", &made.text)]).status, 200);
+    }
+    assert!(world.run(&["list"]).fails(5).contains("is open exclusively in another process"));
+    assert_eq!(serving.stop().0, Some(0));
+    assert!(world.run(&["show", &made.id, "--json"]).ok().contains("\"successes\":2"));
+    let shared = world.serve(&[]);
+    assert!(world.run(&["serve", "--exclusive"]).fails(5).contains("is open exclusively in another process"));
+    drop(shared);
+    let nowhere = World::at(&format!("postgres://admin@127.0.0.1:{}/postgres", free_port()));
+    assert!(nowhere.run(&["serve", "--exclusive"]).fails(2).contains("--exclusive is for an SQLite file."));
+    assert!(World::empty().run(&["serve", "--exclusive"]).fails(5).contains("There is no file `keys.db`"));
+}
+
+#[test]
 fn it_says_how_current_it_is_and_who_may_reach_it() {
     let world = World::sqlite();
     let (_, said) = world.serve(&[]).stop();

@@ -3,5 +3,6 @@
 mod check;
 mod clients;
 mod life;
+mod page;
 mod proxy;
 mod server;
