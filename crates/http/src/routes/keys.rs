@@ -1,7 +1,7 @@
 //! Keys: list, create, read, edit, pause, revoke; what a new key would bring; who asks.
 
 use http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tower_api_keys::manage::{
     Abilities, KeyInfo, KeyPage, PauseChanged, PauseKey, Preview, ResumeKey, RevokeKey, Revoked,
 };
@@ -10,10 +10,10 @@ use super::{
     edit,
     filter::{LIST, list},
     new_key::{Draft, NewKey, Shown, shown},
+    why::Why,
 };
 use crate::{
     answer::{created, ok, page, versioned},
-    body::present,
     call::Call,
     table::{Answer, BodyOf, Header, Route, Success},
 };
@@ -122,17 +122,6 @@ pub(super) static ROUTES: [Route; 8] = [
         call: |call| Box::pin(preview_key(call)),
     },
 ];
-
-/// Why it is done: for the audit trail.
-#[derive(Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-struct Why {
-    /// At most 200 characters are kept, without keys and credentials.
-    #[cfg_attr(test, schemars(with = "String"))]
-    #[serde(default, deserialize_with = "present")]
-    because: Option<String>,
-}
 
 /// A key, and what the actor may do to it.
 #[derive(Serialize)]

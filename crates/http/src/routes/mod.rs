@@ -29,10 +29,10 @@ mod keys;
 mod leak;
 mod me;
 mod new_key;
-mod nothing;
 mod people;
 mod rotation;
 mod trail;
+mod why;
 
 use axum::{
     Router,

@@ -6,7 +6,7 @@ use tower_api_keys::{
     manage::{BlastRadius, ChangeOwner, Exposure, OwnerInfo, OwnerReinstated, OwnerStopped},
 };
 
-use super::nothing::Nothing;
+use super::why::Why;
 use crate::{
     answer::ok,
     call::Call,
@@ -55,25 +55,25 @@ pub(super) static ROUTES: [Route; 6] = [
         call: |call| Box::pin(get_owner(call)),
     },
     Route {
-        method: Method::PUT,
-        path: "/owners/{kind}/{owner}/suspension",
+        method: Method::POST,
+        path: "/owners/{kind}/{owner}/suspend",
         id: "suspendOwner",
         about: "Suspends a user or a team: its keys are refused until it is reinstated.",
         query: &[&[DRY_RUN]],
         headers: &[],
-        body: None,
+        body: Some(BodyOf::optional::<Why>()),
         ok: Success::json::<OwnerStopped>(200),
         errors: &[(409, &["conflict", "owner_closed"])],
         call: |call| Box::pin(suspend(call)),
     },
     Route {
-        method: Method::DELETE,
-        path: "/owners/{kind}/{owner}/suspension",
+        method: Method::POST,
+        path: "/owners/{kind}/{owner}/reinstate",
         id: "reinstateOwner",
         about: "Reinstates a suspended user or team.",
         query: &[&[DRY_RUN]],
         headers: &[],
-        body: None,
+        body: Some(BodyOf::optional::<Why>()),
         ok: Success::json::<OwnerReinstated>(200),
         errors: &[(409, &["conflict", "owner_closed"])],
         call: |call| Box::pin(reinstate(call)),
@@ -85,7 +85,7 @@ pub(super) static ROUTES: [Route; 6] = [
         about: "Closes a user or a team, which cannot be undone: its keys are refused from then on.",
         query: &[&[DRY_RUN]],
         headers: &[],
-        body: Some(BodyOf::optional::<Nothing>()),
+        body: Some(BodyOf::optional::<Why>()),
         ok: Success::json::<OwnerStopped>(200),
         errors: &[(409, &["conflict"])],
         call: |call| Box::pin(close(call)),
@@ -104,20 +104,25 @@ async fn get_owner(call: Call) -> Answer {
     ok(&call.manager.owner(&call.owner()?, &call.actor).await?)
 }
 
-async fn suspend(call: Call) -> Answer {
-    ok(&call.manager.suspend(change(&call)?, Suspension::Admin, &call.actor).await?)
+async fn suspend(mut call: Call) -> Answer {
+    let request = change(&mut call)?;
+    ok(&call.manager.suspend(request, Suspension::Admin, &call.actor).await?)
 }
 
-async fn reinstate(call: Call) -> Answer {
-    ok(&call.manager.reinstate(change(&call)?, Suspension::Admin, &call.actor).await?)
+async fn reinstate(mut call: Call) -> Answer {
+    let request = change(&mut call)?;
+    ok(&call.manager.reinstate(request, Suspension::Admin, &call.actor).await?)
 }
 
 async fn close(mut call: Call) -> Answer {
-    let (request, Nothing {}) = (change(&call)?, call.body()?);
+    let request = change(&mut call)?;
     ok(&call.manager.close(request, &call.actor).await?)
 }
 
-fn change(call: &Call) -> Result<ChangeOwner, Problem> {
-    let request = ChangeOwner::of(call.owner()?);
+fn change(call: &mut Call) -> Result<ChangeOwner, Problem> {
+    let (mut request, Why { because }) = (ChangeOwner::of(call.owner()?), call.body()?);
+    if let Some(because) = because {
+        request = request.because(because);
+    }
     Ok(if call.query.is_set("dry_run")? { request.dry_run() } else { request })
 }

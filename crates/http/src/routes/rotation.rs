@@ -12,7 +12,6 @@ use tower_api_keys::{
 use super::{
     edit::labels_of,
     new_key::{Shown, networks_of, scopes_of, shown, time},
-    nothing::Nothing,
 };
 use crate::{
     answer::{created, ok},
@@ -112,6 +111,12 @@ pub(super) static ROUTES: [Route; 4] = [
         call: |call| Box::pin(abort_rotation(call)),
     },
 ];
+
+/// There is nothing to say.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// The new key of a rotation. What is absent is as it is for the old one.
 #[derive(Deserialize)]

@@ -73,7 +73,7 @@ const PREPARE = {
   full,
   async empty() {},
   async suspended(service) {
-    await service.api("olga", "PUT", "/owners/team/engineering/suspension");
+    await service.api("olga", "POST", "/owners/team/engineering/suspend", {});
   },
   async closed(service) {
     await service.api("olga", "POST", "/owners/team/engineering/close");

@@ -108,12 +108,15 @@ pub async fn each_route_is_answered_as_documented_in(world: World) {
     }
     let owner = "/owners/user/alice";
     walk.ok(200, "olga", "GET", owner, None).await;
-    let dry = walk.ok(200, "olga", "PUT", &format!("{owner}/suspension?dry_run=true"), None).await;
+    let dry = walk.ok(200, "olga", "POST", &format!("{owner}/suspend?dry_run=true"), Some(json!({}))).await;
     assert_eq!(dry["dry_run"], true);
-    let suspended = walk.ok(200, "olga", "PUT", &format!("{owner}/suspension"), None).await;
+    let why = json!({ "because": "on leave" });
+    let suspended = walk.ok(200, "olga", "POST", &format!("{owner}/suspend"), Some(why)).await;
     assert_eq!(suspended["effect"], "changed");
+    let events = walk.world.get("olga", "/events?owner=user:alice&order=newest&limit=1").await.json();
+    assert_eq!(events["entries"][0]["after"]["reason"], "on leave", "{events}");
     assert_eq!(walk.world.get("alice", "/keys").await.refused(403), "owner_suspended");
-    let reinstated = walk.ok(200, "olga", "DELETE", &format!("{owner}/suspension"), None).await;
+    let reinstated = walk.ok(200, "olga", "POST", &format!("{owner}/reinstate"), Some(json!({}))).await;
     assert_eq!(reinstated["effect"], "changed");
 
     let found = walk.ok(200, "olga", "POST", "/identifications", Some(json!({ "text": format!("key={third}") }))).await;

@@ -91,7 +91,7 @@ async fn what_is_not_there_and_what_is_not_allowed_are_problems() {
         ("PUT", "/keys", "GET,HEAD,POST"),
         ("DELETE", "/keys/AAAAAAAAAAAAAAAAAAAA", "GET,HEAD,PATCH"),
         ("GET", "/revocations", "POST"),
-        ("POST", "/owners/user/alice/suspension", "PUT,DELETE"),
+        ("DELETE", "/owners/user/alice/suspend", "POST"),
     ] {
         let answer = world.send("alice", method, path, "", &[]).await;
         assert_eq!(answer.refused(405), "method_not_allowed", "{method} {path}");

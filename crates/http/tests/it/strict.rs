@@ -27,6 +27,8 @@ async fn members_that_no_request_has_are_refused() {
             ("POST", format!("/keys/{id}/rotation/abort"), json!({})),
             ("POST", "/identifications".to_owned(), json!({ "text": "x" })),
             ("POST", "/revocations".to_owned(), json!({ "keys": [id] })),
+            ("POST", "/owners/team/engineering/suspend".to_owned(), json!({})),
+            ("POST", "/owners/team/engineering/reinstate".to_owned(), json!({})),
             ("POST", "/owners/team/engineering/close".to_owned(), json!({})),
         ];
         for (method, path, mut body) in requests {

@@ -166,6 +166,30 @@ async fn links_follow_the_mount() {
 }
 
 #[tokio::test]
+async fn a_service_says_where_it_is_mounted() {
+    let world = World::new().await;
+    let mut service = page::service(&world.keys, Page::new("Auxot")).mounted_at("/t/7").unwrap();
+    for (path, expected) in [
+        ("/t/7", StatusCode::OK),
+        ("/t/7/new?kind=user", StatusCode::OK),
+        ("/t/70", StatusCode::NOT_FOUND),
+        ("/new?kind=user", StatusCode::NOT_FOUND),
+    ] {
+        let mut request = Request::get(path).body(Body::empty()).unwrap();
+        request.extensions_mut().insert::<Actor>(actor("alice").unwrap());
+        let answer = service.call(request).await.unwrap();
+        assert_eq!(answer.status(), expected, "{path}");
+        let body = to_bytes(Body::new(answer.into_body()), usize::MAX).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert_eq!(body.contains("href=\"/t/7/assets/page."), expected == StatusCode::OK, "{path}: {body}");
+    }
+    for wrong in ["", "/", "t", "/t/", "//t", "/t//7", "/t/../7", "/t?", "/{t}", "/t 7", "/t%2F7"] {
+        let service = page::service(&world.keys, Page::new("Auxot"));
+        assert!(service.mounted_at(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_of_another_site_exports_nothing() {
     let world = World::new().await;
     for path in ["/review.csv", "/trail.csv"] {

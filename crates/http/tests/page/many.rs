@@ -116,3 +116,18 @@ async fn a_review_that_cannot_have_been_is_not_shown() {
     }
     world.get("olga", "/review").await.is(200).has("Monday cron").has("laptop").lacks("Reviewed on");
 }
+
+/// The trail is read once for all keys, and for each key only if that was not enough.
+#[tokio::test]
+async fn a_review_is_found_behind_a_thousand_changes_of_other_keys() {
+    let world = World::new().await;
+    let (reviewed, _) = world.team_key("Monday cron").await;
+    let (noisy, _) = world.team_key("Nightly import").await;
+    let id = reviewed.id.to_string();
+    world.post("olga", "/review", &[("key", &id), ("step", "reviewed")]).await.is(200).has("1 key was marked");
+    for number in 0..1_001 {
+        let labels = Labels::new([("ticket", format!("OPS-{number}"))]).unwrap();
+        world.keys.manager().edit(EditKey::of(noisy.id).labels(labels), &system()).await.unwrap();
+    }
+    world.get("olga", "/review").await.is(200).has("Reviewed on 28 Nov 2026: olga");
+}

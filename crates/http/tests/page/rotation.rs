@@ -101,6 +101,26 @@ async fn giving_up_keeps_the_old_key() {
     world.submit("alice", &steps, &[("do", "dance")]).await.is(400);
 }
 
+/// Whoever already sends the new key would get 401.
+#[tokio::test]
+async fn giving_up_a_new_key_in_use_asks_for_its_name() {
+    let world = World::new().await;
+    let (old, old_text) = world.team_key("Monday cron").await;
+    let made = world.submit("alice", &format!("/keys/{}/rotate", old.id), &[]).await;
+    let new_text = made.secret();
+    let steps = format!("/keys/{}/rotation", new_text.split('.').nth(1).unwrap());
+    assert_eq!(world.call(&new_text, "curl/8").await, StatusCode::OK);
+    world.get("alice", &steps).await.is(200).has("Some requests already come with the new key. They will get 401.");
+    for confirm in ["", "monday cron", "Monday"] {
+        let fields = [("do", "abort"), ("confirm_abort", confirm)];
+        world.submit("alice", &steps, &fields).await.is(422).has("The text that you typed is different.");
+        assert_eq!(world.call(&new_text, "curl/8").await, StatusCode::OK);
+    }
+    world.submit("alice", &steps, &[("do", "abort"), ("confirm_abort", "Monday cron")]).await.is(303);
+    assert_eq!(world.call(&new_text, "curl/8").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(world.call(&old_text, "curl/8").await, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn a_personal_key_moves_to_a_team() {
     let world = World::new().await;

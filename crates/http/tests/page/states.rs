@@ -1,5 +1,8 @@
 //! Everything that can be wrong with a key, its owner or the store, on the screens where people meet it.
 
+use std::sync::atomic::Ordering;
+
+use axum::http::StatusCode;
 use tower_api_keys::{Owner, Suspension, manage::Names};
 
 use crate::support::{World, system, team, user};
@@ -111,4 +114,36 @@ async fn a_person_who_is_closed_or_has_left_is_told_apart() {
     world.get("alice", "").await.is(403).has("closed");
     world.get("olga", "/people/alice").await.is(200).has("closed permanently on 28 Nov 2026").lacks("Suspend");
     assert!(Names::none().is_complete());
+}
+
+/// Without its counts, a key in use looks unused.
+#[tokio::test]
+async fn counts_that_cannot_be_written_are_told_wherever_they_are_shown() {
+    let world = World::new().await;
+    let (key, text) = world.team_key("GitHub Actions - production").await;
+    let (old, _) = world.team_key("Monday cron").await;
+    let id = key.id.to_string();
+    world.submit("alice", &format!("/keys/{}/rotate", old.id), &[]).await.is(200);
+    let failing = "this server has not been able to write its counts. Later requests may be missing here.";
+    let rotation = format!("/keys/{}/rotation", old.id);
+    let screens = [format!("/keys/{id}"), format!("/keys/{id}/delete"), format!("/keys/{id}/pause"), rotation];
+    let counted = screens.iter().map(String::as_str).chain(["/review"]);
+    for path in counted.clone() {
+        world.get("alice", path).await.is(200).lacks(failing);
+    }
+    world.store.counts_nothing.store(true, Ordering::SeqCst);
+    assert_eq!(world.calls(&text, "curl/8").await, StatusCode::OK);
+    world.later(60);
+    world.keys.flush_usage().await.unwrap_err();
+    for path in counted.clone() {
+        world.get("alice", path).await.is(200).has(failing).has("Since 28 Nov 2026, 12:01 UTC, this server");
+    }
+    let many = world.post("alice", "/review", &[("key", &id), ("step", "look")]).await;
+    many.is(200).has(failing);
+    world.store.counts_nothing.store(false, Ordering::SeqCst);
+    world.keys.flush_usage().await.unwrap();
+    for path in counted {
+        world.get("alice", path).await.is(200).lacks(failing);
+    }
+    world.get("alice", &screens[0]).await.has("api/curl, once");
 }

@@ -38,11 +38,12 @@ pub const MOUNT: &str = "/settings/api-keys";
 /// The id of no key.
 pub const UNKNOWN: &str = "AAAAAAAAAAAAAAAAAAAA";
 
-/// A store that can be down.
+/// A store that can be down, or only for counts.
 #[derive(Default)]
 pub struct Sometimes {
     store: MemoryStore,
     pub down: AtomicBool,
+    pub counts_nothing: AtomicBool,
 }
 
 impl Fake for Sometimes {
@@ -54,10 +55,11 @@ impl Fake for Sometimes {
 
     async fn around<T: Send>(
         &self,
-        _: &'static str,
+        call: &'static str,
         pass_on: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        if self.down.load(Ordering::SeqCst) {
+        let counts_nothing = call == "record_usage" && self.counts_nothing.load(Ordering::SeqCst);
+        if counts_nothing || self.down.load(Ordering::SeqCst) {
             return Err(StoreError::unavailable("10.1.2.3 is down"));
         }
         pass_on.await
@@ -245,10 +247,15 @@ impl World {
 
     /// Calls the service with a key, as this program. The use is counted at once.
     pub async fn call(&self, text: &str, client: &str) -> StatusCode {
-        let request = Request::get("/whoami").header("x-api-key", text).header("user-agent", client);
-        let status = self.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status();
+        let status = self.calls(text, client).await;
         self.keys.flush_usage().await.unwrap();
         status
+    }
+
+    /// The same, not counted yet.
+    pub async fn calls(&self, text: &str, client: &str) -> StatusCode {
+        let request = Request::get("/whoami").header("x-api-key", text).header("user-agent", client);
+        self.app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
     }
 
     pub fn later(&self, seconds: u64) {

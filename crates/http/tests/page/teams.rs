@@ -1,6 +1,9 @@
 //! People with many teams, whom to ask, networks, and what is beside the forms.
 
+use std::{future, time::Duration};
+
 use axum::http::StatusCode;
+use tokio::time::Instant;
 use tower_api_keys::{IssueKey, Networks, auth::Addresses, manage::InventoryQuery};
 use tower_api_keys_http::page::Page;
 
@@ -48,6 +51,20 @@ async fn a_button_that_does_not_work_says_whom_to_ask() {
     world.get("mallory", "").await.is(200).has("You can ask: Olga O.");
     world.get("fred", "").await.is(200).has("not included in this plan.").lacks("You can ask");
     world.get("alice", &format!("/keys/{}", key.id)).await.is(200).lacks("You can ask");
+}
+
+#[tokio::test]
+async fn nobody_waits_long_for_whom_to_ask() {
+    let page = Page::new("Auxot").whom_to_ask(|_, _| future::pending());
+    let world = World::with(page).await;
+    let (key, _) = world.team_key("GitHub Actions - production").await;
+    tokio::time::pause();
+    let key = format!("/keys/{}", key.id);
+    for (path, status) in [("", 200), (&*key, 200), (&*format!("{key}/rotate"), 200), ("/new?kind=team", 403)] {
+        let asked = Instant::now();
+        world.get("mo", path).await.is(status).has("Ask an admin").lacks("You can ask");
+        assert!(asked.elapsed() < Duration::from_secs(2), "{path}: {:?}", asked.elapsed());
+    }
 }
 
 #[tokio::test]
