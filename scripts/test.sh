@@ -49,6 +49,9 @@ tools() {
   # On Debian only root's path has its folder.
   if ! PATH=$PATH:/usr/sbin command -v pgbouncer; then missing+=(pgbouncer); fi
   if ! command -v openssl; then missing+=(openssl); fi
+  # Proxies that ask `apikeys serve`, as the guide configures them.
+  if ! PATH=$PATH:/usr/sbin command -v nginx; then missing+=(nginx); fi
+  if ! command -v caddy; then missing+=(caddy); fi
   # For the programs that try what the OpenAPI document says.
   if ! python3 -c 'import ensurepip, venv'; then missing+=(python3-venv); fi
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"

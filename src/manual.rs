@@ -6,6 +6,7 @@
 //! | let people manage keys on a settings page | `docs/settings_page.md`, of the package `tower-api-keys-http` |
 //! | build the form that makes a key, and show the key once | [Issue and show a key](issue) |
 //! | manage keys from a terminal or a script | `docs/command_line.md`, of the package `tower-api-keys-cli` |
+//! | protect a service in any language, behind a proxy | `docs/behind_a_proxy.md`, of the package `tower-api-keys-cli` |
 //! | decide which ids users, teams and customers have | [Choose ids](ids) |
 //! | know which call to make on which day | [Managing keys](managing) |
 //! | replace a key | [Rotate without an outage](rotate) |

@@ -12,10 +12,11 @@ mod output;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
-use arguments::{Cli, Parsed, parse};
+use arguments::{Cli, Command, Parsed, parse};
 use exit::Exit;
 use failure::Failure;
 use output::Screen;
+use tokio::runtime::Builder;
 
 fn main() -> ExitCode {
     let given: Vec<OsString> = env::args_os().collect();
@@ -37,10 +38,16 @@ fn main() -> ExitCode {
     done.unwrap_or_else(|failure| screen.failure(&failure)).into()
 }
 
-/// Runs one command on this thread. Stores and hashes have threads of their own.
+/// Runs one command. Stores and hashes have threads of their own; only a server needs more than this one.
 fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::no_runtime)?;
+    let serves = matches!(cli.command, Command::Serve(_));
+    let mut builder = if serves { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    let runtime = builder.enable_all().build().map_err(Failure::no_runtime)?;
     let done = runtime.block_on(async {
+        if serves {
+            // The same signals stop it, after it has finished what it began.
+            return commands::run(cli, screen).await;
+        }
         tokio::select! {
             done = commands::run(cli, screen) => done,
             interrupted = tokio::signal::ctrl_c() => match interrupted {

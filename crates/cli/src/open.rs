@@ -8,10 +8,12 @@ use std::{
 
 use tower_api_keys::{
     Actor, ApiKeys, KeyManager,
-    auth::Addresses,
+    auth::{Addresses, Freshness},
     hash::{Pepper, PepperId, Peppers},
     key::{InvalidBrand, KeyFormat},
-    store::{AnyStore, PostgresErrorKind, PostgresSettings, PostgresStore, SqliteOpenErrorKind, SqliteStore},
+    store::{
+        AnyStore, PostgresErrorKind, PostgresSettings, PostgresStore, SqliteOpenError, SqliteOpenErrorKind, SqliteStore,
+    },
 };
 use zeroize::Zeroizing;
 
@@ -40,6 +42,18 @@ pub(crate) struct Setup {
     pub(crate) for_long: bool,
     /// Which users and teams there are.
     pub(crate) lists: Option<Lists>,
+    /// It serves several organizations, whichever one an option names.
+    pub(crate) has_organizations: bool,
+    /// How it checks keys, if it does.
+    pub(crate) checks: Checks,
+}
+
+/// How a node checks the keys of requests.
+#[derive(Default)]
+pub(crate) struct Checks {
+    pub(crate) freshness: Freshness,
+    /// None: addresses are only written down here.
+    pub(crate) addresses: Option<Addresses>,
 }
 
 /// An open store with what manages its keys.
@@ -120,8 +134,23 @@ impl Address {
         }
     }
 
+    /// Opens what is there, for this process alone if that is possible.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), and if another process has the file open.
+    pub(crate) async fn open_alone(&self, global: &Global) -> Result<Store, Failure> {
+        match self {
+            Self::Sqlite(path) if path.exists() => Self::opened(path, SqliteStore::open_exclusive(path).await),
+            Self::Sqlite(_) => self.open(global).await,
+            Self::Postgres(_) => Err(Failure::usage("--exclusive is for an SQLite file.")),
+        }
+    }
+
     async fn open_file(path: &Path) -> Result<Store, Failure> {
-        let opened = SqliteStore::open(path).await;
+        Self::opened(path, SqliteStore::open(path).await)
+    }
+
+    fn opened(path: &Path, opened: Result<SqliteStore, SqliteOpenError>) -> Result<Store, Failure> {
         opened.map(Store::Sqlite).map_err(|error| match error.kind() {
             SqliteOpenErrorKind::InUse => Failure::unavailable(format!(
                 "`{}` is open exclusively in another process: stop it, or manage the keys through its routes.",
@@ -168,10 +197,11 @@ impl Session {
         let mut builder = ApiKeys::builder(store.erased())
             .format(format(global)?)
             .peppers(peppers(global)?)
-            // The nodes of the service decide from where requests come. Here, networks are only written down.
-            .addresses(Addresses::given())
             // What a service keeps for longer than by default must not be deleted by a command that runs for long.
             .keep_usage_days(400);
+        let Checks { freshness, addresses } = setup.checks;
+        // Without addresses of its own it only writes networks down: other nodes know from where requests come.
+        builder = builder.freshness(freshness).addresses(addresses.unwrap_or_else(Addresses::given));
         if setup.for_long {
             // Each end is announced once, and has to reach the sink of the service, which is not here.
             builder = builder.warn_of_ends([]);
@@ -179,7 +209,7 @@ impl Session {
         if let Some(lists) = setup.lists {
             builder = builder.directory(lists);
         }
-        if global.organization.is_some() {
+        if setup.has_organizations || global.organization.is_some() {
             builder = builder.several_organizations();
         }
         if let Some(freshness) = global.node_freshness {

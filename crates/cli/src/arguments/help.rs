@@ -10,7 +10,7 @@ Keys       create  list  show  edit  pause  resume  revoke  rotate
 Look       inventory  explain  advise  audit  refusals  blast-radius  exposure
 Leaks      identify  verify  leak
 Owners     suspend  reinstate  close  reconcile
-Operate    init  migrate  backup  copy  doctor  completions  man
+Operate    init  migrate  backup  copy  doctor  serve  completions  man
 
 `apikeys COMMAND --help` says what a command takes. Secrets go to standard output, once; everything else about them goes
 to standard error. Keys are read from standard input or from a file, never from arguments.

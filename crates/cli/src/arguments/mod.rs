@@ -114,6 +114,7 @@ pub(crate) enum Command {
     Backup(commands::moves::Backup),
     Copy(commands::moves::Copy),
     Doctor(commands::doctor::Doctor),
+    Serve(Box<commands::serve::Serve>),
     Completions(commands::pages::Completions),
     Man(commands::pages::Man),
 }
@@ -152,7 +153,7 @@ impl Command {
             Self::Managing(managing) => managing.changes(),
             Self::Migrate(migrate) => migrate.changes(),
             Self::Init(_) | Self::Copy(_) => true,
-            Self::Backup(_) | Self::Doctor(_) | Self::Completions(_) | Self::Man(_) => false,
+            Self::Backup(_) | Self::Doctor(_) | Self::Serve(_) | Self::Completions(_) | Self::Man(_) => false,
         }
     }
 }

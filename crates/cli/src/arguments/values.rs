@@ -44,7 +44,7 @@ pub(crate) fn earlier(text: &str) -> Result<Timestamp, String> {
 }
 
 /// `strict`, or the bound.
-pub(super) fn freshness(text: &str) -> Result<Freshness, String> {
+pub(crate) fn freshness(text: &str) -> Result<Freshness, String> {
     match text {
         "strict" => Ok(Freshness::Strict),
         _ => duration(text).map(Freshness::Bounded).map_err(|_| "write `strict` or a bound such as 2s".to_owned()),

@@ -20,6 +20,7 @@ pub(crate) mod reconcile;
 pub(crate) mod refusals;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
+pub(crate) mod serve;
 mod shared;
 pub(crate) mod show;
 
@@ -48,6 +49,7 @@ pub(crate) async fn run(cli: &Cli, screen: &mut Screen) -> Result<Exit, Failure>
         Command::Init(init) => init.run(global, screen).await,
         Command::Man(man) => man.run(screen),
         Command::Migrate(migrate) => migrate.run(global, screen).await,
+        Command::Serve(serve) => serve.run(global, screen).await,
     }
 }
 
@@ -60,7 +62,8 @@ async fn manage(command: &Managing, cli: &Cli, screen: &mut Screen) -> Result<Ex
     };
     let report = lists.as_ref().map(reconcile::Lists::report);
     let store = Address::of(global.store.as_deref())?.open(global).await?;
-    let session = Session::over(store, global, Setup { for_long: command.is_long(), lists }).await?;
+    let session =
+        Session::over(store, global, Setup { for_long: command.is_long(), lists, ..Setup::default() }).await?;
     let done = match command {
         Managing::Advise(advise) => advise.run(&session, screen).await,
         Managing::Audit(audit) => audit.run(&session, screen).await,

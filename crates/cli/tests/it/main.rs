@@ -18,6 +18,7 @@ mod output;
 #[allow(dead_code, reason = "shared with the tests of the core, which use more of it")]
 mod postgres;
 mod screens;
+mod serve;
 mod stores;
 mod support;
 mod terminal;

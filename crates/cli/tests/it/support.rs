@@ -106,6 +106,11 @@ impl World {
         }
     }
 
+    /// A plain connection to its PostgreSQL server.
+    pub async fn database(&self) -> tokio_postgres::Client {
+        self._server.as_ref().unwrap().client().await
+    }
+
     pub fn server(&mut self) -> &mut Server {
         self._server.as_mut().unwrap()
     }
@@ -113,6 +118,12 @@ impl World {
     /// With this environment variable.
     pub fn with(mut self, name: &'static str, value: &str) -> Self {
         self.settings.insert(name, value.to_owned());
+        self
+    }
+
+    /// Without this environment variable.
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.settings.remove(name);
         self
     }
 
