@@ -175,7 +175,7 @@ fn denied(manager: &KeyManager, text: &str) -> String {
         (DenialReason::ScopesTooWide, "wide"),
         (DenialReason::SystemOnly, "role"),
     ];
-    let said = |reason| manager.denial(reason).sentence().to_string().replace('\'', "&#39;");
+    let said = |reason| manager.denial(reason).sentence().to_string().replace('\'', "&#39;").replace('`', "&quot;");
     let found = reasons.into_iter().chain(scopes).find(|(reason, _)| text.contains(&said(*reason)));
     found.map_or_else(|| format!("403 {text}"), |(_, word)| word.to_owned())
 }
